@@ -1,0 +1,41 @@
+# Every target sets up what it needs: a fresh machine wants only Python 3.11+ with pip, and make.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+
+.PHONY: serve test check bench wheel clean
+
+serve: $(VENV)/.serve            ## the mock on http://127.0.0.1:4747
+	$(BIN)/viralsync-mock serve $(ARGS)
+
+test: $(VENV)/.dev               ## every test, in random order, on all cores
+	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+
+check: $(VENV)/.dev node_modules ## lint, format, types, and the linters of the spec
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/openapi-spec-validator openapi.yaml
+	npx --no-install redocly lint openapi.yaml --max-problems 50
+	npx --no-install spectral lint openapi.yaml --fail-severity warn
+
+bench: $(VENV)/.dev node_modules ## the measured comparisons, written to benchmarks/RESULTS.md
+	$(BIN)/python -m benchmarks
+
+wheel: $(VENV)/.dev              ## build the wheel and run the mock from it, the source away
+	$(BIN)/python -m pytest tests/test_wheel.py
+
+node_modules: package.json package-lock.json
+	npm ci --no-audit --no-fund --loglevel=error && touch node_modules
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.serve: $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e . && touch $@
+
+$(VENV)/.dev: $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' && touch $@ $(VENV)/.serve
+
+clean:
+	rm -rf $(VENV) node_modules build dist .pytest_cache .mypy_cache .ruff_cache

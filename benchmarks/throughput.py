@@ -1,0 +1,110 @@
+"""Requests per second of the mock against its peers, all of them running at once, taking turns."""
+
+import statistics
+from contextlib import ExitStack
+
+from benchmarks.load import CONNECTIONS, Load, Request, drive, generator
+from benchmarks.options import Options
+from benchmarks.payloads import JOB_PATH, SUBMISSION, SUBMISSION_BODY, SUBMIT_PATH
+from benchmarks.peers import Contender, contenders
+from benchmarks.processes import Server
+from benchmarks.report import BenchmarkError, Row, Section, median_and_spread, not_measured
+from benchmarks.wire import Connection
+
+OPERATIONS = ("GET /v1/jobs/{id}", "POST /v1/render/jobs")
+HOW = """\
+`{tool}`, one thread, {connections} connections, on one core; every server on the other core, all
+started together and idle while another has its turn; {rounds} rounds of {seconds} s each in turn (A B C
+A B C) after a warm-up. A ratio is taken within each round, then the median of the rounds. The body is a
+movie of three scenes ({size} bytes). A run with a single refused or lost request counts as not
+measured.
+
+- *mock*: key, rate limit (counting, never reached), validation, job and journal on. It reads a job that
+  is being rendered, submitted anew for each round.
+- *plain Starlette*: `benchmarks/plain_app.py`: parses, validates with jsonschema-rs, answers with a
+  constant.
+- *Prism*: the same spec, logging off, answers from its examples; it checks the key header, parameters
+  and body.
+- *WireMock*: two stubs that match the key by pattern and the body by the same JSON Schema, constant
+  answers, journal of 1,000."""
+
+Runs = dict[tuple[str, str], list[Load]]
+
+
+def measure(options: Options) -> Section:
+    """The ratios for both operations, and the absolute numbers behind them."""
+    tool = generator()
+    rounds, seconds = (2, 1) if options.quick else (7, 2)
+    absent: dict[str, str] = {}
+    runs: Runs = {}
+    with ExitStack() as stack:
+        servers = _start(stack, absent)
+        for operation in OPERATIONS:
+            for contender, server in servers:
+                drive(server.port, _request(operation, contender, server), contender.warm_up)
+            for turn in range(rounds):
+                options.say(f"{operation}, round {turn + 1} of {rounds}")
+                for contender, server in servers:
+                    load = drive(server.port, _request(operation, contender, server), seconds)
+                    runs.setdefault((operation, contender.name), []).append(load)
+    how = HOW.format(tool=tool, connections=CONNECTIONS, rounds=rounds, seconds=seconds, size=len(SUBMISSION_BODY))
+    return Section("Requests per second", how, _rows(runs, absent), HEADER, _detail(runs, absent))
+
+
+def _start(stack: ExitStack, absent: dict[str, str]) -> list[tuple[Contender, Server]]:
+    """Every contender that can be had; the reason for each that cannot goes into `absent`."""
+    servers = []
+    for contender in contenders():
+        try:
+            servers.append((contender, stack.enter_context(contender.start())))
+        except BenchmarkError as error:
+            absent[contender.name] = str(error)
+    return servers
+
+
+def _request(operation: str, contender: Contender, server: Server) -> Request:
+    """The request of an operation; a mock is given a fresh job to be asked for."""
+    if operation.startswith("POST"):
+        return Request("POST", SUBMIT_PATH, SUBMISSION_BODY)
+    if contender.name != "mock":
+        return Request("GET", JOB_PATH)
+    with Connection(server.port) as connection:
+        job = connection.call("POST", SUBMIT_PATH, SUBMISSION)
+    return Request("GET", f"/v1/jobs/{job['jobId']}")
+
+
+def _rows(runs: Runs, absent: dict[str, str]) -> list[Row]:
+    return [
+        _row(operation, peer, runs, absent) for operation in OPERATIONS for peer in contenders() if peer.name != "mock"
+    ]
+
+
+def _row(operation: str, peer: Contender, runs: Runs, absent: dict[str, str]) -> Row:
+    what = f"`{operation}`: mock / {peer.name}"
+    bar = f"≥ {peer.factor:g} x" if peer.factor else "-"
+    for name in ("mock", peer.name):
+        reason = absent.get(name) or _spoiled(runs[operation, name])
+        if reason:
+            return not_measured(what, bar, f"{name} is not at hand" if name in absent else reason)
+    pairs = zip(runs[operation, "mock"], runs[operation, peer.name], strict=True)
+    ratios = [mock.per_second / other.per_second for mock, other in pairs]
+    met = statistics.median(ratios) >= peer.factor if peer.factor else None
+    return Row(what, f"{median_and_spread(ratios)} x", bar, met)
+
+
+def _spoiled(loads: list[Load]) -> str:
+    refused = sum(load.refused for load in loads)
+    return f"{refused} requests were refused or lost" if refused else ""
+
+
+HEADER = ("operation", "server", "requests/s", "p50 ms", "p99 ms", "refused or lost")
+
+
+def _detail(runs: Runs, absent: dict[str, str]) -> list[tuple[str, ...]]:
+    lines: list[tuple[str, ...]] = []
+    for (operation, name), loads in runs.items():
+        p50, p99 = (statistics.median(values) for values in zip(*((load.p50, load.p99) for load in loads), strict=True))
+        speed = median_and_spread((load.per_second for load in loads), 0)
+        refused = sum(load.refused for load in loads)
+        lines.append((f"`{operation}`", name, speed, f"{p50:.1f}", f"{p99:.1f}", str(refused)))
+    return lines + [("both", name, f"not at hand: {reason}", "-", "-", "-") for name, reason in absent.items()]

@@ -1,0 +1,68 @@
+"""The ASGI application: `/__mock` to the control API, everything else down the pipeline."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from starlette.middleware.cors import CORSMiddleware
+
+from mockserver.control import create_control
+from mockserver.pipeline import serve
+from mockserver.state import Mock
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from mockserver.settings import Settings
+
+CONTROL_PREFIX = "/__mock"
+
+
+def create_app(settings: Settings) -> App:
+    """Read the files that the settings name and return the application; raises UsageError for a broken one."""
+    return App(Mock.start(settings))
+
+
+class App:
+    """The application of one mock; `mock` is its state."""
+
+    def __init__(self, mock: Mock) -> None:
+        self.mock = mock
+        self._api: ASGIApp = partial(serve, mock)
+        self._cors = _with_cors(self._api) if mock.settings.cors else None
+        self._control = create_control(mock) if mock.settings.control else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection of ASGI."""
+        if scope["type"] == "http":
+            path = scope["path"]
+            if self._control and (path == CONTROL_PREFIX or path.startswith(f"{CONTROL_PREFIX}/")):
+                await self._control(scope, receive, send)
+            else:
+                await self._route(scope)(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+
+    def _route(self, scope: Scope) -> ASGIApp:
+        if self._cors is not None and any(name == b"origin" for name, _ in scope["headers"]):
+            return self._cors
+        return self._api
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self.mock.sandboxes.drop_all()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def _with_cors(api: ASGIApp) -> ASGIApp:
+    """Let pages of any origin call the API: its keys are made up, and nothing of worth is behind it."""
+    return CORSMiddleware(
+        api,
+        allow_origins=["*"],
+        allow_methods=["*"],
+        allow_headers=["*"],
+        expose_headers=["retry-after", "date"],
+    )

@@ -1,0 +1,208 @@
+"""Everything mutable of one API key, and the table of all of them. Reset is dropping a sandbox."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+from email.utils import format_datetime
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+from mockserver.clock import EPOCH, Clock, Mode
+from mockserver.models import Status, timestamp
+from mockserver.randomness import fraction, hexadecimal
+from mockserver.scenario import Account, Script
+from mockserver.steps import steps
+from mockserver.store import MemoryStore, Standing, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from mockserver.models import Job, Timeline
+    from mockserver.scenario import Scenario
+    from mockserver.settings import Settings
+
+MOST_JOBS_TOLD = 5_000
+"""An `advance` tells the steps of so many jobs, the oldest first, and says when there were more."""
+
+Effect = dict[str, Any]
+
+
+@dataclass(eq=False, slots=True)
+class Sandbox:
+    """One account's world: its clock, jobs, limits and script.
+
+    `chosen` is the scenario that was set for this sandbox; without it the server's holds. `patched` are the fields of
+    the account that a test has set.
+    """
+
+    key: str = field(repr=False)
+    seed: str
+    clock: Clock
+    store: Store
+    chosen: Scenario | None = None
+    patched: dict[str, Any] = field(default_factory=dict)
+    submissions: int = 0
+    calls: int = 0
+    scripts: dict[str, Script] = field(default_factory=dict)
+    is_closed: bool = False
+    http_date: tuple[int, bytes] = (0, b"")
+    opened: datetime = EPOCH
+    effects: list[Effect] | None = None
+
+    @property
+    def user_id(self) -> str:
+        """The id of the account: the same for the same key."""
+        return f"user_{hexadecimal(self.key, 'user', length=12)}"
+
+    def account(self, scenario: Scenario) -> Account:
+        """Return the account that a scenario gives to this key, with what a test has set."""
+        account = scenario.keys.get(self.key, scenario.account)
+        return replace(account, **self.patched) if self.patched else account
+
+    def script(self, scenario: Scenario) -> Script:
+        """Return the rules of a scenario with their counts in this sandbox; a changed scenario counts anew."""
+        script = self.scripts.get(scenario.name)
+        if script is None or script.scenario is not scenario:
+            script = self.scripts[scenario.name] = Script(scenario)
+        return script
+
+    def draw(self, *purpose: object) -> float:
+        """Draw a number in [0, 1) from the seed: the same purpose always draws the same."""
+        return fraction(self.seed, *purpose)
+
+    async def rewrite(self, job: Job, timeline: Timeline) -> None:
+        """Give a job another timeline; returns when every open stream has told of it."""
+        self.store.rewrite(job, timeline, self.clock.now())
+        self.ring(job)
+        await self.clock.settled()
+
+    def ring(self, job: Job) -> None:
+        """Wake whoever watches this job."""
+        for wake in tuple(job.watchers):
+            wake()
+
+    async def jump(self, instant: datetime | None) -> None:
+        """On an auto clock, go to the instant that somebody waits for."""
+        if instant is not None and self.clock.mode is Mode.AUTO:
+            await self.clock.advance(max(instant, self.clock.now()))
+
+    async def advance(self, instant: datetime) -> tuple[list[Effect], bool]:
+        """Move the clock; return what happened, in order, and whether there was more than is told."""
+        since, jobs = self.clock.now(), self.store.unfinished(self.clock.now())
+        seen: list[Effect] = []
+        self.effects = seen
+        try:
+            await self.clock.advance(instant)
+        finally:
+            self.effects = None
+        told = [effect for job in jobs[:MOST_JOBS_TOLD] for effect in _happened(job, since, instant)]
+        return sorted(told + seen, key=itemgetter("at")), len(jobs) > MOST_JOBS_TOLD
+
+    def note(self, kind: str, **what: object) -> None:
+        """Tell a running `advance` of something that it caused."""
+        if self.effects is not None:
+            self.effects.append({"at": timestamp(self.clock.now()), "kind": kind, **what})
+
+    def date_header(self, now: datetime) -> bytes:
+        """Return an instant as HTTP writes it; the last one is kept."""
+        if (second := int(now.timestamp())) != self.http_date[0]:
+            self.http_date = (second, format_datetime(now, usegmt=True).encode())
+        return self.http_date[1]
+
+    def close(self) -> None:
+        """End everything that still waits in this sandbox."""
+        self.is_closed = True
+        for alarm in tuple(self.clock.alarms):
+            alarm.ring()
+
+
+def _happened(job: Job, since: datetime, until: datetime) -> Iterator[Effect]:
+    """Tell the steps of one job in an interval, and what it was charged."""
+    for step in steps(job.timeline):
+        if since < step.at <= until:
+            at = timestamp(step.at)
+            yield {
+                "at": at,
+                "kind": "step",
+                "jobId": job.id,
+                "status": step.status,
+                "phase": step.phase,
+                "progress": step.progress,
+            }
+            if step.status is Status.DONE:
+                yield {"at": at, "kind": "charge", "jobId": job.id, "minutes": round(job.seconds / 60, 6)}
+
+
+class Sandboxes:
+    """One sandbox for each key that was ever used, up to a bound: then the one idle for longest is dropped."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._open: OrderedDict[str, Sandbox] = OrderedDict()
+        self.outside = self._new("", None)
+        """For calls without a valid key: a clock, and nothing else that anybody sees."""
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def get(self, key: str) -> Sandbox | None:
+        """Return the open sandbox of a key."""
+        sandbox = self._open.get(key)
+        if sandbox is not None:
+            self._open.move_to_end(key)
+        return sandbox
+
+    def open(self, key: str, scenario: Scenario) -> Sandbox:
+        """Open a sandbox for a key; `scenario` says when its clock starts and what its account has used."""
+        sandbox = self._open[key] = self._new(key, scenario)
+        if len(self._open) > self._settings.sandboxes:
+            self._open.popitem(last=False)[1].close()
+        return sandbox
+
+    def drop(self, key: str) -> None:
+        """Reset: the next call of this key finds a new sandbox."""
+        if (sandbox := self._open.pop(key, None)) is not None:
+            sandbox.close()
+
+    def drop_all(self) -> None:
+        """Reset every sandbox."""
+        for key in tuple(self._open):
+            self.drop(key)
+
+    def _new(self, key: str, scenario: Scenario | None) -> Sandbox:
+        settings = self._settings
+        start = scenario.clock_start if scenario else None
+        clock = Clock(
+            anchor=start or (settings.real.wall() if settings.clock.flows else EPOCH),
+            mode=settings.clock,
+            speed=settings.speed,
+            real=settings.real,
+        )
+        seed = hexadecimal(settings.seed, "sandbox", key, length=16)
+        sandbox = Sandbox(key, seed, clock, MemoryStore(), opened=clock.now())
+        if scenario is not None:
+            use_account(sandbox, scenario)
+        return sandbox
+
+
+def use_account(sandbox: Sandbox, scenario: Scenario) -> None:
+    """Let the ledger begin with what the scenario's account has used."""
+    account = sandbox.account(scenario)
+    if account.minutes_used or account.minutes_used_today:
+        now = sandbox.clock.now()
+        sandbox.store.set_minutes(now, account.minutes_used, account.minutes_used_today)
+
+
+def standing_under(sandbox: Sandbox, scenario: Scenario, home: Scenario) -> Standing:
+    """Return what is used up; a scenario chosen for one call only brings its own used minutes along."""
+    standing = sandbox.store.standing(sandbox.clock.now())
+    if scenario is home:
+        return standing
+    account = sandbox.account(scenario)
+    return replace(
+        standing,
+        minutes=max(standing.minutes, account.minutes_used),
+        minutes_today=max(standing.minutes_today, account.minutes_used_today),
+    )

@@ -1,0 +1,130 @@
+"""The layers of ARCHITECTURE.md, held against the imports."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "mockserver"
+LONGEST_MODULE = 300
+LONGEST_FUNCTION = 30
+
+OUTSIDERS = {
+    "starlette": {"app", "control"},
+    "uvicorn": {"server"},
+    "yaml": {"document"},
+    "faker": {"fake_values"},
+    "click": {"cli"},
+    "pytest": set(),
+    "contract_tests": set(),
+}
+
+
+@cache
+def layers() -> dict[str, int]:
+    """Read the table of layers from the document."""
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    rows = re.findall(r"^\| (\d+) [a-z ]+\| (.+) \|$", text, re.MULTILINE)
+    return {name: int(level) for level, names in rows for name in re.findall(r"`([a-z_]+)`", names)}
+
+
+def modules() -> list[str]:
+    return sorted(path.stem for path in PACKAGE.glob("*.py") if not path.stem.startswith("__"))
+
+
+@cache
+def tree(module: str) -> ast.Module:
+    return ast.parse((PACKAGE / f"{module}.py").read_text())
+
+
+@cache
+def imports(module: str) -> frozenset[str]:
+    """Return every module that one imports, wherever the import stands."""
+    found: set[str] = set()
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module == "mockserver":
+            found |= {f"mockserver.{name.name}" for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return frozenset(found)
+
+
+def inside(module: str) -> set[str]:
+    return {name.split(".")[1] for name in imports(module) if name.startswith("mockserver.")} & set(modules())
+
+
+def test_every_module_has_its_place_in_the_document() -> None:
+    """The table of layers names exactly the modules that there are."""
+    assert sorted(layers()) == modules()
+
+
+@pytest.mark.parametrize("module", modules())
+def test_a_module_imports_from_its_own_layer_or_lower(module: str) -> None:
+    """No import goes up, not even inside a function or for a type."""
+    assert {name for name in inside(module) if layers()[name] > layers()[module]} == set()
+
+
+def test_there_is_no_circle_of_imports() -> None:
+    """Taking away whoever imports nothing that is left takes away everything."""
+    left = {module: inside(module) for module in modules()}
+    while free := {module for module, needed in left.items() if not needed & left.keys()}:
+        left = {module: needed for module, needed in left.items() if module not in free}
+    assert left == {}
+
+
+@pytest.mark.parametrize("package", sorted(OUTSIDERS))
+def test_a_library_is_imported_where_it_belongs_only(package: str) -> None:
+    """Each library has its modules, and no other knows of it but for types."""
+    assert {m for m in modules() if any(n.split(".")[0] == package for n in running_imports(m))} <= OUTSIDERS[package]
+
+
+@cache
+def running_imports(module: str) -> frozenset[str]:
+    """Return what a module imports when it runs: nothing from under `if TYPE_CHECKING`."""
+    source = ast.parse((PACKAGE / f"{module}.py").read_text())
+    source.body = [n for n in source.body if not (isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING")]
+    found: set[str] = set()
+    for node in ast.walk(source):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return frozenset(found)
+
+
+@pytest.mark.parametrize("module", modules())
+def test_no_module_keeps_mutable_state(module: str) -> None:
+    """No list, dictionary or set, and no `global`, stands at the level of a module but for constants in capitals."""
+    names = [
+        target.id
+        for node in tree(module).body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.List | ast.Set | ast.ListComp)
+        for target in node.targets
+        if isinstance(target, ast.Name) and target.id != "__all__"
+    ]
+    assert names == []
+    assert not any(isinstance(node, ast.Global) for node in ast.walk(tree(module)))
+
+
+@pytest.mark.parametrize("module", modules())
+def test_modules_and_functions_stay_short(module: str) -> None:
+    """A module has at most 300 lines, a function at most 30 without its docstring."""
+    assert len((PACKAGE / f"{module}.py").read_text().splitlines()) <= LONGEST_MODULE
+    assert [name for name, lines in lengths(module) if lines > LONGEST_FUNCTION] == []
+
+
+def lengths(module: str) -> list[tuple[str, int]]:
+    found: list[tuple[str, int]] = []
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            documented = ast.get_docstring(node) is not None and len(node.body) > 1
+            first = node.body[1] if documented else node.body[0]
+            found.append((node.name, (node.end_lineno or 0) - first.lineno + 1))
+    return found
