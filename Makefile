@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+SPECS  := openapi.yaml mockserver/control.openapi.yaml
 
 .PHONY: serve test check bench wheel clean
 
@@ -12,12 +13,13 @@ test: $(VENV)/.dev               ## every test, in random order, on all cores
 	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 check: $(VENV)/.dev node_modules ## lint, format, types, and the linters of the spec
-	$(BIN)/ruff check .
+	$(BIN)/ruff check --output-format concise .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/openapi-spec-validator openapi.yaml
-	npx --no-install redocly lint openapi.yaml --max-problems 50
-	npx --no-install spectral lint openapi.yaml --fail-severity warn
+	$(BIN)/openapi-spec-validator mockserver/control.openapi.yaml
+	npx --no-install redocly lint $(SPECS)
+	npx --no-install spectral lint $(SPECS) --fail-severity hint
 
 bench: $(VENV)/.dev node_modules ## the measured comparisons, written to benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks

@@ -72,6 +72,11 @@ def mock_command(*flags: str) -> list[str]:
     return [*command, "serve", *flags, *(("--spec", spec) if spec else ())]
 
 
+def usual() -> dict[str, str]:
+    """The environment, with Python's cache of compiled modules as it is on an ordinary machine: on."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 @contextmanager
 def child(command: Sequence[str], name: str, core: int = SERVER_CORE) -> Iterator[tuple[subprocess.Popen[Any], Path]]:
     """A child with its output in a file, ended with all its children when the block is left."""
@@ -80,7 +85,7 @@ def child(command: Sequence[str], name: str, core: int = SERVER_CORE) -> Iterato
         with output.open("wb") as sink:
             try:
                 process = subprocess.Popen(
-                    pinned(command, core), cwd=ROOT, stdout=sink, stderr=sink, start_new_session=True
+                    pinned(command, core), cwd=ROOT, env=usual(), stdout=sink, stderr=sink, start_new_session=True
                 )
             except OSError as error:
                 raise BenchmarkError(f"{name} cannot be started: {error}") from None

@@ -46,9 +46,7 @@ class Mode(StrEnum):
             return cls(str(word))
         except ValueError:
             words = ", ".join(cls)
-            raise ClockError(
-                f"clock mode: expected one of {words}, got {word!r}.{did_you_mean(word, cls)}"
-            ) from None
+            raise ClockError(f"clock mode: expected one of {words}, got {word!r}.{did_you_mean(word, cls)}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,21 +140,19 @@ class Clock:
         """Go on in another mode from the present instant; `speed` counts in mode `scaled` only."""
         if mode is Mode.SCALED and not 0 < speed <= 1e6:
             raise ClockError(f"clock rate: expected a number above 0 and up to 1000000, got {speed}")
-        self.move(self.now())
+        self._stand(self.now())
         self.mode, self.speed = mode, speed if mode is Mode.SCALED else 1.0
         self._set_timer()
 
     def move(self, instant: datetime) -> None:
         """Set the clock forward without waking anyone; raises ClockError for an instant in its past."""
         self.check(instant)
-        self.anchor, self._origin = instant, self.real.monotonic()
+        self._stand(instant)
 
     def check(self, instant: datetime) -> None:
         """Raise ClockError unless the clock can be moved to this instant."""
         if instant < (now := self.now()):
-            raise ClockError(
-                f"the clock only goes forward: it is {now.isoformat()}, asked for {instant.isoformat()}"
-            )
+            raise ClockError(f"the clock only goes forward: it is {now.isoformat()}, asked for {instant.isoformat()}")
         if instant > LAST:
             raise ClockError(f"the clock ends at {LAST.isoformat()}, asked for {instant.isoformat()}")
 
@@ -165,10 +161,10 @@ class Clock:
         self.check(instant)
         async with self._moving:
             while self._armed and self._armed[0][0] <= instant:
-                self.move(max(self._armed[0][0], self.now()))
+                self._stand(max(self._armed[0][0], self.now()))
                 self._ring_due()
                 await self.settled()
-            self.move(max(instant, self.now()))
+            self._stand(max(instant, self.now()))
         self._set_timer()
 
     async def settled(self) -> None:
@@ -206,6 +202,9 @@ class Clock:
         self.unsettled.discard(alarm)
         if not self.unsettled:
             self._quiet.set()
+
+    def _stand(self, instant: datetime) -> None:
+        self.anchor, self._origin = instant, self.real.monotonic()
 
     def _forget_cancelled(self) -> None:
         while self._armed and self._armed[0][2].due != self._armed[0][0]:

@@ -69,7 +69,7 @@ async def choose_scenario(call: Call) -> Answer:
     """PUT /__mock/scenario: the scenario begins now; jobs keep the timelines that they have."""
     scenario, sandbox = _wanted(call), call.sandbox
     start = scenario.clock_start
-    if start is not None and start > call.now:
+    if start is not None:
         if sandbox.clock.next_due() is not None:
             check_reach(call, "$.clock.start", start)
         await go(call, start)

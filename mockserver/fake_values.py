@@ -58,7 +58,7 @@ class Fakes:
         text, tries = likely, TRIES
         try:
             while tries and not (re.search(pattern, text) and _is_within(len(text), shortest, longest)):
-                text, tries = self._matching(pattern), tries - 1
+                text, tries = self._matching(pattern)[:longest], tries - 1
         except (re.error, KeyError, NotImplementedError) as problem:
             raise Impossible(f"no text can be made for the pattern {pattern}: {problem}") from None
         return text

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from mockserver.models import Job
     from mockserver.state import Call
 
+STATUSES = frozenset(map(str, Status))
+"""What a job of the mock can be; the spec may know more."""
+
 
 class Page(NamedTuple):
     """One page, and the cursor of the next: None on the last."""
@@ -49,6 +52,8 @@ def _position(subject: Subject) -> Position:
 
 def _subjects(call: Call, position: Position | None) -> Iterator[Subject]:
     wanted, status = call.parameters.get("type"), call.parameters.get("status")
+    if status is not None and status not in STATUSES:
+        return iter(())
     wanted_status = None if status is None else Status(status)
     if call.behaviour.list_includes_children:
         return _with_children(call, position, wanted, wanted_status)

@@ -144,10 +144,10 @@ class Job:
     """One submitted job: what was asked for, and the timeline that follows from it.
 
     `payload` is the JSON that every view echoes; `seconds`, `width` and `height` describe the output. `scenario` is
-    the name of the one that was asked for with the submission, if any. `make` plans the timeline, when somebody first looks.
-    `status` is where the store last found the job; `steps` are the timeline's once somebody has looked at the
-    unfinished job, and `final` the last of them once somebody has looked at the finished one. `watchers` are called
-    when the timeline is rewritten.
+    the name of the one that was asked for with the submission, if any. `make` plans the timeline, when somebody
+    first looks. `status` is where the store last found the job; `steps` are the timeline's once somebody has looked
+    at the unfinished job, and `final` the last of them once somebody has looked at the finished one. `watchers` are
+    called when the timeline is rewritten.
     """
 
     id: str

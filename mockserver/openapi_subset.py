@@ -83,6 +83,7 @@ _SHAPES: Mapping[str, Mapping[str, str]] = {
         **dict.fromkeys(("allOf", "anyOf", "oneOf", "prefixItems"), "[schema]"),
     },
 }
+_EXTENSIBLE = frozenset({"{path}", "{response}"})  # objects by name that may hold extensions too
 _NAMES = {"path": "path item", "body": "request body", "media": "media type", "operation": "method"}
 _REPLACED = {
     "nullable": 'OpenAPI 3.0 wrote it so: add "null" to `type`',
@@ -119,8 +120,9 @@ def follow(document: Mapping[str, Any], reference: str) -> tuple[str, Any]:
 
 def _check(place: Place, kind: str, document: Mapping[str, Any]) -> None:
     if kind.startswith("{"):
-        for _, part in place.items():
-            _check(part, kind[1:-1], document)
+        for name, part in place.items():
+            if not (kind in _EXTENSIBLE and name.startswith("x-")):
+                _check(part, kind[1:-1], document)
     elif kind.startswith("["):
         for part in place:
             _check(part, kind[1:-1], document)

@@ -19,6 +19,7 @@ from mockserver.spec import MethodNotAllowed, RouteNotFound
 from mockserver.state import behaviour_under
 from mockserver.synthesis import synthesise
 from mockserver.validation import Invalid, Violation
+from mockserver.views import parse_child_id
 from mockserver.wire import begin, parsed, read_body, refusal, write
 
 if TYPE_CHECKING:
@@ -78,32 +79,38 @@ def resolve(call: Call) -> str | None:
 
 def authenticate(call: Call) -> None:
     """Find the sandbox of the key and the scenario of the call; raises UNAUTHORIZED or API_KEY_REVOKED."""
-    key = auth.sent_key(call.headers)
-    if key is None:
-        if call.operation.secured:
-            raise ApiError("UNAUTHORIZED", reason=auth.NO_KEY)
+    sandbox = sandbox_of(call)
+    if sandbox is None:
         return
-    call.sandbox = sandbox_of(call, key)
+    call.sandbox = sandbox
     call.sandbox.calls += 1
     call.number = call.sandbox.calls
     call.scenario = choose_scenario(call)
     call.behaviour = behaviour_under(call.files, call.scenario)
     call.account = call.sandbox.account(call.scenario)
-    if call.account.revoked:
+    if call.account.revoked and call.operation.secured:
         raise ApiError("API_KEY_REVOKED")
 
 
-def sandbox_of(call: Call, key: str) -> Sandbox:
-    """Return the sandbox of a key; raises UNAUTHORIZED for a key of another form than the spec's."""
-    sandbox = call.mock.sandboxes.get(key)
-    if sandbox is None:
-        auth.check_form(key, call.spec.key_pattern)
-        sandbox = call.mock.sandbox(key)
+def sandbox_of(call: Call) -> Sandbox | None:
+    """Return the sandbox of the key that was sent; raises UNAUTHORIZED unless the operation needs no key."""
+    try:
+        key = auth.sent_key(call.headers)
+        if key is None:
+            raise ApiError("UNAUTHORIZED", reason=auth.NO_KEY)
+        sandbox = call.mock.sandboxes.get(key)
+        if sandbox is None:
+            auth.check_form(key, call.spec.key_pattern)
+            sandbox = call.mock.sandbox(key)
+    except ApiError:
+        if call.operation.secured:
+            raise
+        return None
     return sandbox
 
 
 def choose_scenario(call: Call) -> Scenario:
-    """Return the first that applies: header, projectId, the job's own, the sandbox's, the server's."""
+    """Return the first that applies: header, projectId, the job's own or its parent's, the sandbox's, the server's."""
     header = call.headers.get(b"x-mock-scenario")
     if header is not None:
         return named_scenario(call, header.decode("latin-1"), "header.x-mock-scenario")
@@ -111,7 +118,8 @@ def choose_scenario(call: Call) -> Scenario:
         project = parsed(call, "projectId")
         if isinstance(project, str) and project.startswith(PROJECT_PREFIX):
             return named_scenario(call, project.removeprefix(PROJECT_PREFIX), "$.projectId")
-    job = call.sandbox.store.read(call.path_parameters.get("jobId", ""))
+    job_id = call.path_parameters.get("jobId", "")
+    job = call.sandbox.store.read((parse_child_id(job_id) or (job_id,))[0])
     if job is not None and job.scenario is not None:
         return named_scenario(call, job.scenario, "the job's scenario")
     return call.mock.home(call.sandbox)
@@ -166,9 +174,7 @@ async def respond(response: Respond) -> Answer:
     if response.error is not None:
         raise ApiError(response.error, text=response.text, headers=response.headers)
     answer = json_answer(response.body, response.status)
-    answer.headers = tuple(
-        (name.lower().encode(), value.encode()) for name, value in response.headers.items()
-    )
+    answer.headers = tuple((name.lower().encode(), value.encode()) for name, value in response.headers.items())
     answer.is_scripted = True
     return answer
 

@@ -60,16 +60,14 @@ class Ceilings(NamedTuple):
             ),
         ):
             if limit is not None and (used >= limit or used + ahead > limit):
-                raise ApiError(code, used=round(used, 4), limit=limit, resetsAt=timestamp(resets))
+                raise ApiError(code, used=f"{round(used, 4):.12g}", limit=limit, resetsAt=timestamp(resets))
 
     def _check_plan_limit(self, size: Size) -> None:
         if size.seconds > self.plan.longest_movie_seconds:
             reason = f"the movie lasts {size.seconds:g} s, at most {self.plan.longest_movie_seconds:g} s are allowed"
         elif not _fits((size.width, size.height), self.plan.largest_frame):
             allowed = "x".join(map(str, self.plan.largest_frame))
-            reason = (
-                f"the frame is {size.width:g}x{size.height:g}, at most {allowed} (either way up) is allowed"
-            )
+            reason = f"the frame is {size.width:g}x{size.height:g}, at most {allowed} (either way up) is allowed"
         else:
             return
         raise ApiError("PLAN_LIMIT_EXCEEDED", plan=self.plan.name, reason=reason)

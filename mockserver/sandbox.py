@@ -49,7 +49,7 @@ class Sandbox:
     is_closed: bool = False
     http_date: tuple[int, bytes] = (0, b"")
     opened: datetime = EPOCH
-    effects: list[Effect] | None = None
+    listeners: list[list[Effect]] = field(default_factory=list)
 
     @property
     def user_id(self) -> str:
@@ -92,18 +92,18 @@ class Sandbox:
         """Move the clock; return what happened, in order, and whether there was more than is told."""
         since, jobs = self.clock.now(), self.store.unfinished(self.clock.now())
         seen: list[Effect] = []
-        self.effects = seen
+        self.listeners.append(seen)
         try:
             await self.clock.advance(instant)
         finally:
-            self.effects = None
+            self.listeners = [listener for listener in self.listeners if listener is not seen]
         told = [effect for job in jobs[:MOST_JOBS_TOLD] for effect in _happened(job, since, instant)]
         return sorted(told + seen, key=itemgetter("at")), len(jobs) > MOST_JOBS_TOLD
 
     def note(self, kind: str, **what: object) -> None:
-        """Tell a running `advance` of something that it caused."""
-        if self.effects is not None:
-            self.effects.append({"at": timestamp(self.clock.now()), "kind": kind, **what})
+        """Tell every `advance` under way of something that happened."""
+        for listener in self.listeners:
+            listener.append({"at": timestamp(self.clock.now()), "kind": kind, **what})
 
     def date_header(self, now: datetime) -> bytes:
         """Return an instant as HTTP writes it; the last one is kept."""

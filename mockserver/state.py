@@ -140,7 +140,6 @@ class Call:
         return self.sandbox.draw(purpose, self.number)
 
 
-
 def behaviour_under(files: Files, scenario: Scenario) -> Behaviour:
     """Return the server's behaviour profile with what the scenario turns."""
     if not scenario.behaviour:

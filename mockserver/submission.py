@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mockserver.state import Call
     from mockserver.store import Standing
 
+
 def submit(call: Call) -> Job:
     """Keep the job that the body asks for; raises the ApiError of the first ceiling in its way."""
     sandbox, now = call.sandbox, call.now

@@ -40,6 +40,7 @@ class LiveServer:
     app: App
     base_url: str
     bugs: list[tuple[str, Exception]] = field(default_factory=list)
+    scope: str = ""
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def __post_init__(self) -> None:
@@ -47,11 +48,11 @@ class LiveServer:
 
     def new_key(self, clock: str | None = None, scenario: str | None = None, plan: str | None = None) -> str:
         """Return a key of a sandbox of its own, on an auto clock unless another mode is asked for."""
-        key = f"vs_prod_{hexadecimal(self.base_url, next(self.numbers), length=32)}"
-        sandbox = self.app.mock.sandbox(key)
-        sandbox.clock.mode = Mode(clock or "auto")
-        if scenario:
-            sandbox.chosen = self.app.mock.files.library.get(scenario)
+        key = f"vs_prod_{hexadecimal(self.scope, next(self.numbers), length=32)}"
+        mock = self.app.mock
+        chosen = mock.files.library.get(scenario) if scenario else None
+        sandbox = mock.sandboxes.open(key, chosen or mock.files.scenario)
+        sandbox.chosen, sandbox.clock.mode = chosen, Mode(clock or "auto")
         if plan:
             sandbox.patched["plan"] = plan
         return key
@@ -73,9 +74,10 @@ def _server() -> Iterator[LiveServer]:
 
 
 @pytest.fixture
-def live_server(_server: LiveServer) -> Iterator[LiveServer]:
-    """Yield the session's mock; the test fails when the mock broke its own spec."""
+def live_server(_server: LiveServer, request: pytest.FixtureRequest) -> Iterator[LiveServer]:
+    """Yield the session's mock; keys are the same in every run; the test fails when the mock broke its own spec."""
     _server.bugs.clear()
+    _server.scope, _server.numbers = request.node.nodeid, count(1)
     yield _server
     assert _server.bugs == []
 

@@ -1,5 +1,6 @@
 """The command: what it accepts, what it refuses and how, and how a server starts and stops."""
 
+import gc
 import json
 import os
 import re
@@ -170,6 +171,12 @@ def test_wrong_use_exits_with_2_and_says_what_to_do(arguments: str, reason: str)
     assert "Traceback" not in result.stderr
 
 
+def test_a_refused_start_leaves_the_collector_of_garbage_on() -> None:
+    """It is off only while the server's libraries load."""
+    run("serve", "--port", "0", "--scenario", "hapy")
+    assert gc.isenabled()
+
+
 def test_a_taken_port_is_named_with_a_way_out() -> None:
     """Two servers on one port are the commonest slip."""
     with bind(Binding(port=0)) as other:
@@ -299,10 +306,11 @@ def served(*arguments: object, **variables: str) -> Iterator[Served]:
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     ) as process:
+        server = Served(process)
         try:
-            yield Served(process)
+            yield server
         finally:
-            process.kill()
+            server.stop(signal.SIGKILL)
 
 
 def submitted(client: httpx.Client) -> str:

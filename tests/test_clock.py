@@ -22,6 +22,7 @@ class Hands:
     seconds: float = 0.0
 
     def real(self) -> RealTime:
+        """Return the real time that these hands show."""
         return RealTime(wall=lambda: EPOCH, monotonic=lambda: self.seconds)
 
 

@@ -19,6 +19,7 @@ DOCUMENT: dict[str, Any] = {
                 "properties": {"leaves": {"type": "array", "items": {"$ref": "#/components/schemas/Tree"}}},
             },
             "Free": {"type": "object"},
+            "Circle": {"anyOf": [{"$ref": "#/components/schemas/Circle"}, {"type": "object"}]},
         }
     }
 }
@@ -44,6 +45,9 @@ A, B, TREE, FREE = ({"$ref": f"#/components/schemas/{name}"} for name in ("A", "
         ({"oneOf": [A, FREE], "properties": {"c": True}}, {"c": 1}, False),
         ({"anyOf": [A, FREE]}, {"x": 1}, True),
         ({"if": A, "then": B, "properties": {"a": True}}, {"a": 1, "b": {}}, True),
+        ({"allOf": [A, True]}, {"a": 1}, True),
+        ({"allOf": [A, True]}, {"x": 1}, False),
+        ({"allOf": [{"$ref": "#/components/schemas/Circle"}]}, {"x": 1}, True),
         (FREE, {"x": {"y": 1}}, True),
         ({"type": "object", "additionalProperties": True, "properties": {"c": A}}, {"x": 1}, True),
         ({"type": "object", "additionalProperties": True, "properties": {"c": A}}, {"c": {"x": 1}}, False),

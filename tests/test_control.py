@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -318,8 +319,8 @@ def test_a_body_beyond_a_mebibyte_is_refused(control: httpx.Client) -> None:
         ("POST", "/clock/advance", {"until": {"jobId": "a"}}, "$.until.status: required, but missing"),
         ("POST", "/clock/advance", [], "$: expected an object, got a list of 0"),
         ("PATCH", "/clock", {"mode": "frozn"}, 'got "frozn". Did you mean "frozen"?'),
-        ("PATCH", "/clock", {"mode": "real", "rate": 2}, "$.rate: expected 1, the rate of mode real, got 2"),
-        ("PATCH", "/clock", {"mode": "scaled", "rate": 0}, "$.rate: clock rate: expected a number above 0"),
+        ("PATCH", "/clock", {"mode": "real", "rate": 2}, "$.rate: expected 1 in mode real, got 2"),
+        ("PATCH", "/clock", {"mode": "scaled", "rate": 0}, "$.rate: expected more than 0 in mode scaled, got 0"),
         ("PATCH", "/clock", {"now": "2025-12-31T23:59:59Z"}, "$.now: the clock only goes forward"),
         ("PATCH", "/clock", {"now": "2026-02-02T00:00:00Z"}, "$.now: expected at most 31 days after 2026-01-01"),
         ("PATCH", "/clock", {"now": "9500-01-01T00:00:00Z"}, "$.now: the clock ends at 9000-01-01"),
@@ -420,6 +421,16 @@ def test_reset_of_all_needs_no_key(start_mock: StartMock) -> None:
 
 
 # ---------------------------------------------------------------- clock
+
+
+@pytest.mark.parametrize("patch", [{"mode": "frozen"}, {"rate": 60}, {"mode": "auto"}, {"mode": "real"}])
+def test_a_clock_that_flows_can_be_changed(start_mock: StartMock, patch: dict[str, Any]) -> None:
+    """Real time goes on while the call is served."""
+    ticks = count()
+    server = start_mock(Settings(real=RealTime(wall=lambda: EPOCH, monotonic=lambda: next(ticks) / 1e6)))
+    with watched(server.client(clock="real")) as client:
+        response = client.patch("/__mock/clock", json=patch)
+    assert (response.status_code, server.bugs) == (200, [])
 
 
 @pytest.fixture
@@ -667,10 +678,24 @@ def test_the_rules_of_a_scenario_count_from_where_it_is_chosen(control: httpx.Cl
     assert seen == [503, 200, 503, 200]
 
 
+def test_a_shipped_scenario_begins_anew_when_it_is_chosen_again(control: httpx.Client) -> None:
+    """Two calls go well in `outage`, then none: choosing it again sets its counts to nothing."""
+    seen = []
+    for _ in range(2):
+        control.put("/__mock/scenario", json={"name": "outage"})
+        seen += [control.get("/v1/me").status_code for _ in range(3)]
+    assert seen == [200, 200, 503] * 2
+
+
 def test_a_start_far_ahead_is_refused_while_a_stream_waits(live_server: LiveServer) -> None:
     """Thousands of keep-alives at once would do nobody good; without a stream the clock may go anywhere."""
     key = live_server.new_key(clock="frozen")
-    body = {"name": "later", "description": "Years later.", "clock": {"start": "2030-01-01T00:00:00Z"}}
+    body = {
+        "name": "later",
+        "description": "Years later.",
+        "clock": {"start": "2030-01-01T00:00:00Z"},
+        "account": {"minutes_used": 3},
+    }
     with live_server.client(key) as reader, watched(live_server.client(key)) as client:
         with reader.stream("GET", f"/v1/jobs/{submit(client)}/progress") as stream:
             lines = stream.iter_lines()
@@ -681,6 +706,7 @@ def test_a_start_far_ahead_is_refused_while_a_stream_waits(live_server: LiveServ
         assert "$.clock.start: expected at most 31 days after" in refusal(refused)[2]
         assert client.put("/__mock/scenario", json=body).status_code == 200
         assert client.get("/__mock/clock").json()["now"] == "2030-01-01T00:00:00.000Z"
+        assert client.get("/__mock/account").json()["minutesUsed"] == 3
 
 
 # ---------------------------------------------------------------- account
@@ -719,7 +745,8 @@ def test_the_control_api_answers_for_a_revoked_key(control: httpx.Client) -> Non
 
 def test_the_control_api_answers_on_plan_free(control: httpx.Client) -> None:
     """The plan that the API refuses can be left again."""
-    control.patch("/__mock/account", json={"plan": "free"})
+    control.put("/__mock/scenario", json={"name": "free-plan"})
+    assert control.get("/__mock/account").json()["plan"] == "free"
     assert refusal(control.get("/v1/me"))[:2] == (403, "FORBIDDEN")
     assert control.patch("/__mock/account", json={"plan": "pro"}).json()["plan"] == "pro"
 

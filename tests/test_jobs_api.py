@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -428,3 +429,29 @@ def test_the_job_of_another_key_is_not_found(live_server: LiveServer, form: str,
         assert read(owner, made) == before
     assert answer.status_code == 404
     assert method == "HEAD" or answer.json()["code"] == "JOB_NOT_FOUND"
+
+
+# Many at once
+
+
+def test_many_threads_of_one_key_never_meet_a_5xx(start_mock: Callable[[Settings], LiveServer]) -> None:
+    """Submitting, polling, listing, cancelling and deleting at once, on an auto clock that each of them moves."""
+    server = start_mock(Settings(clock=Mode.AUTO, check_answers=True, is_rate_limited=False))
+    statuses: list[int] = []
+    ids: list[str] = []
+
+    def work(key: str) -> None:
+        with server.client(key) as client:
+            for turn in range(8):
+                made = submitted(client)
+                ids.append(made)
+                answers = [client.get(path) for path in (f"/v1/jobs/{made}", "/v1/jobs", f"/v1/jobs/{ids[0]}")]
+                answers += [client.post(f"/v1/jobs/{ids[turn]}/cancel"), client.delete(f"/v1/jobs/{ids[-1]}")]
+                statuses.extend(answer.status_code for answer in answers)
+
+    key = server.new_key(plan="enterprise")
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(work, [key] * 6))
+    assert len(set(ids)) == 48
+    assert set(statuses) <= {200, 404, 409}
+    assert server.bugs == []

@@ -34,8 +34,9 @@ def unlimited(start_mock: Callable[[Settings], LiveServer]) -> Iterator[LiveServ
     assert server.bugs == []
 
 
-def submitted(client: httpx.Client, number: int = 1, **headers: str) -> list[str]:
+def submitted(client: httpx.Client, number: int = 1, scenario: str = "") -> list[str]:
     """Submit so many movies and return their jobs' ids, the oldest first."""
+    headers = {"x-mock-scenario": scenario} if scenario else {}
     answers = [client.post("/v1/render/jobs", json=SHORT, headers=headers) for _ in range(number)]
     return [answer.json()["jobId"] for answer in answers]
 
@@ -211,11 +212,11 @@ def mixed(account: httpx.Client, live_server: LiveServer) -> dict[str, list[str]
     made: dict[str, list[str]] = {"done": [], "failed": [], "cancelled": [], "queued": []}
     sandbox = live_server.app.mock.sandbox(account.headers["x-api-key"])
     for _ in range(2):
-        made["done"] += submitted(account, **{"x-mock-scenario": "instant"})
-        made["failed"] += submitted(account, **{"x-mock-scenario": "scene-fails"})
+        made["done"] += submitted(account, scenario="instant")
+        made["failed"] += submitted(account, scenario="scene-fails")
         made["cancelled"] += submitted(account)
         account.post(f"/v1/jobs/{made['cancelled'][-1]}/cancel")
-        made["queued"] += submitted(account, **{"x-mock-scenario": "concurrency-full"})
+        made["queued"] += submitted(account, scenario="concurrency-full")
     sandbox.clock.move(sandbox.clock.now().replace(minute=5))
     return made
 

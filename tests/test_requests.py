@@ -540,6 +540,7 @@ def test_head_of_a_stream_opens_none(frozen: httpx.Client) -> None:
     head = frozen.head(f"/v1/jobs/{made}/progress")
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-type"].startswith("text/event-stream")
+    assert frozen.get("/v1/me").status_code == 200  # on the same connection, which no stream holds
 
 
 # Pages of other origins
@@ -703,7 +704,15 @@ def test_any_bytes_are_refused_in_the_shape_of_the_api(
 segments = st.sampled_from(["v1", "jobs", "me", "usage", "render", "cancel", "progress", "JOB", "scene_JOB_001"])
 encoded = st.binary(max_size=12).map(quote) | st.sampled_from(["%", "%0", "%zz", "..", ".", "%2e%2e", "%2f"])
 paths = st.lists(segments | encoded, max_size=5).map("/".join) | st.sampled_from(
-    ["v1/jobs", "v1/jobs/JOB", "v1/jobs/JOB/cancel", "v1/jobs/assemble_JOB", "v1/me", "v1/render/jobs"]
+    [
+        "v1/jobs",
+        "v1/jobs/JOB",
+        "v1/jobs/JOB/cancel",
+        "v1/jobs/JOB/progress",
+        "v1/jobs/assemble_JOB",
+        "v1/me",
+        "v1/render/jobs",
+    ]
 )
 names = st.sampled_from(["limit", "cursor", "status", "type"]) | encoded
 values = st.sampled_from(["1", "100", "done", "render", "-1"]) | encoded
@@ -737,5 +746,5 @@ def test_any_request_is_answered_in_the_shape_of_the_api(
     headers = {"x-api-key": live_server.new_key(), **JSON}
     made = http.post(live_server.base_url + SUBMIT, json=movie(), headers=headers).json()["jobId"]
     target = f"{live_server.base_url}/{path.replace('JOB', made)}?{query}"
-    raw_fields = {name: value.encode("latin-1") for name, value in {**headers, **fields}.items()}
+    raw_fields = [(name.encode(), value.encode("latin-1")) for name, value in {**headers, **fields}.items()]
     check_shape(http.request(method, target, headers=raw_fields, content=content))

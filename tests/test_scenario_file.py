@@ -153,6 +153,13 @@ def test_a_share_is_a_percentage_or_a_part_of_one(load: Load, written: str, expe
     assert fail == Failure("RENDER_TIMEOUT: The job took longer than it may", scene=2, at=expected)
 
 
+@pytest.mark.parametrize("last", ["assembling", "uploading"])
+def test_a_failure_may_come_before_a_step_that_lasts_forever(load: Load, last: str) -> None:
+    """Only a step that the failure waits for must end."""
+    job = load(f"{HEAD}job: {{{last}: forever, fail: {{scene: 1, error: RENDER_TIMEOUT}}}}").job
+    assert (job.fail is not None, getattr(job, last)) == (True, Duration(math.inf))
+
+
 def test_a_job_error_keeps_its_detail(load: Load) -> None:
     """What stands behind the code is what the job says."""
     fail = load(f'{HEAD}job: {{fail: {{scene: 1, error: "UPLOAD_FAILED: the disk: full"}}}}').job.fail
@@ -236,6 +243,28 @@ def test_webhooks_are_kept_as_written(load: Load) -> None:
     assert scenario.webhooks == {"secret": "whsec_test", "deliver": {"duplicate": 1}}
 
 
+BOUNDS: list[Node] = [
+    {"name": "odd-09"},
+    {"clock": {"start": "1970-01-01T00:00:00Z"}},
+    {"account": {"minutes_used": 1_000_000, "minutes_used_today": 1_000_000}},
+    {"job": {"queued": "720h", "scene": {"per_output_second": "1h", "at_least": 0, "reports": 100}}},
+    {"job": {"queued": {"mean": 0, "jitter": 0}, "scene": {"reports": 1}}},
+    {"rules": [{"match": {"after": 0, "header": {"x-09": ""}}, "fault": {"latency": "1h"}}]},
+    {"rules": [{"match": {"nth": 1_000_000, "after": 1_000_000}, "respond": {"status": 200}}]},
+    {"rules": [{"respond": {"status": 599}}, {"respond": {"status": 204}}]},
+    {"limits": {"rate": "999999/24h"}},
+    {"limits": {"rate": "1/1ms"}},
+]
+
+
+@pytest.mark.parametrize("parts", BOUNDS, ids=json.dumps)
+def test_the_bounds_themselves_are_allowed(parts: Node) -> None:
+    """`0 to 720h` means both ends, for the loader and for editors."""
+    document = {"name": "odd", "description": "Something odd.", **parts}
+    assert isinstance(parse_scenario(document, spec()), Scenario)
+    assert validator().is_valid(document)
+
+
 def test_extensions_are_passed_over(load: Load) -> None:
     """A key that begins with x- is somebody else's."""
     assert load(HEAD + "x-owner: ada\njob: {x-note: slow, queued: 9s}").job == Pace(queued=Duration(9.0))
@@ -297,6 +326,10 @@ BAD = [
     (
         f"{HEAD}clock: {{start: 1969-12-31T23:59:59Z}}",
         'odd.yaml:3: $.clock.start: expected a year from 1970 to 2999, got "1969-12-31T23:59:59Z"',
+    ),
+    (
+        f"{HEAD}clock: {{start: 3000-01-01T00:00:00Z}}",
+        'odd.yaml:3: $.clock.start: expected a year from 1970 to 2999, got "3000-01-01T00:00:00Z"',
     ),
     (
         f"{HEAD}job:\n  queued: 1s\n  assemblin: 1s",

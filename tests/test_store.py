@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -17,19 +19,19 @@ from mockserver.store import MemoryStore, Standing
 from mockserver.timeline import Order, Pace, plan, stop
 
 
-def anything_goes(_: Standing) -> None:
+def anything_goes(_: Callable[[], Standing]) -> None:
     """Admit every job."""
 
 
-def job(order: int, created: datetime = EPOCH, seconds: float = 6.0) -> Job:
-    timeline = plan(Order([seconds], 1, created, lambda *_: 0.5), Pace())
-    return Job(f"job_{order:012x}", order, "render", b"{}", seconds, 1920, 1080, 1, timeline)
+def job(number: int, created: datetime = EPOCH, seconds: float = 6.0) -> Job:
+    make = partial(plan, Order([seconds], 1, created, lambda *_: 0.5), Pace())
+    return Job(f"job_{number:012x}", number, created, "render", b"{}", seconds, 1920, 1080, make)
 
 
 def kept(*jobs: Job) -> MemoryStore:
     store = MemoryStore()
     for each in jobs:
-        store.submit(each, each.timeline.created, anything_goes)
+        store.submit(each, anything_goes)
     return store
 
 
@@ -71,11 +73,11 @@ def test_a_refused_job_is_not_kept() -> None:
     """What `admit` refuses never was."""
     store, one = MemoryStore(), job(1)
 
-    def refuse(_: Standing) -> None:
+    def refuse(_: Callable[[], Standing]) -> None:
         raise ApiError("CONCURRENCY_LIMIT_EXCEEDED")
 
     with pytest.raises(ApiError):
-        store.submit(one, EPOCH, refuse)
+        store.submit(one, refuse)
     assert store.read(one.id) is None
 
 

@@ -8,9 +8,10 @@ import re
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -45,10 +46,12 @@ class Job:
 
     @property
     def url(self) -> str:
+        """The address of its stream."""
         return f"{self.base_url}/v1/jobs/{self.id}/progress"
 
     @property
     def headers(self) -> dict[str, str]:
+        """What shows its key."""
         return {"x-api-key": self.key}
 
 
@@ -66,11 +69,13 @@ def run(*command: str | Path) -> str:
 
 
 def told(events: list[dict[str, Any]]) -> Seen:
+    """Say what events told."""
     return [(event["id"], event["data"]["status"], event["data"]["progress"]) for event in events]
 
 
-def told_by_httpx(source: Iterator[httpx_sse.ServerSentEvent]) -> Seen:
-    return told([{"id": event.id, "data": event.json()} for event in source])
+def told_by_httpx(events: Iterable[httpx_sse.ServerSentEvent]) -> Seen:
+    """Say what events told, as httpx-sse has them."""
+    return told([{"id": event.id, "data": event.json()} for event in events])
 
 
 def told_in(text: str) -> Seen:
@@ -83,7 +88,7 @@ def test_httpx_sse_follows_a_whole_job(job: Job) -> None:
     """Every step, in order, each with its id, under the default event name."""
     with httpx.Client(headers=job.headers) as client, httpx_sse.connect_sse(client, "GET", job.url) as source:
         events = list(source.iter_sse())
-    assert told_by_httpx(iter(events)) == job.steps
+    assert told_by_httpx(events) == job.steps
     assert {event.event for event in events} == {"message"}
 
 
@@ -94,7 +99,7 @@ async def test_httpx_sse_follows_a_whole_job_asynchronously(job: Job) -> None:
         httpx_sse.aconnect_sse(client, "GET", job.url) as source,
     ):
         events = [event async for event in source.aiter_sse()]
-    assert told_by_httpx(iter(events)) == job.steps
+    assert told_by_httpx(events) == job.steps
 
 
 def test_httpx_sse_resumes_where_it_left(job: Job) -> None:
@@ -104,17 +109,14 @@ def test_httpx_sse_resumes_where_it_left(job: Job) -> None:
         while not seen or seen[-1][1] not in {"done", "failed"}:
             headers = {"last-event-id": seen[-1][0]} if seen else {}
             with httpx_sse.connect_sse(client, "GET", job.url, headers=headers) as source:
-                seen += [one for one, _ in zip(map_told(source), range(3), strict=False)]
+                seen += told_by_httpx(islice(source.iter_sse(), 3))
     assert seen == job.steps
 
 
-def map_told(source: httpx_sse.EventSource) -> Iterator[tuple[str, str, float]]:
-    for event in source.iter_sse():
-        yield from told_by_httpx(iter([event]))
-
-
 def curl(job: Job, *options: str) -> str:
-    return run("curl", "--no-buffer", "--silent", "--show-error", "--fail", *options, "-H", f"x-api-key: {job.key}", job.url)
+    """Let curl print the stream of a job."""
+    always = ("--no-buffer", "--silent", "--show-error", "--fail", "-H", f"x-api-key: {job.key}")
+    return run("curl", *always, *options, job.url)
 
 
 @has_curl

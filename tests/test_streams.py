@@ -54,6 +54,7 @@ class Event(NamedTuple):
 
     @property
     def number(self) -> int:
+        """The id as a number."""
         return int(self.id)
 
 
@@ -169,17 +170,20 @@ def turned(turned_server: Callable[..., LiveServer]) -> Iterator[Callable[..., h
 
 
 def submit(client: httpx.Client, body: dict[str, Any] | None = None) -> str:
+    """Submit a movie; return the id of its job."""
     answer = client.post("/v1/render/jobs", json=body or movie())
     assert answer.status_code == 202, answer.text
     return str(answer.json()["jobId"])
 
 
 def advance(client: httpx.Client, how_far: float | dict[str, Any]) -> None:
+    """Move the clock by so many seconds, or as the control API understands it."""
     order = how_far if isinstance(how_far, dict) else {"seconds": how_far}
     client.post("/__mock/clock/advance", json=order).raise_for_status()
 
 
 def cancel(client: httpx.Client, job_id: str) -> None:
+    """Cancel a job."""
     client.post(f"/v1/jobs/{job_id}/cancel").raise_for_status()
 
 
@@ -206,6 +210,7 @@ def ended(client: httpx.Client, scenario: str) -> str:
 
 
 def sandbox_of(server: LiveServer, client: httpx.Client) -> Sandbox:
+    """Return the sandbox that a client works in."""
     return server.app.mock.sandbox(client.headers["x-api-key"])
 
 
@@ -342,12 +347,12 @@ def test_the_headers_are_those_of_an_event_stream_on_the_sandboxs_clock(
     assert headers["date"] == "Thu, 01 Jan 2026 00:01:40 GMT"
 
 
-def test_head_gets_the_headers_of_the_stream_and_no_event(frozen: httpx.Client) -> None:
-    """It answers at once although the job is not terminal."""
-    path = f"/v1/jobs/{submit(frozen)}/progress"
-    answer = frozen.head(path)
+def test_head_gets_the_headers_of_the_stream_and_opens_none(frozen: httpx.Client, live_server: LiveServer) -> None:
+    """It is over at once although the job is not terminal, and the connection is free for the next request."""
+    answer = frozen.head(f"/v1/jobs/{submit(frozen)}/progress")
     assert (answer.status_code, answer.text) == (200, "")
     assert answer.headers["content-type"] == "text/event-stream"
+    assert (frozen.get("/v1/me").status_code, traces(sandbox_of(live_server, frozen))) == (200, (0, 0))
 
 
 def test_opening_a_stream_costs_one_request_and_following_it_none(
@@ -579,6 +584,8 @@ def loop_of(sandbox: Sandbox) -> asyncio.AbstractEventLoop:
 
 
 def tasks_on(loop: asyncio.AbstractEventLoop) -> int:
+    """Return how many tasks there are on the server's loop."""
+
     async def number() -> int:
         return len(asyncio.all_tasks())
 

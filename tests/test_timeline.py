@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from datetime import datetime, timedelta
 
@@ -227,14 +228,14 @@ def test_the_assemble_child_is_counted_where_the_profile_says_so(counted: bool) 
 def test_law_statuses_change_along_legal_edges_only(timeline: Timeline) -> None:
     """No status ever follows one that it may not follow; nothing follows a terminal one."""
     made = steps(timeline)
-    assert all(b.status in LEGAL[a.status] for a, b in zip(made, made[1:], strict=False))
+    assert all(b.status in LEGAL[a.status] for a, b in itertools.pairwise(made))
 
 
 @given(timelines())
 def test_law_progress_never_falls_and_is_one_exactly_when_done(timeline: Timeline) -> None:
     """Progress is monotonic, within 0 and 1, and 1 means done."""
     made = steps(timeline)
-    assert all(a.progress <= b.progress for a, b in zip(made, made[1:], strict=False))
+    assert all(a.progress <= b.progress for a, b in itertools.pairwise(made))
     assert all((step.progress == 1.0) == (step.status is Status.DONE) for step in made)
 
 
@@ -243,7 +244,7 @@ def test_law_steps_are_numbered_ordered_and_each_a_change(timeline: Timeline) ->
     """Steps count from 0, never go back in time, and each differs from the one before."""
     made = steps(timeline)
     assert [step.number for step in made] == list(range(len(made)))
-    assert all(a.at <= b.at and a[2:] != b[2:] for a, b in zip(made, made[1:], strict=False))
+    assert all(a.at <= b.at and a[2:] != b[2:] for a, b in itertools.pairwise(made))
 
 
 def whole(step: Step) -> int:
@@ -253,7 +254,7 @@ def whole(step: Step) -> int:
 
 @given(timelines())
 def test_law_every_child_is_counted_exactly_once_while_the_job_runs(timeline: Timeline) -> None:
-    """succeeded + running + queued + failed = total until the job is terminal, and never more."""
+    """Succeeded + running + queued + failed = total until the job is terminal, and never more."""
     made = steps(timeline)
     totals = [(whole(step), step.children.total if step.children else 0, step.status.is_terminal) for step in made]
     assert all(counted == total or (ended and counted <= total) for counted, total, ended in totals)

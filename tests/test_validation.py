@@ -111,6 +111,11 @@ def test_the_list_ends_after_twenty(validator: Validator) -> None:
     assert (len(found), found[-1]) == (MOST_LISTED + 1, "$: and 5 more")
 
 
+def test_a_list_of_twenty_is_whole(validator: Validator) -> None:
+    """Nothing more is announced where nothing more is."""
+    assert len(refusal(validator, {**TOY, "parts": [{}] * MOST_LISTED})) == MOST_LISTED
+
+
 def test_of_a_huge_body_only_the_first_violation_is_told(validator: Validator) -> None:
     """To find all of them could take seconds, in which nobody else is served."""
     raw = orjson.dumps({**TOY, "parts": [{}] * LARGEST_EXPLAINED})
@@ -137,6 +142,20 @@ def test_what_must_be_unique_is_found_below_other_arrays(tmp_path: Path) -> None
     raw = orjson.dumps([TOY, None, {**TOY, "parts": [{"id": "a"}, {"id": "a"}]}])
     found = refusal(Validator(loaded(document, tmp_path)), raw)
     assert found == ['$[2].parts[1].id: duplicate of $[2].parts[0].id ("a")']
+
+
+@pytest.mark.parametrize(
+    ("raw", "found"),
+    [
+        (b'[[{"id": "a"}, {"id": "a"}]]', ["$: expected an object, got a list of 1"]),
+        (b'{"name": "x", "parts": [1, 1]}', [f"$.parts[{at}]: expected an object, got 1" for at in (0, 1)]),
+        (b'{"name": "x", "parts": {"id": "a"}}', ["$.parts: expected an array, got an object of 1"]),
+        (b'{"name": "x", "parts": [["id"]]}', ["$.parts[0]: expected an object, got a list of 1"]),
+    ],
+)
+def test_what_must_be_unique_is_not_sought_in_another_shape(raw: bytes, found: list[str], validator: Validator) -> None:
+    """The schema complains about the shape, and that is enough."""
+    assert refusal(validator, raw) == found
 
 
 def test_a_schema_that_refers_to_itself_is_searched_once(validator: Validator) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -112,23 +111,19 @@ def test_a_bug_while_reading_is_reported_and_survived(scenario: Path) -> None:
 
 
 async def test_the_watch_looks_every_half_second_until_it_is_cancelled(scenario: Path) -> None:
-    """Each pause is half a second of real time, and each edit during a pause is read once."""
-    pauses = list[float]()
-    told = list[str]()
+    """Each pause is half a second of real time, and each edit during one is read once."""
+    edits = [SCENARIO.format("the second"), None, "", None]
+    pauses, write = list[float](), scenario.write_text
 
-    def pausing(descriptions: list[str]) -> Callable[[float], Awaitable[None]]:
-        async def sleep(seconds: float) -> None:
-            pauses.append(seconds)
-            if len(pauses) > len(descriptions):
-                raise asyncio.CancelledError
-            edited(scenario, descriptions[len(pauses) - 1])
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if not edits:
+            raise asyncio.CancelledError
+        if (text := edits.pop(0)) is not None:
+            write(text)
 
-        return sleep
-
-    mock = mock_of(scenario, RealTime(sleep=pausing(["the second", "the second", ": broken", "the fourth one"])))
-    stamps = look([scenario])
+    mock, told = mock_of(scenario, RealTime(sleep=sleep)), list[str]()
     with pytest.raises(asyncio.CancelledError):
-        await watch(mock, stamps, told.append)
+        await watch(mock, look([scenario]), told.append)
     assert pauses == [POLL_SECONDS] * 5
-    assert mock.files.scenario.description == "the fourth one"
-    assert f"reloaded {scenario}" == told[0] == told[-1]
+    assert told == [f"reloaded {scenario}", f"still on the old files: {scenario}:1: the file is empty"]

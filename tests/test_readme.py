@@ -1,0 +1,82 @@
+"""The README's code runs as written."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import LiveServer
+
+ROOT = Path(__file__).parents[1]
+BLOCK = re.compile(r"<!-- test: (\w+) -->\n```(\w+)\n(.*?)```", re.DOTALL)
+BLOCKS = {name: (language, code) for name, language, code in BLOCK.findall((ROOT / "README.md").read_text())}
+
+
+def run(name: str, server: LiveServer) -> str:
+    """Run one block against a mock with a key of its own and return what it prints."""
+    language, code = BLOCKS[name]
+    key = server.new_key()
+    code = code.replace("http://127.0.0.1:4747", server.base_url)
+    code = re.sub(r"KEY=vs_prod_\w+", f"KEY={key}", code)
+    command = {
+        "sh": ["bash", "-euo", "pipefail", "-c", code],
+        "python": [sys.executable, "-W", "ignore", "-c", code],
+        "js": ["node", "--input-type=module", "-e", code],
+    }[language]
+    environment = {**os.environ, "BASE": server.base_url, "KEY": key}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_first_job_in_curl_is_charged(live_server: LiveServer) -> None:
+    """The stream ends with `done` and the usage shows the 52 seconds of the summer promo."""
+    printed = run("curl", live_server)
+    assert '"status":"done"' in printed
+    assert '"used":0.866667' in printed
+
+
+def test_the_first_job_in_python_prints_every_event(live_server: LiveServer) -> None:
+    """From the snapshot to the terminal event."""
+    events = run("python", live_server).splitlines()
+    assert '"status":"queued"' in events[0]
+    assert '"status":"done"' in events[-1]
+
+
+@pytest.mark.needs_node
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+def test_the_first_job_in_javascript_prints_the_stream(live_server: LiveServer) -> None:
+    """Node's fetch reads the stream to its end."""
+    assert '"status":"done"' in run("javascript", live_server)
+
+
+def test_scenarios_can_be_asked_for_in_each_way(live_server: LiveServer) -> None:
+    """By header 402, by project id 202, by the control API for all that follows."""
+    printed = run("scenarios", live_server)
+    assert "RENDER_QUOTA_EXCEEDED" in printed
+    assert '"status":"queued"' in printed
+    assert '"flaky"' in printed
+
+
+def test_the_clock_is_stopped_and_moved(live_server: LiveServer) -> None:
+    """The clock answers where it is, and an advance what happened."""
+    printed = run("clock", live_server)
+    assert '"mode":"frozen"' in printed
+    assert '"effects":[' in printed
+
+
+def test_every_code_block_is_tested() -> None:
+    """No block of code stands in the README that no test runs, but for the two make commands."""
+    fences = re.findall(r"^```(\w*)", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert len([fence for fence in fences if fence]) == len(BLOCKS)
+
+
+def test_every_document_that_the_readme_names_is_there() -> None:
+    """No link leads nowhere."""
+    links = re.findall(r"\]\(([\w./-]+)\)", (ROOT / "README.md").read_text())
+    assert [link for link in links if not (ROOT / link).exists()] == []
