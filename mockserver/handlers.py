@@ -85,7 +85,7 @@ async def get_me(call: Call) -> Answer:
 async def get_usage(call: Call) -> Answer:
     """GET /v1/usage: what is used up of the month, of the day and of the jobs at once."""
     plan = call.spec.plans[call.account.plan]
-    standing = standing_under(call.sandbox, call.scenario, call.mock.home(call.sandbox))
+    standing = standing_under(call.sandbox, call.scenario, call.mock.home(call.sandbox), call.now)
     used, limit = round(standing.minutes, 6), plan.minutes_per_month
     daily = {"used": round(standing.minutes_today, 6), "limit": plan.minutes_per_day}
     return json_answer(

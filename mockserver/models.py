@@ -6,7 +6,7 @@ Statuses and phases are the API's own words (docs page /concepts/jobs-model).
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from operator import attrgetter
@@ -143,11 +143,11 @@ class Timeline:
 class Job:
     """One submitted job: what was asked for, and the timeline that follows from it.
 
-    `payload` is the JSON that every view echoes; `seconds`, `width` and `height` describe the output. `scenario` is
-    the name of the one that was asked for with the submission, if any. `make` plans the timeline, when somebody
-    first looks. `status` is where the store last found the job; `steps` are the timeline's once somebody has looked
-    at the unfinished job, and `final` the last of them once somebody has looked at the finished one. `watchers` are
-    called when the timeline is rewritten.
+    `payload` is the JSON that every view echoes; `seconds`, `width` and `height` describe the output. `make` plans the
+    timeline from the `recipe` when somebody first looks. `scenario` is the name of the one that was asked for with
+    the submission, if any. `status` is where the store last found the job; `steps` are the timeline's once somebody
+    has looked at the unfinished job, and `final` the last of them once somebody has looked at the finished one.
+    `watchers` are called when the timeline is rewritten.
     """
 
     id: str
@@ -158,26 +158,36 @@ class Job:
     seconds: float
     width: int
     height: int
-    make: Callable[[], Timeline] | None
+    make: Callable[..., Timeline]
+    recipe: tuple[object, ...]
     callback_url: str | None = None
     scenario: str | None = None
     status: Status = Status.QUEUED
     steps: tuple[Step, ...] | None = None
     final: Step | None = None
-    watchers: dict[Callable[[], None], None] = field(default_factory=dict)
+    watchers: dict[Callable[[], None], None] | None = None
     _timeline: Timeline | None = None
 
     @property
     def timeline(self) -> Timeline:
         """The planned life of the job."""
         if self._timeline is None:
-            assert self.make is not None  # noqa: S101 - one of the two is always there
-            self._timeline, self.make = self.make(), None
+            self._timeline, self.recipe = self.make(*self.recipe), ()
         return self._timeline
 
     @timeline.setter
     def timeline(self, timeline: Timeline) -> None:
         self._timeline, self.steps, self.final = timeline, None, None
+
+    def watch(self, wake: Callable[[], None]) -> None:
+        """Call this whenever the timeline is rewritten."""
+        self.watchers = self.watchers or {}
+        self.watchers[wake] = None
+
+    def unwatch(self, wake: Callable[[], None]) -> None:
+        """Call it no more."""
+        if self.watchers is not None:
+            self.watchers.pop(wake, None)
 
 
 def timestamp(instant: datetime) -> str:

@@ -33,6 +33,9 @@ PROJECT_PREFIX = "proj_mock_"
 """A `projectId` that begins so names a scenario: for clients whose headers cannot be changed."""
 
 
+PROJECT_MARK = PROJECT_PREFIX.encode()
+
+
 async def serve(mock: Mock, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer one request."""
     call = begin(mock, scope)
@@ -114,7 +117,7 @@ def choose_scenario(call: Call) -> Scenario:
     header = call.headers.get(b"x-mock-scenario")
     if header is not None:
         return named_scenario(call, header.decode("latin-1"), "header.x-mock-scenario")
-    if call.body and PROJECT_PREFIX.encode() in call.body:
+    if call.body and PROJECT_MARK in call.body:
         project = parsed(call, "projectId")
         if isinstance(project, str) and project.startswith(PROJECT_PREFIX):
             return named_scenario(call, project.removeprefix(PROJECT_PREFIX), "$.projectId")
@@ -214,8 +217,11 @@ def validate(call: Call) -> None:
 
 
 async def pass_time(call: Call, error: ApiError) -> None:
-    """On an auto clock, go to where a refused client would wait to: the next free slot, or the next change of a job."""
+    """On an auto clock, go to where a refused client would wait to: the next free slot, or the next change of a job.
+
+    The refusal itself keeps its own instant.
+    """
     if isinstance(error, RateLimited):
-        await call.jump(lambda _: error.free_at)
+        await call.sandbox.jump(error.free_at)
     elif error.code == "CONCURRENCY_LIMIT_EXCEEDED":
-        await call.jump(call.sandbox.store.next_change)
+        await call.sandbox.jump(call.sandbox.store.next_change(call.now))

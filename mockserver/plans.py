@@ -23,14 +23,6 @@ COUNTED = {
 """Which statuses `concurrency.counts` has in mind."""
 
 
-class Size(NamedTuple):
-    """What a movie asks of the plan: seconds of output, and the frame in pixels."""
-
-    seconds: float
-    width: float
-    height: float
-
-
 class Ceilings(NamedTuple):
     """The checks of one submission, in the order of precedence: quota, plan limit, concurrency limit."""
 
@@ -40,16 +32,19 @@ class Ceilings(NamedTuple):
     quota: bool = True
     concurrency: bool = True
 
-    def check(self, size: Size, standing: Callable[[], Standing]) -> None:
-        """Raise the ApiError of the first ceiling that this movie meets; a plan without limits asks for no standing."""
-        if self.quota and (self.plan.minutes_per_month, self.plan.minutes_per_day) != (None, None):
-            self._check_quota(size, standing())
-        self._check_plan_limit(size)
-        if self.concurrency and self.plan.jobs_at_once is not None:
-            self._check_concurrency(standing(), self.plan.jobs_at_once)
+    def check(self, seconds: float, frame: tuple[float, float], standing: Callable[[datetime], Standing]) -> None:
+        """Raise the ApiError of the first ceiling that a movie of this length and frame meets.
 
-    def _check_quota(self, size: Size, standing: Standing) -> None:
-        ahead = size.seconds / 60 if self.behaviour.quota_check == "forecast" else 0.0
+        A plan without limits asks for no standing.
+        """
+        if self.quota and (self.plan.minutes_per_month, self.plan.minutes_per_day) != (None, None):
+            self._check_quota(seconds, standing(self.now))
+        self._check_plan_limit(seconds, frame)
+        if self.concurrency and self.plan.jobs_at_once is not None:
+            self._check_concurrency(standing(self.now), self.plan.jobs_at_once)
+
+    def _check_quota(self, seconds: float, standing: Standing) -> None:
+        ahead = seconds / 60 if self.behaviour.quota_check == "forecast" else 0.0
         for code, used, limit, resets in (
             ("RENDER_QUOTA_EXCEEDED", standing.minutes, self.plan.minutes_per_month, next_month(self.now)),
             (
@@ -62,12 +57,12 @@ class Ceilings(NamedTuple):
             if limit is not None and (used >= limit or used + ahead > limit):
                 raise ApiError(code, used=f"{round(used, 4):.12g}", limit=limit, resetsAt=timestamp(resets))
 
-    def _check_plan_limit(self, size: Size) -> None:
-        if size.seconds > self.plan.longest_movie_seconds:
-            reason = f"the movie lasts {size.seconds:g} s, at most {self.plan.longest_movie_seconds:g} s are allowed"
-        elif not _fits((size.width, size.height), self.plan.largest_frame):
+    def _check_plan_limit(self, seconds: float, frame: tuple[float, float]) -> None:
+        if seconds > self.plan.longest_movie_seconds:
+            reason = f"the movie lasts {seconds:g} s, at most {self.plan.longest_movie_seconds:g} s are allowed"
+        elif not _fits(frame, self.plan.largest_frame):
             allowed = "x".join(map(str, self.plan.largest_frame))
-            reason = f"the frame is {size.width:g}x{size.height:g}, at most {allowed} (either way up) is allowed"
+            reason = f"the frame is {frame[0]:g}x{frame[1]:g}, at most {allowed} (either way up) is allowed"
         else:
             return
         raise ApiError("PLAN_LIMIT_EXCEEDED", plan=self.plan.name, reason=reason)

@@ -10,8 +10,7 @@ from hashlib import blake2b
 
 def digest(seed: str, *purpose: object, size: int = 8) -> bytes:
     """Return `size` bytes that depend on nothing but the seed and the purpose."""
-    text = "\x1f".join((seed, *map(str, purpose)))
-    return blake2b(text.encode(), digest_size=size).digest()
+    return blake2b(f"{seed}{purpose!r}".encode(), digest_size=size).digest()
 
 
 def hexadecimal(seed: str, *purpose: object, length: int) -> str:

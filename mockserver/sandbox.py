@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from email.utils import format_datetime
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -47,7 +48,7 @@ class Sandbox:
     calls: int = 0
     scripts: dict[str, Script] = field(default_factory=dict)
     is_closed: bool = False
-    http_date: tuple[int, bytes] = (0, b"")
+    http_date: tuple[datetime, datetime, bytes] = (EPOCH, EPOCH, b"")
     opened: datetime = EPOCH
     listeners: list[list[Effect]] = field(default_factory=list)
 
@@ -80,7 +81,7 @@ class Sandbox:
 
     def ring(self, job: Job) -> None:
         """Wake whoever watches this job."""
-        for wake in tuple(job.watchers):
+        for wake in tuple(job.watchers or ()):
             wake()
 
     async def jump(self, instant: datetime | None) -> None:
@@ -107,9 +108,11 @@ class Sandbox:
 
     def date_header(self, now: datetime) -> bytes:
         """Return an instant as HTTP writes it; the last one is kept."""
-        if (second := int(now.timestamp())) != self.http_date[0]:
-            self.http_date = (second, format_datetime(now, usegmt=True).encode())
-        return self.http_date[1]
+        if not self.http_date[0] <= now < self.http_date[1]:
+            second = now.replace(microsecond=0)
+            text = format_datetime(second, usegmt=True).encode()
+            self.http_date = (second, second + timedelta(seconds=1), text)
+        return self.http_date[2]
 
     def close(self) -> None:
         """End everything that still waits in this sandbox."""
@@ -195,9 +198,9 @@ def use_account(sandbox: Sandbox, scenario: Scenario) -> None:
         sandbox.store.set_minutes(now, account.minutes_used, account.minutes_used_today)
 
 
-def standing_under(sandbox: Sandbox, scenario: Scenario, home: Scenario) -> Standing:
+def standing_under(sandbox: Sandbox, scenario: Scenario, home: Scenario, now: datetime) -> Standing:
     """Return what is used up; a scenario chosen for one call only brings its own used minutes along."""
-    standing = sandbox.store.standing(sandbox.clock.now())
+    standing = sandbox.store.standing(now)
     if scenario is home:
         return standing
     account = sandbox.account(scenario)

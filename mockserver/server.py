@@ -91,6 +91,9 @@ def _config(app: App, binding: Binding) -> uvicorn.Config:
     return config
 
 
+NOT_HTTP = b'{"error":"The request is not valid HTTP: %s","code":"VALIDATION_ERROR"}'
+
+
 class Corked:
     """A transport from which all that is written in one turn of the loop leaves as one packet: head and body."""
 
@@ -126,6 +129,14 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's own type
         """Cork the transport."""
         super().connection_made(cast("asyncio.Transport", Corked(transport)))
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is not HTTP in the API's shape."""
+        body = NOT_HTTP % msg.strip().rstrip(".").encode()
+        head = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n"
+        head += b"content-length: %d\r\n\r\n"
+        self.transport.write(head % len(body) + body)
+        self.transport.close()
 
 
 class Server(uvicorn.Server):

@@ -11,8 +11,8 @@ from bisect import bisect_left, insort
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
-from itertools import count
+from itertools import chain, count
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from mockserver.models import Job, Status
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from mockserver.models import Timeline
+
+
+_NUMBER = attrgetter("number")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +49,8 @@ class Slot(NamedTuple):
 class Store(Protocol):
     """Every operation takes the instant at which it happens, and is atomic."""
 
-    def submit(self, job: Job, admit: Callable[[Callable[[], Standing]], None]) -> None:
-        """Keep a new job unless `admit` raises; it is given what returns the standing before the job."""
+    def submit(self, job: Job, admit: Callable[[Callable[[datetime], Standing]], None]) -> None:
+        """Keep a new job unless `admit` raises; it is given what returns the standing at an instant."""
 
     def read(self, job_id: str) -> Job | None:
         """Return a job by its id."""
@@ -85,9 +88,8 @@ class MemoryStore:
     """The store of one process: dictionaries, sorted lists and one calendar of what changes when."""
 
     _jobs: dict[str, Job] = field(default_factory=dict)
-    _by_number: dict[int, Job] = field(default_factory=dict)
-    _numbers: list[int] = field(default_factory=list)
-    _by_status: dict[Status, list[int]] = field(default_factory=lambda: {status: [] for status in Status})
+    _in_order: list[Job] = field(default_factory=list)
+    _by_status: dict[Status, list[Job]] = field(default_factory=lambda: {status: [] for status in Status})
     _types: Counter[str] = field(default_factory=Counter)
     _fresh: list[Job] = field(default_factory=list)
     _calendar: list[tuple[datetime, int, Job, Timeline]] = field(default_factory=list)
@@ -95,12 +97,12 @@ class MemoryStore:
     _charged: Counter[tuple[int, ...]] = field(default_factory=Counter)
     _calls: deque[datetime] = field(default_factory=deque)
 
-    def submit(self, job: Job, admit: Callable[[Callable[[], Standing]], None]) -> None:
+    def submit(self, job: Job, admit: Callable[[Callable[[datetime], Standing]], None]) -> None:
         """Keep a new job unless `admit` raises; it is planned when somebody first asks for more than its id."""
-        admit(partial(self.standing, job.created))
-        self._jobs[job.id] = self._by_number[job.number] = job
+        admit(self.standing)
+        self._jobs[job.id] = job
         self._types[job.type] += 1
-        insort(self._numbers, job.number)
+        insort(self._in_order, job, key=_NUMBER)
         self._fresh.append(job)
 
     def read(self, job_id: str) -> Job | None:
@@ -111,9 +113,9 @@ class MemoryStore:
         """Yield jobs from the newest on; nothing may change while the result is read."""
         if status is not None:
             self._settle(now)
-        numbers = self._numbers if status is None else self._by_status[status]
-        start = len(numbers) if before is None else bisect_left(numbers, before)
-        return (self._by_number[numbers[index]] for index in range(start - 1, -1, -1))
+        jobs = self._in_order if status is None else self._by_status[status]
+        start = len(jobs) if before is None else bisect_left(jobs, before, key=_NUMBER)
+        return (jobs[index] for index in range(start - 1, -1, -1))
 
     def has_type(self, matches: Callable[[str], bool]) -> bool:
         """Say whether any job kept has a type that matches."""
@@ -128,10 +130,10 @@ class MemoryStore:
     def delete(self, job: Job, now: datetime) -> None:
         """Forget a job."""
         self._settle(now)
-        del self._jobs[job.id], self._by_number[job.number]
+        del self._jobs[job.id]
         self._types[job.type] -= 1
-        _remove(self._numbers, job.number)
-        _remove(self._by_status[job.status], job.number)
+        _remove(self._in_order, job)
+        _remove(self._by_status[job.status], job)
 
     def standing(self, now: datetime) -> Standing:
         """Return what is used up."""
@@ -149,8 +151,8 @@ class MemoryStore:
     def unfinished(self, now: datetime) -> list[Job]:
         """Return the jobs that are not terminal, oldest first."""
         self._settle(now)
-        numbers = sorted(n for status, held in self._by_status.items() if not status.is_terminal for n in held)
-        return [self._by_number[number] for number in numbers]
+        held = (jobs for status, jobs in self._by_status.items() if not status.is_terminal)
+        return sorted(chain.from_iterable(held), key=_NUMBER)
 
     def next_change(self, now: datetime) -> datetime | None:
         """Return when the status or phase of any job next changes."""
@@ -173,8 +175,8 @@ class MemoryStore:
         """Put the job where it stands now, and its next change into the calendar."""
         mark = job.timeline.mark_at(now)
         if mark.status is not job.status:
-            _remove(self._by_status[job.status], job.number)
-            insort(self._by_status[mark.status], job.number)
+            _remove(self._by_status[job.status], job)
+            insort(self._by_status[mark.status], job, key=_NUMBER)
             job.status = mark.status
         if (following := job.timeline.next_mark(now)) is not None:
             heapq.heappush(self._calendar, (following.at, next(self._entries), job, job.timeline))
@@ -187,7 +189,7 @@ class MemoryStore:
         """Bring every index up to this instant."""
         fresh, self._fresh = self._fresh, []
         for job in fresh:
-            insort(self._by_status[job.status], job.number)
+            insort(self._by_status[job.status], job, key=_NUMBER)
             self._enter(job, now)
         while self._calendar and self._calendar[0][0] <= now:
             _, _, job, timeline = heapq.heappop(self._calendar)
@@ -211,5 +213,5 @@ def _day(instant: datetime) -> tuple[int, ...]:
     return instant.year, instant.month, instant.day
 
 
-def _remove(numbers: list[int], number: int) -> None:
-    del numbers[bisect_left(numbers, number)]
+def _remove(jobs: list[Job], job: Job) -> None:
+    del jobs[bisect_left(jobs, job.number, key=_NUMBER)]

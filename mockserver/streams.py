@@ -33,7 +33,7 @@ async def follow(call: Call, subject: Subject, reader: Reader) -> AsyncGenerator
     last, quiet_since = _resumed(call, subject), clock.now()
     with clock.alarm() as alarm:
         reader.on_leave = alarm.ring
-        subject.job.watchers[alarm.ring] = None
+        subject.job.watch(alarm.ring)
         try:
             while not (reader.has_left or sandbox.is_closed):
                 alarm.settle()
@@ -57,7 +57,7 @@ async def follow(call: Call, subject: Subject, reader: Reader) -> AsyncGenerator
                 else:
                     await alarm.until(min(filter(None, (following, keep_alive)), default=None))
         finally:
-            del subject.job.watchers[alarm.ring]
+            subject.job.unwatch(alarm.ring)
 
 
 def _resumed(call: Call, subject: Subject) -> int | None:

@@ -8,72 +8,77 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from mockserver.models import Job, Phase, Status, whole_milliseconds
-from mockserver.plans import Ceilings, Size
-from mockserver.randomness import hexadecimal
+from mockserver.plans import Ceilings
+from mockserver.randomness import fraction, hexadecimal
 from mockserver.sandbox import standing_under
 from mockserver.timeline import STATUS_OF, Order, plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import datetime
 
     from mockserver.behaviour import Behaviour
+    from mockserver.models import Timeline
     from mockserver.state import Call
     from mockserver.store import Standing
+    from mockserver.timeline import Pace
 
 
 def submit(call: Call) -> Job:
     """Keep the job that the body asks for; raises the ApiError of the first ceiling in its way."""
-    sandbox, now = call.sandbox, call.now
-    number = sandbox.submissions + 1
-    job = make_job(call, number)
-    limits, home = call.scenario.limits, call.mock.home(sandbox)
-    ceilings = Ceilings(
-        call.spec.plans[call.account.plan],
-        call.behaviour,
-        now,
-        quota=limits.quota,
-        concurrency=limits.concurrency,
-    )
-
-    def admit(standing: Callable[[], Standing]) -> None:
-        under = standing if call.scenario is home else partial(standing_under, sandbox, call.scenario, home)
-        ceilings.check(Size(job.seconds, job.width, job.height), under)
-
-    sandbox.store.submit(job, admit)
-    sandbox.submissions = number
+    sandbox = call.sandbox
+    job = make_job(call, sandbox.submissions + 1)
+    sandbox.store.submit(job, partial(_admit, call, job))
+    sandbox.submissions = job.number
     return job
+
+
+def _admit(call: Call, job: Job, standing: Callable[[datetime], Standing]) -> None:
+    """Hold the job against the ceilings of the plan, as the scenario of the call has them."""
+    home = call.mock.home(call.sandbox)
+    if call.scenario is not home:
+        standing = partial(standing_under, call.sandbox, call.scenario, home)
+    plan, limits = call.spec.plans[call.account.plan], call.scenario.limits
+    ceilings = Ceilings(plan, call.behaviour, call.now, limits.quota, limits.concurrency)
+    ceilings.check(job.seconds, (job.width, job.height), standing)
 
 
 def make_job(call: Call, number: int) -> Job:
     """Make the job from the body; its timeline follows from scenario and seed, when somebody looks."""
-    body, sandbox = call.document, call.sandbox
-    movie, options = body["movie"], body.get("renderOptions") or {}
-    scenes = [float(scene["duration"]) for scene in movie["scenes"]]
-    seconds = round(sum(scenes), 3)
-    defaults = call.files.movies
-    width = defaults.width if movie.get("width") is None else movie["width"]
-    height = defaults.height if movie.get("height") is None else movie["height"]
-    order = Order(
-        scenes=scenes,
-        workers=min(_workers(options, call), len(scenes)),
-        created=whole_milliseconds(call.now),
-        draw=partial(sandbox.draw, "job", number),
-        statuses=_statuses(call.behaviour),
-        assemble_is_counted=call.behaviour.job_children_counted == "scenes+assemble",
-    )
+    body, sandbox, behaviour, defaults = call.document, call.sandbox, call.behaviour, call.files.movies
+    movie, created = body["movie"], whole_milliseconds(call.now)
+    width, height = movie.get("width"), movie.get("height")
+    payload = orjson.dumps({"projectId": body["projectId"], "movie": movie})
+    workers = _workers(body.get("renderOptions") or {}, call)
     return Job(
         id=f"job_{hexadecimal(sandbox.seed, 'job id', number, length=12)}",
         number=number,
-        created=order.created,
-        type=call.behaviour.job_type,
-        payload=orjson.dumps({"projectId": body["projectId"], "movie": movie}),
-        seconds=seconds,
-        width=round(width),
-        height=round(height),
-        make=partial(plan, order, call.scenario.job),
+        created=created,
+        type=behaviour.job_type,
+        payload=payload,
+        seconds=round(sum([scene["duration"] for scene in movie["scenes"]]), 3),
+        width=round(defaults.width if width is None else width),
+        height=round(defaults.height if height is None else height),
+        make=_planned,
+        recipe=(payload, workers, created, behaviour, call.scenario.job, sandbox.seed, number),
         callback_url=body.get("callbackUrl"),
         scenario=None if call.scenario is call.mock.home(sandbox) else call.scenario.name,
     )
+
+
+def _planned(
+    payload: bytes, workers: int, created: datetime, behaviour: Behaviour, pace: Pace, seed: str, number: int
+) -> Timeline:
+    scenes = [float(scene["duration"]) for scene in orjson.loads(payload)["movie"]["scenes"]]
+    order = Order(
+        scenes=scenes,
+        workers=min(workers, len(scenes)),
+        created=created,
+        draw=partial(fraction, seed, "job", number),
+        statuses=_statuses(behaviour),
+        assemble_is_counted=behaviour.job_children_counted == "scenes+assemble",
+    )
+    return plan(order, pace)
 
 
 def _workers(options: Mapping[str, Any], call: Call) -> int:

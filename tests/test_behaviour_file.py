@@ -95,6 +95,21 @@ def test_a_switch_takes_each_of_its_positions(key: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("sse.keep_alive_seconds", 0.25),
+        ("sse.keep_alive_seconds", 86_400),
+        ("sse.keep_alive_seconds", None),
+        ("webhook.attempts", 1),
+        ("webhook.attempts", 100),
+    ],
+)
+def test_a_number_may_be_at_its_bounds(key: str, value: object) -> None:
+    """What the messages say is allowed is allowed."""
+    assert getattr(parse_behaviour(nested(key, value), CODES), SWITCHES[key].name) == value
+
+
+@pytest.mark.parametrize(
     ("document", "message"),
     [
         ([], "$: expected an object of switches, got a list of 0"),
@@ -127,6 +142,7 @@ def test_a_switch_takes_each_of_its_positions(key: str) -> None:
             {"webhook": {"progress_interval_seconds": None}},
             "$.webhook.progress_interval_seconds: expected a number of seconds above 0, at most 86400, got null",
         ),
+        ({"webhook": {"attempts": 0}}, "$.webhook.attempts: expected a whole number from 1 to 100, got 0"),
         ({"webhook": {"attempts": 1.5}}, "$.webhook.attempts: expected a whole number from 1 to 100, got 1.5"),
         ({"list": {"key": "my jobs"}}, '$.list.key: expected a word, got "my jobs"'),
         (
@@ -193,7 +209,7 @@ def test_a_profile_written_out_reads_back_the_same(switched: dict[str, object]) 
     document: dict[str, dict[str, object]] = {}
     for key, position in switched.items():
         document.setdefault(key.split(".")[0], {})[key.split(".")[1]] = position
-    behaviour = parse_behaviour(document, CODES)
+    behaviour = parse_behaviour({**document, "errors": {"forbidden": "NO"}}, CODES)
     assert parse_behaviour(as_document(behaviour), CODES) == behaviour
 
 

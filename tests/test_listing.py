@@ -132,11 +132,8 @@ def test_pages_hold_still_while_jobs_come_and_go(
                     job = alive.pop(pick % len(alive))
                     client.post(f"/v1/jobs/{job}/cancel")
                     assert client.delete(f"/v1/jobs/{job}").status_code == 200
-    order = {job: index for index, job in enumerate(made)}
-    assert [job for job in seen if job in order] == seen
-    assert sorted(seen, key=order.__getitem__, reverse=True) == seen
-    assert len(set(seen)) == len(seen)
-    assert {job for job in made if job in alive} <= set(seen)
+    assert seen == sorted(set(seen) & set(made), key=made.index, reverse=True)
+    assert set(made) & set(alive) <= set(seen)
 
 
 # Cursors

@@ -199,6 +199,13 @@ def test_a_rule_responds_with_a_status_and_a_body() -> None:
     assert Respond(status=418, body={"tea": [1, None, True]}) == rule.respond
 
 
+def test_a_body_alone_is_answered_with_200() -> None:
+    """The status need not be written."""
+    respond = parsed(rules=[{"respond": {"body": {}}}]).rules[0].respond
+    assert respond is not None
+    assert (respond.status, respond.body) == (200, {})
+
+
 def test_latency_comes_before_the_status(load: Load) -> None:
     """A late 503 is late, and then a 503, in whatever order it is written."""
     rules = load(

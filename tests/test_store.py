@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 import pytest
 from hypothesis import given
@@ -19,13 +18,13 @@ from mockserver.store import MemoryStore, Standing
 from mockserver.timeline import Order, Pace, plan, stop
 
 
-def anything_goes(_: Callable[[], Standing]) -> None:
+def anything_goes(_: Callable[[datetime], Standing]) -> None:
     """Admit every job."""
 
 
 def job(number: int, created: datetime = EPOCH, seconds: float = 6.0) -> Job:
-    make = partial(plan, Order([seconds], 1, created, lambda *_: 0.5), Pace())
-    return Job(f"job_{number:012x}", number, created, "render", b"{}", seconds, 1920, 1080, make)
+    recipe = (Order([seconds], 1, created, lambda *_: 0.5), Pace())
+    return Job(f"job_{number:012x}", number, created, "render", b"{}", seconds, 1920, 1080, plan, recipe)
 
 
 def kept(*jobs: Job) -> MemoryStore:
@@ -73,7 +72,7 @@ def test_a_refused_job_is_not_kept() -> None:
     """What `admit` refuses never was."""
     store, one = MemoryStore(), job(1)
 
-    def refuse(_: Callable[[], Standing]) -> None:
+    def refuse(_: Callable[[datetime], Standing]) -> None:
         raise ApiError("CONCURRENCY_LIMIT_EXCEEDED")
 
     with pytest.raises(ApiError):

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -150,10 +151,28 @@ def test_nodes_fetch_resumes_where_it_left(job: Job) -> None:
     assert told(first) + told(rest) == job.steps
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    """Serves files without a word on standard error."""
+class Pages(SimpleHTTPRequestHandler):
+    """Serves the page, and holds back its `/held` until it asks for `/release`: it is not loaded before it is through.
+
+    So the browser shows the outcome however slow the machine is, and nobody waits longer than that.
+    """
 
     extensions_map = {**SimpleHTTPRequestHandler.extensions_map, ".mjs": "text/javascript"}  # noqa: RUF012 - the base's
+
+    def __init__(self, *arguments: Any, released: defaultdict[str, threading.Event], **options: Any) -> None:
+        self._released = released
+        super().__init__(*arguments, **options)
+
+    def do_GET(self) -> None:
+        """Answer one request."""
+        order, _, page = self.path.partition("?")
+        if order not in {"/held", "/release"}:
+            super().do_GET()
+            return
+        event = self._released[page]
+        event.set() if order == "/release" else event.wait(SECONDS)
+        self.send_response(204)
+        self.end_headers()
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -162,7 +181,8 @@ class Quiet(SimpleHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def other_origin() -> Iterator[str]:
     """Yield the address of a server of its own for the page: to a browser, another origin than the mock."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=CLIENTS)) as server:
+    pages = partial(Pages, directory=CLIENTS, released=defaultdict(threading.Event))
+    with ThreadingHTTPServer(("127.0.0.1", 0), pages) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -189,7 +209,6 @@ def browse(other_origin: str, tmp_path: Path) -> Callable[..., Any]:
                 "--disable-sync",
                 "--disable-dev-shm-usage",
                 f"--user-data-dir={tmp_path / 'profile'}",
-                "--virtual-time-budget=10000",
                 "--dump-dom",
                 f"{other_origin}/page.html#{asked}",
             ],

@@ -575,7 +575,7 @@ def test_stopping_the_server_ends_its_streams(follow: Follow) -> None:
 def traces(sandbox: Sandbox) -> tuple[int, int]:
     """Return how many alarms and watchers there are in a sandbox."""
     jobs = sandbox.store.newest_first(sandbox.clock.now(), None, None)
-    return len(sandbox.clock.alarms), sum(len(job.watchers) for job in jobs)
+    return len(sandbox.clock.alarms), sum(len(job.watchers or ()) for job in jobs)
 
 
 def loop_of(sandbox: Sandbox) -> asyncio.AbstractEventLoop:

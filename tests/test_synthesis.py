@@ -226,6 +226,7 @@ def test_items_differ_where_one_property_must() -> None:
     item = {"type": "object", "required": ["id"], "properties": {"id": {"type": "string", "examples": ["a"]}}}
     found = invented({"type": "array", "items": item, "minItems": 3, "x-unique-by": "id"})
     assert len({each["id"] for each in found}) == len(found) >= 3
+    assert found[0] == {"id": "a"}
 
 
 def test_items_differ_where_all_must() -> None:
