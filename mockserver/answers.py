@@ -49,6 +49,6 @@ def json_answer(document: object, status: int = 200, headers: Headers = ()) -> A
     return Answer(status, orjson.dumps(document), JSON, headers)
 
 
-def empty_answer() -> Answer:
+def empty_answer(status: int = 204) -> Answer:
     """Return an answer without a body."""
-    return Answer(204, content_type=None)
+    return Answer(status, content_type=None)

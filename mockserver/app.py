@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-from starlette.middleware.cors import CORSMiddleware
-
-from mockserver.control import create_control
 from mockserver.pipeline import serve
 from mockserver.state import Mock
 
@@ -25,29 +22,48 @@ def create_app(settings: Settings) -> App:
 
 
 class App:
-    """The application of one mock; `mock` is its state."""
+    """The application of one mock; `mock` is its state.
+
+    The control API and CORS are built when they are first asked for: most servers start faster than they need them.
+    """
 
     def __init__(self, mock: Mock) -> None:
         self.mock = mock
         self._api: ASGIApp = partial(serve, mock)
-        self._cors = _with_cors(self._api) if mock.settings.cors else None
-        self._control = create_control(mock) if mock.settings.control else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection of ASGI."""
         if scope["type"] == "http":
-            path = scope["path"]
-            if self._control and (path == CONTROL_PREFIX or path.startswith(f"{CONTROL_PREFIX}/")):
-                await self._control(scope, receive, send)
-            else:
-                await self._route(scope)(scope, receive, send)
+            await self._route(scope)(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
 
     def _route(self, scope: Scope) -> ASGIApp:
-        if self._cors is not None and any(name == b"origin" for name, _ in scope["headers"]):
+        settings, path = self.mock.settings, scope["path"]
+        if settings.control and (path == CONTROL_PREFIX or path.startswith(f"{CONTROL_PREFIX}/")):
+            return self._control
+        if settings.cors and any(name == b"origin" for name, _ in scope["headers"]):
             return self._cors
         return self._api
+
+    @cached_property
+    def _control(self) -> ASGIApp:
+        from mockserver.control import create_control
+
+        return create_control(self.mock)
+
+    @cached_property
+    def _cors(self) -> ASGIApp:
+        """Let pages of any origin call the API: its keys are made up, and nothing of worth is behind it."""
+        from starlette.middleware.cors import CORSMiddleware
+
+        return CORSMiddleware(
+            self._api,
+            allow_origins=["*"],
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=["retry-after", "date"],
+        )
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -55,14 +71,3 @@ class App:
         await receive()
         self.mock.sandboxes.drop_all()
         await send({"type": "lifespan.shutdown.complete"})
-
-
-def _with_cors(api: ASGIApp) -> ASGIApp:
-    """Let pages of any origin call the API: its keys are made up, and nothing of worth is behind it."""
-    return CORSMiddleware(
-        api,
-        allow_origins=["*"],
-        allow_methods=["*"],
-        allow_headers=["*"],
-        expose_headers=["retry-after", "date"],
-    )

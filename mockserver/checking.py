@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -42,14 +43,17 @@ def checked(call: Call, answer: Answer) -> Answer:
 async def _checked_events(
     call: Call, events: Callable[[Reader], AsyncGenerator[bytes]], reader: Reader
 ) -> AsyncGenerator[bytes]:
-    async for chunk in events(reader):
-        for line in chunk.splitlines():
-            if line.startswith(b"data: "):
-                violations = call.files.validator.event(call.operation, line[6:])
-                if violations:
-                    _report(call, 200, violations)
-                    return
-        yield chunk
+    async with aclosing(events(reader)) as chunks:
+        async for chunk in chunks:
+            if violations := _violations(call, chunk):
+                _report(call, 200, violations)
+                return
+            yield chunk
+
+
+def _violations(call: Call, chunk: bytes) -> list[Violation]:
+    told = [line[6:] for line in chunk.splitlines() if line.startswith(b"data: ")]
+    return [each for data in told for each in call.files.validator.event(call.operation, data)]
 
 
 def _report(call: Call, status: int, violations: Sequence[Violation]) -> str:

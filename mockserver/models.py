@@ -12,6 +12,8 @@ from enum import StrEnum
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
+import orjson
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -147,7 +149,7 @@ class Job:
     timeline from the `recipe` when somebody first looks. `scenario` is the name of the one that was asked for with
     the submission, if any. `status` is where the store last found the job; `steps` are the timeline's once somebody
     has looked at the unfinished job, and `final` the last of them once somebody has looked at the finished one.
-    `watchers` are called when the timeline is rewritten.
+    `watchers` are called when the timeline is rewritten; `version` counts how often it was.
     """
 
     id: str
@@ -165,19 +167,30 @@ class Job:
     status: Status = Status.QUEUED
     steps: tuple[Step, ...] | None = None
     final: Step | None = None
+    version: int = 0
     watchers: dict[Callable[[], None], None] | None = None
     _timeline: Timeline | None = None
 
     @property
     def timeline(self) -> Timeline:
-        """The planned life of the job."""
-        if self._timeline is None:
-            self._timeline, self.recipe = self.make(*self.recipe), ()
-        return self._timeline
+        """The planned life of the job; that of a finished job is planned anew whenever somebody asks for it."""
+        if self._timeline is not None:
+            return self._timeline
+        timeline = self.make(*self.recipe)
+        if not self.status.is_terminal:
+            self._timeline = timeline
+        return timeline
 
-    @timeline.setter
-    def timeline(self, timeline: Timeline) -> None:
+    def rewrite(self, timeline: Timeline) -> None:
+        """Take another timeline, which the recipe no longer makes."""
         self._timeline, self.steps, self.final = timeline, None, None
+        self.version += 1
+
+    def rest(self) -> None:
+        """Keep no more of a finished job than what its timeline follows from."""
+        self.steps = None
+        if not self.version:
+            self._timeline = None
 
     def watch(self, wake: Callable[[], None]) -> None:
         """Call this whenever the timeline is rewritten."""
@@ -192,7 +205,8 @@ class Job:
 
 def timestamp(instant: datetime) -> str:
     """Write an instant as the API does: ISO 8601, UTC, milliseconds, `Z` (docs page /api-reference/jobs)."""
-    return instant.isoformat(timespec="milliseconds")[:-6] + "Z"
+    text = orjson.dumps(instant).decode()  # ten times as fast as isoformat(), and every answer has two
+    return f"{text[1:24]}Z" if instant.microsecond else f"{text[1:20]}.000Z"
 
 
 def parse_timestamp(text: str) -> datetime:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mockserver import auth
-from mockserver.answers import Answer, json_answer
+from mockserver.answers import Answer, empty_answer, json_answer
 from mockserver.checking import checked
 from mockserver.errors import ApiError, ScenarioError
 from mockserver.handlers import HANDLERS
@@ -176,7 +176,7 @@ async def respond(response: Respond) -> Answer:
     """Answer in the handler's place."""
     if response.error is not None:
         raise ApiError(response.error, text=response.text, headers=response.headers)
-    answer = json_answer(response.body, response.status)
+    answer = empty_answer(response.status) if response.body is None else json_answer(response.body, response.status)
     answer.headers = tuple((name.lower().encode(), value.encode()) for name, value in response.headers.items())
     answer.is_scripted = True
     return answer

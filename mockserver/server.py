@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     from mockserver.app import App
 
+IDLE_SECONDS = 75
+"""How long a kept connection may be idle: longer than the pools of common clients keep one."""
+
 STOP_SECONDS = 1
 """How long a stop waits for answers under way: open streams end at once, but a call may be held up by a fault."""
 
@@ -78,6 +81,7 @@ def _config(app: App, binding: Binding) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=STOP_SECONDS,
+        timeout_keep_alive=IDLE_SECONDS,
         ssl_certfile=binding.certificate,
         ssl_keyfile=binding.certificate_key,
     )

@@ -161,16 +161,20 @@ def following(steps: Sequence[Step], instant: datetime) -> Step | None:
 
 def look(job: Job, instant: datetime) -> Step:
     """Read a job at an instant; a finished one keeps its last step only."""
+    if job.final is not None and instant >= job.final.at:
+        return job.final
     ends = job.timeline.ends
     if ends is None or instant < ends:
         return at(steps_of(job), instant)
-    if job.final is None:
-        job.final, job.steps = steps(job.timeline)[-1], None
+    job.final, job.steps = steps(job.timeline)[-1], None
     return job.final
 
 
 def steps_of(job: Job) -> tuple[Step, ...]:
-    """Return the steps of an unfinished job, worked out when somebody first looks."""
-    if job.steps is None:
-        job.steps = steps(job.timeline)
-    return job.steps
+    """Return the steps of a job, worked out when somebody first looks; those of a finished one are not kept."""
+    if job.steps is not None:
+        return job.steps
+    made = steps(job.timeline)
+    if not job.status.is_terminal:
+        job.steps = made
+    return made

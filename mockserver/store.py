@@ -92,7 +92,7 @@ class MemoryStore:
     _by_status: dict[Status, list[Job]] = field(default_factory=lambda: {status: [] for status in Status})
     _types: Counter[str] = field(default_factory=Counter)
     _fresh: list[Job] = field(default_factory=list)
-    _calendar: list[tuple[datetime, int, Job, Timeline]] = field(default_factory=list)
+    _calendar: list[tuple[datetime, int, Job, int]] = field(default_factory=list)
     _entries: count[int] = field(default_factory=count)
     _charged: Counter[tuple[int, ...]] = field(default_factory=Counter)
     _calls: deque[datetime] = field(default_factory=deque)
@@ -124,7 +124,7 @@ class MemoryStore:
     def rewrite(self, job: Job, timeline: Timeline, now: datetime) -> None:
         """Give a job another timeline."""
         self._settle(now)
-        job.timeline = timeline
+        job.rewrite(timeline)
         self._enter(job, now)
 
     def delete(self, job: Job, now: datetime) -> None:
@@ -179,11 +179,11 @@ class MemoryStore:
             insort(self._by_status[mark.status], job, key=_NUMBER)
             job.status = mark.status
         if (following := job.timeline.next_mark(now)) is not None:
-            heapq.heappush(self._calendar, (following.at, next(self._entries), job, job.timeline))
+            heapq.heappush(self._calendar, (following.at, next(self._entries), job, job.version))
         elif mark.status is Status.DONE:
             self._charge(mark.at, job.seconds)
         if mark.status.is_terminal:
-            job.steps = None
+            job.rest()
 
     def _settle(self, now: datetime) -> None:
         """Bring every index up to this instant."""
@@ -192,12 +192,12 @@ class MemoryStore:
             insort(self._by_status[job.status], job, key=_NUMBER)
             self._enter(job, now)
         while self._calendar and self._calendar[0][0] <= now:
-            _, _, job, timeline = heapq.heappop(self._calendar)
-            if not self._is_void(job, timeline):
+            _, _, job, version = heapq.heappop(self._calendar)
+            if not self._is_void(job, version):
                 self._enter(job, now)
 
-    def _is_void(self, job: Job, timeline: Timeline) -> bool:
-        return job.timeline is not timeline or self._jobs.get(job.id) is not job
+    def _is_void(self, job: Job, version: int) -> bool:
+        return job.version != version or self._jobs.get(job.id) is not job
 
     def _charge(self, instant: datetime, seconds: float) -> None:
         """Charge a finished job to the month and the day in which it ended (docs page /concepts/render-minutes)."""

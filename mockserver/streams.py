@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from mockserver import sse, steps
+from mockserver import sse
 from mockserver.clock import Mode
 from mockserver.views import event_document, event_kind, job_document_at
 
@@ -74,9 +74,7 @@ def _untold(subject: Subject, last: int | None, current: Step) -> tuple[Step, ..
         return (current,)
     if last == current.number:
         return ()
-    is_kept = subject.is_child or not current.status.is_terminal
-    known = subject.steps() if is_kept else steps.steps(subject.job.timeline)
-    return known[last + 1 : current.number + 1]
+    return subject.steps()[last + 1 : current.number + 1]
 
 
 def _event(call: Call, subject: Subject, step: Step) -> bytes:

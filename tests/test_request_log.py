@@ -18,7 +18,7 @@ from mockserver.answers import Answer, json_answer
 from mockserver.app import App, create_app
 from mockserver.clock import Mode
 from mockserver.models import timestamp
-from mockserver.request_log import LibraryRecords, RequestLog, at, is_for_colour, tag, wire_path
+from mockserver.request_log import LibraryRecords, RequestLog, is_for_colour, tag, wire_path
 from mockserver.settings import Settings
 from mockserver.state import Call
 from mockserver.wire import begin
@@ -191,8 +191,8 @@ def test_a_path_is_told_as_it_came_over_the_wire(path: str) -> None:
 @example(datetime(2026, 1, 1, tzinfo=UTC))
 @example(datetime(2026, 1, 1, microsecond=999, tzinfo=UTC))
 def test_instants_are_written_as_the_api_writes_them(instant: datetime) -> None:
-    """The fast way gives what `timestamp` gives."""
-    assert at(instant) == timestamp(instant)
+    """The fast way gives what the standard library's own gives."""
+    assert timestamp(instant) == instant.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 @pytest.mark.parametrize(("status", "colour"), [(200, 32), (304, 36), (404, 33), (503, 31)])
