@@ -1,7 +1,10 @@
 """Requests per second of the mock against its peers, all of them running at once, taking turns."""
 
+import os
+import signal
 import statistics
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 from benchmarks.load import CONNECTIONS, Load, Request, drive, generator
 from benchmarks.options import Options
@@ -14,13 +17,13 @@ from benchmarks.wire import Connection
 OPERATIONS = ("GET /v1/jobs/{id}", "POST /v1/render/jobs")
 HOW = """\
 `{tool}`, one thread, {connections} connections, on one core; every server on the other core, all
-started together and idle while another has its turn; {rounds} rounds of {seconds} s each in turn (A B C
+started together and stopped (SIGSTOP) while another has its turn; {rounds} rounds of {seconds} s each in turn (A B C
 A B C) after a warm-up. A ratio is taken within each round, then the median of the rounds. The body is a
 movie of three scenes ({size} bytes). A run with a single refused or lost request counts as not
 measured.
 
-- *mock*: key, rate limit (counting, never reached), validation, job and journal on. It reads a job that
-  is being rendered, submitted anew for each round.
+- *mock*: key, rate limit (counting, never reached), validation, job and request log on. Each of its
+  turns begins with an empty sandbox; it reads a job that is being rendered, and keeps all that it takes.
 - *plain Starlette*: `benchmarks/plain_app.py`: parses, validates with jsonschema-rs, answers with a
   constant.
 - *Prism*: the same spec, logging off, answers from its examples; it checks the key header, parameters
@@ -41,14 +44,29 @@ def measure(options: Options) -> Section:
         servers = _start(stack, absent)
         for operation in OPERATIONS:
             for contender, server in servers:
-                drive(server.port, _request(operation, contender, server), contender.warm_up)
+                with alone(server, servers):
+                    drive(server.port, _request(operation, contender, server), contender.warm_up)
             for turn in range(rounds):
                 options.say(f"{operation}, round {turn + 1} of {rounds}")
                 for contender, server in servers:
-                    load = drive(server.port, _request(operation, contender, server), seconds)
+                    with alone(server, servers):
+                        load = drive(server.port, _request(operation, contender, server), seconds)
                     runs.setdefault((operation, contender.name), []).append(load)
     how = HOW.format(tool=tool, connections=CONNECTIONS, rounds=rounds, seconds=seconds, size=len(SUBMISSION_BODY))
     return Section("Requests per second", how, _rows(runs, absent), HEADER, _detail(runs, absent))
+
+
+@contextmanager
+def alone(turn: Server, servers: list[tuple[Contender, Server]]) -> Iterator[None]:
+    """Stop every other server for the length of a turn: a compiler or collector of theirs would take the core."""
+    others = [server for _, server in servers if server is not turn]
+    for server in others:
+        os.killpg(server.process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for server in others:
+            os.killpg(server.process.pid, signal.SIGCONT)
 
 
 def _start(stack: ExitStack, absent: dict[str, str]) -> list[tuple[Contender, Server]]:
@@ -63,14 +81,13 @@ def _start(stack: ExitStack, absent: dict[str, str]) -> list[tuple[Contender, Se
 
 
 def _request(operation: str, contender: Contender, server: Server) -> Request:
-    """The request of an operation; a mock is given a fresh job to be asked for."""
-    if operation.startswith("POST"):
-        return Request("POST", SUBMIT_PATH, SUBMISSION_BODY)
-    if contender.name != "mock":
-        return Request("GET", JOB_PATH)
-    with Connection(server.port) as connection:
-        job = connection.call("POST", SUBMIT_PATH, SUBMISSION)
-    return Request("GET", f"/v1/jobs/{job['jobId']}")
+    """The request of an operation; the mock begins each turn with an empty sandbox, and one job to be asked for."""
+    path = JOB_PATH
+    if contender.name == "mock":
+        with Connection(server.port) as connection:
+            connection.call("POST", "/__mock/reset")
+            path = f"/v1/jobs/{connection.call('POST', SUBMIT_PATH, SUBMISSION)['jobId']}"
+    return Request("POST", SUBMIT_PATH, SUBMISSION_BODY) if operation.startswith("POST") else Request("GET", path)
 
 
 def _rows(runs: Runs, absent: dict[str, str]) -> list[Row]:

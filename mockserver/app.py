@@ -42,7 +42,7 @@ class App:
         settings, path = self.mock.settings, scope["path"]
         if settings.control and (path == CONTROL_PREFIX or path.startswith(f"{CONTROL_PREFIX}/")):
             return self._control
-        if settings.cors and any(name == b"origin" for name, _ in scope["headers"]):
+        if settings.cors and b"origin" in [name for name, _ in scope["headers"]]:
             return self._cors
         return self._api
 

@@ -49,9 +49,8 @@ class Body:
         if not self._schema.accepts(value):
             is_large = len(raw) > LARGEST_EXPLAINED
             raise Invalid([*self._schema.violations(value, first_only=is_large), *self._duplicates(value)])
-        if not all(_is_unique(value, trail, name) for trail, name in self._unique):
-            duplicates = list(self._duplicates(value))
-            if duplicates:
+        for trail, name in self._unique:
+            if not _is_unique(value, trail, name) and (duplicates := list(self._duplicates(value))):
                 raise Invalid(duplicates)
         return value
 

@@ -7,9 +7,8 @@ import logging
 import re
 import traceback
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, unquote
 
 import orjson
@@ -40,8 +39,7 @@ _FIRST_ERROR = 400
 _TAG_LENGTH, _MOST_TAGS = 6, 10_000
 
 
-@dataclass(slots=True)
-class Entry:
+class Entry(NamedTuple):
     """What is told of a call: fit for a line, without keys, percent-encoded as it came over the wire.
 
     `at` is on the sandbox's clock; `sandbox` is the beginning of the account's `userId`, None for a call without a key.
@@ -120,7 +118,7 @@ class RequestLog:
         """Tell of a call and its answer."""
         told = self._entry(call, answer)
         if self._as_json:
-            line = orjson.dumps(told, option=orjson.OPT_APPEND_NEWLINE).decode()
+            line = orjson.dumps(told._asdict(), option=orjson.OPT_APPEND_NEWLINE).decode()
         else:
             line = self._as_text(told, is_home=call.scenario is call.files.scenario)
         self._lines.append(line)

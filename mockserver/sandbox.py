@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mockserver.scenario import Scenario
     from mockserver.settings import Settings
 
-MOST_JOBS_TOLD = 5_000
+MOST_JOBS_TOLD = 1_000
 """An `advance` tells the steps of so many jobs, the oldest first, and says when there were more."""
 
 Effect = dict[str, Any]
