@@ -40,7 +40,9 @@ def list_page(call: Call) -> Page:
     """Return the page that the parameters ask for; raises VALIDATION_ERROR for a cursor this server never gave."""
     parameters, seed = call.parameters, call.sandbox.seed
     position = decode(parameters["cursor"], seed) if parameters.get("cursor") is not None else None
-    limit = parameters["limit"]
+    limit: int | None = parameters.get("limit")
+    if limit is None:  # a spec without a default for it: everything is on one page
+        return Page(list(_subjects(call, position)), None)
     found = list(islice(_subjects(call, position), limit + 1))
     more = len(found) > limit
     return Page(found[:limit], encode(_position(found[limit - 1]), seed) if more else None)

@@ -57,7 +57,7 @@ def make_job(call: Call, number: int) -> Job:
         created=created,
         type=behaviour.job_type,
         payload=payload,
-        seconds=round(sum([scene["duration"] for scene in movie["scenes"]]), 3),
+        seconds=round(sum([scene.get("duration") or 0 for scene in movie["scenes"]]), 3),
         width=round(defaults.width if width is None else width),
         height=round(defaults.height if height is None else height),
         make=_planned,
@@ -70,7 +70,7 @@ def make_job(call: Call, number: int) -> Job:
 def _planned(
     payload: bytes, workers: int, created: datetime, behaviour: Behaviour, pace: Pace, seed: str, number: int
 ) -> Timeline:
-    scenes = [float(scene["duration"]) for scene in orjson.loads(payload)["movie"]["scenes"]]
+    scenes = [float(scene.get("duration") or 0) for scene in orjson.loads(payload)["movie"]["scenes"]]
     order = Order(
         scenes=scenes,
         workers=min(workers, len(scenes)),

@@ -74,7 +74,7 @@ class Subject:
     def seconds(self) -> float:
         """How long the output lasts: the movie's, or the one scene's."""
         if self.number:
-            return float(orjson.loads(self.job.payload)["movie"]["scenes"][self.number - 1]["duration"])
+            return float(orjson.loads(self.job.payload)["movie"]["scenes"][self.number - 1].get("duration") or 0)
         return self.job.seconds
 
 

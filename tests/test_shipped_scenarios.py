@@ -14,7 +14,7 @@ from mockserver.settings import shipped
 Story = Callable[[LiveServer], None]
 STORIES: dict[str, Story] = {}
 
-SMALL = {**MOVIE, "movie": {**MOVIE["movie"], "width": 1280, "height": 720}}  # type: ignore[dict-item]
+SMALL = {**MOVIE, "movie": {**MOVIE["movie"], "width": 1280, "height": 720}}  # type: ignore[dict-item]  # the movie is a mapping
 
 
 def tells(name: str) -> Callable[[Story], Story]:

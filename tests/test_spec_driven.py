@@ -345,6 +345,16 @@ def test_another_default_and_range_of_a_parameter_hold(copy: Copy, start: Start)
         assert [client.get(f"/v1/jobs?limit={limit}").status_code for limit in (150, 151)] == [200, 400]
 
 
+def test_a_default_that_is_taken_away_leaves_one_page(copy: Copy, start: Start) -> None:
+    """Without a default for `limit` a list that names none is whole."""
+    copy.change("components", "parameters", "Limit", "schema", to={"type": "integer"})
+    with start(copy).client(plan="enterprise", clock="frozen") as client:
+        ids = [client.post(SUBMIT, json=movie()).json()["jobId"] for _ in range(30)]
+        page = client.get("/v1/jobs").json()
+    assert [job["jobId"] for job in page["jobs"]] == ids[::-1]
+    assert page["nextCursor"] is None
+
+
 def test_another_default_of_the_movie_holds(copy: Copy, start: Start) -> None:
     """The frame of a movie that names none is the spec's."""
     copy.change("components", "schemas", "Movie", "properties", "width", "default", to=800)

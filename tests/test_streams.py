@@ -190,7 +190,7 @@ def cancel(client: httpx.Client, job_id: str) -> None:
 def read(client: httpx.Client, job_id: str, last: str | bytes | None = None) -> list[Event]:
     """Read a stream to its end."""
     headers = {} if last is None else {"last-event-id": last}
-    answer = client.get(f"/v1/jobs/{job_id}/progress", headers=headers, timeout=SECONDS)  # type: ignore[arg-type]
+    answer = client.get(f"/v1/jobs/{job_id}/progress", headers=headers, timeout=SECONDS)  # type: ignore[arg-type]  # bytes are fine too
     return parse(answer.raise_for_status().text)[0]
 
 
