@@ -104,7 +104,7 @@ def document(sections: list[Section], notes: list[str], command: str, seconds: f
         "# Benchmark results",
         "",
         f"Written by `{command}` on {date}, in {seconds:.0f} s.",
-        "Every ratio compares runs of this one session on one machine. Numbers are medians, with the lowest",
+        "Every ratio compares turns within this one run on one machine. Numbers are medians, with the lowest",
         "and the highest round in brackets.",
         "",
         *machine(notes),
