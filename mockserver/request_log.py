@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote
 import orjson
 
 from mockserver.models import timestamp
-from mockserver.randomness import hexadecimal
+from mockserver.sandbox import user_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,7 +69,7 @@ def wire_query(query: bytes) -> str:
 
 def tag(key: str) -> str:
     """Return the beginning of the id in the `userId` of the key's account: enough to tell sandboxes apart."""
-    return hexadecimal(key, "user", length=12)[:_TAG_LENGTH]
+    return user_id(key).removeprefix("user_")[:_TAG_LENGTH]
 
 
 def is_for_colour(stream: TextIO, environment: Mapping[str, str]) -> bool:

@@ -30,6 +30,11 @@ MOST_JOBS_TOLD = 1_000
 Effect = dict[str, Any]
 
 
+def user_id(key: str) -> str:
+    """Return the id of the account that a key belongs to."""
+    return f"user_{hexadecimal(key, 'user', length=12)}"
+
+
 @dataclass(eq=False, slots=True)
 class Sandbox:
     """One account's world: its clock, jobs, limits and script.
@@ -55,7 +60,7 @@ class Sandbox:
     @property
     def user_id(self) -> str:
         """The id of the account: the same for the same key."""
-        return f"user_{hexadecimal(self.key, 'user', length=12)}"
+        return user_id(self.key)
 
     def account(self, scenario: Scenario) -> Account:
         """Return the account that a scenario gives to this key, with what a test has set."""

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import HANDLED_SIGNALS
 
-from mockserver.errors import SettingsError
+from mockserver.answers import JSON
+from mockserver.errors import ApiError, SettingsError
+from mockserver.wire import error_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,9 +97,6 @@ def _config(app: App, binding: Binding) -> uvicorn.Config:
     return config
 
 
-NOT_HTTP = b'{"error":"The request is not valid HTTP: %s","code":"VALIDATION_ERROR"}'
-
-
 class Corked:
     """A transport from which all that is written in one turn of the loop leaves as one packet: head and body."""
 
@@ -135,11 +134,12 @@ class Protocol(HttpToolsProtocol):
         super().connection_made(cast("asyncio.Transport", Corked(transport)))
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is not HTTP in the API's shape."""
-        body = NOT_HTTP % msg.strip().rstrip(".").encode()
-        head = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n"
-        head += b"content-length: %d\r\n\r\n"
-        self.transport.write(head % len(body) + body)
+        """Refuse what is not HTTP as the API refuses a request that is not valid."""
+        files = cast("App", self.app).mock.files
+        reason = f"the request: expected HTTP/1.1, {msg.strip().rstrip('.')}"
+        answer = error_answer(files.spec, files.behaviour, ApiError("VALIDATION_ERROR", violations=reason))
+        head = b"content-type: %b\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
+        self.transport.write(STATUS_LINE[answer.status] + head % (JSON, len(answer.body)) + answer.body)
         self.transport.close()
 
 

@@ -16,7 +16,9 @@ FORBIDDEN = 403
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
+    from mockserver.behaviour import Behaviour
     from mockserver.errors import ApiError
+    from mockserver.spec import Spec
     from mockserver.state import Mock
 
 
@@ -81,14 +83,19 @@ def parsed(call: Call, key: str | None = None) -> Any:
 
 
 def refusal(call: Call, error: ApiError) -> Answer:
+    """Refuse a call."""
+    return error_answer(call.spec, call.behaviour, error)
+
+
+def error_answer(spec: Spec, behaviour: Behaviour, error: ApiError) -> Answer:
     """Write an error as the API does: `error` for people, `code` for programs, status and text from the spec."""
-    entry = call.spec.errors[error.code]
+    entry = spec.errors[error.code]
     text = error.text or entry.text.format_map(_Values(error.values))
     status = entry.status
-    if error.code == "PLAN_LIMIT_EXCEEDED" and call.behaviour.plan_limit_status == FORBIDDEN:
+    if error.code == "PLAN_LIMIT_EXCEEDED" and behaviour.plan_limit_status == FORBIDDEN:
         status = FORBIDDEN
     headers = tuple((name.lower().encode(), value.encode()) for name, value in error.headers.items())
-    return json_answer({"error": text, "code": call.behaviour.code(error.code)}, status, headers)
+    return json_answer({"error": text, "code": behaviour.code(error.code)}, status, headers)
 
 
 class _Values(dict[str, object]):

@@ -15,7 +15,7 @@ LONGEST_MODULE = 300
 LONGEST_FUNCTION = 30
 
 OUTSIDERS = {
-    "starlette": {"app", "control"},
+    "starlette": {"app"},
     "uvicorn": {"server"},
     "yaml": {"document"},
     "faker": {"fake_values"},
