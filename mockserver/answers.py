@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,14 +14,27 @@ if TYPE_CHECKING:
 JSON = b"application/json"
 EVENT_STREAM = b"text/event-stream"
 
-Headers = tuple[tuple[bytes, bytes], ...]
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """Where an answer breaks off, by a fault: after a share of its body, or, when None, before its head.
+
+    Then the connection is closed, or reset (a TCP RST). `name` is what the journal calls it.
+    """
+
+    name: str
+    share: float | None = None
+    is_reset: bool = False
 
 
 @dataclass(slots=True)
 class Answer:
     """One answer: a body, or `events`, which opens the stream of chunks that takes the body's place.
 
-    `events` is called with the reader at the other end. `is_scripted` marks what a scenario put in the API's place.
+    `events` is called with the reader at the other end. `is_scripted` marks what a scenario or a fault put in the
+    API's place. By a fault the body is spread over so many real `seconds`, and the answer `breaks` off.
     """
 
     status: int
@@ -29,14 +43,25 @@ class Answer:
     headers: Headers = ()
     events: Callable[[Reader], AsyncGenerator[bytes]] | None = None
     is_scripted: bool = False
+    seconds: float = 0.0
+    breaks: Break | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the body goes out whole and at once."""
+        return self.events is None and self.breaks is None and not self.seconds
 
 
 @dataclass(eq=False, slots=True)
 class Reader:
-    """The client at the other end of a stream; `on_leave` is called once when it goes."""
+    """The client at the other end of a stream; `on_leave` is called once when it goes.
+
+    A fault says with `breaks` how the stream ends when it has no more to give; without, it ends as HTTP has it.
+    """
 
     has_left: bool = False
     on_leave: Callable[[], None] = lambda: None
+    breaks: Break | None = None
 
     def leave(self) -> None:
         """Take note that the client has gone."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mockserver.pipeline import serve
 from mockserver.state import Mock
+from mockserver.wire import RESPOND
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -43,6 +44,9 @@ class App:
         if settings.control and (path == CONTROL_PREFIX or path.startswith(f"{CONTROL_PREFIX}/")):
             return self._control
         if settings.cors and b"origin" in [name for name, _ in scope["headers"]]:
+            scope["extensions"] = {
+                k: v for k, v in scope.get("extensions", {}).items() if k != RESPOND
+            }  # CORS adds headers
             return self._cors
         return self._api
 
@@ -62,12 +66,12 @@ class App:
             allow_origins=["*"],
             allow_methods=["*"],
             allow_headers=["*"],
-            expose_headers=["retry-after", "date"],
+            expose_headers=["retry-after", "date", "x-mock-call-id", "x-mock-seed", "x-mock-fault"],
         )
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        self.mock.sandboxes.drop_all()
+        await self.mock.close()
         await send({"type": "lifespan.shutdown.complete"})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from mockserver.errors import ApiError
 
@@ -33,6 +33,13 @@ def sent_key(headers: Mapping[bytes, bytes]) -> str | None:
             raise ApiError("UNAUTHORIZED", reason="x-api-key and Authorization hold two different API keys")
         key = bearer
     return None if key is None else key.decode("latin-1")
+
+
+def refuse(headers: Mapping[bytes, bytes], pattern: re.Pattern[str]) -> NoReturn:
+    """Raise UNAUTHORIZED with what is wrong with the key, or that there is none."""
+    if (key := sent_key(headers)) is not None:
+        check_form(key, pattern)
+    raise ApiError("UNAUTHORIZED", reason=NO_KEY)
 
 
 def check_form(key: str, pattern: re.Pattern[str]) -> None:

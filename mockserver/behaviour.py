@@ -92,6 +92,9 @@ class Behaviour:
     webhook_attempts: int = _switch(
         "webhook.attempts", 3, fits=_is_count, wants=f"a whole number from 1 to {MOST_ATTEMPTS}"
     )
+    webhook_retry_seconds: float = _seconds("webhook.retry_seconds", 10)
+    webhook_timeout_seconds: float = _seconds("webhook.timeout_seconds", 10)
+    webhook_redirects: str = _switch("webhook.redirects", "refused", one_of=("refused", "followed"))
     webhook_progress_interval_seconds: float = _seconds("webhook.progress_interval_seconds", 5)
     webhook_executing_status: str = _switch("webhook.executing_status", "waiting", one_of=("waiting", "running"))
     errors: Mapping[str, str] = field(default_factory=dict)

@@ -8,29 +8,27 @@ from __future__ import annotations
 
 import gc
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
+from mockserver.cli_faults import faults
+from mockserver.cli_options import FILE, VARIABLE_PREFIX, WRONG_USE, option
+from mockserver.cli_scenarios import scenarios
 from mockserver.errors import UsageError
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
 
     from mockserver.app import App
     from mockserver.clock import Mode
     from mockserver.request_log import RequestLog
-    from mockserver.scenario_file import Library
     from mockserver.server import Binding, Server
     from mockserver.settings import Settings
     from mockserver.watch import Stamps
 
-VARIABLE_PREFIX = "VIRALSYNC_MOCK_"
 FASTEST = 1e6
-WRONG_USE = 2
 
 EXAMPLES = """\b
 Examples:
@@ -72,10 +70,8 @@ def main() -> None:
     """A mock of the ViralSync API, driven by its OpenAPI document."""
 
 
-def option(flag: str, **rest: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Declare an option, and the variable that stands for it."""
-    name = flag.split("/", maxsplit=1)[0].removeprefix("--").replace("-", "_").upper()
-    return click.option(flag, envvar=VARIABLE_PREFIX + name, show_default=rest.get("default") is not None, **rest)
+main.add_command(faults)
+main.add_command(scenarios)
 
 
 def _speed(_context: click.Context, _parameter: click.Parameter, speed: float | None) -> float | None:
@@ -90,7 +86,11 @@ def _token(_context: click.Context, _parameter: click.Parameter, token: str | No
     return token
 
 
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+def _hosts(_context: click.Context, _parameter: click.Parameter, hosts: tuple[str, ...]) -> tuple[str, ...]:
+    for host in hosts:
+        if not (host.isascii() and host.replace(".", "").replace("-", "").replace(":", "").isalnum()) or "://" in host:
+            raise click.BadParameter(f"expected the name or address of a host, without scheme and path, got {host!r}.")
+    return hosts
 
 
 @main.command(epilog=SERVE_EXAMPLES)
@@ -109,6 +109,13 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @option("--control-token", metavar="T", callback=_token, help="Needed as x-mock-token on every call to /__mock.")
 @option("--no-control", is_flag=True, help="Leave the control API out.")
 @option("--journal-size", type=click.IntRange(min=0), metavar="N", default=1000, help="Calls kept per API key.")
+@option("--sandboxes", type=click.IntRange(min=1), metavar="N", default=10_000, help="API keys served at once.")
+@option(
+    "--mock-headers/--no-mock-headers", default=True, help="Send x-mock-call-id and its like, which the API has not."
+)
+@option(
+    "--allow-webhook-host", metavar="HOST", multiple=True, help="Send webhooks there too, not to this machine only."
+)
 @option("--log-format", type=click.Choice(["text", "json"]), default="text", help="Of the request log, on stderr.")
 @option("--tls-cert", type=FILE, help="Speak HTTPS with this certificate (PEM) ...")
 @option("--tls-key", type=FILE, help="... and its private key.")
@@ -168,6 +175,9 @@ def settings_of(context: click.Context) -> Settings:
         control=not given["no_control"],
         control_token=given["control_token"],
         journal_size=given["journal_size"],
+        sandboxes=given["sandboxes"],
+        mock_headers=given["mock_headers"],
+        webhook_hosts=given["allow_webhook_host"],
     )
 
 
@@ -227,74 +237,3 @@ def _server(app: App, binding: Binding, listener: socket.socket, log: RequestLog
             tasks.add(asyncio.get_running_loop().create_task(watch(app.mock, stamps, log.note)))
 
     return Server(app, binding, on_ready)
-
-
-@main.group()
-def scenarios() -> None:
-    """List, show and check scenarios."""
-
-
-@scenarios.command("list")
-def list_scenarios() -> None:
-    """List the shipped scenarios: a table, or tab-separated lines into a pipe."""
-    import sys  # only here
-
-    library = _library()
-    rows = [(name, library.get(name).description) for name in library.names()]
-    if sys.stdout.isatty():
-        _print_table(rows)
-    else:
-        click.echo("".join(f"{name}\t{description}\n" for name, description in rows), nl=False)
-
-
-def _library() -> Library:
-    # imported here: they bring YAML and the spec along
-    from mockserver.scenario_file import Library
-    from mockserver.settings import shipped
-    from mockserver.spec import load_spec
-
-    return Library(shipped("fixtures/scenarios"), load_spec(shipped("openapi.yaml")))
-
-
-def _print_table(rows: list[tuple[str, str]]) -> None:
-    # imported here: tables are only for people
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table("scenario", "what happens", box=None, padding=(0, 2, 0, 0))
-    for name, description in rows:
-        table.add_row(Text(name, style="bold", no_wrap=True), Text(description))
-    Console().print(table)
-
-
-@scenarios.command()
-@click.argument("name")
-def show(name: str) -> None:
-    """Print a shipped scenario as it is written: to begin one of your own with."""
-    from mockserver.settings import shipped  # it brings asyncio along
-
-    scenario = _library().get(name)
-    click.echo((shipped("fixtures/scenarios") / f"{scenario.name}.yaml").read_text(encoding="utf-8"), nl=False)
-
-
-@scenarios.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@option("--spec", type=FILE, help="The OpenAPI document to hold them against, in the place of the shipped one.")
-def check(files: tuple[Path, ...], spec: Path | None) -> None:
-    """Load scenario files; exit code 2 when one is broken."""
-    # imported here: they bring YAML and the spec along
-    from mockserver.scenario_file import load_scenario
-    from mockserver.settings import shipped
-    from mockserver.spec import load_spec
-
-    document = load_spec(spec or shipped("openapi.yaml"))
-    exit_code = 0
-    for file in files:
-        try:
-            load_scenario(file, document)
-            click.echo(f"ok {file}")
-        except UsageError as error:
-            exit_code = WRONG_USE
-            click.echo(f"Error: {error}", err=True)
-    raise SystemExit(exit_code)

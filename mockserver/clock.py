@@ -115,6 +115,8 @@ class Clock:
     real: RealTime = field(default_factory=RealTime)
     alarms: set[Alarm] = field(default_factory=set)
     unsettled: set[Alarm] = field(default_factory=set)
+    under_way: int = 0
+    """How many deliveries are under way: an `advance` waits for them too."""
     _origin: float = 0.0
     _armed: list[tuple[datetime, int, Alarm]] = field(default_factory=list)
     _order: count[int] = field(default_factory=count)
@@ -160,10 +162,11 @@ class Clock:
         """Go to an instant by way of everything due before it; return when all of it has been delivered."""
         self.check(instant)
         async with self._moving:
+            await self.delivered()
             while self._armed and self._armed[0][0] <= instant:
                 self._stand(max(self._armed[0][0], self.now()))
                 self._ring_due()
-                await self.settled()
+                await self.delivered()
             self._stand(max(instant, self.now()))
         self._set_timer()
 
@@ -172,6 +175,21 @@ class Clock:
         while self.unsettled:
             self._quiet.clear()
             await self._quiet.wait()
+
+    async def delivered(self) -> None:
+        """Wait until everyone has settled and nothing is under way any more."""
+        while self.unsettled or self.under_way:
+            self._quiet.clear()
+            await self._quiet.wait()
+
+    def begin(self) -> None:
+        """Take note of a delivery that begins."""
+        self.under_way += 1
+
+    def end(self) -> None:
+        """Take note of a delivery that has ended, however it did."""
+        self.under_way -= 1
+        self._quiet.set()
 
     def alarm(self) -> Alarm:
         """Return a new alarm, to be used as a context manager."""

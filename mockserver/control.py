@@ -9,16 +9,22 @@ from functools import cached_property
 from hmac import compare_digest
 from ipaddress import ip_address
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
 from mockserver.answers import Answer, json_answer
 from mockserver.control_actions import ACTIONS, key_of
 from mockserver.control_clock import CLOCK_ACTIONS
+from mockserver.control_deliveries import DELIVERY_ACTIONS
+from mockserver.control_faults import FAULT_ACTIONS
 from mockserver.control_jobs import JOB_ACTIONS
+from mockserver.control_journal import JOURNAL_ACTIONS
+from mockserver.control_snapshot import LARGEST, SNAPSHOT_ACTIONS
 from mockserver.document import Place, read_yaml
 from mockserver.errors import ApiError, SpecError, did_you_mean
 from mockserver.operations import read_operations
+from mockserver.redaction import masked
 from mockserver.routes import MethodNotAllowed, RouteNotFound, Routes
 from mockserver.spec import Spec
 from mockserver.terms import read_errors
@@ -27,11 +33,17 @@ from mockserver.violations import invalid
 from mockserver.wire import begin, read_body, write
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from mockserver.sandbox import Sandbox
     from mockserver.state import Call, Mock
 
 DOCUMENT = Path(__file__).with_name("control.openapi.yaml")
+
+LARGE: Mapping[str, int] = MappingProxyType({"restoreSnapshot": LARGEST})
+"""Bytes that the body of a call may have; what it says is for the action to judge, which reads it once."""
 
 
 class ControlSpec(Spec):
@@ -66,6 +78,10 @@ class Control:
             **ACTIONS,
             **CLOCK_ACTIONS,
             **JOB_ACTIONS,
+            **SNAPSHOT_ACTIONS,
+            **JOURNAL_ACTIONS,
+            **FAULT_ACTIONS,
+            **DELIVERY_ACTIONS,
         }
 
     @cached_property
@@ -75,9 +91,9 @@ class Control:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        call = begin(self.mock, scope)
+        call = begin(self.mock, scope, receive, _nobody)
         try:
-            answer = await self.answer_to(call, receive)
+            answer = await self.answer_to(call)
         except Invalid as error:
             answer = self.refusal(ApiError("VALIDATION_ERROR", violations=error))
         except ApiError as error:
@@ -85,15 +101,15 @@ class Control:
         except Exception as error:  # a bug of ours: the client still gets the API's shape
             self.mock.on_bug(f"{call.method} {call.path}", error)
             answer = self.refusal(ApiError("INTERNAL_ERROR"))
-        await write(call, answer, receive, send)
+        await write(call, answer, send)
 
-    async def answer_to(self, call: Call, receive: Receive) -> Answer:
+    async def answer_to(self, call: Call) -> Answer:
         """Take a call through every check to its action; raises what the first that refuses has to say."""
         admit(call)
         self.resolve(call)
         if call.operation.secured:
             authenticate(call)
-        call.body = await read_body(call, receive)
+        call.body = await read_body(call, body_limit(call))
         self.validate(call)
         return await self.actions[call.operation.id](call)
 
@@ -114,18 +130,19 @@ class Control:
     def validate(self, call: Call) -> None:
         """Hold parameters and body against the document; raises PAYLOAD_TOO_LARGE, or `Invalid`."""
         if call.body is None:
-            raise ApiError("PAYLOAD_TOO_LARGE", limit=call.spec.body_limit)
+            raise ApiError("PAYLOAD_TOO_LARGE", limit=body_limit(call))
         _check_names(call)
         operation, validator = call.operation, self.validator
         call.parameters = validator.parameters(operation, call.query, call.raw_headers, call.path_parameters)
-        call.document = validator.body(operation, call.body, None, require_content_type=False)
+        if operation.id not in LARGE:
+            call.document = validator.body(operation, call.body, None, require_content_type=False)
 
     def refusal(self, error: ApiError) -> Answer:
         """Write an error in the API's shape; codes are never renamed here, whatever the behaviour profile says."""
         entry = self.validator.spec.errors[error.code]
         text = error.text or entry.text.format_map(error.values)
         headers = tuple((name.encode(), value.encode()) for name, value in error.headers.items())
-        return json_answer({"error": text, "code": error.code}, entry.status, headers)
+        return json_answer({"error": masked(text), "code": error.code}, entry.status, headers)
 
     async def index(self, call: Call) -> Answer:  # noqa: ARG002 - every action is called alike
         """GET /__mock: every call, with what it does."""
@@ -138,6 +155,16 @@ class Control:
     async def document(self, call: Call) -> Answer:  # noqa: ARG002 - every action is called alike
         """GET /__mock/openapi.yaml: the document as it is shipped."""
         return Answer(200, DOCUMENT.read_bytes(), b"application/yaml")
+
+
+def _nobody(mock: Mock, _headers: Mapping[bytes, bytes]) -> Sandbox:
+    """Let the call belong to nobody until its key is known."""
+    return mock.sandboxes.outside
+
+
+def body_limit(call: Call) -> int:
+    """Return how many bytes the body may have: the spec's limit, but for the calls that take more."""
+    return LARGE.get(call.operation.id, call.spec.body_limit)
 
 
 def admit(call: Call) -> None:
@@ -168,6 +195,7 @@ def is_loopback(address: str) -> bool:
 def authenticate(call: Call) -> None:
     """Find the sandbox of the key, revoked or not; raises UNAUTHORIZED."""
     call.sandbox = call.mock.sandbox(key_of(call))
+    call.later()  # its clock is another
     call.scenario = call.mock.home(call.sandbox)
 
 

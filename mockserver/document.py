@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 LARGEST_FILE = 5_000_000
 DEEPEST = 100
 LONGEST_NUMBER = 300
+LONGEST_KEY = 200
+"""A longer one is shortened in messages."""
 
 Trail = tuple[str | int, ...]  # the keys and indexes that lead to a place
 
@@ -53,6 +55,7 @@ def json_path(path: Sequence[str | int]) -> str:
 def _step(key: str | int) -> str:
     if isinstance(key, int):
         return f"[{key}]"
+    key = key if len(key) <= LONGEST_KEY else f"{key[: LONGEST_KEY - 1]}…"
     return f".{key}" if _NAME.match(key) else f'["{key}"]'
 
 
@@ -174,6 +177,18 @@ class Source:
     def _complain(self, line: int, path: Trail | None, message: str) -> NoReturn:
         place = "" if path is None else f" {json_path(path)}:"
         raise self.error(f"{self.name}:{line}:{place} {message}")
+
+
+class Given(Source):
+    """Values that came without a text, by JSON or in a header: there are no lines to name."""
+
+    def __init__(self, data: object, error: Callable[[str], UsageError], name: str = "") -> None:
+        self.data, self.name, self.text, self.error = data, name, "", error
+
+    def fail(self, path: Trail, message: str) -> NoReturn:
+        """Raise the complaint, with the place in front."""
+        source = f"{self.name}: " if self.name else ""
+        raise self.error(f"{source}{json_path(path)}: {message}")
 
 
 class Place:

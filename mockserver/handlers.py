@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mockserver import submission, timeline
 from mockserver.answers import EVENT_STREAM, Answer, empty_answer, json_answer
 from mockserver.errors import ApiError
-from mockserver.listing import list_page
+from mockserver.listing import list_page, next_look
 from mockserver.models import Status, timestamp
 from mockserver.plans import COUNTED, next_month, this_month
 from mockserver.sandbox import standing_under
@@ -24,14 +25,17 @@ if TYPE_CHECKING:
 async def submit_render_job(call: Call) -> Answer:
     """POST /v1/render/jobs: plan the job, and answer at once (docs page /api-reference/render)."""
     job = submission.submit(call)
+    call.entry.job_id = job.id
+    if job.callback_url is not None:
+        await call.mock.post(call.sandbox).take_up(job, submission.hook(call, job.callback_url))
     return json_answer({"jobId": job.id, "status": Status.QUEUED}, 202)
 
 
 async def list_jobs(call: Call) -> Answer:
     """GET /v1/jobs: one page, newest first (docs page /api-reference/jobs)."""
-    await call.jump(call.sandbox.store.next_change)
+    await call.jump(partial(next_look, call))
     page = list_page(call)
-    jobs = [job_document(subject, call.now, call.files.movies.output_url) for subject in page.subjects]
+    jobs = [job_document(subject, call.seen_at, call.files.movies.output_url) for subject in page.subjects]
     return json_answer({call.behaviour.list_key: jobs, "nextCursor": page.next_cursor})
 
 
@@ -39,7 +43,7 @@ async def get_job(call: Call) -> Answer:
     """GET /v1/jobs/{jobId}: the job, or a child of it, as it stands (docs page /api-reference/jobs)."""
     subject = find(call)
     await call.jump(subject.next_change)
-    return json_answer(job_document(subject, call.now, call.files.movies.output_url))
+    return json_answer(job_document(subject, call.seen_at, call.files.movies.output_url))
 
 
 async def stream_job_progress(call: Call) -> Answer:
@@ -125,6 +129,7 @@ HANDLERS: Mapping[str, Callable[[Call], Awaitable[Answer]]] = MappingProxyType(
 def find(call: Call) -> Subject:
     """Return the job or child that the path names; raises JOB_NOT_FOUND, also for another account's job."""
     job_id = call.path_parameters["jobId"]
+    call.entry.job_id = job_id
     if (job := call.sandbox.store.read(job_id)) is not None:
         return Subject(job)
     parent_id, number = parse_child_id(job_id) or ("", 0)

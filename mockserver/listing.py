@@ -14,6 +14,7 @@ from mockserver.views import Subject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from mockserver.models import Job
     from mockserver.state import Call
@@ -62,21 +63,48 @@ def _subjects(call: Call, position: Position | None) -> Iterator[Subject]:
     if wanted is not None and not call.sandbox.store.has_type(lambda name: _is_of(name, wanted)):
         return iter(())
     before = position.number if position else None
+    if call.lag or call.hidden_for:
+        return _as_seen(call, before, wanted, wanted_status)
     jobs = call.sandbox.store.newest_first(call.now, wanted_status, before)
     return (Subject(job) for job in jobs if wanted is None or _is_of(job.type, wanted))
+
+
+def _as_seen(call: Call, before: int | None, wanted: str | None, status: Status | None) -> Iterator[Subject]:
+    """Yield what a fault lets the call see: jobs as they were, without those that are too new."""
+    newest = _newest_seen(call)
+    for job in call.sandbox.store.newest_first(call.now, None, before):
+        subject = Subject(job)
+        if job.created > newest or (wanted is not None and not _is_of(job.type, wanted)):
+            continue
+        if status is None or subject.look(call.seen_at).status is status:
+            yield subject
+
+
+def _newest_seen(call: Call) -> datetime:
+    """Return when the newest job was made that the call gets to see."""
+    return call.now - max(call.lag, call.hidden_for)
+
+
+def next_look(call: Call, seen_at: datetime) -> datetime | None:
+    """Return when the list that this call sees next changes; where it lags, also for what has long happened."""
+    change = call.sandbox.store.next_change(call.now)
+    behind = max(call.lag, call.hidden_for)
+    return seen_at + behind if change is None and behind else change
 
 
 def _with_children(
     call: Call, position: Position | None, wanted: str | None, status: Status | None
 ) -> Iterator[Subject]:
-    now, before = call.now, position.number + 1 if position else None
-    for job in call.sandbox.store.newest_first(now, None, before):
+    newest, before = _newest_seen(call), position.number + 1 if position else None
+    for job in call.sandbox.store.newest_first(call.now, None, before):
+        if job.created > newest:
+            continue
         for subject in _family(job):
             if position and job.number == position.number and _position(subject).child <= position.child:
                 continue
             if wanted is not None and not _is_of(subject.type, wanted):
                 continue
-            if status is None or subject.look(now).status is status:
+            if status is None or subject.look(call.seen_at).status is status:
                 yield subject
 
 

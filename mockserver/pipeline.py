@@ -11,63 +11,88 @@ from typing import TYPE_CHECKING
 from mockserver import auth
 from mockserver.answers import Answer, empty_answer, json_answer
 from mockserver.checking import checked
-from mockserver.errors import ApiError, ScenarioError
+from mockserver.errors import ApiError
 from mockserver.handlers import HANDLERS
 from mockserver.rate_limit import RateLimited, spend
-from mockserver.scenario import Asked
+from mockserver.scripting import choose_scenario, replay, script, scripted_error
 from mockserver.spec import MethodNotAllowed, RouteNotFound
 from mockserver.state import behaviour_under
 from mockserver.synthesis import synthesise
 from mockserver.validation import Invalid, Violation
-from mockserver.views import parse_child_id
-from mockserver.wire import begin, parsed, read_body, refusal, write
+from mockserver.wire import begin, head, read_body, refusal, write
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.types import Receive, Scope, Send
 
+    from mockserver.answers import Headers
+    from mockserver.faults import Fault, Proceed
     from mockserver.sandbox import Sandbox
-    from mockserver.scenario import Respond, Rule, Scenario
+    from mockserver.scenario import Respond
     from mockserver.state import Call, Mock
 
-PROJECT_PREFIX = "proj_mock_"
-"""A `projectId` that begins so names a scenario: for clients whose headers cannot be changed."""
-
-
-PROJECT_MARK = PROJECT_PREFIX.encode()
+FAILURE = 400
 
 
 async def serve(mock: Mock, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer one request."""
-    call = begin(mock, scope)
+    call = begin(mock, scope, receive, sandbox_of)
+    note(call)
     try:
-        answer = await answer_to(call, receive)
+        answer = await answer_to(call)
     except ApiError as error:
-        answer = refusal(call, error)
+        answer = refuse(call, error)
         await pass_time(call, error)
     except Exception as error:  # a bug of ours: the client still gets the API's shape
         mock.on_bug(f"{call.method} {call.path}", error)
-        answer = refusal(call, ApiError("INTERNAL_ERROR"))
+        answer = refuse(call, ApiError("INTERNAL_ERROR"))
     if mock.settings.check_answers:
         answer = checked(call, answer)
+    call.entry.answer(answer, head(call, answer, signature(call, answer)), call.now)
     mock.on_call(call, answer)
-    await write(call, answer, receive, send)
+    await write(call, answer, send)
 
 
-async def answer_to(call: Call, receive: Receive) -> Answer:
+def sandbox_of(mock: Mock, headers: Mapping[bytes, bytes]) -> Sandbox:
+    """Return the sandbox of the key that was sent; that of strangers for none, or one that cannot be."""
+    try:
+        key = auth.sent_key(headers)
+        if key is not None:
+            sandbox = mock.sandboxes.get(key)
+            if sandbox is not None:
+                return sandbox
+            auth.check_form(key, mock.files.spec.key_pattern)
+            return mock.sandbox(key)
+    except ApiError:  # `authenticate` says what is wrong with it
+        pass
+    return mock.sandboxes.outside
+
+
+def note(call: Call) -> None:
+    """Take note of a call in the journal, as it arrives."""
+    sandbox, entry = call.sandbox, call.entry
+    entry.mode, entry.rate = sandbox.clock.mode, sandbox.clock.rate
+    sandbox.calls += 1
+    sandbox.journal.add(entry)
+
+
+async def answer_to(call: Call) -> Answer:
     """Take a call through every check to its handler; raises the ApiError of the first that refuses."""
     if (allow := resolve(call)) is not None:
         return Answer(204, content_type=None, headers=((b"allow", allow.encode()),))
-    call.body = await read_body(call, receive)
+    call.body = await read_body(call, call.spec.body_limit)
     authenticate(call)
     count(call)
     entitle(call)
-    return await play(call, rule_for(call))
+    return await play(call, *script(call))
 
 
 def resolve(call: Call) -> str | None:
     """Find the operation; raises NOT_FOUND or METHOD_NOT_ALLOWED. For OPTIONS return what is allowed."""
     try:
         call.operation, call.path_parameters = call.spec.match(call.method, call.path)
+        call.entry.operation = call.operation.id
     except RouteNotFound:
         raise ApiError("NOT_FOUND", method=call.method, path=call.path) from None
     except MethodNotAllowed as error:
@@ -81,66 +106,28 @@ def resolve(call: Call) -> str | None:
 
 
 def authenticate(call: Call) -> None:
-    """Find the sandbox of the key and the scenario of the call; raises UNAUTHORIZED or API_KEY_REVOKED."""
-    sandbox = sandbox_of(call)
-    if sandbox is None:
+    """Find the scenario and the account of the call; raises UNAUTHORIZED or API_KEY_REVOKED."""
+    sandbox, entry = call.sandbox, call.entry
+    if sandbox is call.mock.sandboxes.outside:
+        if call.operation.secured:
+            auth.refuse(call.headers, call.spec.key_pattern)
         return
-    call.sandbox = sandbox
-    call.sandbox.calls += 1
-    call.number = call.sandbox.calls
-    call.scenario = choose_scenario(call)
-    call.behaviour = behaviour_under(call.files, call.scenario)
-    call.account = call.sandbox.account(call.scenario)
+    if call.body:
+        entry.take_body(call.body)
+    entry.scenario = call.scenario = choose_scenario(call)
+    call.behaviour = behaviour_under(call.files, call.scenario, sandbox.profile)
+    call.account = sandbox.account(call.scenario)
     if call.account.revoked and call.operation.secured:
         raise ApiError("API_KEY_REVOKED")
-
-
-def sandbox_of(call: Call) -> Sandbox | None:
-    """Return the sandbox of the key that was sent; raises UNAUTHORIZED unless the operation needs no key."""
-    try:
-        key = auth.sent_key(call.headers)
-        if key is None:
-            raise ApiError("UNAUTHORIZED", reason=auth.NO_KEY)
-        sandbox = call.mock.sandboxes.get(key)
-        if sandbox is None:
-            auth.check_form(key, call.spec.key_pattern)
-            sandbox = call.mock.sandbox(key)
-    except ApiError:
-        if call.operation.secured:
-            raise
-        return None
-    return sandbox
-
-
-def choose_scenario(call: Call) -> Scenario:
-    """Return the first that applies: header, projectId, the job's own or its parent's, the sandbox's, the server's."""
-    header = call.headers.get(b"x-mock-scenario")
-    if header is not None:
-        return named_scenario(call, header.decode("latin-1"), "header.x-mock-scenario")
-    if call.body and PROJECT_MARK in call.body:
-        project = parsed(call, "projectId")
-        if isinstance(project, str) and project.startswith(PROJECT_PREFIX):
-            return named_scenario(call, project.removeprefix(PROJECT_PREFIX), "$.projectId")
-    job_id = call.path_parameters.get("jobId", "")
-    job = call.sandbox.store.read((parse_child_id(job_id) or (job_id,))[0])
-    if job is not None and job.scenario is not None:
-        return named_scenario(call, job.scenario, "the job's scenario")
-    return call.mock.home(call.sandbox)
-
-
-def named_scenario(call: Call, name: str, place: str) -> Scenario:
-    """Return a shipped scenario; raises VALIDATION_ERROR with the nearest name."""
-    try:
-        return call.files.library.get(name)
-    except ScenarioError as error:
-        raise ApiError("VALIDATION_ERROR", violations=f"{place}: {error}") from None
 
 
 def count(call: Call) -> None:
     """Count the call against the rate limit; raises RATE_LIMITED."""
     limits = call.scenario.limits
     if limits.is_rated and call.mock.settings.is_rate_limited and call.operation.secured:
-        spend(call.sandbox.store, limits.rate or call.spec.rate_limit, call.now)
+        limit = limits.rate or call.spec.rate_limit
+        call.entry.limit = limit
+        call.entry.slot = spend(call.sandbox.store, limit, call.now)
 
 
 def entitle(call: Call) -> None:
@@ -152,30 +139,29 @@ def entitle(call: Call) -> None:
         raise ApiError("FORBIDDEN", plan=plan.name)
 
 
-def rule_for(call: Call) -> Rule | None:
-    """Return the scenario's rule that speaks to this call."""
-    if not call.scenario.rules:
-        return None
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in call.headers.items()}
-    age = (call.now - call.sandbox.opened).total_seconds()
-    asked = Asked(call.operation.id, headers, parsed(call), age)
-    return call.sandbox.script(call.scenario).rule_for(asked)
-
-
-async def play(call: Call, rule: Rule | None) -> Answer:
-    """Carry out a call as its rule says: its faults around its response, or around the handler."""
-    if rule is None:
-        return await handle(call)
-    proceed = partial(respond, rule.respond) if rule.respond else partial(handle, call)
-    for fault in reversed(rule.faults):
-        proceed = partial(fault.apply, call, proceed)
+async def play(call: Call, response: Respond | None, faults: tuple[Fault, ...]) -> Answer:
+    """Carry out a call as the script says: its faults around its response, or around the handler."""
+    proceed = partial(respond, call, response) if response else partial(handle, call)
+    for fault in reversed(faults):
+        proceed = partial(fault.apply, call, partial(answered, call, proceed))
     return await proceed()
 
 
-async def respond(response: Respond) -> Answer:
+async def answered(call: Call, proceed: Proceed) -> Answer:
+    """Let a fault see a refusal as it sees any other answer."""
+    try:
+        return await proceed()
+    except ApiError as error:
+        await pass_time(call, error)
+        return refuse(call, error)
+
+
+async def respond(call: Call, response: Respond) -> Answer:
     """Answer in the handler's place."""
     if response.error is not None:
-        raise ApiError(response.error, text=response.text, headers=response.headers)
+        answer = refuse(call, scripted_error(call, response))
+        answer.is_scripted = True
+        return answer
     answer = empty_answer(response.status) if response.body is None else json_answer(response.body, response.status)
     answer.headers = tuple((name.lower().encode(), value.encode()) for name, value in response.headers.items())
     answer.is_scripted = True
@@ -213,7 +199,30 @@ def validate(call: Call) -> None:
         except Invalid as error:
             violations += error.violations
     if violations:
+        call.entry.violations = tuple(violations)
         raise ApiError("VALIDATION_ERROR", violations="; ".join(map(str, violations)))
+
+
+def refuse(call: Call, error: ApiError) -> Answer:
+    """Refuse a call, and take note of the code, and of the place where a scenario, fault or cursor is named wrongly."""
+    call.entry.code = error.code
+    if not call.entry.violations and (text := error.values.get("violations")):
+        place, _, message = str(text).partition(": ")
+        call.entry.violations = (Violation(place, message),)
+    return refusal(call, error)
+
+
+def signature(call: Call, answer: Answer) -> Headers:
+    """Return the headers that the API does not send: the call's id, and how to bring a failure about again."""
+    if not call.mock.settings.mock_headers:
+        return ()
+    call_id = (b"x-mock-call-id", b"%b%d" % (call.sandbox.call_prefix, call.entry.number))
+    if not call.entry.struck and answer.status < FAILURE:
+        return (call_id,)
+    seed = (b"x-mock-seed", call.mock.settings.seed.encode("latin-1"))
+    if not call.entry.struck:
+        return (call_id, seed)
+    return (call_id, seed, (b"x-mock-fault", replay(call).encode("latin-1")))
 
 
 async def pass_time(call: Call, error: ApiError) -> None:
@@ -222,6 +231,7 @@ async def pass_time(call: Call, error: ApiError) -> None:
     The refusal itself keeps its own instant.
     """
     if isinstance(error, RateLimited):
-        await call.sandbox.jump(error.free_at)
+        call.entry.slot = error.slot
+        await call.sandbox.hasten(error.slot.free_at)
     elif error.code == "CONCURRENCY_LIMIT_EXCEEDED":
-        await call.sandbox.jump(call.sandbox.store.next_change(call.now))
+        await call.sandbox.hasten(call.sandbox.store.next_change(call.now))

@@ -8,16 +8,18 @@ import re
 import traceback
 from contextlib import suppress
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import quote, unquote
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import orjson
 
-from mockserver.models import timestamp
+from mockserver.redaction import masked
 from mockserver.sandbox import user_id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
     from typing import TextIO
 
     from mockserver.answers import Answer
@@ -26,34 +28,25 @@ if TYPE_CHECKING:
 FLUSH_SECONDS = 0.05
 """Lines are written together, at the latest so long after the first of them."""
 
-MASK = "vs_prod_***"
-_KEY = re.compile(r"vs_prod_[\w*-]*", re.IGNORECASE)  # with the mask, so that what follows one is part of the key
 _SAFE = "!$&'()*+,;=:@~/"
 _PLAIN_PATH = re.compile(r"[\w!$&'()*+,;=:@~./-]*", re.ASCII)
+_PLAIN_PATHS = re.compile(r"[\w!$&'()*+,;=:@~./\n-]*", re.ASCII)
 _PLAIN = re.compile(r"[!-~]*")
-_DEEPEST_ENCODING = 3
 _CODED = str.maketrans({code: f"\\x{code:02x}" for code in (*range(10), *range(11, 32), *range(127, 160))})
-_COLOURS = {2: "\x1b[32m", 3: "\x1b[36m", 4: "\x1b[33m", 5: "\x1b[31m"}
+_COLOURS = MappingProxyType({2: "\x1b[32m", 3: "\x1b[36m", 4: "\x1b[33m", 5: "\x1b[31m"})
+_METHODS = MappingProxyType({name: f"{name:<6}" for name in ("GET", "POST", "HEAD", "PUT", "PATCH", "DELETE")})
 _FAINT, _PLAINLY = "\x1b[2m", "\x1b[0m"
 _FIRST_ERROR = 400
+_WITH_FRACTION = len("2026-01-01T00:00:00+00:00") + 1
 _TAG_LENGTH, _MOST_TAGS = 6, 10_000
 
 
-class Entry(NamedTuple):
-    """What is told of a call: fit for a line, without keys, percent-encoded as it came over the wire.
+Told = tuple["datetime", str, str, bytes, str, int, str | None, str, str, bool]
+"""What is kept of a call until its line is written: small things only, so that no body lives longer for it.
 
-    `at` is on the sandbox's clock; `sandbox` is the beginning of the account's `userId`, None for a call without a key.
-    """
-
-    at: str
-    method: str
-    path: str
-    query: str | None
-    operation: str | None
-    status: int
-    code: str | None
-    sandbox: str | None
-    scenario: str
+Instant, method, path, query, operation, status, code of an error, key of the sandbox, scenario, and whether that
+is the server's.
+"""
 
 
 def wire_path(path: str) -> str:
@@ -77,23 +70,6 @@ def is_for_colour(stream: TextIO, environment: Mapping[str, str]) -> bool:
     return stream.isatty() and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
 
 
-def masked(text: str, key: str = "") -> str:
-    """Return the text without `key` and without anything that looks like an API key, percent-encoded or not."""
-    hidden = plain = _hide(text, key)
-    if "%" not in hidden:
-        return hidden
-    for _ in range(_DEEPEST_ENCODING):
-        plain = unquote(plain)
-    found = _hide(plain, key)
-    return hidden if found == plain else quote(found, _SAFE, errors="replace")
-
-
-def _hide(text: str, key: str) -> str:
-    if key and key in text:
-        text = text.replace(key, MASK)
-    return _KEY.sub(MASK, text) if "_prod_" in text.lower() else text
-
-
 def error_code(answer: Answer) -> str | None:
     """Return the `code` of an error's body, where it has one."""
     try:
@@ -110,18 +86,27 @@ class RequestLog:
     def __init__(self, stream: TextIO, *, as_json: bool = False, in_colour: bool = False) -> None:
         self._stream = stream
         self._as_json, self._in_colour = as_json, in_colour
-        self._lines: list[str] = []
+        self._told: list[Told] = []
         self._tag = lru_cache(_MOST_TAGS)(tag)
         self._timer: asyncio.TimerHandle | None = None
 
     def on_call(self, call: Call, answer: Answer) -> None:
         """Tell of a call and its answer."""
-        told = self._entry(call, answer)
-        if self._as_json:
-            line = orjson.dumps(told._asdict(), option=orjson.OPT_APPEND_NEWLINE).decode()
-        else:
-            line = self._as_text(told, is_home=call.scenario is call.files.scenario)
-        self._lines.append(line)
+        scenario, status = call.scenario, answer.status
+        self._told.append(
+            (
+                call.now,
+                call.method,
+                call.path,
+                call.query,
+                call.operation.id,
+                status,
+                error_code(answer) if status >= _FIRST_ERROR else None,
+                call.sandbox.key,
+                scenario.name,
+                scenario is call.files.scenario,
+            )
+        )
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
 
@@ -137,43 +122,54 @@ class RequestLog:
 
     def flush(self) -> None:
         """Write what has been collected."""
-        lines, self._lines, self._timer = self._lines, [], None
-        with suppress(OSError):  # nobody reads any more: that is no reason to stop serving
-            self._stream.write("".join(lines))
-            self._stream.flush()
+        told, self._told, self._timer = self._told, [], None
+        self._write("".join(self._lines(told)))
 
     def _say(self, line: str) -> None:
-        self._lines.append(line)
         if self._timer is not None:
             self._timer.cancel()
-        self.flush()
+        told, self._told, self._timer = self._told, [], None
+        self._write("".join((*self._lines(told), line)))
 
-    def _entry(self, call: Call, answer: Answer) -> Entry:
-        key = call.sandbox.key
-        return Entry(
-            timestamp(call.now),
-            call.method,
-            masked(wire_path(call.path), key),
-            masked(wire_query(call.query), key) if call.query else None,
-            call.operation.id or None,
-            answer.status,
-            error_code(answer) if answer.status >= _FIRST_ERROR else None,
-            self._tag(key) if key else None,
-            call.scenario.name,
+    def _write(self, text: str) -> None:
+        with suppress(OSError):  # nobody reads any more: that is no reason to stop serving
+            self._stream.write(text)
+            self._stream.flush()
+
+    def _lines(self, told: list[Told]) -> Iterator[str]:
+        line = self._as_record if self._as_json else self._as_text
+        return map(line, told, _timestamps([each[0] for each in told]), _paths([each[2] for each in told]))
+
+    def _as_record(self, told: Told, at: str, path: str) -> str:
+        _, method, _, query, operation, status, code, key, scenario, _ = told
+        return _as_json(
+            {
+                "at": at,
+                "method": masked(method, key),
+                "path": masked(path, key),
+                "query": masked(wire_query(query), key) if query else None,
+                "operation": operation or None,
+                "status": status,
+                "code": code,
+                "sandbox": self._tag(key) if key else None,
+                "scenario": scenario,
+            }
         )
 
-    def _as_text(self, told: Entry, *, is_home: bool) -> str:
-        target = f"{told.path}?{told.query}" if told.query else told.path
-        result = f"{told.status} {told.code}" if told.code else str(told.status)
-        scenario = "" if is_home else f" scenario={told.scenario}"
-        sandbox = f" sandbox={told.sandbox}" if told.sandbox else ""
+    def _as_text(self, told: Told, at: str, path: str) -> str:
+        _, method, _, query, _, status, code, key, scenario, is_home = told
+        method = _METHODS.get(method) or f"{masked(method, key):<6}"
+        target = masked(path, key) if key in path or "%" in path else path
+        if query:
+            target = f"{target}?{masked(wire_query(query), key)}"
+        result = f"{status} {code}" if code else status
+        rest = "" if is_home else f" scenario={scenario}"
+        if key:
+            rest = f"{rest} sandbox={self._tag(key)}"
         if not self._in_colour:
-            return f"{told.at} {told.method:<6} {target} {result}{scenario}{sandbox}\n"
-        colour = _COLOURS.get(told.status // 100, "")
-        return (
-            f"{_FAINT}{told.at}{_PLAINLY} {told.method:<6} {target} {colour}{result}{_PLAINLY}"
-            f"{_FAINT}{scenario}{sandbox}{_PLAINLY}\n"
-        )
+            return f"{at} {method} {target} {result}{rest}\n"
+        colour = _COLOURS.get(status // 100, "")
+        return f"{_FAINT}{at}{_PLAINLY} {method} {target} {colour}{result}{_PLAINLY}{_FAINT}{rest}{_PLAINLY}\n"
 
 
 class LibraryRecords(logging.Handler):
@@ -192,6 +188,19 @@ class LibraryRecords(logging.Handler):
             self._log.note(record.getMessage())
         else:
             self._log.on_bug(record.getMessage().strip(), error)
+
+
+def _paths(paths: list[str]) -> list[str]:
+    """Return paths as they came and without keys; the usual ones are looked at all together."""
+    text = "\n".join(paths)
+    is_plain = _PLAIN_PATHS.fullmatch(text) and text.count("\n") == len(paths) - 1
+    return paths if is_plain and masked(text) == text else [masked(wire_path(path)) for path in paths]
+
+
+def _timestamps(instants: list[datetime]) -> list[str]:
+    """Write instants as `timestamp` does, all together at half its cost."""
+    texts = orjson.dumps(instants).decode()[2:-2].split('","')
+    return [f"{text[:23]}Z" if len(text) >= _WITH_FRACTION else f"{text[:19]}.000Z" for text in texts]
 
 
 def _as_json(document: dict[str, object]) -> str:

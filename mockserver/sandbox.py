@@ -6,10 +6,11 @@ from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from email.utils import format_datetime
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from mockserver.clock import EPOCH, Clock, Mode
+from mockserver.deliveries import DeliveryLog
+from mockserver.journal import Journal
 from mockserver.models import Status, timestamp
 from mockserver.randomness import fraction, hexadecimal
 from mockserver.scenario import Account, Script
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from mockserver.armed import Armed
+    from mockserver.behaviour import Behaviour
+    from mockserver.deliveries import Post
     from mockserver.models import Job, Timeline
     from mockserver.scenario import Scenario
     from mockserver.settings import Settings
@@ -40,7 +44,8 @@ class Sandbox:
     """One account's world: its clock, jobs, limits and script.
 
     `chosen` is the scenario that was set for this sandbox; without it the server's holds. `patched` are the fields of
-    the account that a test has set.
+    the account that a test has set. `profile` is the behaviour profile that a snapshot brought along; without it the
+    server's holds.
     """
 
     key: str = field(repr=False)
@@ -48,6 +53,7 @@ class Sandbox:
     clock: Clock
     store: Store
     chosen: Scenario | None = None
+    profile: Behaviour | None = None
     patched: dict[str, Any] = field(default_factory=dict)
     submissions: int = 0
     calls: int = 0
@@ -56,6 +62,14 @@ class Sandbox:
     http_date: tuple[datetime, datetime, bytes] = (EPOCH, EPOCH, b"")
     opened: datetime = EPOCH
     listeners: list[list[Effect]] = field(default_factory=list)
+    journal: Journal = field(default_factory=lambda: Journal(0))
+    armed: Armed | None = None
+    deliveries: DeliveryLog = field(default_factory=lambda: DeliveryLog(0))
+    post: Post | None = None
+    call_prefix: bytes = b""
+
+    def __post_init__(self) -> None:
+        self.call_prefix = f"call_{self.user_id[5:11] if self.key else 'outside'}_".encode()
 
     @property
     def user_id(self) -> str:
@@ -70,8 +84,8 @@ class Sandbox:
     def script(self, scenario: Scenario) -> Script:
         """Return the rules of a scenario with their counts in this sandbox; a changed scenario counts anew."""
         script = self.scripts.get(scenario.name)
-        if script is None or script.scenario is not scenario:
-            script = self.scripts[scenario.name] = Script(scenario)
+        if script is None or script.rules is not scenario.rules:
+            script = self.scripts[scenario.name] = Script(scenario.name, scenario.rules)
         return script
 
     def draw(self, *purpose: object) -> float:
@@ -94,6 +108,11 @@ class Sandbox:
         if instant is not None and self.clock.mode is Mode.AUTO:
             await self.clock.advance(max(instant, self.clock.now()))
 
+    async def hasten(self, instant: datetime | None) -> None:
+        """Jump, unless a webhook is under way, for which the clock would wait: its receiver may be who calls."""
+        if not self.clock.under_way:
+            await self.jump(instant)
+
     async def advance(self, instant: datetime) -> tuple[list[Effect], bool]:
         """Move the clock; return what happened, in order, and whether there was more than is told."""
         since, jobs = self.clock.now(), self.store.unfinished(self.clock.now())
@@ -104,7 +123,7 @@ class Sandbox:
         finally:
             self.listeners = [listener for listener in self.listeners if listener is not seen]
         told = [effect for job in jobs[:MOST_JOBS_TOLD] for effect in _happened(job, since, instant)]
-        return sorted(told + seen, key=itemgetter("at")), len(jobs) > MOST_JOBS_TOLD
+        return sorted(told + seen, key=_place), len(jobs) > MOST_JOBS_TOLD
 
     def note(self, kind: str, **what: object) -> None:
         """Tell every `advance` under way of something that happened."""
@@ -122,8 +141,16 @@ class Sandbox:
     def close(self) -> None:
         """End everything that still waits in this sandbox."""
         self.is_closed = True
+        if self.post is not None:
+            self.post.close()
         for alarm in tuple(self.clock.alarms):
             alarm.ring()
+
+
+def _place(effect: Effect) -> tuple[object, ...]:
+    """Order effects by their instants, and webhooks of one instant as they were made, not as they were answered."""
+    delivery = effect.get("deliveryId", "")
+    return effect["at"], len(delivery), delivery
 
 
 def _happened(job: Job, since: datetime, until: datetime) -> Iterator[Effect]:
@@ -164,10 +191,19 @@ class Sandboxes:
 
     def open(self, key: str, scenario: Scenario) -> Sandbox:
         """Open a sandbox for a key; `scenario` says when its clock starts and what its account has used."""
-        sandbox = self._open[key] = self._new(key, scenario)
+        sandbox = self._new(key, scenario)
+        self._keep(sandbox)
+        return sandbox
+
+    def adopt(self, sandbox: Sandbox) -> None:
+        """Put a sandbox in the place of the one that its key has."""
+        self.drop(sandbox.key)
+        self._keep(sandbox)
+
+    def _keep(self, sandbox: Sandbox) -> None:
+        self._open[sandbox.key] = sandbox
         if len(self._open) > self._settings.sandboxes:
             self._open.popitem(last=False)[1].close()
-        return sandbox
 
     def drop(self, key: str) -> None:
         """Reset: the next call of this key finds a new sandbox."""
@@ -190,6 +226,7 @@ class Sandboxes:
         )
         seed = hexadecimal(settings.seed, "sandbox", key, length=16)
         sandbox = Sandbox(key, seed, clock, MemoryStore(), opened=clock.now())
+        sandbox.journal, sandbox.deliveries = Journal(settings.journal_size), DeliveryLog(settings.journal_size)
         if scenario is not None:
             use_account(sandbox, scenario)
         return sandbox

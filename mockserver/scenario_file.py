@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NoReturn
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from mockserver import notation
 from mockserver.behaviour import read_behaviour
-from mockserver.document import Place, Source, json_path, read_yaml, shown
+from mockserver.document import Given, Place, read_yaml, shown
 from mockserver.errors import ScenarioError
-from mockserver.faults import Latency, ServerStatus
+from mockserver.fault_notation import WEBHOOK_KINDS, check_fit, read_faults
+from mockserver.faults import Fault, ServerStatus
 from mockserver.models import Phase
 from mockserver.notation import parts
-from mockserver.scenario import Account, Limits, Match, Respond, Rule, Scenario
+from mockserver.scenario import Account, Limits, Match, Respond, Rule, Scenario, Webhooks
 from mockserver.timeline import Duration, Failure, Pace, ScenePace
 
 if TYPE_CHECKING:
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mockserver.document import Trail
-    from mockserver.faults import Fault
     from mockserver.notation import Reader
     from mockserver.spec import Spec
 
@@ -59,7 +60,15 @@ def parse_scenario(document: object, spec: Spec, source: str = "the request body
         plain = orjson.loads(orjson.dumps(document))
     except orjson.JSONEncodeError as problem:
         raise ScenarioError(f"{source}: $: expected JSON values: {problem}") from None
-    return _Language(spec).scenario(Place(_Given(plain, source), plain))
+    return _Language(spec).scenario(Place(Given(plain, ScenarioError, source), plain))
+
+
+def parse_armed(document: object, spec: Spec, path: Trail = ()) -> tuple[Rule, ...]:
+    """Read `[{fault, match, times, probability, for}, ...]`, the last three as in `match`; raises ScenarioError.
+
+    `path` is where this list stands in what was sent: complaints name their places from there.
+    """
+    return tuple(map(_Language(spec).armed, Place(Given(document, ScenarioError), document, path)))
 
 
 def load_library(folder: Path, spec: Spec) -> Mapping[str, Scenario]:
@@ -73,7 +82,7 @@ class Library:
 
     def __init__(self, folder: Path, spec: Spec) -> None:
         self._spec = spec
-        self._files = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+        self._files = {path.stem: path for path in sorted(folder.glob("*.yaml"), key=lambda path: path.stem)}
         self._loaded: dict[str, Scenario] = {}
 
     def names(self) -> tuple[str, ...]:
@@ -97,16 +106,6 @@ class Library:
         return scenario
 
 
-class _Given(Source):
-    """Values that came without a text: there are no lines to name."""
-
-    def __init__(self, data: object, name: str) -> None:
-        self.data, self.name, self.text, self.error = data, name, "", ScenarioError
-
-    def fail(self, path: Trail, message: str) -> NoReturn:
-        raise ScenarioError(f"{self.name}: {json_path(path)}: {message}")
-
-
 class _Language:
     """Reads each part of a scenario, in the words of one spec."""
 
@@ -126,7 +125,9 @@ class _Language:
             "nth": notation.count,
             "every": notation.count,
             "after": _after,
+            "for": notation.seconds(),
             "times": notation.count,
+            "probability": notation.share,
         }
         self._respond: Mapping[str, Reader] = {
             "error": notation.one_of(spec.errors, "an error code of the spec"),
@@ -145,13 +146,17 @@ class _Language:
             "clock": lambda part: parts(part, {"start": notation.instant}),
             "job": self.job,
             "rules": lambda part: tuple(map(self.rule, part)),
-            "webhooks": lambda part: parts(part, {"secret": notation.text, "deliver": notation.mapping}),
+            "webhooks": self.webhooks,
             "limits": _limits,
             "behaviour": self.behaviour,
         }
         found = parts(place, readers, required=("name", "description"))
         clock = found.pop("clock", {})
-        return Scenario(**found, clock_start=clock.get("start"))
+        return Scenario(**found, clock_start=clock.get("start"), document=place.value)
+
+    def webhooks(self, place: Place) -> Webhooks:
+        deliver = partial(read_faults, spec=self._spec, kinds=WEBHOOK_KINDS)
+        return Webhooks(**parts(place, {"secret": notation.text, "deliver": deliver}))
 
     def account(self, place: Place) -> Account:
         account = Account(**parts(place, self._account))
@@ -204,19 +209,38 @@ class _Language:
 
     def rule(self, place: Place) -> Rule:
         found = parts(place, {"match": self.match, "respond": self.respond, "fault": self.faults})
-        respond, faults = found.get("respond"), found.get("fault", ())
+        match, respond, faults = found.get("match", Match()), found.get("respond"), found.get("fault", ())
         if respond is None and not faults:
             place.fail('expected "respond" or "fault": say what the rule does')
         if respond and any(isinstance(fault, ServerStatus) for fault in faults):
             place["fault"]["status"].fail('this status is the answer: remove it, or "respond"')
-        return Rule(found.get("match", Match()), respond, faults)
+        if faults and match.operation is not None:
+            check_fit(place["fault"], faults, self._spec.operations[match.operation])
+        return Rule(match, respond, faults)
+
+    def faults(self, place: Place) -> tuple[Fault, ...]:
+        return read_faults(place, self._spec)
+
+    def armed(self, place: Place) -> Rule:
+        own: dict[str, Reader] = {key: self._match[key] for key in ("times", "probability", "for")}
+        found = parts(place, {"fault": self.faults, "match": self.match, **own}, required=("fault",))
+        for key in own.keys() & found.keys():
+            if key in place.value.get("match", {}):
+                place[key].fail(f'"match" has its own "{key}": keep one of the two')
+        match = found.get("match", Match())
+        if match.nth is not None and "times" in found:
+            place["times"].fail('"nth" is one call alone: remove it, or "times"')
+        if match.operation is not None:
+            check_fit(place["fault"], found["fault"], self._spec.operations[match.operation])
+        given = {"lasts" if key == "for" else key: found[key] for key in own.keys() & found.keys()}
+        return Rule(replace(match, **given), None, found["fault"])
 
     def match(self, place: Place) -> Match:
         found = parts(place, self._match)
         for key in ("every", "times"):
             if "nth" in found and key in found:
                 place[key].fail(f'"nth" is one call alone: remove it, or "{key}"')
-        return Match(**found.pop("after", {}), **found)
+        return Match(**found.pop("after", {}), lasts=found.pop("for", None), **found)
 
     def respond(self, place: Place) -> Respond:
         respond = Respond(**parts(place, self._respond))
@@ -232,19 +256,6 @@ class _Language:
         elif respond.status in (204, 205, 304) and respond.body is not None:
             place["body"].fail(f"an answer {respond.status} has no body: remove it")
         return respond
-
-    def faults(self, place: Place) -> tuple[Fault, ...]:
-        found = parts(place, {"latency": _latency, "status": self.server_status})
-        if not found:
-            place.fail('expected "latency" or "status", got nothing')
-        return tuple(found[kind] for kind in ("latency", "status") if kind in found)
-
-    def server_status(self, place: Place) -> ServerStatus:
-        codes = {entry.status: code for code, entry in self._spec.errors.items() if entry.status >= 500}
-        status = place.a(int)
-        if status not in codes:
-            place.fail(f"expected {' or '.join(map(str, sorted(codes)))}, got {shown(status)}")
-        return ServerStatus(codes[status])
 
 
 def _scene(place: Place) -> ScenePace:
@@ -273,13 +284,6 @@ def _after(place: Place) -> dict[str, float]:
     if isinstance(place.value, int) and not isinstance(place.value, bool):
         return {"after": notation.whole(0, 1_000_000)(place)}
     return place.fail(f"expected a whole number of calls, or a time such as 30s, got {shown(place.value)}")
-
-
-def _latency(place: Place) -> Latency:
-    latency = notation.duration(notation.HOUR)(place)
-    if math.isinf(latency.mean):
-        place.fail("expected a latency that ends, got forever")
-    return Latency(latency.mean, latency.jitter)
 
 
 def _limits(place: Place) -> Limits:

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import gc
 import signal
 import socket
 import threading
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self, cast
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Self, cast
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import HANDLED_SIGNALS
 
-from mockserver.answers import JSON
-from mockserver.errors import ApiError, SettingsError
-from mockserver.wire import error_answer
+from mockserver.connection import Patience, Protocol
+from mockserver.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from mockserver.app import App
-
-IDLE_SECONDS = 75
-"""How long a kept connection may be idle: longer than the pools of common clients keep one."""
 
 STOP_SECONDS = 1
 """How long a stop waits for answers under way: open streams end at once, but a call may be held up by a fault."""
@@ -43,6 +38,7 @@ class Binding:
     port: int = 4747
     certificate: Path | None = None
     certificate_key: Path | None = None
+    patience: Patience = field(default_factory=Patience)
 
 
 def bind(binding: Binding) -> socket.socket:
@@ -75,7 +71,7 @@ def base_url(binding: Binding, listener: socket.socket) -> str:
 def _config(app: App, binding: Binding) -> uvicorn.Config:
     config = uvicorn.Config(
         app,
-        http=Protocol,
+        http=cast("type[Protocol]", partial(Protocol, binding.patience)),
         ws="none",
         log_config=None,
         access_log=False,
@@ -83,7 +79,7 @@ def _config(app: App, binding: Binding) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=STOP_SECONDS,
-        timeout_keep_alive=IDLE_SECONDS,
+        timeout_keep_alive=cast("int", binding.patience.idle),  # a part of a second will do as well
         ssl_certfile=binding.certificate,
         ssl_keyfile=binding.certificate_key,
     )
@@ -95,52 +91,6 @@ def _config(app: App, binding: Binding) -> uvicorn.Config:
             "Both are expected in PEM form, the key without a password."
         ) from error
     return config
-
-
-class Corked:
-    """A transport from which all that is written in one turn of the loop leaves as one packet: head and body."""
-
-    __slots__ = ("_loop", "_pending", "_transport")
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport, self._loop = transport, asyncio.get_running_loop()
-        self._pending: list[bytes] = []
-
-    def write(self, data: bytes) -> None:
-        """Write at the end of this turn of the loop."""
-        if not self._pending:
-            self._loop.call_soon(self._flush)
-        self._pending.append(data)
-
-    def close(self) -> None:
-        """Close once everything is written."""
-        self._flush()
-        self._transport.close()
-
-    def _flush(self) -> None:
-        if self._pending:
-            data, self._pending = b"".join(self._pending), []
-            self._transport.write(data)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-
-class Protocol(HttpToolsProtocol):
-    """uvicorn's HTTP, on a corked transport."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's own type
-        """Cork the transport."""
-        super().connection_made(cast("asyncio.Transport", Corked(transport)))
-
-    def send_400_response(self, msg: str) -> None:
-        """Refuse what is not HTTP as the API refuses a request that is not valid."""
-        files = cast("App", self.app).mock.files
-        reason = f"the request: expected HTTP/1.1, {msg.strip().rstrip('.')}"
-        answer = error_answer(files.spec, files.behaviour, ApiError("VALIDATION_ERROR", violations=reason))
-        head = b"content-type: %b\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
-        self.transport.write(STATUS_LINE[answer.status] + head % (JSON, len(answer.body)) + answer.body)
-        self.transport.close()
 
 
 class Server(uvicorn.Server):
@@ -168,8 +118,8 @@ class Server(uvicorn.Server):
         self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End the streams, then stop."""
-        self._app.mock.sandboxes.drop_all()
+        """Close what the mock holds open, streams first, then stop."""
+        await self._app.mock.close()
         await super().shutdown(sockets)
 
 

@@ -23,8 +23,9 @@ class Settings:
     """How a mock behaves until a sandbox is told otherwise.
 
     `scenario` is a shipped name or a file; `speed` counts in clock mode `scaled`. `sandboxes` bounds how many API
-    keys are served at once; the one idle for longest goes first. `check_answers` validates every answer against the
-    spec as it leaves: for tests of the mock itself.
+    keys are served at once; the one idle for longest goes first. `mock_headers` are those that the API does not send:
+    `x-mock-call-id` and its like. Webhooks go to this machine and to the `webhook_hosts`. `check_answers` validates
+    every answer against the spec as it leaves: for tests of the mock itself.
     """
 
     spec: Path = field(default_factory=lambda: shipped("openapi.yaml"))
@@ -39,8 +40,14 @@ class Settings:
     control_token: str | None = field(default=None, repr=False)
     sandboxes: int = 10_000
     journal_size: int = 1000
+    mock_headers: bool = True
+    webhook_hosts: tuple[str, ...] = ()
     check_answers: bool = False
     real: RealTime = field(default_factory=RealTime)
+
+    def __post_init__(self) -> None:
+        if not (self.seed.isascii() and self.seed.isprintable()):  # it is sent as `x-mock-seed`
+            raise SettingsError(f"seed: expected printable ASCII, got {self.seed!r}: choose another")
 
     @property
     def scenario_file(self) -> Path | None:

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import orjson
+
 KEEP_ALIVE = b": keep-alive\n\n"
+
+_DATA = b"data: "
 
 
 def encode(data: bytes, *, id: object, event: str | None = None) -> bytes:  # noqa: A002 - the field's own name
     """Write one event; `data` is a single line of JSON."""
     name = b"" if event is None else b"event: %s\n" % event.encode()
     return b"%sid: %s\ndata: %s\n\n" % (name, str(id).encode(), data)
+
+
+def document(event: bytes) -> dict[str, Any]:
+    """Return the data of an event that `encode` has written."""
+    found: dict[str, Any] = orjson.loads(event[event.index(_DATA) + len(_DATA) :])
+    return found
+
+
+def with_document(event: bytes, data: dict[str, Any]) -> bytes:
+    """Return an event with other data."""
+    return b"%s%s\n\n" % (event[: event.index(_DATA) + len(_DATA)], orjson.dumps(data))
 
 
 def last_event_id(header: bytes | None) -> int | None:

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain, count
 from operator import attrgetter
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 from mockserver.models import Job, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from mockserver.models import Timeline
 
@@ -40,10 +40,24 @@ class Standing:
 
 
 class Slot(NamedTuple):
-    """What the sliding window says of one call: `free_at` is None for a call that is let through."""
+    """What the sliding window says of one call: `free_at` is None for a call that is let through.
+
+    `used` counts the calls in the window, this one with them when it is let through; `oldest` is the first of them.
+    """
 
     used: int
     free_at: datetime | None
+    oldest: datetime | None = None
+
+
+class Contents(NamedTuple):
+    """All that a store holds at an instant: jobs by number, milliseconds charged by (year, month[, day]), and the
+    instants of the calls that the sliding window still counts.
+    """
+
+    jobs: Sequence[Job]
+    charged: Mapping[tuple[int, ...], int]
+    calls: Sequence[datetime]
 
 
 class Store(Protocol):
@@ -82,6 +96,9 @@ class Store(Protocol):
     def spend(self, now: datetime, requests: int, window: float) -> Slot:
         """Count one call against a sliding window, unless the window is full."""
 
+    def contents(self, now: datetime) -> Contents:
+        """Return all that the store holds."""
+
 
 @dataclass(slots=True)
 class MemoryStore:
@@ -96,6 +113,24 @@ class MemoryStore:
     _entries: count[int] = field(default_factory=count)
     _charged: Counter[tuple[int, ...]] = field(default_factory=Counter)
     _calls: deque[datetime] = field(default_factory=deque)
+
+    @classmethod
+    def holding(cls, contents: Contents, now: datetime) -> Self:
+        """Return a store with these contents; each job has the status that it has now."""
+        store = cls(_charged=Counter(contents.charged), _calls=deque(contents.calls))
+        for job in contents.jobs:
+            store._jobs[job.id] = job
+            store._types[job.type] += 1
+            store._in_order.append(job)
+            store._by_status[job.status].append(job)
+            if not job.status.is_terminal:
+                store._enter(job, now)
+        return store
+
+    def contents(self, now: datetime) -> Contents:
+        """Return all that the store holds."""
+        self._settle(now)
+        return Contents(tuple(self._in_order), dict(self._charged), tuple(self._calls))
 
     def submit(self, job: Job, admit: Callable[[Callable[[datetime], Standing]], None]) -> None:
         """Keep a new job unless `admit` raises; it is planned when somebody first asks for more than its id."""
@@ -167,9 +202,10 @@ class MemoryStore:
         while calls and calls[0] + width <= now:
             calls.popleft()
         if len(calls) >= requests:
-            return Slot(len(calls), calls[len(calls) - requests] + width if requests else now + width)
+            free_at = calls[len(calls) - requests] + width if requests else now + width
+            return Slot(len(calls), free_at, calls[0] if calls else None)
         calls.append(now)
-        return Slot(len(calls), None)
+        return Slot(len(calls), None, calls[0])
 
     def _enter(self, job: Job, now: datetime) -> None:
         """Put the job where it stands now, and its next change into the calendar."""
@@ -180,6 +216,9 @@ class MemoryStore:
             job.status = mark.status
         if (following := job.timeline.next_mark(now)) is not None:
             heapq.heappush(self._calendar, (following.at, next(self._entries), job, job.version))
+            if len(self._calendar) > 2 * len(self._jobs) + 64:  # on a clock that stands, none of them ever falls due
+                self._calendar = [entry for entry in self._calendar if not self._is_void(*entry[2:])]
+                heapq.heapify(self._calendar)
         elif mark.status is Status.DONE:
             self._charge(mark.at, job.seconds)
         if mark.status.is_terminal:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
@@ -12,6 +12,8 @@ from mockserver.plans import Ceilings
 from mockserver.randomness import fraction, hexadecimal
 from mockserver.sandbox import standing_under
 from mockserver.timeline import STATUS_OF, Order, plan
+from mockserver.webhook_faults import WebhookFault
+from mockserver.webhooks import Hook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,9 +21,22 @@ if TYPE_CHECKING:
 
     from mockserver.behaviour import Behaviour
     from mockserver.models import Timeline
+    from mockserver.movies import MovieDefaults
+    from mockserver.scenario import Scenario
     from mockserver.state import Call
     from mockserver.store import Standing
-    from mockserver.timeline import Pace
+
+
+class Recipe(NamedTuple):
+    """All that the timeline of a job follows from, as long as nobody rewrites it."""
+
+    payload: bytes
+    workers: int
+    created: datetime
+    behaviour: Behaviour
+    scenario: Scenario
+    seed: str
+    number: int
 
 
 def submit(call: Call) -> Job:
@@ -38,37 +53,63 @@ def _admit(call: Call, job: Job, standing: Callable[[datetime], Standing]) -> No
     home = call.mock.home(call.sandbox)
     if call.scenario is not home:
         standing = partial(standing_under, call.sandbox, call.scenario, home)
-    plan, limits = call.spec.plans[call.account.plan], call.scenario.limits
+    plan, limits, entry = call.spec.plans[call.account.plan], call.scenario.limits, call.entry
+    entry.plan = plan.name
     ceilings = Ceilings(plan, call.behaviour, call.now, limits.quota, limits.concurrency)
-    ceilings.check(job.seconds, (job.width, job.height), standing)
+
+    def seen(now: datetime) -> Standing:
+        entry.standing = standing(now)
+        return entry.standing
+
+    ceilings.check(job.seconds, (job.width, job.height), seen)
 
 
 def make_job(call: Call, number: int) -> Job:
     """Make the job from the body; its timeline follows from scenario and seed, when somebody looks."""
-    body, sandbox, behaviour, defaults = call.document, call.sandbox, call.behaviour, call.files.movies
-    movie, created = body["movie"], call.now
+    body, sandbox, scenario = call.document, call.sandbox, call.scenario
+    movie, workers = body["movie"], _workers(body.get("renderOptions") or {}, call)
+    payload = echo(body["projectId"], movie)
+    recipe = Recipe(payload, workers, call.now, call.behaviour, scenario, sandbox.seed, number)
+    named = None if scenario is call.mock.home(sandbox) else scenario.name
+    return build(recipe, movie, call.files.movies, body.get("callbackUrl"), named)
+
+
+def echo(project_id: str, movie: Mapping[str, Any]) -> bytes:
+    """Return the JSON that every view of a job echoes."""
+    text = orjson.dumps({"projectId": project_id, "movie": movie})
+    return bytes(memoryview(text))  # orjson leaves kilobytes of room behind its text: keep the text alone
+
+
+def build(
+    recipe: Recipe, movie: Mapping[str, Any], defaults: MovieDefaults, callback_url: str | None, scenario: str | None
+) -> Job:
+    """Make a job from its recipe; `movie` is the one of its payload, `scenario` the name of one that was asked for."""
     width, height = movie.get("width"), movie.get("height")
-    echo = orjson.dumps({"projectId": body["projectId"], "movie": movie})
-    payload = bytes(memoryview(echo))  # orjson leaves kilobytes of room behind its text: keep the text alone
-    workers = _workers(body.get("renderOptions") or {}, call)
     return Job(
-        id=f"job_{hexadecimal(sandbox.seed, 'job id', number, length=12)}",
-        number=number,
-        created=created,
-        type=behaviour.job_type,
-        payload=payload,
+        id=f"job_{hexadecimal(recipe.seed, 'job id', recipe.number, length=12)}",
+        number=recipe.number,
+        created=recipe.created,
+        type=recipe.behaviour.job_type,
+        payload=recipe.payload,
         seconds=round(sum([scene.get("duration") or 0 for scene in movie["scenes"]]), 3),
         width=round(defaults.width if width is None else width),
         height=round(defaults.height if height is None else height),
         make=_planned,
-        recipe=(payload, workers, created, behaviour, call.scenario.job, sandbox.seed, number),
-        callback_url=body.get("callbackUrl"),
-        scenario=None if call.scenario is call.mock.home(sandbox) else call.scenario.name,
+        recipe=recipe,
+        callback_url=callback_url,
+        scenario=scenario,
     )
 
 
+def hook(call: Call, url: str) -> Hook:
+    """Return how the webhooks of a job that this call submits are sent."""
+    webhooks = call.scenario.webhooks
+    faults = (*webhooks.deliver, *call.webhook_faults)
+    return Hook(url, webhooks.secret, call.behaviour, tuple(each for each in faults if isinstance(each, WebhookFault)))
+
+
 def _planned(
-    payload: bytes, workers: int, created: datetime, behaviour: Behaviour, pace: Pace, seed: str, number: int
+    payload: bytes, workers: int, created: datetime, behaviour: Behaviour, scenario: Scenario, seed: str, number: int
 ) -> Timeline:
     scenes = [float(scene.get("duration") or 0) for scene in orjson.loads(payload)["movie"]["scenes"]]
     order = Order(
@@ -79,7 +120,7 @@ def _planned(
         statuses=_statuses(behaviour),
         assemble_is_counted=behaviour.job_children_counted == "scenes+assemble",
     )
-    return plan(order, pace)
+    return plan(order, scenario.job)
 
 
 def _workers(options: Mapping[str, Any], call: Call) -> int:

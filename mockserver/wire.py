@@ -2,45 +2,78 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from mockserver.answers import Answer, Reader, json_answer
-from mockserver.state import Call
+from mockserver.answers import Answer, json_answer
+from mockserver.journal import ANSWERED, LEFT, Entry
+from mockserver.redaction import masked
+from mockserver.sse import KEEP_ALIVE
+from mockserver.state import NONE, Call
 
 FORBIDDEN = 403
+NO_CONTENT = 204
+PIECES = 20
+"""A slow body is sent in so many pieces."""
+
+HANG_UP = "viralsync.hang_up"
+"""The extension of ASGI by which the server lets a fault break a connection off: `hang_up(reset=...)`."""
+
+RESPOND = "viralsync.respond"
+"""The extension by which the server takes a whole answer at once, when it can: `respond(status, headers, body)`."""
+
+ByName = dict[bytes, bytes]
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import Receive, Scope, Send
 
+    from mockserver.answers import Headers
     from mockserver.behaviour import Behaviour
     from mockserver.errors import ApiError
+    from mockserver.sandbox import Sandbox
     from mockserver.spec import Spec
     from mockserver.state import Mock
 
 
-def begin(mock: Mock, scope: Scope) -> Call:
-    """Take a request up; until its key is known it belongs to nobody's sandbox."""
-    files, outside = mock.files, mock.sandboxes.outside
+def begin(mock: Mock, scope: Scope, receive: Receive, whose: Callable[[Mock, ByName], Sandbox]) -> Call:
+    """Take a request up, in the sandbox that `whose` finds by its headers."""
+    files, headers = mock.files, _by_name(scope["headers"])
+    sandbox = whose(mock, headers)
+    now, extensions = sandbox.clock.now(), scope.get("extensions", NONE)
     return Call(
         mock=mock,
         files=files,
         method=scope["method"],
         path=scope["path"],
         query=scope["query_string"],
-        headers=_by_name(scope["headers"]),
+        headers=headers,
         raw_headers=scope["headers"],
-        sandbox=outside,
+        sandbox=sandbox,
         scenario=files.scenario,
-        behaviour=files.behaviour,
+        behaviour=sandbox.profile or files.behaviour,
         account=files.scenario.account,
+        receive=receive,
+        hang_up=extensions.get(HANG_UP, _cannot_hang_up),
+        respond=extensions.get(RESPOND, _cannot_respond),
+        entry=Entry(sandbox.calls + 1, now, scope, sandbox.key),
+        _now=now,
     )
 
 
-def _by_name(lines: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+def _cannot_respond(_status: int, _headers: Headers, _body: bytes) -> bool:
+    return False
+
+
+def _cannot_hang_up(*, reset: bool) -> None:
+    how = "reset" if reset else "close"
+    raise ConnectionAbortedError(f"a fault wants to {how} the connection, and this server offers no way to it")
+
+
+def _by_name(lines: list[tuple[bytes, bytes]]) -> ByName:
     """Return the headers by name; one that came in several lines holds them all, as HTTP reads them."""
     headers = dict(lines)
     if len(headers) < len(lines):
@@ -49,15 +82,15 @@ def _by_name(lines: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     return headers
 
 
-async def read_body(call: Call, receive: Receive) -> bytes | None:
-    """Read the body, or return None for one that is not kept: beyond the spec's limit, or never sent to its end."""
-    headers, limit = call.headers, call.spec.body_limit
+async def read_body(call: Call, limit: int) -> bytes | None:
+    """Read the body, or return None for one that is not kept: beyond the limit, or never sent to its end."""
+    headers = call.headers
     if b"content-length" not in headers and b"transfer-encoding" not in headers:
         return b""
     chunks: list[bytes] = []
     size = 0
     while True:
-        message = await receive()
+        message = await call.receive()
         if message["type"] == "http.disconnect":  # half a body may be valid JSON: it must not be acted upon
             return None
         chunk = message.get("body", b"")
@@ -68,6 +101,7 @@ async def read_body(call: Call, receive: Receive) -> bytes | None:
             break
         if size > 2 * limit:
             return None
+    call.later()
     return b"".join(chunks) if size <= limit else None
 
 
@@ -84,18 +118,21 @@ def parsed(call: Call, key: str | None = None) -> Any:
 
 def refusal(call: Call, error: ApiError) -> Answer:
     """Refuse a call."""
-    return error_answer(call.spec, call.behaviour, error)
+    return error_answer(call.spec, call.behaviour, error, call.sandbox.key)
 
 
-def error_answer(spec: Spec, behaviour: Behaviour, error: ApiError) -> Answer:
-    """Write an error as the API does: `error` for people, `code` for programs, status and text from the spec."""
+def error_answer(spec: Spec, behaviour: Behaviour, error: ApiError, key: str = "") -> Answer:
+    """Write an error as the API does: `error` for people, `code` for programs, status and text from the spec.
+
+    The text repeats no API key that stood in the path or in a value; `key` is the caller's.
+    """
     entry = spec.errors[error.code]
     text = error.text or entry.text.format_map(_Values(error.values))
     status = entry.status
     if error.code == "PLAN_LIMIT_EXCEEDED" and behaviour.plan_limit_status == FORBIDDEN:
         status = FORBIDDEN
     headers = tuple((name.lower().encode(), value.encode()) for name, value in error.headers.items())
-    return json_answer({"error": text, "code": behaviour.code(error.code)}, status, headers)
+    return json_answer({"error": masked(text, key), "code": behaviour.code(error.code)}, status, headers)
 
 
 class _Values(dict[str, object]):
@@ -105,36 +142,66 @@ class _Values(dict[str, object]):
         return f"{{{name}}}"
 
 
-async def write(call: Call, answer: Answer, receive: Receive, send: Send) -> None:
-    """Send an answer; HEAD gets the headers of GET."""
-    headers = [(b"date", call.sandbox.date_header(call.now)), *answer.headers]
+async def write(call: Call, answer: Answer, send: Send) -> None:
+    """Send an answer as far as it goes; HEAD gets the headers of GET."""
+    if answer.breaks is not None and answer.breaks.share is None:
+        call.hang_up(reset=answer.breaks.is_reset)
+        return
+    headers = call.entry.answer_headers or head(call, answer)
+    if answer.is_plain and call.method != "HEAD" and call.respond(answer.status, headers, answer.body):
+        return
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    if call.method == "HEAD":
+        await send({"type": "http.response.body", "body": b""})
+    elif answer.events is not None:
+        await write_events(call, answer, send)
+    elif answer.breaks is not None or answer.seconds:
+        await write_in_pieces(call, answer, send)
+    else:
+        await send({"type": "http.response.body", "body": answer.body})
+
+
+def head(call: Call, answer: Answer, more: Headers = ()) -> Headers:
+    """Return all headers of an answer."""
+    headers = [(b"date", call.sandbox.date_header(call.now)), *answer.headers, *more]
     if answer.content_type is not None:
         headers.append((b"content-type", answer.content_type))
-    if answer.events is None and answer.status != 204:
+    if answer.events is None and answer.status != NO_CONTENT:
         headers.append((b"content-length", b"%d" % len(answer.body)))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    if call.method == "HEAD" or answer.events is None:
-        body = b"" if call.method == "HEAD" else answer.body
-        await send({"type": "http.response.body", "body": body})
+    return headers
+
+
+async def write_in_pieces(call: Call, answer: Answer, send: Send) -> None:
+    """Send a body over some real time, or only a share of it before the connection breaks."""
+    body, breaks = answer.body, answer.breaks
+    if breaks is not None and breaks.share is not None:
+        body = body[: min(int(len(body) * breaks.share), len(body) - 1)]
+    size = max(-(-len(body) // PIECES), 1) if answer.seconds else len(body) or 1
+    starts = range(0, len(body), size)
+    for start in starts:
+        await send({"type": "http.response.body", "body": body[start : start + size], "more_body": True})
+        if answer.seconds:
+            await call.pause(answer.seconds / len(starts))
+    if breaks is not None:
+        call.hang_up(reset=breaks.is_reset)
     else:
-        await write_events(answer, receive, send)
-
-
-async def write_events(answer: Answer, receive: Receive, send: Send) -> None:
-    """Send the events of a stream until they end or the reader goes."""
-    assert answer.events is not None  # noqa: S101 - write() has looked
-    reader = Reader()
-    watch = asyncio.create_task(_watch(reader, receive))
-    try:
-        async with aclosing(answer.events(reader)) as chunks:
-            async for chunk in chunks:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
-    finally:
-        watch.cancel()
 
 
-async def _watch(reader: Reader, receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    reader.leave()
+async def write_events(call: Call, answer: Answer, send: Send) -> None:
+    """Send the events of a stream until they end, the reader goes, or a fault breaks the connection."""
+    assert answer.events is not None  # noqa: S101 - write() has looked
+    entry = call.entry
+    async with call.reader() as reader:
+        try:
+            async with aclosing(answer.events(reader)) as chunks:
+                async for chunk in chunks:
+                    entry.events += chunk is not KEEP_ALIVE
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        finally:
+            entry.ended_at = call.sandbox.clock.now()
+            entry.ending = LEFT if reader.has_left else reader.breaks.name if reader.breaks else ANSWERED
+        if reader.breaks is not None:
+            call.hang_up(reset=reader.breaks.is_reset)
+        else:
+            await send({"type": "http.response.body", "body": b""})

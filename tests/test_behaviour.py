@@ -156,7 +156,7 @@ CASES: list[tuple[str, object, Probe, object]] = [
 ]
 
 ELSEWHERE = {key for key in SWITCHES if key.startswith(("sse.", "webhook."))}
-"""`sse.*` is tried in test_streams; `webhook.*` speaks once there are webhooks."""
+"""`sse.*` is tried in test_streams; `webhook.*` in the tests of webhooks."""
 
 
 @pytest.mark.parametrize(("switch", "position", "probe", "expected"), CASES)

@@ -75,6 +75,12 @@ def test_without_options_the_defaults_of_the_library_hold() -> None:
         ("--no-control", {"control": False}),
         ("--control-token sesame", {"control_token": "sesame"}),
         ("--journal-size 0", {"journal_size": 0}),
+        ("--sandboxes 5", {"sandboxes": 5}),
+        ("--no-mock-headers", {"mock_headers": False}),
+        (
+            "--allow-webhook-host hooks.example --allow-webhook-host 10.0.0.7",
+            {"webhook_hosts": ("hooks.example", "10.0.0.7")},
+        ),
         ("--host 0.0.0.0 --no-control", {"control": False}),
         ("--host :: --control-token t", {"control_token": "t"}),
         *((f"--host {host}", {}) for host in ("localhost", "127.0.0.9", "::1")),

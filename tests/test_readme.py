@@ -17,7 +17,7 @@ BLOCK = re.compile(r"<!-- test: (\w+) -->\n```(\w+)\n(.*?)```", re.DOTALL)
 BLOCKS = {name: (language, code) for name, language, code in BLOCK.findall((ROOT / "README.md").read_text())}
 
 
-def run(name: str, server: LiveServer) -> str:
+def run(name: str, server: LiveServer, folder: Path = ROOT) -> str:
     """Run one block against a mock with a key of its own and return what it prints."""
     language, code = BLOCKS[name]
     key = server.new_key()
@@ -29,7 +29,7 @@ def run(name: str, server: LiveServer) -> str:
         "js": ["node", "--input-type=module", "-e", code],
     }[language]
     environment = {**os.environ, "BASE": server.base_url, "KEY": key}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -61,6 +61,25 @@ def test_scenarios_can_be_asked_for_in_each_way(live_server: LiveServer) -> None
     assert "RENDER_QUOTA_EXCEEDED" in printed
     assert '"status":"queued"' in printed
     assert '"flaky"' in printed
+
+
+def test_faults_strike_by_header_and_when_armed(live_server: LiveServer) -> None:
+    """The request gets its 503, and the armed fault is listed."""
+    printed = run("faults", live_server)
+    assert "SERVICE_UNAVAILABLE" in printed
+    assert '"reset_peer":true' in printed.replace(" ", "")
+
+
+def test_webhooks_arrive_signed_and_end_with_done(live_server: LiveServer) -> None:
+    """The receiver of the README checks each signature."""
+    assert run("webhooks", live_server).split()[-2:] == ["running", "done"]
+
+
+def test_the_journal_explains_a_refused_call(live_server: LiveServer, tmp_path: Path) -> None:
+    """The explanation names the violation and the nearest valid query."""
+    printed = run("journal", live_server, tmp_path)
+    assert "query.limit" in printed
+    assert "limit=100" in printed
 
 
 def test_the_clock_is_stopped_and_moved(live_server: LiveServer) -> None:

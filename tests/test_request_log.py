@@ -13,14 +13,17 @@ from urllib.parse import unquote
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from starlette.types import Message
 
 from mockserver.answers import Answer, json_answer
 from mockserver.app import App, create_app
-from mockserver.clock import Mode
+from mockserver.clock import Clock, Mode
 from mockserver.models import timestamp
 from mockserver.request_log import LibraryRecords, RequestLog, is_for_colour, tag, wire_path
+from mockserver.sandbox import Sandbox
 from mockserver.settings import Settings
 from mockserver.state import Call
+from mockserver.store import MemoryStore
 from mockserver.wire import begin
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -37,13 +40,17 @@ def call(path: str = "/v1/me", query: str | bytes = b"", *, key: str | None = KE
     """Return a call as it stands when its answer is logged."""
     mock = app().mock
     raw = query.encode() if isinstance(query, str) else query
-    made = begin(mock, {"method": "GET", "path": path, "query_string": raw, "headers": []})
-    if key is not None:
-        made.sandbox = mock.sandbox(key)
+    scope = {"method": "GET", "path": path, "query_string": raw, "headers": []}
+    made = begin(mock, scope, nothing, lambda mock, _: mock.sandboxes.outside if key is None else mock.sandbox(key))
     if path == "/v1/me":
         made.operation = made.spec.operations["getMe"]
     made.scenario = made.files.scenario if scenario == "happy" else made.files.library.get(scenario)
     return made
+
+
+async def nothing() -> Message:
+    """Receive nothing: the call has no body."""
+    return {"type": "http.disconnect"}
 
 
 def logged(*calls: Call, answer: Answer | None = None, **options: bool) -> str:
@@ -193,6 +200,35 @@ def test_a_path_is_told_as_it_came_over_the_wire(path: str) -> None:
 def test_instants_are_written_as_the_api_writes_them(instant: datetime) -> None:
     """The fast way gives what the standard library's own gives."""
     assert timestamp(instant) == instant.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def test_a_method_that_nobody_knows_is_told_without_keys() -> None:
+    """HTTP lets any word be a method, a key too."""
+    odd = call("/v1/jobs")
+    odd.method = KEY.upper()
+    assert logged(odd) == f"2026-01-01T00:00:00.000Z vs_prod_*** /v1/jobs 200 sandbox={tag(KEY)}\n"
+
+
+ODD = ["/v1/jobs", "/v1/a b", "/v1/a\nb", "/v1/\n", "/v1/ü", f"/v1/{KEY}", "/v1/%73esame", "/v1/sesame"]
+
+
+@given(st.lists(st.sampled_from(ODD), min_size=1, max_size=4), st.booleans())
+def test_calls_that_are_written_together_are_told_as_if_alone(paths: list[str], as_json: bool) -> None:
+    """One odd path among plain ones changes no line but its own."""
+    calls = [call(path, key="sesame") for path in paths]
+    assert logged(*calls, as_json=as_json) == "".join(logged(each, as_json=as_json) for each in calls)
+    assert "esame" not in logged(*calls, as_json=as_json)
+
+
+@given(st.lists(st.datetimes(datetime(1970, 1, 1), datetime(8999, 1, 1), timezones=st.just(UTC)), min_size=1))  # noqa: DTZ001 - given a zone
+@example([datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, microsecond=999, tzinfo=UTC)])
+def test_lines_tell_instants_as_the_api_does(instants: list[datetime]) -> None:
+    """Instants that are written together look like each written alone."""
+    calls = [call() for _ in instants]
+    for each, instant in zip(calls, instants, strict=True):
+        each.sandbox = Sandbox("", "", Clock(instant), MemoryStore())
+        each.later()
+    assert [line.split()[0] for line in logged(*calls).splitlines()] == [timestamp(instant) for instant in instants]
 
 
 @pytest.mark.parametrize(("status", "colour"), [(200, 32), (304, 36), (404, 33), (503, 31)])

@@ -530,7 +530,9 @@ def test_head_is_get_without_the_body(frozen: httpx.Client, path: str) -> None:
     path = path.format(frozen.post(SUBMIT, json=movie()).json()["jobId"])
     head, get = frozen.head(path), frozen.get(path)
     assert (head.status_code, head.content) == (get.status_code, b"")
+    ids = [each.headers.pop("x-mock-call-id") for each in (head, get)]
     assert head.headers == get.headers
+    assert len(set(ids)) == 2
 
 
 def test_head_of_a_stream_opens_none(frozen: httpx.Client) -> None:

@@ -1,70 +1,29 @@
-"""Scenario files: what they say, what is refused and how, and what ships."""
+"""Scenario files: what they say, what is refused and how, and the library of those that ship."""
 
-import json
 import math
 import re
-from collections.abc import Callable, Iterator
-from copy import deepcopy
+from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
-from typing import Any
 
-import jsonschema_rs
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scenario_documents import FILES, FOLDER, HEAD, JSON, KEY, complaint, parsed, plain, spec
 
-from mockserver.behaviour import Behaviour, as_document, parse_behaviour
-from mockserver.document import read_yaml
+from mockserver.behaviour import parse_behaviour
 from mockserver.errors import ScenarioError
+from mockserver.fault_notation import KINDS, WEBHOOK_KINDS
 from mockserver.faults import Latency, ServerStatus
 from mockserver.models import Phase
-from mockserver.scenario import Account, Limits, Match, Respond, Scenario
-from mockserver.scenario_file import Library, load_library, load_scenario, parse_scenario
-from mockserver.spec import RateLimit, Spec, load_spec
+from mockserver.scenario import Account, Limits, Match, Respond, Scenario, Webhooks
+from mockserver.scenario_file import Library, load_library, load_scenario, parse_armed, parse_scenario
+from mockserver.spec import RateLimit
 from mockserver.timeline import Duration, Failure, Pace, ScenePace
+from mockserver.webhook_faults import Drop, Duplicate
 
-ROOT = Path(__file__).parents[1]
-FOLDER = ROOT / "fixtures" / "scenarios"
-FILES = sorted(FOLDER.glob("*.yaml"))
-REFERENCE = ROOT / "docs" / "scenarios.md"
-KEY = "vs_prod_" + "a1" * 16
-HEAD = "name: odd\ndescription: Something odd.\n"
-
-Node = dict[str, Any]
 Load = Callable[[str], Scenario]
-
-
-@cache
-def spec() -> Spec:
-    """Return the shipped spec, read once."""
-    return load_spec(ROOT / "openapi.yaml")
-
-
-@cache
-def schema() -> Node:
-    """Return the JSON Schema for editors."""
-    document: Node = json.loads((ROOT / "fixtures" / "scenario.schema.json").read_text("utf-8"))
-    return document
-
-
-@cache
-def validator() -> jsonschema_rs.Draft202012Validator:
-    """Return its validator."""
-    return jsonschema_rs.Draft202012Validator(schema())
-
-
-def plain(path: Path) -> Node:
-    """Return a shipped scenario as JSON values."""
-    document: Node = read_yaml(path, ScenarioError).value
-    return document
-
-
-def parsed(**parts: object) -> Scenario:
-    """Return the scenario with these parts."""
-    return parse_scenario({"name": "odd", "description": "Something odd.", **parts}, spec())
 
 
 @pytest.fixture
@@ -168,9 +127,11 @@ def test_a_job_error_keeps_its_detail(load: Load) -> None:
 
 def test_a_match_is_read_with_all_its_conditions() -> None:
     """Each key of `match` sets the condition of that name; header names are not case-sensitive."""
-    match = {"operation": "getJob", "header": {"X-Try": "1"}, "body": {"a": [1]}, "every": 3, "after": 2, "times": 4}
-    rule = parsed(rules=[{"match": match, "fault": {"status": 503}}]).rules[0]
-    assert Match("getJob", {"x-try": "1"}, {"a": [1]}, every=3, after=2, times=4) == rule.match
+    calls = {"operation": "getJob", "header": {"X-Try": "1"}, "body": {"a": [1]}}
+    counts = {"every": 3, "after": 2, "for": "5m", "times": 4, "probability": "25%"}
+    rule = parsed(rules=[{"match": {**calls, **counts}, "fault": {"status": 503}}]).rules[0]
+    expected = Match("getJob", {"x-try": "1"}, {"a": [1]}, every=3, after=2, lasts=300.0, times=4, probability=0.25)
+    assert expected == rule.match
 
 
 def test_after_counts_calls_or_seconds(load: Load) -> None:
@@ -244,32 +205,62 @@ def test_switches_of_the_behaviour_profile_are_kept_as_written(load: Load) -> No
     assert parse_behaviour(dict(scenario.behaviour), spec().errors).sse_resume == "snapshot"
 
 
-def test_webhooks_are_kept_as_written(load: Load) -> None:
-    """The secret is a text, deliveries are read where they are made."""
-    scenario = load(HEAD + "webhooks: {secret: whsec_test, deliver: {duplicate: 1}}")
-    assert scenario.webhooks == {"secret": "whsec_test", "deliver": {"duplicate": 1}}
+def test_webhooks_have_a_secret_and_what_goes_wrong_with_them(load: Load) -> None:
+    """The faults are those of webhooks, in the order in which they are applied."""
+    scenario = load(HEAD + "webhooks: {secret: whsec_test, deliver: {drop: progress, duplicate: 2}}")
+    assert Webhooks("whsec_test", (Duplicate(2), Drop("progress"))) == scenario.webhooks
 
 
-BOUNDS: list[Node] = [
-    {"name": "odd-09"},
-    {"clock": {"start": "1970-01-01T00:00:00Z"}},
-    {"account": {"minutes_used": 1_000_000, "minutes_used_today": 1_000_000}},
-    {"job": {"queued": "720h", "scene": {"per_output_second": "1h", "at_least": 0, "reports": 100}}},
-    {"job": {"queued": {"mean": 0, "jitter": 0}, "scene": {"reports": 1}}},
-    {"rules": [{"match": {"after": 0, "header": {"x-09": ""}}, "fault": {"latency": "1h"}}]},
-    {"rules": [{"match": {"nth": 1_000_000, "after": 1_000_000}, "respond": {"status": 200}}]},
-    {"rules": [{"respond": {"status": 599}}, {"respond": {"status": 204}}]},
-    {"limits": {"rate": "999999/24h"}},
-    {"limits": {"rate": "1/1ms"}},
+def test_webhooks_have_a_secret_that_everyone_knows() -> None:
+    """A receiver can check signatures without a scenario of its own."""
+    assert Webhooks("whsec_viralsync_mock", ()) == parsed().webhooks
+
+
+def test_a_scenario_keeps_what_was_written() -> None:
+    """Whoever asks for it sees the file's own words."""
+    document = {"name": "odd", "description": "x", "x-owner": "ada", "job": {"queued": "9s"}}
+    assert document == parse_scenario(document, spec()).document
+
+
+def test_an_armed_fault_is_a_rule() -> None:
+    """How often, how likely and how long may stand beside the match or in it."""
+    beside = {"fault": {"latency": "1s"}, "match": {"nth": 3}, "probability": "50%", "for": "10s"}
+    inside = {"fault": {"status": 503}, "match": {"operation": "getMe", "times": 2}}
+    first, second = parse_armed([beside, inside], spec())
+    assert (Match(nth=3, probability=0.5, lasts=10.0), (Latency(1.0),)) == (first.match, first.faults)
+    assert (Match("getMe", times=2), (ServerStatus("SERVICE_UNAVAILABLE"),)) == (second.match, second.faults)
+
+
+BAD_ARMED = [
+    ({}, "$.faults: expected a list, got an object of 0"),
+    ([{}], '$.faults[0]: "fault" is missing: add it.'),
+    (
+        [{"fault": {"drop": True}, "tims": 1}],
+        '$.faults[0].tims: unknown key. Did you mean "times"? Known: fault, match, times, probability, for',
+    ),
+    (
+        [{"fault": {"drop": True}, "probability": 2}],
+        "$.faults[0].probability: expected a share from 0% to 100%, or 0 to 1, got 2",
+    ),
+    (
+        [{"fault": {"drop": True}, "for": "1s", "match": {"for": "2s"}}],
+        '$.faults[0].for: "match" has its own "for": keep one of the two',
+    ),
+    (
+        [{"fault": {"drop": True}, "times": 2, "match": {"nth": 1}}],
+        '$.faults[0].times: "nth" is one call alone: remove it, or "times"',
+    ),
+    (
+        [{"fault": {"silence": 1}, "match": {"operation": "getMe"}}],
+        "$.faults[0].fault.silence: getMe has no event stream: match an operation that has one",
+    ),
 ]
 
 
-@pytest.mark.parametrize("parts", BOUNDS, ids=json.dumps)
-def test_the_bounds_themselves_are_allowed(parts: Node) -> None:
-    """`0 to 720h` means both ends, for the loader and for editors."""
-    document = {"name": "odd", "description": "Something odd.", **parts}
-    assert isinstance(parse_scenario(document, spec()), Scenario)
-    assert validator().is_valid(document)
+@pytest.mark.parametrize(("document", "message"), BAD_ARMED, ids=[message for _, message in BAD_ARMED])
+def test_a_bad_armed_fault_is_refused_with_its_place(document: object, message: str) -> None:
+    """The place is named from where the list stands in what was sent."""
+    assert message == complaint(lambda: parse_armed(document, spec(), ("faults",)))
 
 
 def test_extensions_are_passed_over(load: Load) -> None:
@@ -289,6 +280,7 @@ def test_json_reads_as_the_file_does() -> None:
 WORDS = "Known: free, pro, business, enterprise"
 TOP = "name, description, account, keys, clock, job, rules, webhooks, limits, behaviour"
 STEPS = "queued, planning, dispatching, scene, assembling, uploading, fail"
+FAULT_WORDS = f"Known: {', '.join(KINDS)}"
 LENGTHS = "expected seconds, or a time such as 800ms, 1s, 2m or 1h"
 
 BAD = [
@@ -462,21 +454,44 @@ BAD = [
         f'{HEAD}rules: [{{respond: {{status: 200, headers: {{x-a: "1\\r\\nx-b: 2"}}}}}}]',
         "odd.yaml:3: $.rules[0].respond.headers.x-a: expected plain ASCII without line breaks",
     ),
-    (f"{HEAD}rules: [{{fault: {{}}}}]", 'odd.yaml:3: $.rules[0].fault: expected "latency" or "status", got nothing'),
+    (f"{HEAD}rules: [{{match: {{for: soon}}}}]", f'odd.yaml:3: $.rules[0].match.for: {LENGTHS}, got "soon"'),
+    (
+        f"{HEAD}rules: [{{match: {{probability: 1.5}}}}]",
+        "odd.yaml:3: $.rules[0].match.probability: expected a share from 0% to 100%, or 0 to 1, got 1.5",
+    ),
+    (f"{HEAD}rules: [{{fault: {{}}}}]", f"odd.yaml:3: $.rules[0].fault: expected a fault, got nothing. {FAULT_WORDS}"),
     (
         f"{HEAD}rules: [{{fault: {{latenzy: 1s}}}}]",
-        'odd.yaml:3: $.rules[0].fault.latenzy: unknown key. Did you mean "latency"? Known: latency, status',
+        f'odd.yaml:3: $.rules[0].fault.latenzy: unknown key. Did you mean "latency"? {FAULT_WORDS}',
+    ),
+    (
+        f"{HEAD}rules: [{{match: {{operation: getJob}}, fault: {{never_end: true}}}}]",
+        "odd.yaml:3: $.rules[0].fault.never_end: getJob has no event stream: match an operation that has one",
+    ),
+    (
+        f"{HEAD}rules: [{{match: {{operation: getJob}}, fault: {{drop: all}}}}]",
+        "odd.yaml:3: $.rules[0].fault.drop: getJob causes no webhooks: match an operation that does",
     ),
     (f"{HEAD}rules: [{{fault: {{status: 404}}}}]", "odd.yaml:3: $.rules[0].fault.status: expected 500 or 503, got 404"),
     (
         f"{HEAD}rules: [{{fault: {{latency: forever}}}}]",
-        "odd.yaml:3: $.rules[0].fault.latency: expected a latency that ends, got forever",
+        f'odd.yaml:3: $.rules[0].fault.latency: {LENGTHS}, got "forever"',
     ),
     (
         f"{HEAD}rules: [{{respond: {{error: FORBIDDEN}}, fault: {{status: 503}}}}]",
         'odd.yaml:3: $.rules[0].fault.status: this status is the answer: remove it, or "respond"',
     ),
     (f"{HEAD}webhooks: {{secret: 1}}", "odd.yaml:3: $.webhooks.secret: expected a text, got 1"),
+    (
+        f"{HEAD}webhooks:\n  deliver: {{latency: 1s}}",
+        'odd.yaml:4: $.webhooks.deliver.latency: unknown key. Did you mean "duplicate"? '
+        f"Known: {', '.join(WEBHOOK_KINDS)}",
+    ),
+    (
+        f"{HEAD}webhooks: {{deliver: {{drop: terminl}}}}",
+        'odd.yaml:3: $.webhooks.deliver.drop: expected all, progress or terminal, got "terminl". '
+        'Did you mean "terminal"?',
+    ),
     (
         f"{HEAD}limits: {{rate: 120 per minute}}",
         'odd.yaml:3: $.limits.rate: expected requests per window such as 120/60s, or on or off, got "120 per minute"',
@@ -526,23 +541,7 @@ def test_a_document_that_nests_without_end_is_refused() -> None:
 
 # Laws
 
-WORDS_OF_THE_FORMAT = ["on", "forever", "1s", "60%", "120/60s", "getJob", "FORBIDDEN", "UPLOAD_FAILED: x", "pro"]
-NUMBERS = st.integers() | st.floats(allow_nan=False)
-JSON = st.recursive(
-    st.none() | st.booleans() | NUMBERS | st.text(max_size=8) | st.sampled_from(WORDS_OF_THE_FORMAT),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=6,
-)
 ONCE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-
-
-def complaint(read: Callable[[], object]) -> str | None:
-    """Return the message of the ScenarioError that a reading raises, or None when it succeeds."""
-    try:
-        read()
-    except ScenarioError as error:
-        return str(error)
-    return None
 
 
 @ONCE
@@ -551,241 +550,6 @@ def test_any_text_loads_or_is_refused(load: Load, text: str) -> None:
     """No file whatever raises anything but a ScenarioError."""
     said = complaint(lambda: load(text.encode("utf-8", "replace").decode()))
     assert said is None or re.search(r"odd\.yaml:\d+: .", said)
-
-
-def places(value: object, trail: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """Yield the trail of every part of a document."""
-    yield trail
-    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, part in parts:
-        yield from places(part, (*trail, key))
-
-
-def full() -> Node:
-    """Return a document that uses every key of the format that can stand beside the others."""
-    return {
-        "name": "odd",
-        "description": "Something odd.",
-        "account": {"plan": "pro", "minutes_used": 9, "minutes_used_today": 1, "revoked": False, "email": "a@b.c"},
-        "keys": {KEY: {"plan": "free"}},
-        "clock": {"start": "2026-01-31T23:58:00Z"},
-        "job": {
-            **dict.fromkeys(("queued", "planning", "dispatching", "assembling", "uploading"), "1s"),
-            "scene": {"per_output_second": {"mean": 3, "jitter": "1s"}, "at_least": "2s", "reports": 4},
-            "fail": {"scene": 2, "at": "60%", "error": "RENDER_TIMEOUT"},
-        },
-        "rules": [
-            {
-                "match": {"operation": "getJob", "header": {"a": "b"}, "every": 2, "after": 1, "times": 3},
-                "fault": {"status": 500},
-            },
-            {
-                "match": {"body": {"c": 1}, "nth": 3},
-                "respond": {"error": "FORBIDDEN", "text": "No.", "headers": {"a": "b"}},
-            },
-            {"respond": {"status": 200, "body": {"a": 1}}, "fault": {"latency": "1s"}},
-            {"fault": {"latency": {"mean": 1}, "status": 503}},
-        ],
-        "webhooks": {"secret": "s", "deliver": {"reorder": True}},
-        "limits": {"rate": "120/60s", "quota": "on", "concurrency": "off"},
-        "behaviour": {**as_document(Behaviour()), "errors": {"forbidden": "NO"}},
-    }
-
-
-@settings(deadline=None, max_examples=300)
-@given(data=st.data())
-def test_any_structure_loads_or_is_refused_and_the_schema_refuses_no_more(data: st.DataObject) -> None:
-    """A document with any part replaced is read or refused with a place; what is read, the schema allows too."""
-    document = full()
-    trail = data.draw(st.sampled_from([trail for trail in places(document) if trail]))
-    part: Any = document
-    for key in trail[:-1]:
-        part = part[key]
-    part[trail[-1]] = data.draw(JSON)
-    said = complaint(lambda: parse_scenario(document, spec()))
-    assert re.match(r"the request body: \$", said) if said else validator().is_valid(json.loads(json.dumps(document)))
-
-
-# The JSON Schema for editors
-
-
-def test_the_document_with_every_key_is_read_and_allowed() -> None:
-    """It is the ground that the property tests stand on."""
-    document = full()
-    assert validator().is_valid(document)
-    assert isinstance(parse_scenario(document, spec()), Scenario)
-
-
-def test_the_schema_is_a_schema_with_a_description_for_every_key() -> None:
-    """An editor shows the description where the cursor is."""
-    jsonschema_rs.meta.validate(schema())
-    bare = [
-        trail
-        for trail in places(schema())
-        if len(trail) > 1 and trail[-2] == "properties" and isinstance(node := at(schema(), trail), dict)
-        if not {"description", "$ref", "properties"} & node.keys()
-    ]
-    assert bare == []
-
-
-def at(value: Any, trail: tuple[str | int, ...]) -> Any:
-    """Return the part of a document at a trail."""
-    for key in trail:
-        value = value[key]
-    return value
-
-
-REFUSED: list[Node] = [
-    {"name": "Odd"},
-    {"description": ""},
-    {"jobs": {}},
-    {"account": {"plan": "gold"}},
-    {"account": {"minutes_used": -1}},
-    {"account": {"revoked": "yes"}},
-    {"account": {"email": "ada"}},
-    {"keys": {"mine": {}}},
-    {"clock": {"start": "2026-01-31"}},
-    {"clock": {"starts": "2026-01-31T00:00:00Z"}},
-    {"job": {"queued": "soon"}},
-    {"job": {"queued": -1}},
-    {"job": {"queued": {"jitter": 1}}},
-    {"job": {"queued": {"mean": "forever"}}},
-    {"job": {"scene": {"reports": 0}}},
-    {"job": {"scene": {"at_least": {"mean": 1}}}},
-    {"job": {"fail": {"error": "UPLOAD_FAILED"}}},
-    {"job": {"fail": {"scene": 1}}},
-    {"job": {"fail": {"scene": 1, "phase": "planning", "error": "UPLOAD_FAILED"}}},
-    {"job": {"fail": {"phase": "waiting", "error": "UPLOAD_FAILED"}}},
-    {"job": {"fail": {"scene": 1, "error": "BOOM: x"}}},
-    {"job": {"fail": {"scene": 1, "at": 1.5, "error": "UPLOAD_FAILED"}}},
-    {"rules": {}},
-    {"rules": [{"match": {}}]},
-    {"rules": [{"match": {"operation": "getJobs"}, "fault": {"status": 500}}]},
-    {"rules": [{"match": {"nth": 1, "every": 1}, "fault": {"status": 500}}]},
-    {"rules": [{"match": {"after": "1 s"}, "fault": {"status": 500}}]},
-    {"rules": [{"match": {"header": {"a": 1}}, "fault": {"status": 500}}]},
-    {"rules": [{"match": {"header": {"a b": ""}}, "fault": {"status": 500}}]},
-    {"rules": [{"respond": {}}]},
-    {"rules": [{"respond": {"error": "OOPS"}}]},
-    {"rules": [{"respond": {"error": "FORBIDDEN", "status": 403}}]},
-    {"rules": [{"respond": {"status": 404, "text": "No."}}]},
-    {"rules": [{"respond": {"status": 199}}]},
-    {"rules": [{"fault": {}}]},
-    {"rules": [{"fault": {"status": 404}}]},
-    {"rules": [{"fault": {"latency": "forever"}}]},
-    {"webhooks": {"secret": ""}},
-    {"webhooks": {"deliver": []}},
-    {"limits": {"rate": "120/60"}},
-    {"limits": {"rate": 120}},
-    {"limits": {"quota": 1}},
-    {"behaviour": {"sse": {"resume": "never"}}},
-    {"behaviour": {"sse.resume": "replay"}},
-    {"behaviour": {"errors": {"oops": "X"}}},
-]
-
-
-@pytest.mark.parametrize("parts", REFUSED, ids=json.dumps)
-def test_schema_and_loader_refuse_the_same(parts: Node) -> None:
-    """An editor marks what the loader would refuse."""
-    assert not validator().is_valid({"name": "odd", "description": "x", **parts})
-    with pytest.raises(ScenarioError):
-        parsed(**parts)
-
-
-KEYED = [
-    trail
-    for trail in places(full())
-    if isinstance(at(full(), trail), dict)
-    and not {"keys", "header", "headers", "body", "deliver", "behaviour"} & {trail[-1] if trail else ""}
-    and "behaviour" not in trail
-]
-
-
-def keys_of_loader(trail: tuple[str | int, ...]) -> set[str]:
-    """Return the keys that the loader says it knows, when it meets one that it does not."""
-    document = full()
-    at(document, trail)["zzz"] = 1
-    with pytest.raises(ScenarioError) as caught:
-        parse_scenario(document, spec())
-    return set(str(caught.value).partition("Known: ")[2].split(", "))
-
-
-def keys_of_schema(trail: tuple[str | int, ...]) -> set[str]:
-    """Return the keys of the schema's object at the same place."""
-    node = schema()
-    for key in trail:
-        node = node["items"] if isinstance(key, int) else node["properties"].get(key) or node["additionalProperties"]
-        while "properties" not in node and "items" not in node and "additionalProperties" not in node:
-            node = at(schema(), ("$defs", node["$ref"].split("/")[-1])) if "$ref" in node else node["anyOf"][-1]
-    return set(node["properties"])
-
-
-@pytest.mark.parametrize("trail", [trail for trail in KEYED if trail[:1] != ("keys",)], ids=str)
-def test_schema_and_loader_know_the_same_keys(trail: tuple[str | int, ...]) -> None:
-    """What one has and the other has not would be hidden, or a false promise."""
-    assert keys_of_schema(trail) == keys_of_loader(trail)
-
-
-def test_the_schema_names_the_words_of_the_shipped_spec() -> None:
-    """Editors complete operations, codes and plans; they are the spec's, in its order."""
-    defs = schema()["$defs"]
-    assert list(spec().plans) == defs["account"]["properties"]["plan"]["enum"]
-    assert (list(spec().operations), list(spec().errors)) == (
-        defs["match"]["properties"]["operation"]["enum"],
-        defs["respond"]["properties"]["error"]["enum"],
-    )
-    assert f"^({'|'.join(spec().job_errors)})($|: )" == defs["fail"]["properties"]["error"]["pattern"]
-
-
-def test_the_schema_names_every_switch_with_its_default() -> None:
-    """The switches are those of the behaviour profile."""
-    sections = deepcopy(schema()["$defs"]["behaviour"]["properties"])
-    del sections["errors"]
-    defaults = {
-        section: {name: switch["default"] for name, switch in part["properties"].items()}
-        for section, part in sections.items()
-    }
-    assert as_document(Behaviour()) == defaults
-
-
-def test_the_schema_names_the_defaults_of_a_job() -> None:
-    """What an editor shows as default is what an empty file gets."""
-    job = schema()["$defs"]["job"]["properties"]
-    defaults = {step: part["default"] for step, part in job.items() if "default" in part}
-    scene = {key: part["default"] for key, part in job["scene"]["properties"].items()}
-    assert Pace() == parsed(job={**defaults, "scene": scene}).job
-
-
-# What ships
-
-
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_a_shipped_scenario_loads_and_fits_the_schema(path: Path) -> None:
-    """Shipped data is code."""
-    assert path.stem == load_scenario(path, spec()).name
-    assert [str(error) for error in validator().iter_errors(plain(path))] == []
-    assert path.read_text("utf-8").startswith("# yaml-language-server: $schema=../scenario.schema.json\n")
-
-
-def test_happy_is_what_a_scenario_is_without_a_word() -> None:
-    """Its durations are written out, and are the defaults."""
-    happy = load_scenario(FOLDER / "happy.yaml", spec())
-    assert (Pace(), Account(), ()) == (happy.job, happy.account, happy.rules)
-
-
-def test_every_shipped_scenario_differs_from_happy() -> None:
-    """Each one shows something that the others do not."""
-    said = [
-        json.dumps({key: part for key, part in plain(path).items() if key not in {"name", "description"}})
-        for path in FILES
-    ]
-    assert len(FILES) == len(set(said))
-
-
-def test_a_description_is_one_sentence() -> None:
-    """It stands in a list of one line each."""
-    descriptions = [plain(path)["description"] for path in FILES]
-    assert [text for text in descriptions if not re.fullmatch(r"[A-Z][^\n]{20,118}\.", text) or ". " in text] == []
 
 
 # The library
@@ -833,33 +597,3 @@ def test_a_file_named_otherwise_than_its_scenario_is_refused(tmp_path: Path) -> 
 def test_the_whole_library_is_read_by_name() -> None:
     """`load_library` is the one way to see every file checked."""
     assert [path.stem for path in FILES] == [scenario.name for scenario in load_library(FOLDER, spec()).values()]
-
-
-# The reference
-
-
-def test_the_reference_lists_every_shipped_scenario_with_its_description() -> None:
-    """The table is the files' own words."""
-    rows = re.findall(
-        r"(?m)^\| \[`([a-z-]+)`\]\(\.\./fixtures/scenarios/\1\.yaml\) \| (.+) \|$", REFERENCE.read_text("utf-8")
-    )
-    assert [(path.stem, plain(path)["description"]) for path in FILES] == sorted(rows)
-
-
-def test_the_reference_names_every_key() -> None:
-    """A key that is not in the reference is not in the format."""
-    text = REFERENCE.read_text("utf-8")
-    keys = {key for trail in KEYED if "keys" not in trail for key in keys_of_schema(trail)}
-    assert sorted(key for key in keys if f"`{key}`" not in text) == []
-
-
-def examples() -> list[str]:
-    """Return the YAML examples of the reference."""
-    return re.findall(r"(?ms)^```yaml\n(.*?)^```$", REFERENCE.read_text("utf-8"))
-
-
-@pytest.mark.parametrize("example", examples())
-def test_every_example_of_the_reference_loads(load: Load, example: str) -> None:
-    """What people copy works."""
-    head = "" if example.startswith("name:") else HEAD
-    assert isinstance(load(head + example), Scenario)

@@ -1,0 +1,71 @@
+"""What the control API does to faults: show those that are armed in a sandbox and all kinds, arm others, disarm."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from mockserver import body_faults, faults, stream_faults, view_faults, webhook_faults
+from mockserver.answers import Answer, json_answer
+from mockserver.armed import Armed, ArmedFault
+from mockserver.errors import ApiError, ScenarioError
+from mockserver.fault_notation import KINDS
+from mockserver.scenario_file import parse_armed
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from mockserver.state import Call
+
+DONE_TO: Mapping[str, str] = MappingProxyType(
+    {
+        faults.__name__: "calls",
+        body_faults.__name__: "bodies",
+        stream_faults.__name__: "streams",
+        view_faults.__name__: "views",
+        webhook_faults.__name__: "webhooks",
+    }
+)
+"""What the kinds of each module are done to."""
+
+
+async def get_faults(call: Call) -> Answer:
+    """GET /__mock/faults: those that are armed, and all kinds."""
+    armed = call.sandbox.armed
+    states = armed.status(call.now) if armed is not None else []
+    return json_answer(
+        {
+            "faults": [
+                {**each.document, "id": each.id, "struck": struck, "isLive": is_live}
+                for each, struck, is_live in states
+            ],
+            "kinds": [
+                {"name": name, "description": kind.make.__doc__, "of": DONE_TO[kind.make.__module__]}
+                for name, kind in KINDS.items()
+            ],
+        }
+    )
+
+
+async def arm_faults(call: Call) -> Answer:
+    """PUT /__mock/faults: these take the place of all that were armed, and count from now."""
+    written = call.document["faults"]
+    try:
+        rules = parse_armed(written, call.spec, ("faults",))
+    except ScenarioError as error:
+        raise ApiError("VALIDATION_ERROR", violations=error) from None
+    armed = tuple(ArmedFault(f"fault_{i}", rule, written[i - 1]) for i, rule in enumerate(rules, 1))
+    call.sandbox.armed = Armed(call.now, armed) if armed else None
+    return await get_faults(call)
+
+
+async def disarm_faults(call: Call) -> Answer:
+    """DELETE /__mock/faults: nothing is armed any more."""
+    armed, call.sandbox.armed = call.sandbox.armed, None
+    return json_answer({"dropped": len(armed.faults) if armed is not None else 0})
+
+
+FAULT_ACTIONS: Mapping[str, Callable[[Call], Awaitable[Answer]]] = MappingProxyType(
+    {"getFaults": get_faults, "armFaults": arm_faults, "disarmFaults": disarm_faults}
+)
+"""By operationId."""
