@@ -22,7 +22,7 @@ A B C) after a warm-up. A ratio is taken within each round, then the median of t
 movie of three scenes ({size} bytes). A run with a single refused or lost request counts as not
 measured.
 
-- *mock*: key, rate limit (counting, never reached), validation, job and request log on. Each of its
+- *mock*: key, rate limit (counting, never reached), validation, job, journal and request log on. Each of its
   turns begins with an empty sandbox; it reads a job that is being rendered, and keeps all that it takes.
 - *plain Starlette*: `benchmarks/plain_app.py`: parses, validates with jsonschema-rs, answers with a
   constant.

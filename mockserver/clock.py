@@ -37,7 +37,7 @@ class Mode(StrEnum):
     @property
     def flows(self) -> bool:
         """Whether real time moves the clock."""
-        return self in (Mode.REAL, Mode.SCALED)
+        return self in FLOWING
 
     @classmethod
     def named(cls, word: object) -> Mode:
@@ -47,6 +47,10 @@ class Mode(StrEnum):
         except ValueError:
             words = ", ".join(cls)
             raise ClockError(f"clock mode: expected one of {words}, got {word!r}.{did_you_mean(word, cls)}") from None
+
+
+FLOWING = frozenset({Mode.REAL, Mode.SCALED})
+"""The modes in which real time moves a clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,10 @@ class Alarm:
             self.clock.unsettled.add(self)
             self.waiting.set_result(None)
 
+    def claim(self) -> None:
+        """Say that there is something to deliver before anyone has waited: an `advance` goes on once it is settled."""
+        self.clock.unsettled.add(self)
+
     def settle(self) -> None:
         """Say that everything due so far has been delivered."""
         self.clock.settle(self)
@@ -130,11 +138,11 @@ class Clock:
     @property
     def rate(self) -> float:
         """Pretended seconds per real second: 0 when only orders move the clock."""
-        return self.speed if self.mode.flows else 0.0
+        return self.speed if self.mode in FLOWING else 0.0
 
     def now(self) -> datetime:
         """Return the pretended instant, an aware UTC datetime."""
-        if not self.mode.flows:
+        if self.mode not in FLOWING:
             return self.anchor
         return self.anchor + timedelta(seconds=(self.real.monotonic() - self._origin) * self.speed)
 

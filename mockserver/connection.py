@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
     from uvicorn.server import ServerState
 
-    from mockserver.answers import Headers
     from mockserver.app import App
 
 HEAD_LIMIT = 64 * 1024
@@ -66,6 +65,8 @@ class Protocol(HttpToolsProtocol):
         self._is_over = False
         self._deadline = inf
         self._timer: asyncio.TimerHandle | None = None
+        self._idle_until = inf
+        self._idle_timer: asyncio.TimerHandle | None = None
         self._running: RequestResponseCycle | None = None
         # one for all calls: with one for each, call and scope would hold each other until the collector comes
         self._extensions: dict[str, Any] = {HANG_UP: self._hang_up_running, RESPOND: self._respond}
@@ -78,6 +79,8 @@ class Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
         self._stop_timer()
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -117,6 +120,30 @@ class Protocol(HttpToolsProtocol):
         self._awaits_body, self._framing = False, 0
         super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        """Go on with the next call, or wait for it: one timer for all waits, which looks at the deadline when it fires.
+
+        This is uvicorn's method with one thing changed: it makes and cancels a timer for each call.
+        """
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_until = self.loop.time() + self._patience.idle
+        if self._idle_timer is None:
+            self._idle_timer = self.loop.call_at(self._idle_until, self._look_whether_idle)
+
+    def _look_whether_idle(self) -> None:
+        self._idle_timer = None
+        if self.cycle.response_complete and not (self._is_over or self.transport.is_closing()):
+            if self.loop.time() < self._idle_until:
+                self._idle_timer = self.loop.call_at(self._idle_until, self._look_whether_idle)
+            else:
+                self.transport.close()
+
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP as the API refuses a request that is not valid."""
         self._refuse(f"the request: expected HTTP/1.1, {msg.strip().rstrip('.')}")
@@ -132,9 +159,6 @@ class Protocol(HttpToolsProtocol):
             self._refuse(_TOO_LONG)
         elif self._awaits_body or (self._awaits_head and self._deadline == inf):
             self._postpone()
-        elif not self._awaits_head and self.cycle.response_complete:  # a blank line: the connection stays idle
-            handler = self.timeout_keep_alive_handler
-            self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, handler)
 
     @property
     def _seconds(self) -> float:
@@ -206,13 +230,10 @@ class Protocol(HttpToolsProtocol):
             return bool(self.pipeline)
         return self._awaits_body or not cycle.response_complete
 
-    def _respond(self, status: int, headers: Headers, body: bytes) -> bool:
+    def _respond(self, status: int, head: bytes, body: bytes) -> bool:
         """Answer in one go what an ordinary call gets; leave to uvicorn whatever needs more thought."""
         cycle = self._running
         if cycle is None or not cycle.keep_alive or self.flow.write_paused or cycle.disconnected:
-            return False
-        head = b"".join([b"%b: %b\r\n" % line for line in headers])
-        if head.count(b"\n") != len(headers) or head.count(b"\r") != len(headers):
             return False
         self.transport.write(b"%b%b\r\n%b" % (STATUS_LINE[status], head, body))
         cycle.response_started = cycle.response_complete = True

@@ -23,6 +23,7 @@ from mockserver.control_journal import JOURNAL_ACTIONS
 from mockserver.control_snapshot import LARGEST, SNAPSHOT_ACTIONS
 from mockserver.document import Place, read_yaml
 from mockserver.errors import ApiError, SpecError, did_you_mean
+from mockserver.journal import packed
 from mockserver.operations import read_operations
 from mockserver.redaction import masked
 from mockserver.routes import MethodNotAllowed, RouteNotFound, Routes
@@ -30,7 +31,7 @@ from mockserver.spec import Spec
 from mockserver.terms import read_errors
 from mockserver.validation import Invalid, Validator
 from mockserver.violations import invalid
-from mockserver.wire import begin, read_body, write
+from mockserver.wire import begin, headers_of, read_body, write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,7 +102,7 @@ class Control:
         except Exception as error:  # a bug of ours: the client still gets the API's shape
             self.mock.on_bug(f"{call.method} {call.path}", error)
             answer = self.refusal(ApiError("INTERNAL_ERROR"))
-        await write(call, answer, send)
+        await write(call, answer, packed(headers_of(call, answer)), send)
 
     async def answer_to(self, call: Call) -> Answer:
         """Take a call through every check to its action; raises what the first that refuses has to say."""

@@ -121,16 +121,15 @@ class Courier:
             self._look_ahead(outbox)
         if not self._is_running:
             self._is_running = True
+            self._alarm.claim()
             self._start(self._run(), is_delivery=False)
 
     async def redeliver(self, delivery: Delivery) -> None:
         """Try a delivery once more, whatever became of it."""
-        self._clock.begin()
-        try:
-            attempt = await self._attempt(delivery)
-        finally:
-            self._clock.end()
-        if attempt.is_accepted:
+        await asyncio.wait([self._start(self._try_again(delivery), is_delivery=True)])
+
+    async def _try_again(self, delivery: Delivery) -> None:
+        if (await self._attempt(delivery)).is_accepted:
             delivery.outcome = Outcome.DELIVERED
 
     def close(self) -> None:

@@ -38,41 +38,41 @@ class Entry:
     fault that broke the answer off. `body_size` and `answer_size` are those of the whole bodies. What is below explains
     the answer.
 
-    What may hold a key is masked when it is read: most calls are never looked at.
+    What may hold a key is masked when it is read: most calls are never looked at. An entry is made of few objects,
+    since a thousand of them are kept: what comes in many is packed.
     """
 
-    # of the class until they are set: most calls set few of them
-    operation: str = ""
-    job_id: str | None = None
-    body_size: int = 0
-    status: int | None = None
-    code: str | None = None
-    answered_at: datetime | None = None
-    answer_headers: Headers = ()
-    answer_size: int = 0
-    ending: str = PENDING
-    events: int = 0
-    ended_at: datetime | None = None
-
-    mode: Mode | None = None
-    rate: float = 0.0
-    scenario: Scenario | None = None
-    chosen_by: str = "server"
-    choice: Choice = SILENT
-    age: float = 0.0
-    struck: tuple[Struck, ...] = ()
-    slot: Slot | None = None
-    limit: RateLimit | None = None
-    standing: Standing | None = None
-    plan: str | None = None
-    violations: tuple[Violation, ...] = ()
-
-    _body: bytes = b""
-    _answer_body: bytes = b""
+    __slots__ = (
+        *("number", "at", "method", "operation", "job_id", "body_size", "status", "code", "answered_at", "answer_size"),
+        *("ending", "events", "ended_at", "mode", "rate", "scenario", "chosen_by", "choice", "age", "struck", "slot"),
+        *("limit", "standing", "plan", "violations"),
+        *("_path", "_query", "_headers", "_key", "_body", "_answer_headers", "_answer_body"),
+    )
 
     def __init__(self, number: int, at: datetime, scope: Scope, key: str) -> None:
         self.number, self.at, self.method = number, at, scope["method"]
-        self._path, self._query, self._headers, self._key = scope["path"], scope["query_string"], scope["headers"], key
+        self._path, self._query, self._key = scope["path"], scope["query_string"], key
+        self._headers = packed(scope["headers"])
+        self._body = self._answer_headers = self._answer_body = b""
+        self.operation: str = ""
+        self.job_id: str | None = None
+        self.body_size = self.answer_size = self.events = 0
+        self.status: int | None = None
+        self.code: str | None = None
+        self.answered_at: datetime | None = None
+        self.ended_at: datetime | None = None
+        self.ending = PENDING
+        self.mode: Mode | None = None
+        self.rate = self.age = 0.0
+        self.scenario: Scenario | None = None
+        self.chosen_by = "server"
+        self.choice: Choice = SILENT
+        self.struck: tuple[Struck, ...] = ()
+        self.slot: Slot | None = None
+        self.limit: RateLimit | None = None
+        self.standing: Standing | None = None
+        self.plan: str | None = None
+        self.violations: tuple[Violation, ...] = ()
 
     @property
     def path(self) -> str:
@@ -87,7 +87,12 @@ class Entry:
     @property
     def headers(self) -> Headers:
         """The header lines of the request."""
-        return masked_headers(self._headers, self._key)
+        return masked_headers(unpacked(self._headers), self._key)
+
+    @property
+    def answer_headers(self) -> Headers:
+        """The header lines of the answer, as they left."""
+        return unpacked(self._answer_headers)
 
     @property
     def body(self) -> bytes:
@@ -119,10 +124,10 @@ class Entry:
         """Whether the answer is a stream of events."""
         return (b"content-type", EVENT_STREAM) in self.answer_headers
 
-    def answer(self, answer: Answer, headers: Headers, now: datetime) -> None:
-        """Keep the answer, as it is about to leave."""
+    def answer(self, answer: Answer, head: bytes, now: datetime) -> None:
+        """Keep the answer, as it is about to leave; `head` holds all its headers, packed."""
         body, breaks = answer.body, answer.breaks
-        self.answered_at, self.answer_headers, self.answer_size = now, headers, len(body)
+        self.answered_at, self._answer_headers, self.answer_size = now, head, len(body)
         self._answer_body = bytes(memoryview(body)[:LARGEST_BODY])  # without the room that orjson leaves behind a text
         if breaks is not None:
             self.ending = breaks.name
@@ -130,6 +135,17 @@ class Entry:
             self.ending = ANSWERED
         if breaks is None or breaks.share is not None:
             self.status = answer.status
+
+
+def packed(headers: Headers) -> bytes:
+    """Return header lines as HTTP writes them."""
+    return b"".join([b"%b: %b\r\n" % line for line in headers])
+
+
+def unpacked(head: bytes) -> list[tuple[bytes, bytes]]:
+    """Return the header lines that `packed` has written."""
+    parts = (line.partition(b": ") for line in head.split(b"\r\n")[:-1])
+    return [(name, value) for name, _, value in parts]
 
 
 @dataclass(slots=True)

@@ -13,13 +13,14 @@ from mockserver.answers import Answer, empty_answer, json_answer
 from mockserver.checking import checked
 from mockserver.errors import ApiError
 from mockserver.handlers import HANDLERS
+from mockserver.journal import packed
 from mockserver.rate_limit import RateLimited, spend
 from mockserver.scripting import choose_scenario, replay, script, scripted_error
 from mockserver.spec import MethodNotAllowed, RouteNotFound
 from mockserver.state import behaviour_under
 from mockserver.synthesis import synthesise
 from mockserver.validation import Invalid, Violation
-from mockserver.wire import begin, head, read_body, refusal, write
+from mockserver.wire import begin, headers_of, read_body, refusal, write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,9 +50,10 @@ async def serve(mock: Mock, scope: Scope, receive: Receive, send: Send) -> None:
         answer = refuse(call, ApiError("INTERNAL_ERROR"))
     if mock.settings.check_answers:
         answer = checked(call, answer)
-    call.entry.answer(answer, head(call, answer, signature(call, answer)), call.now)
+    head = packed(headers_of(call, answer, signature(call, answer)))
+    call.entry.answer(answer, head, call.now)
     mock.on_call(call, answer)
-    await write(call, answer, send)
+    await write(call, answer, head, send)
 
 
 def sandbox_of(mock: Mock, headers: Mapping[bytes, bytes]) -> Sandbox:

@@ -37,10 +37,10 @@ def choose_scenario(call: Call) -> Scenario:
         project = parsed(call, "projectId")
         if isinstance(project, str) and project.startswith(PROJECT_PREFIX):
             return _named(call, project.removeprefix(PROJECT_PREFIX), "projectId", "$.projectId")
-    job_id = call.path_parameters.get("jobId", "")
-    job = call.sandbox.store.read((parse_child_id(job_id) or (job_id,))[0])
-    if job is not None and job.scenario is not None:
-        return _named(call, job.scenario, "job", "the job's scenario")
+    if job_id := call.path_parameters.get("jobId"):
+        job = call.sandbox.store.read((parse_child_id(job_id) or (job_id,))[0])
+        if job is not None and job.scenario is not None:
+            return _named(call, job.scenario, "job", "the job's scenario")
     if call.sandbox.chosen is not None:
         call.entry.chosen_by = "sandbox"
     return call.mock.home(call.sandbox)

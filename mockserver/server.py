@@ -79,7 +79,6 @@ def _config(app: App, binding: Binding) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=STOP_SECONDS,
-        timeout_keep_alive=cast("int", binding.patience.idle),  # a part of a second will do as well
         ssl_certfile=binding.certificate,
         ssl_keyfile=binding.certificate_key,
     )

@@ -11,7 +11,7 @@ from msgspec import Meta
 from mockserver.answers import Answer
 from mockserver.armed import Struck
 from mockserver.clock import Mode
-from mockserver.journal import Entry
+from mockserver.journal import Entry, packed
 from mockserver.models import Status
 from mockserver.scenario import Choice, NearMiss
 from mockserver.snapshot_parts import (
@@ -160,7 +160,7 @@ def _entry(raw: msgspec.Raw, known: Known, key: str, now: datetime, place: str) 
     scope = {"method": part.method, "path": part.path, "query_string": part.query, "headers": part.headers}
     entry = Entry(part.number, part.at, scope, key)
     entry.take_body(part.body)
-    entry.answer(Answer(200, part.answer_body), tuple(part.answer_headers), part.answered_at or part.at)
+    entry.answer(Answer(200, part.answer_body), packed(part.answer_headers), part.answered_at or part.at)
     for name in PLAIN:
         setattr(entry, name, getattr(part, name))
     entry.scenario = None if part.scenario is None else pick(known.scenarios, part.scenario, f"{place}.scenario")

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive
 
-    from mockserver.answers import Answer, Headers
+    from mockserver.answers import Answer
     from mockserver.deliveries import Post
     from mockserver.journal import Entry
     from mockserver.scenario import Account, Scenario
@@ -144,7 +144,7 @@ class Call:
     account: Account
     receive: Receive
     hang_up: Callable[..., None]
-    respond: Callable[[int, Headers, bytes], bool]
+    respond: Callable[[int, bytes, bytes], bool]
     entry: Entry
     operation: Operation = UNRESOLVED
     path_parameters: Mapping[str, str] = field(default_factory=dict)

@@ -137,7 +137,10 @@ class MemoryStore:
         admit(self.standing)
         self._jobs[job.id] = job
         self._types[job.type] += 1
-        insort(self._in_order, job, key=_NUMBER)
+        if self._in_order and job.number < self._in_order[-1].number:
+            insort(self._in_order, job, key=_NUMBER)
+        else:
+            self._in_order.append(job)
         self._fresh.append(job)
 
     def read(self, job_id: str) -> Job | None:

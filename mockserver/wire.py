@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from mockserver.answers import Answer, json_answer
-from mockserver.journal import ANSWERED, LEFT, Entry
+from mockserver.journal import ANSWERED, LEFT, Entry, unpacked
 from mockserver.redaction import masked
 from mockserver.sse import KEEP_ALIVE
 from mockserver.state import NONE, Call
@@ -22,7 +22,7 @@ HANG_UP = "viralsync.hang_up"
 """The extension of ASGI by which the server lets a fault break a connection off: `hang_up(reset=...)`."""
 
 RESPOND = "viralsync.respond"
-"""The extension by which the server takes a whole answer at once, when it can: `respond(status, headers, body)`."""
+"""The extension by which the server takes a whole answer at once, when it can: `respond(status, head, body)`."""
 
 ByName = dict[bytes, bytes]
 
@@ -64,7 +64,7 @@ def begin(mock: Mock, scope: Scope, receive: Receive, whose: Callable[[Mock, ByN
     )
 
 
-def _cannot_respond(_status: int, _headers: Headers, _body: bytes) -> bool:
+def _cannot_respond(_status: int, _head: bytes, _body: bytes) -> bool:
     return False
 
 
@@ -142,15 +142,14 @@ class _Values(dict[str, object]):
         return f"{{{name}}}"
 
 
-async def write(call: Call, answer: Answer, send: Send) -> None:
-    """Send an answer as far as it goes; HEAD gets the headers of GET."""
+async def write(call: Call, answer: Answer, head: bytes, send: Send) -> None:
+    """Send an answer as far as it goes; `head` holds all its headers, and HEAD gets those of GET."""
     if answer.breaks is not None and answer.breaks.share is None:
         call.hang_up(reset=answer.breaks.is_reset)
         return
-    headers = call.entry.answer_headers or head(call, answer)
-    if answer.is_plain and call.method != "HEAD" and call.respond(answer.status, headers, answer.body):
+    if answer.is_plain and call.method != "HEAD" and call.respond(answer.status, head, answer.body):
         return
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.start", "status": answer.status, "headers": unpacked(head)})
     if call.method == "HEAD":
         await send({"type": "http.response.body", "body": b""})
     elif answer.events is not None:
@@ -161,7 +160,7 @@ async def write(call: Call, answer: Answer, send: Send) -> None:
         await send({"type": "http.response.body", "body": answer.body})
 
 
-def head(call: Call, answer: Answer, more: Headers = ()) -> Headers:
+def headers_of(call: Call, answer: Answer, more: Headers = ()) -> Headers:
     """Return all headers of an answer."""
     headers = [(b"date", call.sandbox.date_header(call.now)), *answer.headers, *more]
     if answer.content_type is not None:

@@ -323,7 +323,7 @@ def test_a_body_that_is_no_text_is_read_from_a_file() -> None:
     """A command line cannot hold it."""
     entry = Entry(1, EPOCH, {"method": "POST", "path": "/", "query_string": b"", "headers": []}, "")
     entry.take_body(b"\xff\xfe")
-    entry.answer(json_answer({}), (), EPOCH)
+    entry.answer(json_answer({}), b"", EPOCH)
     assert curl(entry, "localhost", {}).endswith("--data-binary @body")
 
 
