@@ -7,6 +7,7 @@ so that `--help` does not wait for the server, and `serve` not for what others p
 from __future__ import annotations
 
 import gc
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from mockserver.watch import Stamps
 
 FASTEST = 1e6
+_HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", re.IGNORECASE | re.ASCII)
 
 EXAMPLES = """\b
 Examples:
@@ -88,9 +90,17 @@ def _token(_context: click.Context, _parameter: click.Parameter, token: str | No
 
 def _hosts(_context: click.Context, _parameter: click.Parameter, hosts: tuple[str, ...]) -> tuple[str, ...]:
     for host in hosts:
-        if not (host.isascii() and host.replace(".", "").replace("-", "").replace(":", "").isalnum()) or "://" in host:
-            raise click.BadParameter(f"expected the name or address of a host, without scheme and path, got {host!r}.")
+        if not (_HOST_NAME.fullmatch(host) or _is_address(host)):
+            raise click.BadParameter(f"expected the name or address of a host, no scheme, port or path, got {host!r}.")
     return hosts
+
+
+def _is_address(host: str) -> bool:
+    from ipaddress import ip_address  # only here
+
+    with suppress(ValueError):
+        return bool(ip_address(host))
+    return False
 
 
 @main.command(epilog=SERVE_EXAMPLES)
@@ -114,7 +124,11 @@ def _hosts(_context: click.Context, _parameter: click.Parameter, hosts: tuple[st
     "--mock-headers/--no-mock-headers", default=True, help="Send x-mock-call-id and its like, which the API has not."
 )
 @option(
-    "--allow-webhook-host", metavar="HOST", multiple=True, help="Send webhooks there too, not to this machine only."
+    "--allow-webhook-host",
+    metavar="HOST",
+    multiple=True,
+    callback=_hosts,
+    help="Send webhooks there too, not to this machine only.",
 )
 @option("--log-format", type=click.Choice(["text", "json"]), default="text", help="Of the request log, on stderr.")
 @option("--tls-cert", type=FILE, help="Speak HTTPS with this certificate (PEM) ...")

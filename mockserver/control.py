@@ -16,11 +16,14 @@ from urllib.parse import parse_qsl, urlsplit
 from mockserver.answers import Answer, json_answer
 from mockserver.control_actions import ACTIONS, key_of
 from mockserver.control_clock import CLOCK_ACTIONS
+from mockserver.control_coverage import COVERAGE_ACTIONS
 from mockserver.control_deliveries import DELIVERY_ACTIONS
 from mockserver.control_faults import FAULT_ACTIONS
 from mockserver.control_jobs import JOB_ACTIONS
 from mockserver.control_journal import JOURNAL_ACTIONS
+from mockserver.control_sandbox import SANDBOX_ACTIONS
 from mockserver.control_snapshot import LARGEST, SNAPSHOT_ACTIONS
+from mockserver.control_verdict import VERDICT_ACTIONS
 from mockserver.document import Place, read_yaml
 from mockserver.errors import ApiError, SpecError, did_you_mean
 from mockserver.journal import packed
@@ -81,8 +84,11 @@ class Control:
             **JOB_ACTIONS,
             **SNAPSHOT_ACTIONS,
             **JOURNAL_ACTIONS,
+            **COVERAGE_ACTIONS,
             **FAULT_ACTIONS,
             **DELIVERY_ACTIONS,
+            **SANDBOX_ACTIONS,
+            **VERDICT_ACTIONS,
         }
 
     @cached_property

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mockserver import webhooks
 from mockserver.clock import Mode
 from mockserver.deliveries import Attempt, Delivery, Outcome
-from mockserver.models import after
+from mockserver.models import Status, after
 from mockserver.sender import NotSent, Outgoing
 from mockserver.steps import steps, steps_of
 from mockserver.views import Subject
@@ -37,7 +37,10 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False, slots=True)
 class Outbox:
-    """The webhooks of one job: what was told, what waits to be sent, in order, and what is told next."""
+    """The webhooks of one job: what was told, what waits to be sent, in order, and what is told next.
+
+    `heard` is the status that the receiver has heard last.
+    """
 
     job: Job
     hook: Hook
@@ -49,6 +52,7 @@ class Outbox:
     is_busy: bool = False
     version: int = 0
     coming: Told | None = None
+    heard: Status = Status.QUEUED
 
     @property
     def due(self) -> datetime | None:
@@ -131,6 +135,7 @@ class Courier:
     async def _try_again(self, delivery: Delivery) -> None:
         if (await self._attempt(delivery)).is_accepted:
             delivery.outcome = Outcome.DELIVERED
+            self._sandbox.sightings.delivered(delivery.kind, delivery.body, None)
 
     def close(self) -> None:
         """Send no more; what is under way is given up."""
@@ -231,6 +236,8 @@ class Courier:
             if not delivery.is_over:  # one that was redelivered meanwhile may be
                 delivery.judge(await self._attempt(delivery), self._clock.now())
                 self._tell(delivery)
+            if delivery.outcome is Outcome.DELIVERED:
+                outbox.heard = self._sandbox.sightings.delivered(delivery.kind, delivery.body, outbox.heard)
             if delivery.is_over:
                 outbox.waiting.popleft()
         outbox.is_busy = False

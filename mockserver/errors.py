@@ -10,7 +10,8 @@ MockError
     ├── ScenarioError     a scenario
     ├── BehaviourError    a behaviour profile
     ├── ClockError        time asked to go back, or out of bounds
-    └── SettingsError     an option of the command or a variable
+    ├── SettingsError     an option of the command or a variable
+    └── ControlError      the control API refuses a client of the kit, or cannot be reached
 """
 
 from __future__ import annotations
@@ -70,6 +71,14 @@ class ClockError(UsageError):
 
 class SettingsError(UsageError):
     """An option or a variable has a value that cannot be used."""
+
+
+class ControlError(UsageError):
+    """The control API refuses, or cannot be reached; `code` is that of its answer."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 def did_you_mean(word: object, options: Iterable[str]) -> str:

@@ -253,7 +253,7 @@ def _replay(call: Call) -> dict[str, Any]:
         headers["X-Mock-Fault"] = replay(call)
     host = call.headers.get(b"host", DEFAULT_HOST).decode("latin-1")
     return {
-        "seed": call.mock.settings.seed,
+        "seed": call.sandbox.named_seed or call.mock.settings.seed,
         "scenario": scenario and scenario.name,
         "headers": headers,
         "curl": curl(entry, host, headers),

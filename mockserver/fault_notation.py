@@ -104,6 +104,8 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "progress_goes_back": Kind(stream_faults.ProgressGoesBack, _FLAG),
         "stale_read": Kind(view_faults.StaleRead, _seconds(notation.DAY)),
         "missing_from_list": Kind(view_faults.MissingFromList, _seconds(notation.DAY)),
+        "unknown_field": Kind(view_faults.UnknownField, _FLAG),
+        "unknown_status": Kind(view_faults.UnknownStatus, _FLAG),
         "duplicate": Kind(webhook_faults.Duplicate, _COPIES, 1),
         "reorder": Kind(webhook_faults.Reorder, _FLAG),
         "delay": Kind(webhook_faults.Delay, _seconds(notation.DAY)),
@@ -132,12 +134,19 @@ def read_faults(place: Place, spec: Spec, kinds: Collection[str] = KINDS) -> tup
 
 def check_fit(place: Place, found: Iterable[Fault], operation: Operation) -> None:
     """Complain of a fault that this operation can never show: of streams, where it has none, and of webhooks."""
-    streams = any(response.media_type == EVENT_STREAM for response in operation.responses.values())
     for fault in found:
-        if isinstance(fault, stream_faults.StreamFault) and not streams:
-            place[name_of(fault)].fail(f"{operation.id} has no event stream: match an operation that has one")
-        if isinstance(fault, webhook_faults.WebhookFault) and "callbacks" not in operation.document:
-            place[name_of(fault)].fail(f"{operation.id} causes no webhooks: match an operation that does")
+        if reason := misfit(fault, operation):
+            place[name_of(fault)].fail(reason)
+
+
+def misfit(fault: Fault, operation: Operation) -> str | None:
+    """Return why an operation can never show a fault."""
+    streams = any(response.media_type == EVENT_STREAM for response in operation.responses.values())
+    if isinstance(fault, stream_faults.StreamFault) and not streams:
+        return f"{operation.id} has no event stream: match an operation that has one"
+    if isinstance(fault, webhook_faults.WebhookFault) and "callbacks" not in operation.document:
+        return f"{operation.id} causes no webhooks: match an operation that does"
+    return None
 
 
 def in_order(found: Iterable[Fault]) -> tuple[Fault, ...]:

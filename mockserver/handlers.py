@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mockserver import submission, timeline
 from mockserver.answers import EVENT_STREAM, Answer, empty_answer, json_answer
@@ -14,10 +14,11 @@ from mockserver.models import Status, timestamp
 from mockserver.plans import COUNTED, next_month, this_month
 from mockserver.sandbox import standing_under
 from mockserver.streams import follow
-from mockserver.views import Subject, job_document, parse_child_id
+from mockserver.views import Subject, job_document_at, parse_child_id
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
+    from datetime import datetime
 
     from mockserver.state import Call
 
@@ -26,6 +27,7 @@ async def submit_render_job(call: Call) -> Answer:
     """POST /v1/render/jobs: plan the job, and answer at once (docs page /api-reference/render)."""
     job = submission.submit(call)
     call.entry.job_id = job.id
+    call.sandbox.sightings.submitted(job)
     if job.callback_url is not None:
         await call.mock.post(call.sandbox).take_up(job, submission.hook(call, job.callback_url))
     return json_answer({"jobId": job.id, "status": Status.QUEUED}, 202)
@@ -35,7 +37,8 @@ async def list_jobs(call: Call) -> Answer:
     """GET /v1/jobs: one page, newest first (docs page /api-reference/jobs)."""
     await call.jump(partial(next_look, call))
     page = list_page(call)
-    jobs = [job_document(subject, call.seen_at, call.files.movies.output_url) for subject in page.subjects]
+    call.sandbox.sightings.paged(call.parameters.get("cursor"), page.next_cursor)
+    jobs = [shown(call, subject, call.seen_at) for subject in page.subjects]
     return json_answer({call.behaviour.list_key: jobs, "nextCursor": page.next_cursor})
 
 
@@ -43,7 +46,7 @@ async def get_job(call: Call) -> Answer:
     """GET /v1/jobs/{jobId}: the job, or a child of it, as it stands (docs page /api-reference/jobs)."""
     subject = find(call)
     await call.jump(subject.next_change)
-    return json_answer(job_document(subject, call.seen_at, call.files.movies.output_url))
+    return json_answer(shown(call, subject, call.seen_at))
 
 
 async def stream_job_progress(call: Call) -> Answer:
@@ -65,7 +68,7 @@ async def cancel_job(call: Call) -> Answer:
     await call.sandbox.rewrite(subject.job, timeline.stop(subject.job.timeline, call.now, Status.CANCELLED))
     if call.behaviour.cancel_response == "empty":
         return empty_answer()
-    return json_answer(job_document(subject, call.now, call.files.movies.output_url))
+    return json_answer(shown(call, subject, call.now))
 
 
 async def delete_job(call: Call) -> Answer:
@@ -137,6 +140,13 @@ def find(call: Call) -> Subject:
     if parent is not None and number <= len(parent.timeline.scenes) and Subject(parent, number).id == job_id:
         return Subject(parent, number)
     raise ApiError("JOB_NOT_FOUND", jobId=job_id)
+
+
+def shown(call: Call, subject: Subject, instant: datetime) -> dict[str, Any]:
+    """Return a job as it stands, and take note that the client is told of it."""
+    step = subject.look(instant)
+    call.sandbox.sightings.shown(subject, step)
+    return job_document_at(subject, step, call.files.movies.output_url)
 
 
 def conflict(call: Call, subject: Subject, action: str) -> ApiError:

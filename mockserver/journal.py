@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from mockserver.answers import EVENT_STREAM
 from mockserver.redaction import masked, masked_bytes, masked_headers
@@ -35,8 +36,10 @@ class Entry:
     """One call; instants are on the sandbox's clock.
 
     `ending` is `pending` (also while a stream is open), `answered`, `client left` (a stream's reader went), or the
-    fault that broke the answer off. `body_size` and `answer_size` are those of the whole bodies. What is below explains
-    the answer.
+    fault that broke the answer off. `body_size` and `answer_size` are those of the whole bodies. Of a stream
+    `last_event` is the last whole event. `answered_after` and `ended_after` are the number of the newest call that had
+    come when the answer left, and when its stream ended: they order calls where the clock stands. What is below
+    explains the answer.
 
     What may hold a key is masked when it is read: most calls are never looked at. An entry is made of few objects,
     since a thousand of them are kept: what comes in many is packed.
@@ -44,8 +47,8 @@ class Entry:
 
     __slots__ = (
         *("number", "at", "method", "operation", "job_id", "body_size", "status", "code", "answered_at", "answer_size"),
-        *("ending", "events", "ended_at", "mode", "rate", "scenario", "chosen_by", "choice", "age", "struck", "slot"),
-        *("limit", "standing", "plan", "violations"),
+        *("answered_after", "ending", "events", "last_event", "ended_at", "ended_after", "mode", "rate", "scenario"),
+        *("chosen_by", "choice", "age", "struck", "slot", "limit", "standing", "plan", "violations"),
         *("_path", "_query", "_headers", "_key", "_body", "_answer_headers", "_answer_body"),
     )
 
@@ -53,10 +56,10 @@ class Entry:
         self.number, self.at, self.method = number, at, scope["method"]
         self._path, self._query, self._key = scope["path"], scope["query_string"], key
         self._headers = packed(scope["headers"])
-        self._body = self._answer_headers = self._answer_body = b""
+        self._body = self._answer_headers = self._answer_body = self.last_event = b""
         self.operation: str = ""
         self.job_id: str | None = None
-        self.body_size = self.answer_size = self.events = 0
+        self.body_size = self.answer_size = self.events = self.answered_after = self.ended_after = 0
         self.status: int | None = None
         self.code: str | None = None
         self.answered_at: datetime | None = None
@@ -104,6 +107,10 @@ class Entry:
         """The body of the answer, as much of it as is kept."""
         return masked_bytes(self._answer_body, self._key)
 
+    def names_key(self, key: str) -> bool:
+        """Say whether this key stands in path or query, in whatever form."""
+        return key in unquote(f"{self._path}?{self._query.decode('latin-1')}")
+
     def take_body(self, body: bytes) -> None:
         """Keep the body of the request."""
         self.body_size = len(body)
@@ -131,6 +138,7 @@ class Entry:
         self._answer_body = bytes(memoryview(body)[:LARGEST_BODY])  # without the room that orjson leaves behind a text
         if breaks is not None:
             self.ending = breaks.name
+            self.code = self.code if breaks.share is not None else None  # nobody was told of it
         elif answer.events is None or self.method == "HEAD":  # how a stream ends is known when it does
             self.ending = ANSWERED
         if breaks is None or breaks.share is not None:

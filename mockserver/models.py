@@ -149,7 +149,8 @@ class Job:
     timeline from the `recipe` when somebody first looks. `scenario` is the name of the one that was asked for with
     the submission, if any. `status` is where the store last found the job; `steps` are the timeline's once somebody
     has looked at the unfinished job, and `final` the last of them once somebody has looked at the finished one.
-    `watchers` are called when the timeline is rewritten; `version` counts how often it was.
+    `watchers` are called when the timeline is rewritten; `version` counts how often it was. `told` is the status that
+    the client was told last.
     """
 
     id: str
@@ -169,6 +170,7 @@ class Job:
     final: Step | None = None
     version: int = 0
     watchers: dict[Callable[[], None], None] | None = None
+    told: Status | None = None
     _timeline: Timeline | None = None
 
     @property

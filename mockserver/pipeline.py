@@ -51,7 +51,10 @@ async def serve(mock: Mock, scope: Scope, receive: Receive, send: Send) -> None:
     if mock.settings.check_answers:
         answer = checked(call, answer)
     head = packed(headers_of(call, answer, signature(call, answer)))
-    call.entry.answer(answer, head, call.now)
+    entry = call.entry
+    entry.answered_after = call.sandbox.calls
+    entry.answer(answer, head, call.now)
+    call.sandbox.sightings.answers.add((entry.operation, entry.status, entry.code))
     mock.on_call(call, answer)
     await write(call, answer, head, send)
 
@@ -221,7 +224,7 @@ def signature(call: Call, answer: Answer) -> Headers:
     call_id = (b"x-mock-call-id", b"%b%d" % (call.sandbox.call_prefix, call.entry.number))
     if not call.entry.struck and answer.status < FAILURE:
         return (call_id,)
-    seed = (b"x-mock-seed", call.mock.settings.seed.encode("latin-1"))
+    seed = (b"x-mock-seed", (call.sandbox.named_seed or call.mock.settings.seed).encode("latin-1"))
     if not call.entry.struck:
         return (call_id, seed)
     return (call_id, seed, (b"x-mock-fault", replay(call).encode("latin-1")))

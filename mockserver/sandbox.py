@@ -14,6 +14,7 @@ from mockserver.journal import Journal
 from mockserver.models import Status, timestamp
 from mockserver.randomness import fraction, hexadecimal
 from mockserver.scenario import Account, Script
+from mockserver.sightings import Sightings
 from mockserver.steps import steps
 from mockserver.store import MemoryStore, Standing, Store
 
@@ -44,8 +45,8 @@ class Sandbox:
     """One account's world: its clock, jobs, limits and script.
 
     `chosen` is the scenario that was set for this sandbox; without it the server's holds. `patched` are the fields of
-    the account that a test has set. `profile` is the behaviour profile that a snapshot brought along; without it the
-    server's holds.
+    the account that a test has set. `profile` is the behaviour profile that a test or a snapshot brought along; without
+    it the server's holds. `named_seed` is the text that the seed was made from, when a test has named one.
     """
 
     key: str = field(repr=False)
@@ -67,6 +68,8 @@ class Sandbox:
     deliveries: DeliveryLog = field(default_factory=lambda: DeliveryLog(0))
     post: Post | None = None
     call_prefix: bytes = b""
+    named_seed: str | None = None
+    sightings: Sightings = field(default_factory=Sightings)
 
     def __post_init__(self) -> None:
         self.call_prefix = f"call_{self.user_id[5:11] if self.key else 'outside'}_".encode()
@@ -189,9 +192,12 @@ class Sandboxes:
             self._open.move_to_end(key)
         return sandbox
 
-    def open(self, key: str, scenario: Scenario) -> Sandbox:
-        """Open a sandbox for a key; `scenario` says when its clock starts and what its account has used."""
-        sandbox = self._new(key, scenario)
+    def open(self, key: str, scenario: Scenario, mode: Mode | None = None, seed: str | None = None) -> Sandbox:
+        """Open a sandbox for a key; `scenario` says when its clock starts and what its account has used.
+
+        What is left out is the server's; two sandboxes that are given the same seed draw alike.
+        """
+        sandbox = self._new(key, scenario, mode, seed)
         self._keep(sandbox)
         return sandbox
 
@@ -215,17 +221,21 @@ class Sandboxes:
         for key in tuple(self._open):
             self.drop(key)
 
-    def _new(self, key: str, scenario: Scenario | None) -> Sandbox:
+    def _new(
+        self, key: str, scenario: Scenario | None, mode: Mode | None = None, named_seed: str | None = None
+    ) -> Sandbox:
         settings = self._settings
+        mode = mode or settings.clock
         start = scenario.clock_start if scenario else None
         clock = Clock(
-            anchor=start or (settings.real.wall() if settings.clock.flows else EPOCH),
-            mode=settings.clock,
+            anchor=start or (settings.real.wall() if mode.flows else EPOCH),
+            mode=mode,
             speed=settings.speed,
             real=settings.real,
         )
-        seed = hexadecimal(settings.seed, "sandbox", key, length=16)
-        sandbox = Sandbox(key, seed, clock, MemoryStore(), opened=clock.now())
+        source = (settings.seed, "sandbox", key) if named_seed is None else (named_seed, "sandbox")
+        seed = hexadecimal(*source, length=16)
+        sandbox = Sandbox(key, seed, clock, MemoryStore(), opened=clock.now(), named_seed=named_seed)
         sandbox.journal, sandbox.deliveries = Journal(settings.journal_size), DeliveryLog(settings.journal_size)
         if scenario is not None:
             use_account(sandbox, scenario)

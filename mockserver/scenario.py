@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from mockserver.containment import contains
 from mockserver.timeline import Pace
 
 if TYPE_CHECKING:
@@ -108,15 +109,6 @@ class Match:
 
 def _miss(what: str, expected: object, got: object) -> str:
     return f"{what}: expected {expected}, got {'nothing' if got is None else got}"
-
-
-def contains(whole: object, part: object) -> bool:
-    """Say whether `part` is in `whole`: objects by their keys, lists item by item, all else by equality in JSON."""
-    if isinstance(part, dict):
-        return isinstance(whole, dict) and all(k in whole and contains(whole[k], v) for k, v in part.items())
-    if isinstance(part, list):
-        return isinstance(whole, list) and len(whole) == len(part) and all(map(contains, whole, part))
-    return whole == part and isinstance(whole, bool) is isinstance(part, bool)
 
 
 @dataclass(frozen=True, slots=True)

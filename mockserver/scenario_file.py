@@ -54,13 +54,13 @@ def load_scenario(path: Path, spec: Spec) -> Scenario:
     return _Language(spec).scenario(read_yaml(path, ScenarioError))
 
 
-def parse_scenario(document: object, spec: Spec, source: str = "the request body") -> Scenario:
-    """Read the same format as JSON values, named `source` in messages; raises ScenarioError."""
+def parse_scenario(document: object, spec: Spec, source: str = "the request body", path: Trail = ()) -> Scenario:
+    """Read the same format as JSON values, in messages at `path` of `source`; raises ScenarioError."""
     try:
         plain = orjson.loads(orjson.dumps(document))
     except orjson.JSONEncodeError as problem:
         raise ScenarioError(f"{source}: $: expected JSON values: {problem}") from None
-    return _Language(spec).scenario(Place(Given(plain, ScenarioError, source), plain))
+    return _Language(spec).scenario(Place(Given(plain, ScenarioError, source), plain, path))
 
 
 def parse_armed(document: object, spec: Spec, path: Trail = ()) -> tuple[Rule, ...]:
@@ -91,14 +91,14 @@ class Library:
 
     def get(self, name: str) -> Scenario:
         """Return a scenario, `_` standing for `-` too; raises ScenarioError with the nearest name."""
-        name = name.replace("_", "-")
+        asked, name = name, name.replace("_", "-")
+        if name not in self._files:
+            raise ScenarioError(f"there is no scenario {shown(asked)}.{notation.hint(asked, self._files)}")
         if name not in self._loaded:
             self._loaded[name] = self._load(name)
         return self._loaded[name]
 
     def _load(self, name: str) -> Scenario:
-        if name not in self._files:
-            raise ScenarioError(f"there is no scenario {shown(name)}.{notation.hint(name, self._files)}")
         place = read_yaml(self._files[name], ScenarioError)
         scenario = _Language(self._spec).scenario(place)
         if scenario.name != name:

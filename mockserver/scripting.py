@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mockserver.armed import Struck
 from mockserver.errors import ApiError, ScenarioError
-from mockserver.fault_notation import header, in_order, parse_header
+from mockserver.fault_notation import header, in_order, misfit, parse_header
 from mockserver.faults import Latency
 from mockserver.models import timestamp
 from mockserver.plans import next_day, next_month
@@ -16,7 +16,7 @@ from mockserver.views import parse_child_id
 from mockserver.wire import parsed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from mockserver.faults import Fault
     from mockserver.scenario import Respond, Scenario
@@ -70,8 +70,15 @@ def script(call: Call) -> tuple[Respond | None, tuple[Fault, ...]]:
     choice = sandbox.script(call.scenario).choose(asked, sandbox.draw) if call.scenario.rules else SILENT
     if choice.rule is not None and choice.rule.faults:
         struck.append(Struck(f"rule {choice.number}", choice.rule.faults))
-    entry.choice, entry.struck = choice, tuple(struck)
-    return choice.rule.respond if choice.rule else None, striking(struck)
+    entry.choice, entry.struck = choice, tuple(_fitting(call, struck))
+    return choice.rule.respond if choice.rule else None, striking(entry.struck)
+
+
+def _fitting(call: Call, struck: Sequence[Struck]) -> Iterator[Struck]:
+    """Yield what can show at all: a header may go with every call of a client, also with those that have no stream."""
+    for each in struck:
+        if faults := tuple(fault for fault in each.faults if misfit(fault, call.operation) is None):
+            yield Struck(each.id, faults)
 
 
 def striking(struck: Sequence[Struck]) -> tuple[Fault, ...]:

@@ -18,6 +18,7 @@ from mockserver.scenario import Webhooks
 from mockserver.self_check_clients import CLOSED, RESET, TIMED_OUT
 from mockserver.self_check_stories import Told, json_of, told_by
 from mockserver.sse import KEEP_ALIVE
+from mockserver.view_faults import UNKNOWN_FIELD, UNKNOWN_STATUS
 from mockserver.webhooks import sign
 
 if TYPE_CHECKING:
@@ -167,6 +168,18 @@ def missing_from_list(read: Read) -> bool:
     return read.seen.status == 200 and json_of(read.seen)["jobs"] == [] and len(json_of(read.usual)["jobs"]) == 1
 
 
+def unknown_field(read: Read) -> bool:
+    """The job as it is, with a field that no page describes."""
+    seen, usual = json_of(read.seen), json_of(read.usual)
+    return read.seen.status == 200 and seen == {**usual, UNKNOWN_FIELD: seen.get(UNKNOWN_FIELD)} != usual
+
+
+def unknown_status(read: Read) -> bool:
+    """The job as it is, unfinished, but for a status that no page describes."""
+    seen, usual = json_of(read.seen), json_of(read.usual)
+    return read.seen.status == 200 and seen == {**usual, "status": UNKNOWN_STATUS} and usual["status"] not in TERMINAL
+
+
 def duplicate(posted: Posted) -> bool:
     """Every webhook twice, byte for byte."""
     arrived = posted.later
@@ -255,6 +268,8 @@ PROMISES: Mapping[str, Promise] = MappingProxyType(
         "progress_goes_back": Promise(True, stories.stream, progress_goes_back),
         "stale_read": Promise("1s", _job, stale_read),
         "missing_from_list": Promise("1h", _list, missing_from_list),
+        "unknown_field": Promise(True, _job, unknown_field),
+        "unknown_status": Promise(True, stories.unfinished, unknown_status),
         "duplicate": Promise(1, stories.webhooks, duplicate),
         "reorder": Promise(True, stories.webhooks, reorder),
         "delay": Promise("1h", stories.webhooks, delay),

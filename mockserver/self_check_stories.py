@@ -230,6 +230,13 @@ def finished(scene: Scene, operation: str) -> Read:
     return Read(scene.meet(operation, job), usual)
 
 
+def unfinished(scene: Scene) -> Read:
+    """Read a job that was just submitted."""
+    job = scene.submit()
+    usual = scene.watch("getJob", job)
+    return Read(scene.meet("getJob", job), usual)
+
+
 def stream(scene: Scene, patience: float = PATIENCE) -> Stream:
     """Follow a job, after one that met no fault."""
     scene.run_clock(mode="auto")

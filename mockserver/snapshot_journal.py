@@ -83,6 +83,9 @@ class EntryPart(Part):
     answer_size: Count
     ending: str
     events: Count
+    last_event: bytes
+    answered_after: Count
+    ended_after: Count
     ended_at: Instant | None
     mode: Mode | None
     rate: Amount
@@ -101,7 +104,7 @@ class EntryPart(Part):
 
 PLAIN = (
     *("body_size", "operation", "job_id", "status", "code", "answered_at", "answer_size", "ending", "events"),
-    *("ended_at", "mode", "rate", "chosen_by", "age", "plan"),
+    *("last_event", "answered_after", "ended_after", "ended_at", "mode", "rate", "chosen_by", "age", "plan"),
 )
 """What an entry and its part hold alike."""
 

@@ -41,6 +41,7 @@ async def follow(call: Call, subject: Subject, reader: Reader) -> AsyncGenerator
                 current = subject.look(now)
                 for step in _untold(subject, last, current):
                     last, quiet_since = step.number, now
+                    sandbox.sightings.shown(subject, step)
                     sandbox.note("event", jobId=subject.id, id=str(step.number), status=step.status)
                     yield _event(call, subject, step)
                 if current.status.is_terminal:
@@ -65,7 +66,10 @@ def _resumed(call: Call, subject: Subject) -> int | None:
     if call.behaviour.sse_resume == "snapshot":
         return None
     last = sse.last_event_id(call.headers.get(b"last-event-id"))
-    return last if last is not None and last <= subject.look(call.now).number else None
+    if last is None or last > subject.look(call.now).number:
+        return None
+    call.sandbox.sightings.resumed()
+    return last
 
 
 def _untold(subject: Subject, last: int | None, current: Step) -> tuple[Step, ...]:

@@ -117,7 +117,7 @@ def _planned(
         workers=min(workers, len(scenes)),
         created=whole_milliseconds(created),
         draw=partial(fraction, seed, "job", number),
-        statuses=_statuses(behaviour),
+        statuses=statuses_under(behaviour),
         assemble_is_counted=behaviour.job_children_counted == "scenes+assemble",
     )
     return plan(order, scenario.job)
@@ -129,7 +129,8 @@ def _workers(options: Mapping[str, Any], call: Call) -> int:
     return int(options.get("requestedConcurrency") or call.spec.presets[preset])
 
 
-def _statuses(behaviour: Behaviour) -> Mapping[Phase | None, Status]:
+def statuses_under(behaviour: Behaviour) -> Mapping[Phase | None, Status]:
+    """Return a job's status in each phase, as the profile has it."""
     if behaviour.job_executing_status == "waiting" and behaviour.job_assembling_status == "running":
         return STATUS_OF
     return {

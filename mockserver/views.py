@@ -98,13 +98,8 @@ def media_data(subject: Subject) -> dict[str, Any]:
     return {"duration": seconds, "width": job.width, "height": job.height, "fileSize": round(size)}
 
 
-def job_document(subject: Subject, now: datetime, template: str) -> dict[str, Any]:
-    """Return the Job of docs page /api-reference/jobs as it stands."""
-    return job_document_at(subject, subject.look(now), template)
-
-
 def job_document_at(subject: Subject, step: Step, template: str) -> dict[str, Any]:
-    """Return the Job as it was at one of its steps: there may be two at the same instant."""
+    """Return the Job of docs page /api-reference/jobs at one of its steps: there may be two at the same instant."""
     job = subject.job
     is_done = step.status is Status.DONE
     document = {

@@ -15,6 +15,9 @@ from mockserver.state import NONE, Call
 
 FORBIDDEN = 403
 NO_CONTENT = 204
+LONGEST_LENGTH = 15
+"""So many digits of a `Content-Length` are read: a petabyte."""
+
 PIECES = 20
 """A slow body is sent in so many pieces."""
 
@@ -87,6 +90,8 @@ async def read_body(call: Call, limit: int) -> bytes | None:
     headers = call.headers
     if b"content-length" not in headers and b"transfer-encoding" not in headers:
         return b""
+    if b"expect" in headers and int(headers.get(b"content-length", b"0")[:LONGEST_LENGTH]) > limit:
+        return None  # the client waits for leave to send it
     chunks: list[bytes] = []
     size = 0
     while True:
@@ -190,16 +195,20 @@ async def write_in_pieces(call: Call, answer: Answer, send: Send) -> None:
 async def write_events(call: Call, answer: Answer, send: Send) -> None:
     """Send the events of a stream until they end, the reader goes, or a fault breaks the connection."""
     assert answer.events is not None  # noqa: S101 - write() has looked
-    entry = call.entry
+    entry, last = call.entry, None
     async with call.reader() as reader:
         try:
             async with aclosing(answer.events(reader)) as chunks:
                 async for chunk in chunks:
-                    entry.events += chunk is not KEEP_ALIVE
+                    if chunk is not KEEP_ALIVE:
+                        entry.events, last = entry.events + 1, chunk
+                        if chunk[-1:] == b"\n":  # a fault may have cut it
+                            entry.last_event = chunk
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
         finally:
-            entry.ended_at = call.sandbox.clock.now()
+            entry.ended_at, entry.ended_after = call.sandbox.clock.now(), call.sandbox.calls
             entry.ending = LEFT if reader.has_left else reader.breaks.name if reader.breaks else ANSWERED
+            call.sandbox.sightings.ended(entry.ending, last)
         if reader.breaks is not None:
             call.hang_up(reset=reader.breaks.is_reset)
         else:

@@ -19,7 +19,7 @@ OUTSIDERS = {
     "uvicorn": {"connection", "server"},
     "yaml": {"document"},
     "faker": {"fake_values"},
-    "httpx": {"sender", "self_check_clients"},
+    "httpx": {"sender", "client_door", "self_check_clients"},
     "click": {"cli", "cli_faults", "cli_options", "cli_scenarios"},
     "msgspec": {
         "snapshot",
@@ -29,7 +29,7 @@ OUTSIDERS = {
         "snapshot_tables",
         "snapshot_webhooks",
     },
-    "pytest": set(),
+    "pytest": {"pytest_coverage", "pytest_options", "pytest_plugin", "pytest_sandboxes", "pytest_verdict"},
     "contract_tests": set(),
 }
 

@@ -345,3 +345,40 @@ def test_another_seed_gives_another_journal(start_mock: StartMock) -> None:
     """So that the law says something."""
     one, other = (told_by(start_mock(Settings(clock=Mode.FROZEN, seed=seed))) for seed in ("0", "1"))
     assert one != other
+
+
+# ---------------------------------------------------------------- the order of calls, and the last event
+
+
+def test_calls_are_ordered_where_the_clock_stands(frozen: httpx.Client, live_server: LiveServer) -> None:
+    """An entry knows which call was the newest when its answer left, and when its stream ended."""
+    sandbox = live_server.app.mock.sandbox(frozen.headers["x-api-key"])
+    job_id = submit(frozen)
+    with frozen.stream("GET", f"/v1/jobs/{job_id}/progress") as stream:
+        parts = stream.iter_text()
+        next(parts)
+        frozen.get("/v1/me")
+        frozen.post("/__mock/clock/advance", json={"seconds": 100})
+        list(parts)
+    entries = [(each.number, each.answered_after, each.ended_after) for each in sandbox.journal.oldest_first()]
+    assert entries == [(1, 1, 0), (2, 2, 3), (3, 3, 0)]
+
+
+@pytest.mark.parametrize(("fault", "told"), [("drop_after_events=2", 1), ("cut_inside_event=2", 0)])
+def test_the_last_whole_event_of_a_stream_is_kept(
+    client: httpx.Client, live_server: LiveServer, fault: str, told: int
+) -> None:
+    """One that a fault has cut was not told."""
+    sandbox = live_server.app.mock.sandbox(client.headers["x-api-key"])
+    job_id = submit(client)
+    with pytest.raises(httpx.RemoteProtocolError):
+        client.get(f"/v1/jobs/{job_id}/progress", headers={"x-mock-fault": fault})
+    *_, last = sandbox.journal.oldest_first()
+    assert (last.events, last.last_event.startswith(f"id: {told}\n".encode())) == (2, True)
+
+
+@pytest.mark.parametrize("query", [f"key={KEY}", quote(f"key={KEY}", safe="").replace("v", "%76")])
+def test_a_key_in_a_url_is_known_again(query: str) -> None:
+    """Plain or percent-encoded; another key is another."""
+    found = Entry(1, EPOCH, {"method": "GET", "path": "/", "query_string": query.encode(), "headers": []}, "")
+    assert (found.names_key(KEY), found.names_key(OTHER_KEY)) == (True, False)

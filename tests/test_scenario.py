@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mockserver.containment import contains
 from mockserver.randomness import fraction
-from mockserver.scenario import Asked, Choice, Match, NearMiss, Respond, Rule, Script, contains
+from mockserver.scenario import Asked, Choice, Match, NearMiss, Respond, Rule, Script
 
 COUNTS = st.integers(1, 6)
 SEEDS = st.text("abc", min_size=1, max_size=4)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from http.client import HTTPConnection
+
 import httpx
 import pytest
 
@@ -44,3 +47,35 @@ def test_the_text_of_a_rule_takes_the_place_of_the_catalogues(frozen: httpx.Clie
     """The code stays."""
     answer = respond_with(frozen, error="FORBIDDEN", text="Not on a Sunday.")
     assert answer.json() == {"error": "Not on a Sunday.", "code": "FORBIDDEN"}
+
+
+def test_a_fault_that_cannot_show_is_passed_over_and_not_named(frozen: httpx.Client) -> None:
+    """A header that goes with every call of a client strikes where it can."""
+    answer = frozen.get("/v1/me", headers={"x-mock-fault": "drop_after_events=2, early, latency=1ms"})
+    assert (answer.status_code, answer.headers["x-mock-fault"]) == (200, "latency=0.001")
+
+
+def test_an_unknown_scenario_is_named_as_it_was_sent_without_keys(frozen: httpx.Client) -> None:
+    """What looks like a key is masked, however it came into the name."""
+    key = frozen.headers["x-api-key"]
+    texts = [frozen.get("/v1/me", headers={"x-mock-scenario": name}).json()["error"] for name in ("Scene_Fails", key)]
+    assert '"Scene_Fails"' in texts[0]
+    assert key.removeprefix("vs_prod_") not in texts[1]
+
+
+def test_a_call_that_got_no_answer_has_no_code(frozen: httpx.Client) -> None:
+    """Nobody was told of it."""
+    with pytest.raises(httpx.RemoteProtocolError):
+        frozen.get("/v1/jobs/nothing", headers={"x-mock-fault": "empty_response"})
+    [call] = frozen.get("/__mock/journal").json()["calls"]
+    assert (call["status"], call["code"], call["ending"]) == (None, None, "empty_response")
+
+
+def test_who_asks_leave_to_send_too_long_a_body_is_refused_at_once(frozen: httpx.Client) -> None:
+    """The body is never sent."""
+    connection = HTTPConnection(frozen.base_url.host, frozen.base_url.port)
+    headers = {"x-api-key": frozen.headers["x-api-key"], "content-length": "99999999999", "expect": "100-continue"}
+    connection.request("POST", "/v1/render/jobs", headers=headers)
+    answer = connection.getresponse()
+    assert (answer.status, json.loads(answer.read())["code"]) == (413, "PAYLOAD_TOO_LARGE")
+    connection.close()

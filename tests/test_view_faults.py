@@ -11,10 +11,11 @@ import httpx
 import pytest
 import yaml
 from conftest import LiveServer, movie
-from test_streams import advance, cancel, planned, read, submit
+from test_streams import advance, cancel, parse, planned, read, submit
 
 from mockserver.clock import Mode
 from mockserver.settings import Settings
+from mockserver.view_faults import UNKNOWN_FIELD, UNKNOWN_STATUS
 
 ENDED = {"done", "failed", "cancelled"}
 
@@ -186,3 +187,48 @@ def test_a_list_with_children_lags_as_a_whole(start_mock: Callable[[Settings], L
         shown = page(client, "stale_read=99s", status="queued")["jobs"]
         assert {job["status"] for job in shown} == {"queued"}
         assert len(listed(client, "missing_from_list=10s")) == len(listed(client, "latency=0")) / 2
+
+
+# What a later version may bring.
+
+
+def test_an_unknown_field_is_on_every_job_and_in_every_event(live_server: LiveServer) -> None:
+    """On the 202, on GET and list, on each event; all else is as it was."""
+    with live_server.client(clock="frozen") as client:
+        headers = {"x-mock-fault": "unknown_field"}
+        made = client.post("/v1/render/jobs", json=movie(), headers=headers).json()
+        advance(client, 100)
+        shown, listed_too = get(client, made["jobId"], "unknown_field"), page(client, "unknown_field")["jobs"]
+        told = client.get(f"/v1/jobs/{made['jobId']}/progress", headers=headers).text
+        usual = get(client, made["jobId"])
+    assert {**usual, UNKNOWN_FIELD: made[UNKNOWN_FIELD]} == shown == listed_too[0]
+    assert f'"{UNKNOWN_FIELD}":' in told
+
+
+def test_an_unknown_status_stands_for_any_but_the_end(live_server: LiveServer) -> None:
+    """GET, list and stream show it while the job runs; then they tell the truth. The 202 does so at once."""
+    with live_server.client(clock="frozen") as client:
+        headers = {"x-mock-fault": "unknown_status"}
+        made = client.post("/v1/render/jobs", json=movie(), headers=headers).json()
+        before = get(client, made["jobId"], "unknown_status"), *page(client, "unknown_status")["jobs"]
+        advance(client, 100)
+        after = get(client, made["jobId"], "unknown_status"), *page(client, "unknown_status")["jobs"]
+    statuses = [made["status"], *(job["status"] for job in (*before, *after))]
+    assert statuses == ["queued", UNKNOWN_STATUS, UNKNOWN_STATUS, "done", "done"]
+
+
+def test_a_stream_with_an_unknown_status_reaches_its_end(client: httpx.Client) -> None:
+    """Every event but the terminal has it, and the ids are those of the steps."""
+    job_id = submit(client)
+    answer = client.get(f"/v1/jobs/{job_id}/progress", headers={"x-mock-fault": "unknown_status"})
+    told = [(each.data["status"], each.id) for each in parse(answer.text)[0]]
+    statuses, ids = [status for status, _ in told], [int(number) for _, number in told]
+    assert (set(statuses[:-1]), statuses[-1]) == ({UNKNOWN_STATUS}, "done")
+    assert ids == sorted(set(ids))
+
+
+@pytest.mark.parametrize("fault", ["unknown_field", "unknown_status"])
+@pytest.mark.parametrize("path", ["/v1/usage", "/v1/jobs/job_none"])
+def test_what_tells_of_no_job_stays_as_it_is(frozen: httpx.Client, path: str, fault: str) -> None:
+    """A refusal, or the account."""
+    assert frozen.get(path, headers={"x-mock-fault": fault}).content == frozen.get(path).content

@@ -49,6 +49,7 @@ def test_the_wheel_carries_spec_fixtures_schema_and_types(wheel: Path) -> None:
     assert {
         "mockserver/py.typed",
         "mockserver/control.openapi.yaml",
+        "mockserver/self_check.mjs",
         "mockserver/_data/openapi.yaml",
         "mockserver/_data/fixtures/scenario.schema.json",
         "mockserver/_data/fixtures/scenarios/happy.yaml",
@@ -70,6 +71,14 @@ def test_the_mock_serves_from_the_wheel(site: Path, tmp_path: Path) -> None:
             assert httpx.post(f"{url}/v1/render/jobs", json=MOVIE, headers=headers).status_code == 202
         finally:
             process.terminate()
+
+
+def test_the_faults_prove_themselves_from_the_wheel(site: Path, tmp_path: Path) -> None:
+    """Everything that `faults self-check` needs came along."""
+    environment = {**os.environ, "PYTHONPATH": str(site), "PYTHONSAFEPATH": "1"}
+    command = [sys.executable, "-m", "mockserver", "faults", "self-check", "--client", "httpx", "--fault", "status"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert (done.returncode, "ok" in done.stdout) == (0, True), done.stderr
 
 
 def test_the_package_that_serves_is_the_one_of_the_wheel(site: Path, tmp_path: Path) -> None:

@@ -1,0 +1,220 @@
+"""What the control API tells, as values with a `repr` worth reading in a failed test. Instants are aware, UTC."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+def _instant(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def instant_text(instant: datetime | None) -> str:
+    """Return an instant as the API writes it."""
+    return "-" if instant is None else f"{instant:%Y-%m-%dT%H:%M:%S}.{instant.microsecond // 1000:03}Z"
+
+
+def listed(things: Sequence[object], most: int) -> str:
+    """Return the last so many, each on a line of its own, below how many come before them; texts stay as they are."""
+    before = f"\n  ... {len(things) - most} before" if len(things) > most else ""
+    return before + "".join(f"\n  {each if isinstance(each, str) else repr(each)}" for each in things[-most:])
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One thing that happened while the clock was advanced: a `step`, `charge`, `event` or `delivery`."""
+
+    at: datetime
+    kind: str
+    details: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Effect:
+        """Read what the control API tells."""
+        rest = {name: value for name, value in document.items() if name not in ("at", "kind")}
+        return cls(datetime.fromisoformat(document["at"]), document["kind"], rest)
+
+    def __repr__(self) -> str:
+        details = " ".join(f"{name}={value}" for name, value in self.details.items() if value is not None)
+        return f"<{self.kind} at {instant_text(self.at)} {details}>"
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of the journal with its answer.
+
+    `summary`, `violations`, `request` and `response` are there once it is explained: `journal.explain(call)`.
+    """
+
+    id: str
+    at: datetime
+    method: str
+    path: str
+    query: str
+    operation: str | None
+    job_id: str | None
+    status: int | None
+    code: str | None
+    ending: str
+    summary: str = ""
+    violations: tuple[str, ...] = ()
+    request: Mapping[str, Any] = field(default_factory=dict)
+    response: Mapping[str, Any] | None = None
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Call:
+        """Read what the control API tells."""
+        return cls(
+            id=document["callId"],
+            at=datetime.fromisoformat(document["at"]),
+            method=document["method"],
+            path=document["path"],
+            query=document["query"] or "",
+            operation=document["operation"],
+            job_id=document["jobId"],
+            status=document["status"],
+            code=document["code"],
+            ending=document["ending"],
+            summary=document.get("summary", ""),
+            violations=tuple(f"{each['place']}: {each['message']}" for each in document.get("violations", ())),
+            request=document.get("request", {}),
+            response=document.get("response"),
+        )
+
+    @property
+    def body(self) -> Any:
+        """The body of the request: JSON values where it is JSON, else text; None when there is none."""
+        return _values(self.request)
+
+    @property
+    def answer(self) -> Any:
+        """The body of the answer: JSON values where it is JSON, else text; None when there is none."""
+        return _values(self.response or {})
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the answer has begun, or never will; that of a stream begins when it is opened."""
+        return self.status is not None or self.ending != "pending"
+
+    def __repr__(self) -> str:
+        target = f"{self.path}?{self.query}" if self.query else self.path
+        result = " ".join(str(part) for part in (self.status or self.ending, self.code) if part)
+        return f"<{self.id} {instant_text(self.at)} {self.method} {target} -> {result}>"
+
+
+def _values(message: Mapping[str, Any]) -> Any:
+    text = message.get("body") or ""
+    try:
+        return json.loads(text) if text else None
+    except ValueError:
+        return text
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One webhook with its attempts; `outcome` is `pending`, `delivered`, `failed`, `refused` or `dropped`."""
+
+    id: str
+    job_id: str
+    kind: str
+    outcome: str
+    url: str
+    at: datetime
+    body: Mapping[str, Any]
+    headers: Mapping[str, str]
+    attempts: tuple[Mapping[str, Any], ...]
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Delivery:
+        """Read what the control API tells."""
+        return cls(
+            id=document["deliveryId"],
+            job_id=document["jobId"],
+            kind=document["kind"],
+            outcome=document["outcome"],
+            url=document["url"],
+            at=datetime.fromisoformat(document["madeAt"]),
+            body=document["request"]["body"],
+            headers=dict(document["request"]["headers"]),
+            attempts=tuple(document["attempts"]),
+        )
+
+    def __repr__(self) -> str:
+        seen = ", ".join(_seen(attempt) for attempt in self.attempts) or "no attempt"
+        return f"<{self.id} {self.kind} of {self.job_id} to {self.url}: {self.outcome} ({seen})>"
+
+
+def _seen(attempt: Mapping[str, Any]) -> str:
+    response = attempt.get("response")
+    return str(response["status"]) if response else str(attempt.get("problem"))
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a job is from `at` until its next step."""
+
+    at: datetime
+    status: str
+    phase: str | None
+    progress: float
+
+    def __repr__(self) -> str:
+        return f"<{instant_text(self.at)} {self.status}{f'/{self.phase}' if self.phase else ''} {self.progress:.0%}>"
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The whole life of a job, past and to come; `status` and `progress` are those of now."""
+
+    job_id: str
+    status: str
+    phase: str | None
+    progress: float
+    outcome: str
+    starts_at: datetime | None
+    ends_at: datetime | None
+    error: str | None
+    steps: tuple[Step, ...]
+    children: tuple[Mapping[str, Any], ...]
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Timeline:
+        """Read what the control API tells."""
+        steps = (
+            Step(datetime.fromisoformat(each["at"]), each["status"], each["phase"], each["progress"])
+            for each in document["steps"]
+        )
+        return cls(
+            job_id=document["jobId"],
+            status=document["status"],
+            phase=document["phase"],
+            progress=document["progress"],
+            outcome=document["outcome"],
+            starts_at=_instant(document["startsAt"]),
+            ends_at=_instant(document["endsAt"]),
+            error=document["error"],
+            steps=tuple(steps),
+            children=tuple(document["children"]),
+        )
+
+    def __repr__(self) -> str:
+        end = "never ends" if self.ends_at is None else f"ends {self.outcome} at {instant_text(self.ends_at)}"
+        error = f" with {self.error}" if self.error else ""
+        return f"<{self.job_id} is {self._state}, {end}{error}: {', '.join(self._life())}>"
+
+    @property
+    def _state(self) -> str:
+        return f"{self.status}{f'/{self.phase}' if self.phase else ''} {self.progress:.0%}"
+
+    def _life(self) -> Iterator[str]:
+        """Tell each change of status or phase, with the seconds since the first."""
+        last = None
+        for step in self.steps:
+            if (step.status, step.phase) != last:
+                last = step.status, step.phase
+                seconds = (step.at - self.steps[0].at).total_seconds()
+                yield f"{step.status}{f'/{step.phase}' if step.phase else ''} +{seconds:g} s"

@@ -1,0 +1,100 @@
+"""The verdict on the client: how well the code under test behaved, rule by rule, from what the mock has seen of it."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+from mockserver import verdict_polling as polling
+from mockserver import verdict_submissions as submissions
+from mockserver import verdict_tolerance as tolerance
+from mockserver import verdict_webhooks as webhooks
+from mockserver.verdict_evidence import Case, Evidence, Outcome
+from mockserver.verdict_pages import reads_each_page_once
+from mockserver.verdict_streams import resumes_dropped_streams
+from mockserver.verdict_waiting import backs_off_after_5xx, waits_out_retry_after
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+    Rule = Callable[[Evidence], Iterable[Case]]
+
+MOST_REASONS = 3
+"""A judgement gives so many reasons."""
+
+MOST_CALLS = 20
+"""A judgement names so many calls."""
+
+
+def _by_name(*rules: Rule) -> Mapping[str, Rule]:
+    return MappingProxyType({rule.__name__.replace("_", "-"): rule for rule in rules})
+
+
+RULES: Mapping[str, Rule] = _by_name(
+    waits_out_retry_after,
+    backs_off_after_5xx,
+    polling.stops_at_terminal,
+    polling.does_not_poll_while_streaming,
+    polling.polls_no_faster_than,
+    resumes_dropped_streams,
+    reads_each_page_once,
+    submissions.does_not_submit_twice,
+    webhooks.answers_webhooks,
+    webhooks.refuses_bad_signatures,
+    webhooks.survives_duplicates,
+    webhooks.survives_disorder,
+    tolerance.ignores_unknown_fields,
+    tolerance.ignores_unknown_statuses,
+    polling.cancels_what_it_abandons,
+    submissions.sends_no_key_in_url,
+)
+"""By name."""
+
+
+class Judgement(NamedTuple):
+    """What is to be said of one rule; `calls` are the ids of the calls and webhooks that show it."""
+
+    rule: str
+    outcome: Outcome
+    reason: str
+    calls: tuple[str, ...] = ()
+
+
+def judge(evidence: Evidence, excused: Collection[str] = ()) -> list[Judgement]:
+    """Judge a client by every rule; one that is broken and excused is `excused`. It never raises."""
+    return [_judged(name, list(rule(evidence)), evidence, name in excused) for name, rule in RULES.items()]
+
+
+def is_well_behaved(judgements: Iterable[Judgement]) -> bool:
+    """Say whether no rule is broken."""
+    return all(each.outcome is not Outcome.BROKEN for each in judgements)
+
+
+def _judged(name: str, cases: Sequence[Case], evidence: Evidence, is_excused: bool) -> Judgement:
+    """Put the cases of a rule together: the worst says how it was kept."""
+    if not cases:
+        return _unseen(name, evidence)
+    for outcome in (Outcome.BROKEN, Outcome.CANNOT_TELL, Outcome.HELD):
+        found = [case for case in cases if case.outcome is outcome]
+        if found:
+            break
+    reason = _together(found) if outcome is not Outcome.HELD else f"seen {_times(len(found))}, and kept"
+    ids = dict.fromkeys(evidence.id_of(thing) for case in found for thing in case.things)
+    shown = Outcome.EXCUSED if is_excused and outcome is Outcome.BROKEN else outcome
+    return Judgement(name, shown, reason, tuple(ids)[:MOST_CALLS])
+
+
+def _unseen(name: str, evidence: Evidence) -> Judgement:
+    if evidence.is_whole:
+        return Judgement(name, Outcome.NOT_SEEN, "nothing that it speaks of has happened")
+    return Judgement(name, Outcome.CANNOT_TELL, "the journal has forgotten earlier calls, and the later do not show it")
+
+
+def _together(cases: Iterable[Case]) -> str:
+    reasons = list(dict.fromkeys(case.reason for case in cases))
+    more = [f"and {len(reasons) - MOST_REASONS} more"] if len(reasons) > MOST_REASONS else []
+    return "; ".join([*reasons[:MOST_REASONS], *more])
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
