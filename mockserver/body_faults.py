@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mockserver.faults import Proceed, World
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TruncatedBody:
     """The body breaks off after a share of what `Content-Length` announces; then the connection is closed."""
 
@@ -25,7 +25,7 @@ class TruncatedBody:
         return answer
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MalformedJson:
     """The body arrives whole, but half of its JSON is missing: it ends in an object that was just opened."""
 
@@ -38,7 +38,7 @@ class MalformedJson:
         return answer
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class WrongContentType:
     """The body is as ever, but its media type says something else."""
 
@@ -52,7 +52,7 @@ class WrongContentType:
         return answer
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SlowBody:
     """The body trickles in over so many real seconds."""
 

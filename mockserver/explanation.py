@@ -17,8 +17,8 @@ from mockserver.models import timestamp
 from mockserver.plans import COUNTED
 from mockserver.redaction import masked, masked_headers
 from mockserver.repair import nearest_body, nearest_query
-from mockserver.scripting import replay
 from mockserver.state import behaviour_under
+from mockserver.striking import replay
 from mockserver.summary import sentence
 
 if TYPE_CHECKING:

@@ -63,7 +63,7 @@ class When(StrEnum):
     AFTER = "after"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Latency:
     """The answer comes later by so many real seconds, give or take the jitter."""
 
@@ -81,7 +81,7 @@ class Latency:
         return max(self.mean + spread, 0.0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Timeout:
     """No answer ever comes; the connection stays open until the client closes it."""
 
@@ -94,7 +94,7 @@ class Timeout:
         return answer
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ServerStatus:
     """A 5xx in the API's shape; the call is not carried out."""
 
@@ -105,7 +105,7 @@ class ServerStatus:
         raise ApiError(self.code)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ResetPeer:
     """The connection is reset (TCP RST) in the place of an answer."""
 
@@ -116,7 +116,7 @@ class ResetPeer:
         return await _lost(self.when, proceed, Break("reset_peer", is_reset=True))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EmptyResponse:
     """The connection is closed without a byte of an answer."""
 

@@ -15,7 +15,7 @@ from mockserver.errors import ApiError
 from mockserver.handlers import HANDLERS
 from mockserver.journal import packed
 from mockserver.rate_limit import RateLimited, spend
-from mockserver.scripting import choose_scenario, replay, script, scripted_error
+from mockserver.scripting import choose_scenario, script
 from mockserver.spec import MethodNotAllowed, RouteNotFound
 from mockserver.state import behaviour_under
 from mockserver.synthesis import synthesise
@@ -164,6 +164,8 @@ async def answered(call: Call, proceed: Proceed) -> Answer:
 async def respond(call: Call, response: Respond) -> Answer:
     """Answer in the handler's place."""
     if response.error is not None:
+        from mockserver.striking import scripted_error  # imported here: see scripting
+
         answer = refuse(call, scripted_error(call, response))
         answer.is_scripted = True
         return answer
@@ -227,6 +229,8 @@ def signature(call: Call, answer: Answer) -> Headers:
     seed = (b"x-mock-seed", (call.sandbox.named_seed or call.mock.settings.seed).encode("latin-1"))
     if not call.entry.struck:
         return (call_id, seed)
+    from mockserver.striking import replay  # imported here: see scripting
+
     return (call_id, seed, (b"x-mock-fault", replay(call).encode("latin-1")))
 
 

@@ -17,8 +17,6 @@ from mockserver import notation
 from mockserver.behaviour import read_behaviour
 from mockserver.document import Given, Place, read_yaml, shown
 from mockserver.errors import ScenarioError
-from mockserver.fault_notation import WEBHOOK_KINDS, check_fit, read_faults
-from mockserver.faults import Fault, ServerStatus
 from mockserver.models import Phase
 from mockserver.notation import parts
 from mockserver.scenario import Account, Limits, Match, Respond, Rule, Scenario, Webhooks
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mockserver.document import Trail
+    from mockserver.faults import Fault
     from mockserver.notation import Reader
     from mockserver.spec import Spec
 
@@ -69,12 +68,6 @@ def parse_armed(document: object, spec: Spec, path: Trail = ()) -> tuple[Rule, .
     `path` is where this list stands in what was sent: complaints name their places from there.
     """
     return tuple(map(_Language(spec).armed, Place(Given(document, ScenarioError), document, path)))
-
-
-def load_library(folder: Path, spec: Spec) -> Mapping[str, Scenario]:
-    """Read every scenario of a folder, by name; raises ScenarioError for the first that cannot be used."""
-    library = Library(folder, spec)
-    return {name: library.get(name) for name in library.names()}
 
 
 class Library:
@@ -155,6 +148,9 @@ class _Language:
         return Scenario(**found, clock_start=clock.get("start"), document=place.value)
 
     def webhooks(self, place: Place) -> Webhooks:
+        # imported here and below: most servers start faster than they need a fault
+        from mockserver.fault_notation import WEBHOOK_KINDS, read_faults
+
         deliver = partial(read_faults, spec=self._spec, kinds=WEBHOOK_KINDS)
         return Webhooks(**parts(place, {"secret": notation.text, "deliver": deliver}))
 
@@ -212,14 +208,21 @@ class _Language:
         match, respond, faults = found.get("match", Match()), found.get("respond"), found.get("fault", ())
         if respond is None and not faults:
             place.fail('expected "respond" or "fault": say what the rule does')
-        if respond and any(isinstance(fault, ServerStatus) for fault in faults):
+        if respond and faults and "status" in place["fault"].value:
             place["fault"]["status"].fail('this status is the answer: remove it, or "respond"')
-        if faults and match.operation is not None:
-            check_fit(place["fault"], faults, self._spec.operations[match.operation])
+        self.check_fit(place, faults, match.operation)
         return Rule(match, respond, faults)
 
     def faults(self, place: Place) -> tuple[Fault, ...]:
+        from mockserver.fault_notation import read_faults
+
         return read_faults(place, self._spec)
+
+    def check_fit(self, place: Place, faults: tuple[Fault, ...], operation: str | None) -> None:
+        if faults and operation is not None:
+            from mockserver.fault_notation import check_fit
+
+            check_fit(place["fault"], faults, self._spec.operations[operation])
 
     def armed(self, place: Place) -> Rule:
         own: dict[str, Reader] = {key: self._match[key] for key in ("times", "probability", "for")}
@@ -230,8 +233,7 @@ class _Language:
         match = found.get("match", Match())
         if match.nth is not None and "times" in found:
             place["times"].fail('"nth" is one call alone: remove it, or "times"')
-        if match.operation is not None:
-            check_fit(place["fault"], found["fault"], self._spec.operations[match.operation])
+        self.check_fit(place, found["fault"], match.operation)
         given = {"lasts" if key == "for" else key: found[key] for key in own.keys() & found.keys()}
         return Rule(replace(match, **given), None, found["fault"])
 

@@ -15,12 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mockserver.answers import Reader
 from mockserver.behaviour import Behaviour, load_behaviour, parse_behaviour
 from mockserver.clock import Mode
-from mockserver.courier import Courier
 from mockserver.models import after
 from mockserver.movies import MovieDefaults, read_movie_defaults
 from mockserver.sandbox import Sandbox, Sandboxes
 from mockserver.scenario_file import Library, load_scenario
-from mockserver.sender import HttpSender
 from mockserver.settings import Settings, shipped
 from mockserver.spec import Operation, load_spec
 from mockserver.sse import KEEP_ALIVE
@@ -97,6 +95,10 @@ class Mock:
     def post(self, sandbox: Sandbox) -> Post:
         """Return who sends the webhooks of a sandbox."""
         if sandbox.post is None:
+            # imported here: most servers start faster than they need them
+            from mockserver.courier import Courier
+            from mockserver.sender import HttpSender
+
             self.sender = self.sender or HttpSender(self.settings.webhook_hosts)
             sandbox.post = Courier(sandbox, self.sender, self.files.movies.output_url, self._report)
         return sandbox.post

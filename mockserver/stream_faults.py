@@ -26,7 +26,7 @@ class Stream(NamedTuple):
     reader: Reader
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StreamFault:
     """What the kinds share: `twist` takes the place of the stream."""
 
@@ -49,7 +49,7 @@ class StreamFault:
         raise NotImplementedError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DropAfterEvents(StreamFault):
     """The connection is lost after so many events: closed without the end that HTTP has for a whole answer."""
 
@@ -67,7 +67,7 @@ class DropAfterEvents(StreamFault):
         stream.reader.breaks = Break("drop_after_events")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CutInsideEvent(StreamFault):
     """The connection is lost in the middle of the event of this number, from 1, inside a UTF-8 character."""
 
@@ -86,7 +86,7 @@ class CutInsideEvent(StreamFault):
             yield chunk
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Silence(StreamFault):
     """After so many events nothing more comes, no keep-alive either; the connection stays open."""
 
@@ -103,7 +103,7 @@ class Silence(StreamFault):
             yield chunk
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class NoKeepAlive(StreamFault):
     """No comment keeps the connection alive while nothing happens."""
 
@@ -114,7 +114,7 @@ class NoKeepAlive(StreamFault):
                 yield chunk
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DuplicateEvents(StreamFault):
     """Every event comes again, so many times."""
 
@@ -127,7 +127,7 @@ class DuplicateEvents(StreamFault):
                 yield chunk
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ReorderEvents(StreamFault):
     """Each two events that follow each other change places; one that is left over at the end comes as it is."""
 
@@ -147,7 +147,7 @@ class ReorderEvents(StreamFault):
             yield held
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class NeverEnd(StreamFault):
     """After the terminal event the stream stays open, with keep-alives."""
 
@@ -159,7 +159,7 @@ class NeverEnd(StreamFault):
             yield chunk
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EndWithoutTerminal(StreamFault):
     """The stream ends as if all were well, but the terminal event is missing."""
 
@@ -170,7 +170,7 @@ class EndWithoutTerminal(StreamFault):
                 yield chunk
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ProgressGoesBack(StreamFault):
     """Every second event tells of half the progress that was made; the terminal event tells the truth."""
 

@@ -12,8 +12,6 @@ from mockserver.plans import Ceilings
 from mockserver.randomness import fraction, hexadecimal
 from mockserver.sandbox import standing_under
 from mockserver.timeline import STATUS_OF, Order, plan
-from mockserver.webhook_faults import WebhookFault
-from mockserver.webhooks import Hook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
     from mockserver.scenario import Scenario
     from mockserver.state import Call
     from mockserver.store import Standing
+    from mockserver.webhooks import Hook
 
 
 class Recipe(NamedTuple):
@@ -103,6 +102,10 @@ def build(
 
 def hook(call: Call, url: str) -> Hook:
     """Return how the webhooks of a job that this call submits are sent."""
+    # imported here: most servers start faster than they need webhooks
+    from mockserver.webhook_faults import WebhookFault
+    from mockserver.webhooks import Hook
+
     webhooks = call.scenario.webhooks
     faults = (*webhooks.deliver, *call.webhook_faults)
     return Hook(url, webhooks.secret, call.behaviour, tuple(each for each in faults if isinstance(each, WebhookFault)))

@@ -30,7 +30,7 @@ UNKNOWN_STATUS = "optimizing"
 """The status of which no page tells."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StaleRead:
     """GET and list show jobs as they were so many seconds of the sandbox's clock ago: streams are ahead of them."""
 
@@ -42,7 +42,7 @@ class StaleRead:
         return await proceed()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MissingFromList:
     """The list leaves out jobs that were submitted less than so many seconds of the sandbox's clock ago."""
 
@@ -54,7 +54,7 @@ class MissingFromList:
         return await proceed()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class UnknownField:
     """GET, list, streams and the 202 of a submission show a field that no page describes."""
 
@@ -63,7 +63,7 @@ class UnknownField:
         return _shown(await proceed(), _with_field)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class UnknownStatus:
     """GET, list and streams show every unfinished job with a status that no page describes."""
 

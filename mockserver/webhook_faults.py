@@ -37,7 +37,7 @@ class Parcel(NamedTuple):
     is_held: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class WebhookFault:
     """What the kinds share: as the fault of a call they wait for the webhooks of its job."""
 
@@ -51,7 +51,7 @@ class WebhookFault:
         return parcel
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Duplicate(WebhookFault):
     """Every webhook is sent again at once, so many times."""
 
@@ -62,7 +62,7 @@ class Duplicate(WebhookFault):
         return parcel._replace(copies=parcel.copies + self.copies)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reorder(WebhookFault):
     """Each two webhooks of a job that follow each other change places."""
 
@@ -71,7 +71,7 @@ class Reorder(WebhookFault):
         return parcel._replace(is_held=parcel.number % 2 == 0 and parcel.kind == "progress")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Delay(WebhookFault):
     """Every webhook leaves so many seconds of the sandbox's clock late; those of one job stay in order."""
 
@@ -82,7 +82,7 @@ class Delay(WebhookFault):
         return parcel._replace(wait=parcel.wait + self.seconds)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BadSignature(WebhookFault):
     """The signature is made with another secret."""
 
@@ -91,7 +91,7 @@ class BadSignature(WebhookFault):
         return parcel._replace(signature=sign(parcel.body, "not-the-secret"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TamperedBody(WebhookFault):
     """The body is changed after it was signed: its progress and output are not the job's."""
 
@@ -102,7 +102,7 @@ class TamperedBody(WebhookFault):
         return parcel._replace(body=orjson.dumps(forged))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Drop(WebhookFault):
     """Webhooks get lost and are never sent: `all` of them, those of `progress`, or the `terminal` one."""
 
@@ -114,7 +114,7 @@ class Drop(WebhookFault):
         return parcel._replace(is_lost=parcel.is_lost or self.which in ("all", kind))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LostAnswer(WebhookFault):
     """The receiver's answer gets lost so many times: a webhook that is tried again arrives again."""
 
@@ -125,6 +125,6 @@ class LostAnswer(WebhookFault):
         return parcel._replace(lost_answers=parcel.lost_answers + self.times)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Early(WebhookFault):
     """The first webhook, of the job in the queue, arrives before the 202 that tells of the job."""

@@ -17,7 +17,7 @@ from mockserver.randomness import hexadecimal
 from mockserver.server import BackgroundServer
 from mockserver.settings import Settings, shipped
 
-settings.register_profile("suite", max_examples=50, deadline=None, derandomize=True)
+settings.register_profile("suite", max_examples=35, deadline=None, derandomize=True)
 settings.load_profile("suite")
 
 MOVIE = {

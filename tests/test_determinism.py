@@ -102,7 +102,7 @@ def play(deeds: Iterable[Deed], seed: str = "0", mode: Mode = Mode.FROZEN, **how
     return asyncio.run(_play(deeds, seed, mode, **how))
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(deeds=deeds(), seed=st.sampled_from(["0", "another"]), mode=st.sampled_from([Mode.FROZEN, Mode.AUTO]))
 def test_law_the_same_seed_and_calls_bring_the_same_about(deeds: list[Deed], seed: str, mode: Mode) -> None:
     """Answers, headers, journal, webhooks and the clock: nothing depends on anything else."""
@@ -161,7 +161,7 @@ def test_one_more_jitter_shifts_no_draw_of_another_call() -> None:
     assert drawn[2] == dict(play([quiet, quiet, second])[2][1])["x-mock-fault"]
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(deeds=deeds(), mode=st.sampled_from([Mode.FROZEN, Mode.AUTO]))
 def test_law_every_failure_says_how_to_bring_it_about_again(deeds: list[Deed], mode: Mode) -> None:
     """Its headers name the seed; those of a call that faults have struck name them, too."""
@@ -204,7 +204,7 @@ async def _answer(deed: Deed, armed: dict[str, Any] | None = None) -> tuple[tupl
 
 
 @pytest.mark.parametrize("kind", CALL_KINDS)
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(call=st.sampled_from(CALLS), data=st.data())
 def test_law_the_header_of_a_faulted_answer_brings_it_about_again(kind: str, call: Deed, data: st.DataObject) -> None:
     """Sent back with an equal call to a fresh mock of the same seed, it makes the same answer."""

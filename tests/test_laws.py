@@ -401,7 +401,7 @@ def test_laws_hold_whatever_the_order_of_calls(machine: type[Laws]) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=80,
+            max_examples=60,
             stateful_step_count=30,
             deadline=None,
             derandomize=True,

@@ -213,7 +213,7 @@ def restored(one: Side, other: Side, query: str = "") -> bytes:
 # ---------------------------------------------------------------- it goes on
 
 
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=st.lists(ACTS, max_size=14), future=st.lists(ACTS, max_size=8))
 def test_a_restored_sandbox_goes_on_as_the_first_does(sides: Sides, history: list[Act], future: list[Act]) -> None:
     """After any history, the same calls get the same answers, to the byte, on another server under another key."""
