@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 from mockserver.app import App, create_app
+from mockserver.client import Sandbox
 from mockserver.clock import Mode
 from mockserver.randomness import hexadecimal
 from mockserver.server import BackgroundServer
@@ -110,6 +111,20 @@ def start_mock() -> Iterator[Callable[[Settings], LiveServer]]:
     yield start
     for server in servers:
         server.stop()
+
+
+@pytest.fixture
+def sandbox(live_server: LiveServer) -> Iterator[Sandbox]:
+    """Yield a sandbox on a frozen clock, its draws those of seed 7."""
+    with Sandbox(live_server.base_url, live_server.new_key()) as sandbox:
+        yield sandbox.open(clock="frozen", seed=7)
+
+
+@pytest.fixture
+def api(sandbox: Sandbox) -> Iterator[httpx.Client]:
+    """Yield what the code under test would be: an HTTP client with the sandbox's key."""
+    with httpx.Client(base_url=sandbox.base_url, headers=sandbox.headers, verify=False) as client:  # noqa: S501 - saves reading the CAs
+        yield client
 
 
 def movie(**changes: Any) -> dict[str, Any]:

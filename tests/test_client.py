@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -34,20 +34,6 @@ MANUAL = (Path(__file__).parents[1] / "docs" / "python-client.md").read_text(enc
 BLOCKS = re.findall(r"```python\n(.*?)```", MANUAL, re.DOTALL)
 NOBODY = "http://127.0.0.1:1"
 KEY = "vs_prod_" + "0" * 32
-
-
-@pytest.fixture
-def sandbox(live_server: LiveServer) -> Iterator[Sandbox]:
-    """Yield a sandbox on a frozen clock, its draws those of seed 7."""
-    with Sandbox(live_server.base_url, live_server.new_key()) as sandbox:
-        yield sandbox.open(clock="frozen", seed=7)
-
-
-@pytest.fixture
-def api(sandbox: Sandbox) -> Iterator[httpx.Client]:
-    """Yield what the code under test would be: an HTTP client with the sandbox's key."""
-    with httpx.Client(base_url=sandbox.base_url, headers=sandbox.headers, verify=False) as client:  # noqa: S501 - saves reading the CAs
-        yield client
 
 
 def submit(api: httpx.Client, **changes: Any) -> str:

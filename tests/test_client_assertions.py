@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from threading import Event, Thread
 from typing import Any
 
@@ -25,20 +25,6 @@ JSON = st.recursive(
     lambda part: st.lists(part, max_size=3) | st.dictionaries(st.text(max_size=3), part, max_size=3),
     max_leaves=8,
 )
-
-
-@pytest.fixture
-def sandbox(live_server: LiveServer) -> Iterator[Sandbox]:
-    """Yield a sandbox on a frozen clock, its draws those of seed 7."""
-    with Sandbox(live_server.base_url, live_server.new_key()) as sandbox:
-        yield sandbox.open(clock="frozen", seed=7)
-
-
-@pytest.fixture
-def api(sandbox: Sandbox) -> Iterator[httpx.Client]:
-    """Yield what the code under test would be: an HTTP client with the sandbox's key."""
-    with httpx.Client(base_url=sandbox.base_url, headers=sandbox.headers, verify=False) as client:  # noqa: S501 - saves reading the CAs
-        yield client
 
 
 def submit(api: httpx.Client, **changes: Any) -> str:
