@@ -73,7 +73,7 @@ def test_a_call_that_got_no_answer_has_no_code(frozen: httpx.Client) -> None:
 
 def test_who_asks_leave_to_send_too_long_a_body_is_refused_at_once(frozen: httpx.Client) -> None:
     """The body is never sent."""
-    connection = HTTPConnection(frozen.base_url.host, frozen.base_url.port)
+    connection = HTTPConnection(frozen.base_url.host, frozen.base_url.port, timeout=5)
     headers = {"x-api-key": frozen.headers["x-api-key"], "content-length": "99999999999", "expect": "100-continue"}
     connection.request("POST", "/v1/render/jobs", headers=headers)
     answer = connection.getresponse()
