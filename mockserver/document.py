@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 LARGEST_FILE = 5_000_000
 DEEPEST = 100
+_TOO_DEEP_FOR_LIBYAML = "exceeded maximum nesting depth"  # newer versions read ahead, and stop by themselves
 LONGEST_NUMBER = 300
 LONGEST_KEY = 200
 """A longer one is shortened in messages."""
@@ -98,6 +99,8 @@ class _Reader:
         except yaml.YAMLError as problem:
             mark = getattr(problem, "problem_mark", None)
             reason = getattr(problem, "problem", None) or str(problem).partition("\n")[0]
+            if reason == _TOO_DEEP_FOR_LIBYAML:
+                reason = f"nested deeper than {DEEPEST} levels"
             self._fail(mark.line + 1 if mark else 1, None, f"not YAML: {reason}")
 
     def _value(self, event: yaml.Event, path: Trail) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
@@ -63,6 +63,8 @@ class Receiver:
             pass
         finally:
             writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
 
 
 @asynccontextmanager
@@ -245,15 +247,19 @@ async def test_a_header_that_http_cannot_carry_is_not_sent(value: str) -> None:
 
 async def test_https_speaks_tls() -> None:
     """A receiver that answers in plain text is no https receiver, and hears no webhook."""
-    heard = bytearray()
+    heard, is_closed = bytearray(), asyncio.Event()
 
     async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         heard.extend(await reader.read(10_000))
         writer.write(OK)
         writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+        is_closed.set()
 
     async with await asyncio.start_server(plain, "127.0.0.1", 0) as server, sender() as send:
         error = await failure(send, to(f"https://localhost:{server.sockets[0].getsockname()[1]}/"))
+        await is_closed.wait()
     assert (error.kind, heard[0], b"signature" in heard) == ("unreachable", 0x16, False)
 
 
