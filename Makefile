@@ -12,7 +12,7 @@ serve: $(VENV)/.serve            ## the mock on http://127.0.0.1:4747
 test: $(VENV)/.dev               ## every test, in random order, on all cores
 	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
-check: $(VENV)/.dev node_modules ## lint, format, types, and the linters of the spec
+check: $(VENV)/.dev node_modules ## lint, format, types, the linters of the spec and of the workflows
 	$(BIN)/ruff check --output-format concise .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -20,6 +20,8 @@ check: $(VENV)/.dev node_modules ## lint, format, types, and the linters of the 
 	$(BIN)/openapi-spec-validator mockserver/control.openapi.yaml
 	npx --no-install redocly lint $(SPECS)
 	npx --no-install spectral lint $(SPECS) --fail-severity hint
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/zizmor --offline --quiet .github/workflows
 
 bench: $(VENV)/.dev node_modules ## the measured comparisons, written to benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks

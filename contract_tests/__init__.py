@@ -1,0 +1,1 @@
+"""The contract tests of the ViralSync API: the same checks against the mock and against production."""

@@ -1,0 +1,108 @@
+"""One call of a run: a request with its response, as it is kept, judged and reported. Keys never get in here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+Headers = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event of a stream as the standard parses it; `at` is when it arrived, by the target's clock.
+
+    `id` and `name` are None where the stream gave none.
+    """
+
+    id: str | None
+    name: str | None
+    data: str
+    at: datetime
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The data as JSON values; an empty object where it is something else."""
+        return _object(self.data)
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request and what came of it; whatever could be a key in it is masked.
+
+    `operation` is None for a path or method that the spec does not have. `step` names the call within its journey,
+    the same in every run. `status` is None when no answer came: then `problem` says why. `at` is an instant of the
+    target's clock, `seconds` how long the answer took in real time. `events` and `comments` are those of a stream.
+    """
+
+    number: int
+    journey: str
+    step: str
+    account: str
+    operation: str | None
+    method: str
+    url: str
+    path_parameters: Mapping[str, str]
+    query: Mapping[str, Any]
+    request_headers: Headers
+    request_body: bytes
+    status: int | None
+    headers: Headers
+    body: bytes
+    at: datetime
+    seconds: float
+    problem: str = ""
+    expected: str = ""
+    is_generated: bool = False
+    events: tuple[Event, ...] = ()
+    comments: tuple[datetime, ...] = field(default=())
+    is_closed: bool = True
+
+    def header(self, name: str) -> str | None:
+        """Return a header of the response; its name in any case."""
+        return next((value for key, value in self.headers if key.lower() == name.lower()), None)
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the answer is a 2xx."""
+        return self.status is not None and 200 <= self.status < 300
+
+    @property
+    def media_type(self) -> str:
+        """The type of the body, lower case, without parameters."""
+        return (self.header("content-type") or "").partition(";")[0].strip().lower()
+
+    @cached_property
+    def json(self) -> Any:
+        """The body as JSON values; None where it is something else."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The body as a JSON object; an empty one where it is something else."""
+        return self.json if isinstance(self.json, dict) else {}
+
+    @property
+    def code(self) -> str | None:
+        """The error code of the body, if it has one."""
+        code = self.document.get("code")
+        return code if isinstance(code, str) else None
+
+    def __repr__(self) -> str:
+        result = " ".join(str(part) for part in (self.status or self.problem, self.code) if part)
+        return f"<#{self.number} {self.method} {self.url} -> {result}>"
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

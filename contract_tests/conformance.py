@@ -1,0 +1,184 @@
+"""One conformance run, from a base URL to a result: the journeys, the clean-up, and what they come to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+
+from contract_tests.budget import Budget
+from contract_tests.calls import Call
+from contract_tests.cleaning import clean
+from contract_tests.clocks import Clock, RealClock, measured
+from contract_tests.conclusion import concluded
+from contract_tests.contract import Contract
+from contract_tests.fidelity import Trace, trace_of
+from contract_tests.itinerary import travel
+from contract_tests.journey import Journey
+from contract_tests.journeys import JOURNEYS
+from contract_tests.profiles import PROFILES, Profile
+from contract_tests.receiver import Receiver
+from contract_tests.result import CanaryOutcome, JourneyOutcome, Result
+from contract_tests.run import Run
+from contract_tests.sender import Sender
+from contract_tests.target import Target, open_target, own_mock, seeded
+from mockserver.behaviour import Behaviour, load_behaviour
+from mockserver.settings import shipped
+from mockserver.spec import Spec, load_spec
+
+MOCK = "mock"
+SHIPPED_SECRET = "whsec_viralsync_mock"  # noqa: S105 - what the mock signs with, as its documentation says
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is asked of `conform`; None leaves a limit to the profile.
+
+    `canary` runs the kit against a mutant, which must be noticed; `reference` is how the same journeys go on the
+    mock, when it is known already. `uses_control` forbids the control API of a target that is a mock. `clock` is where
+    a run waits for a real target, `answer_seconds` how long that may take for an answer.
+    """
+
+    target: str = MOCK
+    profile: str = "nightly"
+    key: str | None = field(default=None, repr=False)
+    control_token: str | None = field(default=None, repr=False)
+    webhook_secret: str | None = field(default=None, repr=False)
+    webhook_url: str | None = None
+    webhook_port: int = 0
+    max_render_minutes: float | None = None
+    max_requests: int | None = None
+    is_strict: bool = False
+    behaviour: Path | None = None
+    baseline: Path | None = None
+    seed: str = "0"
+    canary: Callable[[Options], CanaryOutcome] | None = None
+    reference: Trace | None = None
+    has_fidelity: bool = True
+    uses_control: bool = True
+    clock: Clock | None = None
+    answer_seconds: float | None = None
+    on_call: Callable[[Call], None] = lambda _: None
+    on_journey: Callable[[str], None] = lambda _: None
+
+
+def conform(options: Options, journeys: Sequence[Journey] = JOURNEYS) -> Result:
+    """Run the kit against a target; raises UsageError for options that cannot be used.
+
+    An interrupt ends the journeys, not the clean-up: the result then says that the run was cut short.
+    """
+    from contract_tests.baseline import read_baseline
+
+    baseline = read_baseline(options.baseline) if options.baseline else None
+    started_at = RealClock().now()
+    with ExitStack() as ending, measured() as taken:
+        url = options.target
+        if url == MOCK:
+            url = ending.enter_context(own_mock(options.behaviour, options.seed))
+        target = ending.enter_context(_opened(options, url))
+        if _has_receiver(options, target):
+            target.receiver = ending.enter_context(Receiver(port=options.webhook_port, public_url=options.webhook_url))
+        run = new_run(options, target)
+        outcomes = _travelled(run, journeys)
+        plan = _plan(run)
+        has_control = target.has_control
+    reference = options.reference
+    if reference is None and options.has_fidelity and options.target != MOCK:
+        reference = reference_of(options, plan, has_control=has_control, has_receiver=target.receiver is not None)
+    canary = options.canary(options) if options.canary and run.profile.has_canary else None
+    return concluded(run, options.target, started_at, taken[0], outcomes, reference, canary, baseline)
+
+
+@contextmanager
+def _opened(options: Options, url: str) -> Iterator[Target]:
+    """Yield the target; the kit's own mock has a few jobs where the profile makes none."""
+    is_own = options.target == MOCK
+    key = None if is_own else options.key
+    with open_target(
+        url, key, options.seed, control_token=options.control_token, uses_control=options.uses_control,
+        clock=options.clock, answer_seconds=options.answer_seconds,
+    ) as target:  # fmt: skip
+        if is_own and not PROFILES[options.profile].renders:
+            seeded(target, "pro", with_jobs=True)
+        yield target
+
+
+def _has_receiver(options: Options, target: Target) -> bool:
+    return PROFILES[options.profile].renders and (target.is_local or options.webhook_url is not None)
+
+
+@cache
+def _spec() -> Spec:
+    return load_spec(shipped("openapi.yaml"))
+
+
+@cache
+def _contract(behaviour: Path | None) -> Contract:
+    return Contract(_spec(), load_behaviour(behaviour, _spec().errors) if behaviour else Behaviour())
+
+
+def new_run(options: Options, target: Target) -> Run:
+    """Return a run that has done nothing yet."""
+    profile = PROFILES[options.profile]
+    return Run(
+        target=target,
+        believed=_contract(options.behaviour),
+        profile=profile,
+        budget=_budget(options, profile),
+        seed=options.seed,
+        is_strict=options.is_strict,
+        secret=options.webhook_secret or (SHIPPED_SECRET if target.has_control else None),
+        on_call=options.on_call,
+        on_journey=options.on_journey,
+    )
+
+
+def _budget(options: Options, profile: Profile) -> Budget:
+    requests = profile.max_requests if options.max_requests is None else options.max_requests
+    minutes = profile.max_render_minutes if options.max_render_minutes is None else options.max_render_minutes
+    return Budget(requests, minutes)
+
+
+def _travelled(run: Run, journeys: Sequence[Journey]) -> list[JourneyOutcome]:
+    """Make the journeys and clean up, whatever happens in between."""
+    sender = Sender(run)
+    outcomes: list[JourneyOutcome] = []
+    try:
+        for outcome in travel(run, sender, journeys):
+            outcomes.append(outcome)
+    except KeyboardInterrupt:
+        run.cannot_tell("interrupt", "the run was interrupted", name="journeys")
+    finally:
+        clean(run, sender)
+    return outcomes
+
+
+def _plan(run: Run) -> str | None:
+    """Return the plan of the account, if it said."""
+    plans = (call.document.get("plan") for call in run.calls if call.operation == "getMe" and call.is_success)
+    return next((plan for plan in plans if isinstance(plan, str)), None)
+
+
+def reference_of(options: Options, plan: str | None, *, has_control: bool, has_receiver: bool) -> Trace:
+    """Return how the same journeys go on the mock, on an account of the same plan."""
+    believed = replace(
+        options, target=MOCK, key=None, canary=None, baseline=None, on_call=_nothing, on_journey=_nothing,
+        max_requests=None, max_render_minutes=None, is_strict=False,
+    )  # fmt: skip
+    with ExitStack() as ending:
+        url = ending.enter_context(own_mock(options.behaviour, options.seed))
+        target = ending.enter_context(open_target(url, None, options.seed))
+        if plan in _spec().plans:
+            seeded(target, str(plan), with_jobs=not PROFILES[options.profile].renders)
+        target.has_control = has_control
+        if has_receiver:
+            target.receiver = ending.enter_context(Receiver())
+        run = new_run(believed, target)
+        _travelled(run, JOURNEYS)
+    return trace_of(run.calls, with_lists=has_control)
+
+
+def _nothing(_: object) -> None:
+    """Tell nobody."""

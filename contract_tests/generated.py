@@ -1,0 +1,161 @@
+"""The made-up calls of a run: which are sent, and what is said of the answers.
+
+Schemathesis generates and judges; the run sends, so that guard, budget and pace hold for these calls as for all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from contract_tests import facts
+from contract_tests.budget import worst_case
+from contract_tests.calls import Call
+from contract_tests.cases import BASE, Generated, everything
+from contract_tests.submissions import drop, made, reserve
+from contract_tests.verdicts import Check, Mark
+from mockserver.randomness import digest
+
+if TYPE_CHECKING:
+    from contract_tests.run import Run
+    from contract_tests.trip import Trip
+
+SENT = "generated cases that were sent"
+
+
+def chosen(run: Run) -> list[Generated]:
+    """Return the cases that this run sends: one of each kind first, in an order that the seed draws."""
+    cases = sorted(
+        everything(), key=lambda each: digest(run.seed, each.operation, each.title, each.place, each.content)
+    )
+    kinds: dict[tuple[str, str, str], list[Generated]] = {}
+    for case in cases:
+        kinds.setdefault(case.subject, []).append(case)
+    rounds: list[Generated] = []
+    while any(kinds.values()):
+        rounds += [group.pop() for group in kinds.values() if group]
+    allowed = [case for case in rounds if run.profile.renders or case.operation != "submitRenderJob"]
+    return allowed[: run.profile.generated_cases]
+
+
+def counting(run: Run) -> Iterator[Generated]:
+    """Yield the cases that use the rate limit, each once in a run."""
+    for case in chosen(run):
+        if case.operation != "streamJobProgress":
+            yield case
+
+
+def left(run: Run) -> list[Generated]:
+    """Return the chosen cases that were not sent yet."""
+    sent = run.shelf.setdefault(SENT, set())
+    return [case for case in chosen(run) if id(case) not in sent]
+
+
+def is_affordable(trip: Trip, case: Generated) -> bool:
+    """Say whether a case may be sent: if the target took it for valid, it could cost so much."""
+    if case.operation != "submitRenderJob" or not trip.account.is_main:
+        return True
+    return trip.run.budget.can_afford(worst_case(_body(case)))
+
+
+def send(trip: Trip, case: Generated) -> Call:
+    """Send a case and judge what came of it: what is invalid must be refused, what is valid must not."""
+    trip.run.shelf.setdefault(SENT, set()).add(id(case))
+    body = _body(case)
+    minutes = worst_case(body)
+    if case.operation == "submitRenderJob":
+        reserve(trip, minutes)
+    call = trip.generated(case)
+    if case.operation == "submitRenderJob":
+        job = made(trip, call, body if isinstance(body, dict) else {}, minutes)
+        if job is not None:
+            drop(trip, job)
+    _judge(trip, case, call)
+    return call
+
+
+def _body(case: Generated) -> object:
+    try:
+        return orjson.loads(case.content) if case.content else None
+    except ValueError:
+        return None
+
+
+def _judge(trip: Trip, case: Generated, call: Call) -> None:
+    """Ask Schemathesis, and put what it finds into the drawer of the part of the spec that the case is about."""
+    if call.status is None or call.status in {401, 429} or call.status >= 500:
+        return
+    for check_name, message in _failures(case, call):
+        mark = mark_of(trip.run, case)
+        check = Check(check_name, _STATEMENTS[check_name], mark, facts.OVERVIEW)
+        trip.hold(
+            check, False, call, expected=case.title, got=call.status, place=case.place, name=case.scenario,
+            message=f"{message}: {case.title}",
+        )  # fmt: skip
+    trip.run.asserted[REFUSED if case.is_negative else ACCEPTED] += 1
+
+
+_STATEMENTS = {
+    "negative_data_rejection": "Invalid data was accepted",
+    "positive_data_acceptance": "Valid data was refused",
+}
+REFUSED = Check("negative_data_rejection", "Invalid data is refused.", Mark.DOCUMENTED, facts.OVERVIEW)
+ACCEPTED = Check("positive_data_acceptance", "Valid data is accepted.", Mark.DOCUMENTED, facts.OVERVIEW)
+
+
+def _failures(case: Generated, call: Call) -> Iterator[tuple[str, str]]:
+    import httpx
+    from schemathesis.core.failures import Failure, FailureGroup
+    from schemathesis.specs.openapi import checks
+
+    request = httpx.Request(case.method, f"{BASE}{case.path}", headers=dict(case.headers), content=case.content)
+    headers = [
+        (name, value) for name, value in call.headers if name.lower() not in {"content-encoding", "transfer-encoding"}
+    ]
+    response = httpx.Response(call.status or 0, headers=headers, content=call.body, request=request)
+    response.elapsed = timedelta(seconds=call.seconds)
+    for name in _STATEMENTS:
+        try:
+            case.case.validate_response(response, checks=[getattr(checks, name)])
+        except FailureGroup as group:
+            yield from ((name, _STATEMENTS[name]) for _ in group.exceptions)
+        except Failure:
+            yield name, _STATEMENTS[name]
+
+
+def mark_of(run: Run, case: Generated) -> Mark:
+    """Return how well the constraint is known that a case is about."""
+    operation = run.contract.operations[case.operation]
+    if case.place.startswith("/") and operation.body_schema is not None:
+        return _mark_along(run, operation.body_schema, case.place.split("/")[1:])
+    return Mark.ASSUMED
+
+
+def _mark_along(run: Run, schema: Any, steps: Sequence[str]) -> Mark:
+    """Walk down a schema; the generator writes a `$ref` with neighbours as an `allOf`."""
+    mark, here = Mark.DOCUMENTED, schema
+    skipped = False
+    for step in steps:
+        while isinstance(here, dict) and "$ref" in here and step not in here:
+            mark = _marked(here, mark)
+            here = run.contract.follow({"$ref": here["$ref"]})
+        mark = _marked(here, mark)
+        if skipped:
+            skipped = False
+            continue
+        if isinstance(here, dict) and step == "allOf" and "allOf" not in here:
+            skipped = True
+            continue
+        if isinstance(here, list):
+            here = here[int(step)] if step.isdecimal() and int(step) < len(here) else {}
+        else:
+            here = here.get(step, {}) if isinstance(here, dict) else {}
+    return _marked(here, mark)
+
+
+def _marked(part: Any, mark: Mark) -> Mark:
+    found = part.get("x-provenance") if isinstance(part, dict) else None
+    return Mark(found["mark"]) if isinstance(found, dict) else mark

@@ -1,0 +1,58 @@
+"""What a journey is: a function that travels, with what it costs and what it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from contract_tests.trip import Trip
+
+Travel = Callable[[Trip], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """A story told to the target, call by call.
+
+    `requests` is the most that it makes; `renders` says whether it submits jobs on the account under test.
+    `needs_control` wants a mock that lends throwaway accounts, `needs_receiver` a place that webhooks reach,
+    `requests_heavy` fills the rate limit of a throwaway account, `is_deep` is for the deep profile only.
+    """
+
+    name: str
+    travel: Travel
+    statement: str
+    requests: int
+    renders: bool = False
+    needs_control: bool = False
+    needs_receiver: bool = False
+    requests_heavy: bool = False
+    is_deep: bool = False
+
+
+def journey(
+    requests: int,
+    *,
+    renders: bool = False,
+    needs_control: bool = False,
+    needs_receiver: bool = False,
+    requests_heavy: bool = False,
+    is_deep: bool = False,
+) -> Callable[[Travel], Journey]:
+    """Turn a function into a journey; its name and the first line of its docstring become the journey's."""
+
+    def of(travel: Travel) -> Journey:
+        statement = (travel.__doc__ or "").strip().partition("\n")[0]
+        return Journey(
+            travel.__name__,
+            travel,
+            statement,
+            requests,
+            renders,
+            needs_control,
+            needs_receiver,
+            requests_heavy,
+            is_deep,
+        )
+
+    return of

@@ -1,0 +1,148 @@
+"""Cancelling and deleting, in every status that a job can have."""
+
+from __future__ import annotations
+
+from contract_tests import facts
+from contract_tests.calls import Call
+from contract_tests.journey import journey
+from contract_tests.journeys.account import usage_of, used
+from contract_tests.journeys.life import CLOSING_SECONDS, Life, lived, moves, watch
+from contract_tests.laws import TERMINAL, jobs_of
+from contract_tests.streams import FEW_MOMENTS
+from contract_tests.submissions import Job, settle, submit
+from contract_tests.trip import Trip
+from contract_tests.verdicts import Check
+
+A_WHILE = 30.0
+"""Seconds in which a job that was not really cancelled would go on."""
+
+A_MOMENT = 3.0
+"""The same for a real target, where they are lived through."""
+
+
+@journey(24, renders=True)
+def cancelling(trip: Trip) -> None:
+    """A job that is cancelled while it renders stops there: for its page, its stream, its children and the ledger."""
+    before = usage_of(trip, "usage before a cancel")
+    job = submit(trip, step="submit to be cancelled")
+    life = Life(job)
+    with trip.stream(job.id, step="stream a cancelled life", auth="bearer") as stream:
+        watch(trip, life, until=("waiting", "running"))
+        refused = trip.call(
+            "deleteJob", "INVALID_STATE_TRANSITION", fact=facts.DELETE_RUNNING, path={"jobId": job.id},
+            step="delete while it runs",
+        )  # fmt: skip
+        cancel = trip.call("cancelJob", 200, path={"jobId": job.id}, step="cancel while it runs", is_repeatable=False)
+        life.closed_in_time = stream.wait_closed(FEW_MOMENTS if trip.run.target.has_control else CLOSING_SECONDS)
+    life.stream = stream.call
+    at_once = _look(trip, job, "read a cancelled job")
+    if refused.is_success or not cancel.is_success:
+        return
+    settle(trip, job, "cancelled")
+    trip.run.shelf["cancelled"] = job
+    if cancel.document:
+        trip.same(facts.CANCELS, "cancelled", cancel.document.get("status"), cancel)
+        trip.same(facts.JOB_ID, job.id, cancel.document.get("jobId"), cancel)
+    trip.same(facts.CANCELS, "cancelled", at_once.document.get("status"), at_once)
+    _stands_still(trip, job, at_once)
+    _stream_of_cancelled(trip, life)
+    _again(trip, job)
+    after = usage_of(trip, "usage after a cancel")
+    _costs_nothing(trip, before, after)
+
+
+def _look(trip: Trip, job: Job, step: str) -> Call:
+    return trip.call("getJob", 200, path={"jobId": job.id}, step=step)
+
+
+def _stands_still(trip: Trip, job: Job, at_once: Call) -> None:
+    trip.wait(A_WHILE if trip.run.target.has_control else A_MOMENT)
+    later = _look(trip, job, "read it after a while")
+    trip.same(facts.STAYS, "cancelled", later.document.get("status"), later, at_once)
+    for name in ("progress", "updatedAt", "children"):
+        trip.same(facts.FROZEN, at_once.document.get(name), later.document.get(name), later, at_once, name=name)
+    child = trip.call(
+        "getJob", 200, fact=facts.CHILD_READ, path={"jobId": f"scene_{job.id}_001"}, step="child of a cancelled job"
+    )
+    if child.is_success:
+        trip.hold(CHILD_CANCELLED, child.document.get("status") in TERMINAL, child, got=child.document.get("status"))
+
+
+CHILD_CANCELLED = Check("child_cancelled", "The children of a cancelled job are cancelled too.", facts.A, facts.JOBS)
+
+
+def _stream_of_cancelled(trip: Trip, life: Life) -> None:
+    call = life.stream
+    if call is None or not call.events:
+        return
+    states = [event.document for event in call.events]
+    moves(trip, [call], states)
+    ends = [state.get("status") for state in states if state.get("status") in TERMINAL]
+    trip.hold(
+        facts.TERMINAL_EVENT, ends == ["cancelled"] and states[-1].get("status") == "cancelled", call,
+        expected=["cancelled"], got=ends,
+    )  # fmt: skip
+    trip.hold(facts.CLOSES, life.closed_in_time, call, expected="closed by the server", got="still open")
+
+
+def _again(trip: Trip, job: Job) -> None:
+    trip.call(
+        "cancelJob", "INVALID_STATE_TRANSITION", fact=facts.CANCEL_TERMINAL, path={"jobId": job.id},
+        step="cancel a cancelled job",
+    )  # fmt: skip
+    with trip.stream(job.id, step="stream of a cancelled job") as stream:
+        closed = stream.wait_closed(CLOSING_SECONDS)
+    told = [event.document.get("status") for event in stream.events]
+    if stream.call is not None:
+        trip.hold(facts.ONE_EVENT, told == ["cancelled"] and closed, stream.call, expected=["cancelled"], got=told)
+
+
+def _costs_nothing(trip: Trip, before: Call, after: Call) -> None:
+    spent, now = used(before), used(after)
+    if spent is not None and now is not None:
+        trip.hold(facts.NOT_CHARGED, abs(now - spent) < 1e-6, before, after, expected=spent, got=now)
+
+
+@journey(4, renders=True)
+def ended_jobs(trip: Trip) -> None:
+    """A job that is done cannot be cancelled, and stays as it is."""
+    life = lived(trip)
+    trip.call(
+        "cancelJob", "INVALID_STATE_TRANSITION", fact=facts.CANCEL_TERMINAL, path={"jobId": life.job.id}, auth="bearer",
+        step="cancel a job that is done",
+    )  # fmt: skip
+    call = _look(trip, life.job, "read it again")
+    odd = sorted(name for name, value in life.last.document.items() if call.document.get(name) != value)
+    trip.hold(facts.STAYS, not odd, call, life.last, expected="as it was", got=f"other {odd}", name=",".join(odd))
+
+
+@journey(14, renders=True)
+def deleting(trip: Trip) -> None:
+    """A deleted job is gone from everywhere, its children with it, and nothing else is."""
+    life = lived(trip)
+    job: Job | None = trip.run.shelf.get("cancelled") or trip.run.shelf.get("cancelled while queued")
+    if job is None:
+        raise trip.stop("no job was cancelled")
+    path = {"jobId": job.id}
+    call = trip.call("deleteJob", 200, path=path, auth="bearer", step="delete", is_repeatable=False)
+    if not call.is_success:
+        return
+    trip.run.deleted.add(job.id)
+    if call.document:
+        trip.same(facts.DELETE_BODY, job.id, call.document.get("jobId"), call)
+    for operation in ("getJob", "streamJobProgress", "cancelJob", "deleteJob"):
+        trip.call(operation, "JOB_NOT_FOUND", fact=facts.DELETES, path=path, step=f"{operation} after a delete")
+    trip.call(
+        "getJob",
+        "JOB_NOT_FOUND",
+        fact=CHILD_DELETED,
+        path={"jobId": f"scene_{job.id}_001"},
+        step="child after a delete",
+    )
+    page = trip.call("listJobs", 200, query={"limit": 100}, step="list after a delete")
+    listed = [each.get("jobId") for each in jobs_of(trip.run, page)]
+    trip.hold(facts.DELETES, job.id not in listed, page, call, expected="not listed", got=listed[:10])
+    trip.hold(facts.LISTED, life.job.id in listed, page, call, expected=life.job.id, got=listed[:10], name="others")
+
+
+CHILD_DELETED = Check("child_deleted", "The children of a deleted job are gone with it.", facts.A, facts.JOBS)

@@ -1,0 +1,87 @@
+"""Keys: every operation needs one, both headers carry it, and it opens its own account only."""
+
+from __future__ import annotations
+
+from contract_tests import facts
+from contract_tests.journey import journey
+from contract_tests.journeys.life import lived
+from contract_tests.submissions import drop, made, submission
+from contract_tests.trip import Trip
+
+WRONG_KEY = "vs_prod_no-key-of-anyone"
+READS = ("getMe", "getUsage", "listJobs")
+WITH_JOB = ("getJob", "streamJobProgress", "cancelJob", "deleteJob")
+
+
+def _refused(trip: Trip, operation: str, job_id: str | None, headers: dict[str, str], step: str) -> None:
+    """Call an operation without a valid key; what it makes all the same is cancelled."""
+    body = submission(trip.run.project_id) if operation == "submitRenderJob" else None
+    path = {"jobId": job_id} if job_id else {}
+    call = trip.call(
+        operation, "UNAUTHORIZED", fact=facts.KEY_NEEDED, path=path, headers=headers, body=body, auth="none", step=step
+    )
+    if body and call.is_success:
+        job = made(trip, call, body, 0.0)
+        if job:
+            drop(trip, job)
+
+
+@journey(6)
+def keys_of_reads(trip: Trip) -> None:
+    """Nothing is read without a valid key."""
+    for operation in READS:
+        _refused(trip, operation, None, {}, f"{operation} without a key")
+        _refused(trip, operation, None, {"x-api-key": WRONG_KEY}, f"{operation} with a wrong key")
+
+
+@journey(12, renders=True)
+def keys_of_jobs(trip: Trip) -> None:
+    """No job is submitted, read, streamed, cancelled or deleted without a valid key."""
+    job_id = lived(trip).job.id
+    for operation in (*WITH_JOB, "submitRenderJob"):
+        target = None if operation == "submitRenderJob" else job_id
+        _refused(trip, operation, target, {}, f"{operation} without a key")
+        _refused(trip, operation, target, {"authorization": f"Bearer {WRONG_KEY}"}, f"{operation} with a wrong key")
+    call = trip.call("getJob", 200, fact=facts.STAYS, path={"jobId": job_id}, step="read after refused calls")
+    trip.same(facts.STAYS, "done", call.document.get("status"), call)
+
+
+@journey(8, renders=True, needs_control=True)
+def foreign_jobs(trip: Trip) -> None:
+    """Another account's job is unknown to every operation, and stays as it is."""
+    job_id = lived(trip).job.id
+    stranger = trip.on(trip.run.target.account("stranger"))
+    for operation in WITH_JOB:
+        stranger.call(
+            operation, "JOB_NOT_FOUND", fact=facts.FOREIGN, path={"jobId": job_id}, step=f"{operation} of another's job"
+        )
+    page = stranger.call("listJobs", 200, step="list of a stranger")
+    listed = page.document.get(trip.run.contract.behaviour.list_key)
+    trip.hold(facts.FOREIGN, listed == [], page, expected=[], got=listed)
+    trip.call("getJob", 200, fact=facts.FOREIGN, path={"jobId": job_id}, step="read after a stranger")
+
+
+@journey(8, needs_control=True)
+def revoked_key(trip: Trip) -> None:
+    """A revoked key is refused as such, by every kind of operation, and again accepted when it is not revoked."""
+    revoked = trip.on(trip.run.target.account("revoked"))
+    sandbox = revoked.account.sandbox
+    assert sandbox is not None  # noqa: S101 - a throwaway account has one
+    sandbox.account(revoked=True)
+    body = submission(trip.run.project_id)
+    for operation in (*READS, "submitRenderJob"):
+        revoked.call(
+            operation, "API_KEY_REVOKED", fact=facts.REVOKED, body=body if operation == "submitRenderJob" else None,
+            step=f"{operation} with a revoked key",
+        )  # fmt: skip
+    sandbox.account(revoked=False)
+    revoked.call("getMe", 200, step="me, no longer revoked")
+
+
+@journey(1)
+def two_keys(trip: Trip) -> None:
+    """Two keys that differ are refused."""
+    other = "vs_prod_" + "0" * 32
+    trip.call(
+        "getMe", "UNAUTHORIZED", fact=facts.TWO_KEYS, headers={"authorization": f"Bearer {other}"}, step="two keys"
+    )

@@ -1,0 +1,245 @@
+"""The life of a job, lived once and looked at in every way: polls, stream, children, ledger."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+from contract_tests import facts
+from contract_tests.calls import Call
+from contract_tests.journey import journey
+from contract_tests.journeys.account import usage_of, used
+from contract_tests.laws import PHASES, TERMINAL
+from contract_tests.streams import FEW_MOMENTS
+from contract_tests.submissions import Job, settle, submit
+from contract_tests.trip import Trip
+
+MOST_LOOKS = 40
+CLOSING_SECONDS = 3.0
+"""Real seconds that a server is given to close a stream after the terminal event."""
+
+
+@dataclass
+class Life:
+    """A job from its submission to its end, as it was polled and as its stream told it."""
+
+    job: Job
+    polls: list[Call] = field(default_factory=list)
+    stream: Call | None = None
+    closed_in_time: bool = False
+    usage_before: Call | None = None
+    usage_after: Call | None = None
+
+    @property
+    def last(self) -> Call:
+        """The last look at the job."""
+        return self.polls[-1]
+
+    @property
+    def status(self) -> Any:
+        """Where the job stood at the last look."""
+        return self.last.document.get("status")
+
+
+def lived(trip: Trip) -> Life:
+    """Return the life of the one job that is rendered to its end for all journeys; it is lived when first asked for."""
+    if "life" not in trip.run.shelf:
+        trip.run.shelf["life"] = None  # a second try would cost a second render
+        trip.run.shelf["life"] = _live(trip)
+    life: Life | None = trip.run.shelf["life"]
+    if life is None:
+        raise trip.stop("no job was rendered")
+    return life
+
+
+def _live(trip: Trip) -> Life:
+    before = usage_of(trip, "usage before a job")
+    job = submit(trip, **trip.run.callback())
+    life = Life(job, usage_before=before)
+    with ExitStack() as open_streams:
+        stream = open_streams.enter_context(trip.stream(job.id, step="stream a life"))
+        watch(trip, life)
+        life.closed_in_time = stream.wait_closed(FEW_MOMENTS if trip.run.target.has_control else CLOSING_SECONDS)
+    life.stream = stream.call
+    settle(trip, job, life.status)
+    life.usage_after = usage_of(trip, "usage after a job")
+    return life
+
+
+def watch(trip: Trip, life: Life, until: Sequence[str] = TERMINAL) -> None:
+    """Poll a job from step to step until it has such a status, or has had all the time that it may need."""
+    clock = trip.account.clock
+    start = clock.now()
+    while True:
+        life.polls.append(
+            trip.call("getJob", 200, path={"jobId": life.job.id}, step="poll", auth=_way(len(life.polls)))
+        )
+        if life.status in (*until, *TERMINAL) or not life.last.is_success:
+            return
+        waited = (clock.now() - start).total_seconds()
+        if len(life.polls) >= MOST_LOOKS or waited > clock.patience:
+            _never_ends(trip, life, waited)
+            return
+        clock.step(len(life.polls))
+
+
+def _never_ends(trip: Trip, life: Life, waited: float) -> None:
+    """On a mock's clock a job that does not end never will; a real one may only be slow."""
+    message = f"the job is {life.status} after {waited:.0f} s and {len(life.polls)} looks"
+    if trip.run.target.has_control:
+        trip.hold(facts.ENDS, False, life.last, expected="a terminal status", got=message)
+    else:
+        trip.run.cannot_tell(facts.ENDS.name, message, life.last)
+
+
+def _way(number: int) -> str:
+    return "bearer" if number % 4 == 1 else "header"
+
+
+@journey(30, renders=True)
+def life_by_polling(trip: Trip) -> None:
+    """A job goes through its steps in order, makes progress, and is done."""
+    life = lived(trip)
+    polls = [poll for poll in life.polls if poll.is_success]
+    if life.status in TERMINAL:
+        trip.same(facts.OUTCOME, "done", life.status, life.last, message=f"a valid movie ended {life.status}")
+        trip.hold(facts.ENDS, True, life.last)
+    for poll in polls:
+        trip.same(facts.JOB_ID, life.job.id, poll.document.get("jobId"), poll)
+    moves(trip, polls, [poll.document for poll in polls])
+    _echo(trip, life, polls[0])
+    created = {poll.document.get("createdAt") for poll in polls}
+    trip.hold(facts.CREATED, len(created) == 1, *polls[-2:], expected="one instant", got=sorted(map(str, created)))
+    updates = [str(poll.document.get("updatedAt")) for poll in polls]
+    trip.hold(facts.UPDATED, updates == sorted(updates), *polls[-2:], expected="ascending", got=updates)
+    _changes_are_dated(trip, polls)
+
+
+def _changes_are_dated(trip: Trip, polls: Sequence[Call]) -> None:
+    for before, after in itertools.pairwise(polls):
+        changed = any(before.document.get(name) != after.document.get(name) for name in ("status", "phase", "progress"))
+        if changed:
+            same = before.document.get("updatedAt") == after.document.get("updatedAt")
+            trip.hold(facts.UPDATED, not same, before, after, expected="a later instant", got="the same", name="change")
+
+
+def _echo(trip: Trip, life: Life, poll: Call) -> None:
+    payload = poll.document.get("payload")
+    payload = payload if isinstance(payload, dict) else {}
+    trip.same(facts.ECHO, life.job.body["projectId"], payload.get("projectId"), poll, name="projectId")
+    movie, echoed = life.job.body["movie"], payload.get("movie")
+    fits = isinstance(echoed, dict) and all(echoed.get(name) == value for name, value in movie.items())
+    trip.hold(facts.ECHO, fits, poll, expected=movie, got=echoed, name="movie")
+
+
+def moves(trip: Trip, calls: Sequence[Call], states: Sequence[dict[str, Any]]) -> None:
+    """Hold a sequence of states against the pipeline: forward only, progress never falling, the end final."""
+    evidence = calls[-1:]
+    progress = [each for state in states if isinstance(each := state.get("progress"), int | float)]
+    trip.hold(facts.PROGRESS, progress == sorted(progress), *evidence, expected="never falling", got=progress)
+    ranks = [rank(state) for state in states]
+    known = [each for each in ranks if each is not None]
+    told = [f"{state.get('status')}/{state.get('phase')}" for state in states]
+    trip.hold(facts.EDGES, known == sorted(known), *evidence, expected="forward only", got=told)
+    ended = [state.get("status") for state in states if state.get("status") in TERMINAL]
+    trip.hold(facts.STAYS, len(set(ended)) <= 1, *evidence, expected="one end", got=ended)
+
+
+def rank(state: dict[str, Any]) -> int | None:
+    """Return how far along the pipeline a state is; None for a phase that a terminal or odd state does not have."""
+    if state.get("status") == "queued":
+        return 0
+    if state.get("status") in TERMINAL:
+        return len(PHASES) + 1
+    phase = state.get("phase")
+    return PHASES.index(phase) + 1 if phase in PHASES else None
+
+
+@journey(0, renders=True)
+def life_by_stream(trip: Trip) -> None:
+    """The stream of a job tells the same life as polling does, event by event, and ends with its end."""
+    life = lived(trip)
+    if life.stream is None or not life.stream.events:
+        raise trip.stop("the stream told nothing", *((life.stream,) if life.stream else ()))
+    call, events = life.stream, life.stream.events
+    states = [event.document for event in events]
+    moves(trip, [call], states)
+    for event in events:
+        trip.same(facts.EVENT_JOB, life.job.id, event.document.get("jobId"), call)
+    _ends_once(trip, life, call)
+    first = states[0]
+    trip.hold(facts.SNAPSHOT, rank(first) == 0, call, expected="queued", got=first.get("status"))
+    ids = [event.id for event in events]
+    trip.hold(
+        facts.EVENT_IDS, None not in ids and len(set(ids)) == len(ids), call, expected="ids of their own", got=ids
+    )
+    times = [str(state.get("timestamp", state.get("updatedAt"))) for state in states]
+    trip.hold(facts.EVENT_TIMES, times == sorted(times), call, expected="ascending", got=times)
+    _tells_the_same(trip, life, call, states)
+    if life.status == "done":
+        phases = [phase for phase in PHASES if any(state.get("phase") == phase for state in states)]
+        trip.same(facts.STEPS_COMPLETE, list(PHASES), phases, call)
+
+
+def _ends_once(trip: Trip, life: Life, call: Call) -> None:
+    ends = [event.document.get("status") for event in call.events if event.document.get("status") in TERMINAL]
+    is_last = bool(call.events) and call.events[-1].document.get("status") in TERMINAL
+    if life.status in TERMINAL:
+        trip.hold(
+            facts.TERMINAL_EVENT, len(ends) == 1 and is_last, call, expected="one terminal event, the last", got=ends
+        )
+        trip.same(facts.AGREES, life.status, ends[-1] if ends else None, call, life.last, name="end")
+        trip.hold(facts.CLOSES, life.closed_in_time, call, expected="closed by the server", got="still open")
+
+
+def _tells_the_same(trip: Trip, life: Life, call: Call, states: Sequence[dict[str, Any]]) -> None:
+    """Whatever a look saw, the stream has told: the same status, phase and progress."""
+    told = {state_of(state) for state in states}
+    for poll in life.polls:
+        if poll.is_success:
+            seen = state_of(poll.document)
+            trip.hold(facts.AGREES, seen in told, poll, call, expected=sorted(map(str, told)), got=seen, name="state")
+
+
+def state_of(state: dict[str, Any]) -> tuple[Any, Any, Any]:
+    """Return status, phase and progress; a terminal event has no phase, a terminal job has null."""
+    return state.get("status"), state.get("phase"), state.get("progress")
+
+
+@journey(4, renders=True)
+def children(trip: Trip) -> None:
+    """The scenes and the assembly of a job are jobs of their own, readable by id."""
+    life = lived(trip)
+    for child_id, kind in (
+        (f"scene_{life.job.id}_001", "render.scene"),
+        (f"assemble_{life.job.id}", "render.assemble"),
+    ):
+        call = trip.call("getJob", 200, fact=facts.CHILD_READ, path={"jobId": child_id}, step=f"read a {kind}")
+        if call.is_success:
+            trip.same(facts.CHILD_TYPE, kind, call.document.get("type"), call)
+            trip.same(facts.PARENT, life.job.id, call.document.get("parentJobId"), call)
+            trip.same(facts.JOB_ID, child_id, call.document.get("jobId"), call)
+            trip.same(facts.CHILDREN_DONE, life.status, call.document.get("status"), call, name="child")
+
+
+@journey(0, renders=True)
+def ledger(trip: Trip) -> None:
+    """A job that is done costs a sixtieth of its length, once."""
+    life = lived(trip)
+    before, after = used(life.usage_before), used(life.usage_after)
+    if before is None or after is None or life.status != "done":
+        raise trip.stop("usage or the end of the job is missing", life.last)
+    media = life.last.document.get("mediaData")
+    length = media.get("duration") if isinstance(media, dict) else None
+    seconds = (
+        length if isinstance(length, int | float) else sum(s["duration"] for s in life.job.body["movie"]["scenes"])
+    )
+    expected = seconds / 60
+    assert life.usage_after is not None  # noqa: S101 - `used` has read it
+    holds = abs(after - before - expected) < max(1e-4, expected * 0.02)
+    trip.hold(
+        facts.CHARGED, holds, life.usage_after, life.last, expected=f"{expected:.6f}", got=f"{after - before:.6f}"
+    )

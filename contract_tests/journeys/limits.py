@@ -1,0 +1,214 @@
+"""The ceilings, used up on throwaway accounts of a mock: quota, day, plan, and jobs at once."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from contract_tests import facts
+from contract_tests.calls import Call
+from contract_tests.clocks import VirtualClock
+from contract_tests.journey import journey
+from contract_tests.journeys.account import usage_of
+from contract_tests.submissions import Job, made, refused, submission, submit
+from contract_tests.trip import Trip
+from contract_tests.verdicts import Check
+from mockserver.client import Sandbox
+
+SCENES_LATER = {
+    "name": "slow-scenes-of-conform",
+    "description": "Scenes take an hour.",
+    "job": {"scene": {"at_least": "1h"}},
+}
+CLEAR_OF_MIDNIGHT = 2.0
+
+
+def sandbox_of(trip: Trip) -> Sandbox:
+    """Return the sandbox behind a throwaway account."""
+    sandbox = trip.account.sandbox
+    assert sandbox is not None  # noqa: S101 - a throwaway account has one
+    return sandbox
+
+
+def long_movie(seconds: float, width: int = 640, height: int = 360) -> dict[str, Any]:
+    """Return a movie of one scene, so long and so large."""
+    return {"width": width, "height": height, "scenes": [{"id": "only", "duration": seconds}]}
+
+
+@journey(12, needs_control=True)
+def quota(trip: Trip) -> None:
+    """When the month's minutes are used up submissions are refused, and on the 1st they are accepted again."""
+    poor = trip.on(trip.run.target.account("poor", plan="pro"))
+    limit = poor.run.contract.spec.plans["pro"].minutes_per_month or 0.0
+    sandbox_of(poor).account(minutes_used=limit - 0.5)
+    below = submit(poor, step="submit below the quota", fact=BELOW)
+    poor.call("cancelJob", 200, path={"jobId": below.id}, step="cancel below the quota")
+    sandbox_of(poor).account(minutes_used=limit)
+    refused(poor, "RENDER_QUOTA_EXCEEDED", facts.QUOTA, step="submit beyond the quota")
+    usage = usage_of(poor, "usage at the quota")
+    minutes = usage.document.get("renderMinutes")
+    left = minutes.get("remaining") if isinstance(minutes, dict) else None
+    poor.hold(facts.REMAINING, left == 0, usage, expected=0, got=left, name="at the quota")
+    poor.call("listJobs", 200, step="read at the quota")
+    end = _instant(usage.document.get("periodEnd"))
+    clock = poor.account.clock
+    if end is not None and isinstance(clock, VirtualClock):
+        clock.wait(max(0.0, (end - clock.now()).total_seconds() - CLEAR_OF_MIDNIGHT))
+        refused(poor, "RENDER_QUOTA_EXCEEDED", facts.QUOTA, step="submit before the 1st")
+        clock.wait(CLEAR_OF_MIDNIGHT + 1)
+        submit(poor, step="submit on the 1st", fact=facts.QUOTA_RESETS)
+
+
+BELOW = Check("quota_below", "While minutes are left submissions are accepted.", facts.D, facts.MINUTES)
+
+
+def _instant(value: object) -> datetime | None:
+    try:
+        return datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+
+
+@journey(3, needs_control=True)
+def quota_forecast(trip: Trip) -> None:
+    """Whether a movie that would go over the quota is refused is learned from one that would."""
+    careful = trip.on(trip.run.target.account("careful", plan="pro"))
+    limit = careful.run.contract.spec.plans["pro"].minutes_per_month or 0.0
+    sandbox_of(careful).account(minutes_used=limit - 0.1)
+    known = careful.run.contract.behaviour.quota_check
+    body = submission(careful.run.project_id, movie=long_movie(60.0))
+    call = careful.call(
+        "submitRenderJob", "RENDER_QUOTA_EXCEEDED" if known == "forecast" else 202, fact=FORECAST, body=body,
+        step="submit more than is left", is_repeatable=False,
+    )  # fmt: skip
+    if call.status in {202, 402}:
+        careful.learn("quota.check", "used" if call.status == 202 else "forecast", call)
+
+
+FORECAST = Check("quota_forecast", "A movie that would go over the quota is taken as assumed.", facts.A, facts.MINUTES)
+
+
+@journey(7, needs_control=True)
+def free_plan(trip: Trip) -> None:
+    """Whether plan Free may use REST is learned; where it may, it meets the quota of the day."""
+    free = trip.on(trip.run.target.account("free", plan="free"))
+    allowed = free.run.contract.behaviour.free_plan_rest == "allowed"
+    first = free.call("listJobs", 200 if allowed else "FORBIDDEN", fact=FREE_A, step="list on plan Free")
+    if first.status in {200, 403}:
+        free.learn("free_plan.rest", "allowed" if first.status == 200 else "forbidden", first)
+    body = submission(free.run.project_id)
+    if first.status != 200:
+        for operation in free.run.contract.operations:
+            _forbidden(free, operation, body if operation == "submitRenderJob" else None)
+        return
+    per_day = free.run.contract.spec.plans["free"].minutes_per_day or 0.0
+    sandbox_of(free).account(minutes_used=per_day, minutes_used_today=per_day)
+    refused(free, "RENDER_QUOTA_DAILY_EXCEEDED", facts.DAILY, step="submit beyond the day", movie=long_movie(1.0))
+    free.wait(24 * 3600)
+    submit(free, step="submit on the next day", fact=facts.DAILY, movie=long_movie(1.0))
+
+
+FREE_A = Check("free_plan_assumed", "Plan Free meets REST as assumed: pages disagree.", facts.A, facts.AUTH)
+
+
+def _forbidden(trip: Trip, operation: str, body: object) -> None:
+    """Call an operation on plan Free; where it is about a job, about one of this run."""
+    own = next(iter(trip.run.guard.created), "")
+    path = {"jobId": own} if "{jobId}" in trip.run.contract.operations[operation].path else {}
+    if own or not path:
+        trip.call(operation, "FORBIDDEN", fact=facts.FREE, path=path, body=body, step=f"{operation} on plan Free")
+
+
+@journey(14, needs_control=True)
+def plan_limits(trip: Trip) -> None:
+    """What is longer or larger than the plan allows is refused, and what just fits is accepted."""
+    tallest = trip.run.contract.document["components"]["schemas"]["Movie"]["properties"]["height"]["maximum"]
+    for plan, terms in trip.run.contract.spec.plans.items():
+        if not terms.rest or plan == "enterprise":
+            continue
+        account = trip.on(trip.run.target.account(f"plan {plan}", plan=plan))
+        longest, (width, height) = terms.longest_movie_seconds, terms.largest_frame
+        refused(
+            account,
+            "PLAN_LIMIT_EXCEEDED",
+            facts.PLAN_LENGTH,
+            step=f"too long for {plan}",
+            movie=long_movie(longest + 1),
+        )
+        refused(
+            account, "PLAN_LIMIT_EXCEEDED", facts.PLAN_SIZE, step=f"too wide for {plan}",
+            movie=long_movie(1.0, width + 2, height),
+        )  # fmt: skip
+        fits = submit(account, step=f"just fits {plan}", fact=facts.PLAN_FITS, movie=long_movie(longest, width, height))
+        account.call("cancelJob", 200, path={"jobId": fits.id}, step=f"cancel what fits {plan}")
+        if width <= tallest:
+            upright = submit(
+                account, step=f"upright on {plan}", fact=facts.PORTRAIT, movie=long_movie(1.0, height, width)
+            )
+            account.call("cancelJob", 200, path={"jobId": upright.id}, step=f"cancel what is upright on {plan}")
+
+
+@journey(14, needs_control=True)
+def concurrency(trip: Trip) -> None:
+    """No more jobs at once than the plan allows, and which of them count is learned."""
+    busy = trip.on(trip.run.target.account("busy", plan="pro", scenario=SCENES_LATER))
+    most = busy.run.contract.spec.plans["pro"].jobs_at_once or 0
+    jobs = [submit(busy, step="take a slot") for _ in range(most)]
+    usage = usage_of(busy, "usage with all slots taken")
+    running = usage.document.get("concurrentJobs")
+    known = busy.run.contract.behaviour.concurrency_counts
+    if known == "unfinished" and isinstance(running, dict):
+        busy.same(facts.UNFINISHED, most, running.get("running"), usage)
+    call, counts = _first_refusal(busy, jobs)
+    busy.hold(facts.CONCURRENCY, counts is not None, call, expected="a refusal", got=call.status)
+    if counts is None:
+        return
+    busy.learn("concurrency.counts", counts, call)
+    busy.call("cancelJob", 200, path={"jobId": jobs[0].id}, step="free a slot")
+    submit(busy, step="take the free slot", fact=SLOT)
+
+
+SLOT = Check("slot", "A slot that is free again can be taken.", facts.D, facts.RATES)
+
+
+def _first_refusal(trip: Trip, jobs: list[Job]) -> tuple[Call, str | None]:
+    """Submit one more while all are queued, then while all run, then while all wait for their scenes."""
+    call = _one_more(trip, "one more while they are queued")
+    if call.status == 409:
+        return call, "unfinished"
+    for status, counts in (("running", None), ("waiting", "running+waiting")):
+        sandbox = sandbox_of(trip)
+        for job in jobs:
+            if sandbox.jobs[job.id].status != status:
+                sandbox.clock.run_until(job.id, status)
+        call = _one_more(trip, f"one more while they are {status}")
+        if call.status == 409 and counts:
+            return call, counts
+        if call.status == 409:
+            seen = call
+            continue
+        if counts and "seen" in locals():
+            return seen, "running"
+    return call, None
+
+
+def _one_more(trip: Trip, step: str) -> Call:
+    body = submission(trip.run.project_id)
+    counts = trip.run.contract.behaviour.concurrency_counts
+    expected = {
+        "unfinished": {"queued", "running", "waiting"},
+        "running+waiting": {"running", "waiting"},
+        "running": {"running"},
+    }[counts]
+    is_over = any(step.endswith(status) for status in expected)
+    call = trip.call(
+        "submitRenderJob", "CONCURRENCY_LIMIT_EXCEEDED" if is_over else 202, fact=COUNTED, body=body, step=step,
+        is_repeatable=False,
+    )  # fmt: skip
+    job = made(trip, call, body, 0.0)
+    if job is not None:
+        sandbox_of(trip).jobs[job.id].fail()
+    return call
+
+
+COUNTED = Check("concurrency_counted", "The jobs that count are those that are assumed to.", facts.A, facts.RATES)

@@ -1,0 +1,115 @@
+"""What is not valid is refused, in one shape: routes, methods, ids, bodies and their types."""
+
+from __future__ import annotations
+
+from contract_tests import facts
+from contract_tests.budget import worst_case
+from contract_tests.journey import journey
+from contract_tests.journeys.life import lived
+from contract_tests.sender import as_json
+from contract_tests.submissions import drop, made, reserve, submission
+from contract_tests.trip import Trip
+from contract_tests.verdicts import Check
+from mockserver.randomness import hexadecimal
+
+ALLOW = Check("allow", "A 405 names exactly the methods of the path.", facts.A, facts.ERRORS)
+JSON_TYPE = {"content-type": "application/json"}
+
+
+@journey(5)
+def unknown_routes(trip: Trip) -> None:
+    """An unknown path is a 404 in the API's shape, whatever it looks like."""
+    for number, path in enumerate(("/v1/conformance", "/v2/jobs", "/")):
+        trip.request("GET", path, "NOT_FOUND", step=f"unknown route {number}")
+
+
+@journey(8)
+def wrong_methods(trip: Trip) -> None:
+    """A method that a path does not have is a 405 with the methods that it has."""
+    for method, path in (("GET", "/v1/render/jobs"), ("POST", "/v1/jobs"), ("POST", "/v1/me"), ("POST", "/v1/usage")):
+        _wrong_method(trip, method, path, path)
+
+
+@journey(4, renders=True)
+def wrong_methods_of_jobs(trip: Trip) -> None:
+    """A method that the path of a job does not have is a 405 as well."""
+    job_id = lived(trip).job.id
+    for method, rest in (("POST", ""), ("POST", "/progress"), ("GET", "/cancel")):
+        _wrong_method(trip, method, f"/v1/jobs/{job_id}{rest}", f"/v1/jobs/{{jobId}}{rest}")
+
+
+def _wrong_method(trip: Trip, method: str, path: str, template: str) -> None:
+    call = trip.request(method, path, "METHOD_NOT_ALLOWED", step=f"{method} {template}")
+    if call.status != trip.run.contract.status_of_code("METHOD_NOT_ALLOWED"):
+        return
+    declared = {each.method for each in trip.run.contract.operations.values() if each.path == template}
+    named = {each.strip().upper() for each in (call.header("allow") or "").split(",")}
+    trip.hold(ALLOW, declared <= named <= declared | {"HEAD", "OPTIONS"}, call, expected=sorted(declared), got=named)
+
+
+@journey(3)
+def unknown_jobs(trip: Trip) -> None:
+    """A job that does not exist is a 404, for its page and for its stream."""
+    path = {"jobId": f"job_{hexadecimal(trip.run.seed, 'unknown job', length=12)}"}
+    trip.call("getJob", "JOB_NOT_FOUND", path=path, step="unknown job")
+    trip.call("streamJobProgress", "JOB_NOT_FOUND", path=path, step="stream of an unknown job")
+
+
+@journey(9)
+def broken_bodies(trip: Trip) -> None:
+    """A body that is no submission is refused, whatever is wrong with it."""
+    bodies = {
+        "cut short": b'{"kind": "movie", "projectId": ',
+        "empty": b"",
+        "no object": b"[]",
+        "null": b"null",
+        "no UTF-8": b'{"kind": "movie", "projectId": "\xff\xfe"}',
+        "deeply nested": b"[" * 2000 + b"]" * 2000,
+        "doubled": b'{"kind": "movie"} {"kind": "movie"}',
+    }
+    for name, content in bodies.items():
+        trip.call("submitRenderJob", "VALIDATION_ERROR", content=content, headers=JSON_TYPE, step=f"body: {name}")
+    large = as_json(submission("x" * trip.run.contract.document["x-body-limit"]["bytes"]))
+    trip.call("submitRenderJob", "PAYLOAD_TOO_LARGE", content=large, headers=JSON_TYPE, step="body: too large")
+
+
+@journey(8, needs_control=True)
+def large_bodies(trip: Trip) -> None:
+    """No operation reads a body that is too large, also one that needs none."""
+    own = next(iter(trip.run.guard.created), "")
+    large = b" " * (trip.run.contract.document["x-body-limit"]["bytes"] + 1)
+    for operation, known in trip.run.contract.operations.items():
+        path = {"jobId": own} if "{jobId}" in known.path else {}
+        if operation != "submitRenderJob" and (own or not path):
+            trip.call(
+                operation, "PAYLOAD_TOO_LARGE", path=path, content=large, headers=JSON_TYPE, is_repeatable=True,
+                step=f"{operation} with a large body",
+            )  # fmt: skip
+
+
+@journey(2, renders=True)
+def content_type(trip: Trip) -> None:
+    """Whether a body needs the media type of JSON is learned from one that lacks it."""
+    body = submission(trip.run.project_id)
+    minutes = worst_case(body)
+    reserve(trip, minutes)
+    known = trip.run.contract.behaviour.content_type_required
+    call = trip.call(
+        "submitRenderJob",
+        "VALIDATION_ERROR" if known else 202,
+        fact=CONTENT_TYPE_NEEDED,
+        content=as_json(body),
+        headers={"content-type": "text/plain"},
+        step="valid body as text/plain",
+        is_repeatable=False,
+    )
+    job = made(trip, call, body, minutes)
+    if job is not None:
+        drop(trip, job)
+    if call.status in {202, 400, 415}:
+        trip.learn("content_type.required", job is None, call)
+
+
+CONTENT_TYPE_NEEDED = Check(
+    "content_type_needed", "A body is taken with the media type of JSON only.", facts.A, facts.RENDER
+)

@@ -1,0 +1,113 @@
+"""The sliding window, to the call, on a throwaway account of a mock that is filled with what has to be tried anyway."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from contract_tests import facts, generated
+from contract_tests.calls import Call
+from contract_tests.journey import journey
+from contract_tests.laws import jobs_of
+from contract_tests.submissions import made, submission, submit
+from contract_tests.trip import Trip
+from contract_tests.verdicts import Check
+
+HEAD_START = 50.0
+"""Seconds between the first call of the window and all others."""
+
+MORE_THAN_A_PAGE = 26
+DEFAULT_PAGE = 25
+PER_CASE = 2
+"""A case that should have been refused and was not is cancelled: a second call."""
+
+
+@journey(160, needs_control=True, requests_heavy=True)
+def window(trip: Trip) -> None:
+    """Exactly as many requests as documented succeed in a window, which slides; and waiting as told is enough."""
+    limit = trip.run.contract.spec.rate_limit
+    eager = trip.on(trip.run.target.account("eager", plan="enterprise"))
+    eager.is_paced = False
+    first = eager.call("getMe", 200, step="first of the window")
+    eager.wait(HEAD_START)
+    for call in _fill(eager):
+        counted = _used(eager)
+        if call.status == 429:
+            eager.hold(facts.WINDOW, False, call, expected=f"{limit.requests} requests", got=f"refused after {counted}")
+            return
+        if counted >= limit.requests:
+            break
+    eager.hold(facts.WINDOW, True, first, name="all")
+    over = eager.call("getMe", "RATE_LIMITED", fact=facts.WINDOW, step="one too many")
+    wait = _retry_after(eager, over)
+    _all_are_refused(eager)
+    trip.call("getMe", 200, fact=facts.OWN_WINDOW, step="another key meanwhile")
+    if wait is None:
+        return
+    _slides(eager, wait, limit.window - HEAD_START)
+
+
+def _used(trip: Trip) -> int:
+    """Return how many calls of the account had a key and were let in."""
+    calls = (call for call in trip.run.calls if call.account == trip.account.name)
+    return sum(call.status not in {None, 401, 429} for call in calls)
+
+
+def _fill(trip: Trip) -> Iterator[Call]:
+    """Make calls that count until the window is full: more jobs than a page, pages, and generated ones."""
+    job = None
+    for _ in range(MORE_THAN_A_PAGE):
+        job = submit(trip, step="fill with a job")
+        yield job.submitted
+    page = trip.call("listJobs", 200, step="default page")
+    found = jobs_of(trip.run, page)
+    trip.same(facts.DEFAULT_LIMIT, DEFAULT_PAGE, len(found), page)
+    trip.hold(facts.LAST_PAGE, page.document.get("nextCursor") is not None, page, name="default page")
+    yield page
+    for case in generated.counting(trip.run):
+        if trip.run.contract.spec.rate_limit.requests - _used(trip) > PER_CASE:
+            yield generated.send(trip, case)
+    while True:
+        yield trip.call("getUsage", 200, step="fill the rest")
+
+
+def _all_are_refused(trip: Trip) -> None:
+    """The window is that of the key: every operation meets it."""
+    own = trip.run.guard.created[-1] if trip.run.guard.created else ""
+    for operation, known in trip.run.contract.operations.items():
+        path = {"jobId": own} if "{jobId}" in known.path else {}
+        body = submission(trip.run.project_id) if operation == "submitRenderJob" else None
+        call = trip.call(
+            operation, "RATE_LIMITED", fact=facts.WINDOW, path=path, body=body, step=f"{operation} beyond the limit"
+        )
+        if body is not None:
+            made(trip, call, body, 0.0)
+
+
+def _retry_after(trip: Trip, over: Call) -> int | None:
+    value = over.header("retry-after")
+    if over.status != 429 or value is None or not value.isdecimal():
+        return None
+    text = str(over.document.get("error"))
+    numbers = [int(word) for word in "".join(c if c.isdecimal() else " " for c in text).split()]
+    trip.hold(facts.RETRY_TEXT, int(value) in numbers, over, expected=value, got=text)
+    return int(value)
+
+
+def _slides(trip: Trip, wait: int, expected: float) -> None:
+    """One slot frees when the first call leaves the window, and only that one."""
+    if wait > 1:
+        trip.wait(wait - 1)
+        early = trip.call("getMe", "RATE_LIMITED", fact=facts.RETRY_EARLY, step="a second too early")
+        trip.wait(1 if early.status == 429 else 0)
+    else:
+        trip.wait(wait)
+    trip.call("getMe", 200, fact=facts.RETRY_AFTER, step="after Retry-After")
+    again = trip.call("getMe", "RATE_LIMITED", fact=facts.SLIDES, step="only one slot is free")
+    left = _retry_after(trip, again)
+    trip.hold(RETRY_EXACT, abs(wait - expected) <= 1, again, expected=expected, got=wait)
+    if left is not None:
+        trip.wait(left)
+        trip.call("getMe", 200, fact=facts.RETRY_AFTER, step="after the second Retry-After")
+
+
+RETRY_EXACT = Check("retry_after_exact", "`Retry-After` says when the next slot frees.", facts.A, facts.RATES)

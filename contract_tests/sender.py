@@ -1,0 +1,241 @@
+"""The one way out: every call of a run is guarded, paid for, paced, sent and recorded here."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import httpx
+import orjson
+
+from contract_tests.budget import CALLS_TO_CLEAN_A_JOB
+from contract_tests.calls import Call, Event, Headers
+from contract_tests.clocks import measured
+from contract_tests.run import Run
+from contract_tests.streams import Stream
+from contract_tests.target import Account
+from mockserver.redaction import masked, masked_bytes
+
+ROOM = 0.8
+"""How much of the rate limit a run uses: others may need the rest."""
+
+LARGEST_KEPT_BODY = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be sent. `path` is percent-encoded already; `content` goes out as it is."""
+
+    method: str
+    path: str
+    query: Mapping[str, Any]
+    headers: Mapping[str, str]
+    content: bytes | None
+    operation: str | None
+    path_parameters: Mapping[str, str]
+    journey: str
+    step: str
+    expected: str
+    account: Account
+    auth: str = "header"
+    is_paced: bool = True
+    is_generated: bool = False
+
+    @property
+    def target(self) -> str:
+        """Path and query."""
+        query = urlencode([(name, value) for name, value in self.query.items() if value is not None], doseq=True)
+        return f"{self.path}?{query}" if query else self.path
+
+
+class Sender:
+    """Sends the calls of a run, one at a time."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._numbers = itertools.count(len(run.calls) + 1)
+
+    def send(self, request: Request) -> Call:
+        """Make one call and record it; raises BudgetSpentError or ForeignIdError instead of making it."""
+        self._admit(request)
+        at = request.account.clock.now()
+        with measured() as taken:
+            response, problem = self._exchange(request)
+        body = b"" if response is None or problem else response.content
+        return self._record(request, at, taken[0], response, _headers(response), body, problem)
+
+    @contextmanager
+    def open(self, request: Request) -> Iterator[tuple[Stream | None, Call]]:
+        """Open a stream and yield it with the call as it began; what came of it is recorded by `finished`.
+
+        The stream is None where no stream was opened: then the call is a complete one.
+        """
+        self._admit(request)
+        at, http = request.account.clock.now(), self._run.target.http
+        response: httpx.Response | None
+        with measured() as taken:
+            try:
+                response, problem = http.send(self._built(request), stream=True), ""
+                if not _is_stream(response):
+                    problem = _read(response)
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                response, problem = None, _named(error)
+        if response is None or not _is_stream(response):
+            body = b"" if response is None or problem else response.content
+            yield None, self._record(request, at, taken[0], response, _headers(response), body, problem)
+            return
+        stream = Stream(response, request.account.clock.now)
+        call = self._record(request, at, taken[0], response, stream.headers, b"", "")
+        try:
+            yield stream, call
+        finally:
+            stream.close()
+
+    def finished(self, call: Call, stream: Stream) -> Call:
+        """Return the call of a stream with all that it told, in the place of the one that was recorded."""
+        key = self._key_of(call.account)
+        whole = replace(
+            call,
+            body=masked_bytes(stream.text.encode(), key)[:LARGEST_KEPT_BODY],
+            events=tuple(_without_keys(event, key) for event in stream.events),
+            comments=tuple(stream.comments),
+            is_closed=stream.is_closed,
+            problem=masked(stream.problem, key),
+        )
+        self._run.calls[call.number - 1] = whole
+        return whole
+
+    def _key_of(self, account: str) -> str:
+        target = self._run.target
+        return target.main.key if account == target.main.name else target.opened[account].key
+
+    def _admit(self, request: Request) -> None:
+        run, operations = self._run, self._run.contract.operations
+        plain = [each.path for each in operations.values() if "{" not in each.path]
+        submit = operations["submitRenderJob"].path
+        run.guard.check(request.method, request.path, submit, bool(request.content), plain)
+        makes_job = request.operation == "submitRenderJob" and request.account.is_main
+        run.budget.spend_request(CALLS_TO_CLEAN_A_JOB if makes_job else 0)
+        if request.is_paced:
+            self.make_room(request.account)
+        now = request.account.clock.now().timestamp()
+        request.account.instants.append(now)
+
+    def make_room(self, account: Account, requests: int = 1) -> None:
+        """Wait until so many calls may be made without a pause: time that passes within a journey would change it."""
+        limit = self._run.contract.spec.rate_limit
+        most = max(1, int(limit.requests * ROOM))
+        now = account.clock.now().timestamp()
+        account.instants = [each for each in account.instants if each > now - limit.window]
+        if len(account.instants) + min(requests, most) > most:
+            account.clock.wait(account.instants[-1 - most + min(requests, most)] + limit.window - now + 0.001)
+
+    def _exchange(self, request: Request) -> tuple[httpx.Response | None, str]:
+        try:
+            response = self._run.target.http.send(self._built(request), stream=True)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            return None, _named(error)
+        if _is_stream(response):  # where none was asked for: its first bytes are enough
+            response.close()
+            return response, "a stream that was not asked for"
+        return response, _read(response)
+
+    def _built(self, request: Request) -> httpx.Request:
+        headers = {**_auth(request), **request.headers}
+        url = f"{self._run.target.base_url}{request.target}"
+        return self._run.target.http.build_request(request.method, url, headers=headers, content=request.content)
+
+    def _record(
+        self,
+        request: Request,
+        at: datetime,
+        seconds: float,
+        response: httpx.Response | None,
+        headers: Headers,
+        body: bytes,
+        problem: str,
+    ) -> Call:
+        key = request.account.key
+        call = Call(
+            number=next(self._numbers),
+            journey=request.journey,
+            step=request.step,
+            account=request.account.name,
+            operation=request.operation,
+            method=request.method,
+            url=masked(request.target, key),
+            path_parameters={name: masked(value, key) for name, value in request.path_parameters.items()},
+            query={
+                name: masked(value, key) if isinstance(value, str) else value for name, value in request.query.items()
+            },
+            request_headers=_hidden({**_auth(request), **request.headers}.items(), key),
+            request_body=masked_bytes((request.content or b"")[:LARGEST_KEPT_BODY], key),
+            status=None if response is None else response.status_code,
+            headers=_hidden(headers, key),
+            body=masked_bytes(body, key),
+            at=at,
+            seconds=seconds,
+            problem=masked(problem, key),
+            expected=request.expected,
+            is_generated=request.is_generated,
+            is_closed=True,
+        )
+        self._run.calls.append(call)
+        self._run.on_call(call)
+        return call
+
+
+def encoded(path: str, parameters: Mapping[str, str]) -> str:
+    """Return a path template with its parameters in place, percent-encoded."""
+    for name, value in parameters.items():
+        path = path.replace(f"{{{name}}}", quote(value, safe=""))
+    return path
+
+
+def as_json(document: object) -> bytes:
+    """Return the bytes of a document."""
+    return orjson.dumps(document)
+
+
+def _auth(request: Request) -> dict[str, str]:
+    key = request.account.key
+    ways = {"header": {"x-api-key": key}, "bearer": {"authorization": f"Bearer {key}"}, "none": {}}
+    return ways[request.auth]
+
+
+def _hidden(headers: Any, key: str) -> Headers:
+    secret = {"x-api-key", "authorization", "cookie", "set-cookie", "proxy-authorization", "x-mock-token"}
+    return tuple((name, "***" if name.lower() in secret else masked(value, key)) for name, value in headers)
+
+
+def _without_keys(event: Event, key: str) -> Event:
+    texts = {name: masked(text, key) for name in ("id", "name", "data") if (text := getattr(event, name))}
+    return replace(event, **texts)
+
+
+def _headers(response: httpx.Response | None) -> Headers:
+    return () if response is None else tuple(response.headers.multi_items())
+
+
+def _is_stream(response: httpx.Response) -> bool:
+    return str(response.headers.get("content-type", "")).lower().startswith("text/event-stream")
+
+
+def _read(response: httpx.Response) -> str:
+    try:
+        response.read()
+    except (httpx.HTTPError, httpx.StreamError) as error:
+        return _named(error)
+    return ""
+
+
+def _named(error: Exception) -> str:
+    """Return what went wrong as one sentence."""
+    if isinstance(error, httpx.TimeoutException):
+        return "time-out: no answer came in time"
+    return f"{type(error).__name__}: {error}".rstrip(": ")

@@ -1,0 +1,167 @@
+"""Whether an odd answer says something of the contract, or only that the target was not well.
+
+A 5xx, a 429 that nobody asked for and a missing answer are tried again where that is safe, and held against a call
+that must succeed: only what fails for this very request, again and again, while the target is well, is a failure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from contract_tests import facts
+from contract_tests.calls import Call
+from contract_tests.judge import is_of_a_gateway
+from contract_tests.run import StopRunError
+from contract_tests.sender import Request
+from contract_tests.target import Account
+from contract_tests.verdicts import Drawer, Finding
+
+if TYPE_CHECKING:
+    from contract_tests.trip import Trip
+
+TRIES = 3
+PAUSES = (1.0, 3.0)
+"""Real seconds before a failed call is tried again on a real target."""
+
+RECOVERY = (5.0, 15.0, 40.0)
+"""Real seconds that a target which is away is given to come back."""
+
+LOCAL_RECOVERY = (0.2, 0.5, 1.0)
+"""The same for a server on this machine, which is back at once or not at all."""
+
+LONGEST_RETRY_AFTER = 120.0
+SERVER_ERROR = 500
+TOO_MANY, PAYMENT, CONFLICT, FORBIDDEN, UNAUTHORIZED = 429, 402, 409, 403, 401
+OF_THE_KEY = frozenset({UNAUTHORIZED, FORBIDDEN})
+
+
+def answered(trip: Trip, request: Request, is_repeatable: bool) -> Call:
+    """Send a request, again where its answer is no answer and that is safe; return the last."""
+    call = trip.sender.send(request)
+    for number in range(1, TRIES):
+        if call.status == TOO_MANY and request.is_paced and request.expected != "RATE_LIMITED":
+            _wait_out(trip, call)
+        elif not (is_repeatable and _is_sick(call)):
+            break
+        elif not trip.run.target.is_local:
+            trip.run.target.pause(PAUSES[number - 1])
+        call = trip.sender.send(replace(request, step=f"{request.step} again"))
+    if _is_sick(call):
+        _blame(trip, call, is_repeatable)
+    elif call.number > 1 and _is_sick(trip.run.calls[call.number - 2]) and call.step.endswith(" again"):
+        trip.run.cannot_tell("outage", "the target failed for a moment", trip.run.calls[call.number - 2])
+    return call
+
+
+def _is_sick(call: Call) -> bool:
+    return call.status is None or call.status >= SERVER_ERROR or bool(call.problem)
+
+
+def _wait_out(trip: Trip, call: Call) -> None:
+    """Obey `Retry-After`, and note that a 429 was met which the run did not ask for."""
+    trip.run.cannot_tell("rate_limit", "the rate limit was met, though the run keeps below it", call)
+    header = call.header("retry-after") or ""
+    trip.account.clock.wait(min(float(header) if header.isdecimal() else 5.0, LONGEST_RETRY_AFTER))
+
+
+def _blame(trip: Trip, call: Call, is_repeatable: bool) -> None:
+    """Say whose fault it is: the request's, if the target is well otherwise; raises StopRunError if it stays away."""
+    if not is_well(trip, call):
+        trip.run.cannot_tell("outage", f"the target was not well: {call.problem or call.status}", call)
+        _await_recovery(trip, call)
+        return
+    if call.status is None or call.problem or is_of_a_gateway(call) or not is_repeatable:
+        trip.run.cannot_tell("outage", f"no answer of the API came: {call.problem or call.status}", call)
+        return
+    trip.run.asserted[facts.SERVER_ERROR] += 1
+    trip.run.findings.add(
+        Finding(
+            Drawer.FAILURE,
+            facts.SERVER_ERROR.name,
+            f"the server fails for this request, {TRIES} times of {TRIES}, and answers others",
+            operation=call.operation,
+            status=call.status,
+            place=call.step.removesuffix(" again"),
+            expected=call.expected,
+            got=f"{call.status} {call.code or ''}".strip(),
+            calls=(call.number,),
+            journey=call.journey,
+            mark=facts.SERVER_ERROR.mark,
+            source=facts.SERVER_ERROR.source,
+        )
+    )
+
+
+def is_well(trip: Trip, call: Call) -> bool:
+    """Ask the target for something that must succeed: the account, or its usage where the account is in question."""
+    probe = "getUsage" if call.operation == "getMe" else "getMe"
+    return _probe(trip, probe, trip.run.target.main).is_success
+
+
+def _probe(trip: Trip, operation: str, account: Account) -> Call:
+    known = trip.run.contract.operations[operation]
+    return trip.sender.send(
+        Request(
+            method=known.method,
+            path=known.path,
+            query={},
+            headers={},
+            content=None,
+            operation=operation,
+            path_parameters={},
+            journey=trip.journey,
+            step="probe",
+            expected="200",
+            account=account,
+        )
+    )
+
+
+def _await_recovery(trip: Trip, call: Call) -> None:
+    target = trip.run.target
+    waits = (0.0, 0.0) if target.has_control else LOCAL_RECOVERY if target.is_local else RECOVERY
+    for seconds in waits:
+        trip.run.target.pause(seconds)
+        if is_well(trip, call):
+            return
+    raise StopRunError("the target stays away")
+
+
+def excuse(trip: Trip, call: Call) -> str:
+    """Return why an unexpected answer says nothing of the contract; empty where it does."""
+    if call.problem or call.status is None:
+        return f"no answer came: {call.problem}"
+    if call.status >= SERVER_ERROR:
+        return f"the target answered {call.status}"
+    if call.status == TOO_MANY and trip.is_paced:
+        return "the rate limit was met"
+    if call.status in OF_THE_KEY and call.expected.isdecimal() and not is_well(trip, call):
+        return "our own key is refused" if call.status == UNAUTHORIZED else "our own plan does not allow REST"
+    if call.operation != "submitRenderJob" or not call.expected.isdecimal():
+        return ""
+    if call.status == PAYMENT and _is_quota_spent(trip):
+        return "the account's quota is spent"
+    if call.status == CONFLICT and _has_others(trip):
+        return "other jobs of the account take all its slots"
+    return ""
+
+
+def _is_quota_spent(trip: Trip) -> bool:
+    minutes = _usage(trip).get("renderMinutes")
+    minutes = minutes if isinstance(minutes, dict) else {}
+    used, limit = minutes.get("used"), minutes.get("limit")
+    return isinstance(used, int | float) and isinstance(limit, int | float) and used >= limit
+
+
+def _has_others(trip: Trip) -> bool:
+    """Say whether the account has more jobs under way than this run's own."""
+    if trip.account.sandbox is not None:
+        return False
+    jobs = _usage(trip).get("concurrentJobs")
+    running = jobs.get("running") if isinstance(jobs, dict) else None
+    return isinstance(running, int) and running > trip.run.budget.unclean_jobs
+
+
+def _usage(trip: Trip) -> dict[str, object]:
+    return _probe(trip, "getUsage", trip.account).document
