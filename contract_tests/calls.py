@@ -37,6 +37,7 @@ class Call:
     `operation` is None for a path or method that the spec does not have. `step` names the call within its journey,
     the same in every run. `status` is None when no answer came: then `problem` says why. `at` is an instant of the
     target's clock, `seconds` how long the answer took in real time. `events` and `comments` are those of a stream.
+    `shows_key` says that the answer, before it was masked, repeated a key.
     """
 
     number: int
@@ -61,6 +62,7 @@ class Call:
     events: tuple[Event, ...] = ()
     comments: tuple[datetime, ...] = field(default=())
     is_closed: bool = True
+    shows_key: bool = False
 
     def header(self, name: str) -> str | None:
         """Return a header of the response; its name in any case."""

@@ -9,6 +9,7 @@ from contract_tests.laws import TERMINAL, jobs_of
 from contract_tests.run import Run, StopRunError
 from contract_tests.sender import Sender
 from contract_tests.submissions import Job, foreign, settle
+from contract_tests.target import MAIN
 from contract_tests.trip import Trip
 
 MOST_LISTED = 100
@@ -24,19 +25,21 @@ def clean(run: Run, sender: Sender) -> None:
             adopt(run, trip, lost[0])
         for job in list(run.jobs.values()):
             if job.id not in run.deleted:
-                _remove(trip, job)
-    except (StopRunError, BudgetSpentError, ForeignIdError, KeyboardInterrupt) as reason:
+                _try_to_remove(trip, job)
+    except (StopRunError, BudgetSpentError, KeyboardInterrupt) as reason:
         run.cannot_tell("clean_up", f"the clean-up was not finished: {str(reason) or 'interrupted'}", name="end")
     run.unclean = [job_id for job_id in run.jobs if job_id not in run.deleted]
 
 
 def _lost_submissions(run: Run) -> list[Call]:
     """Return the submissions that may have made a job without telling its id."""
-    submitted = (call for call in run.calls if call.operation == "submitRenderJob" and call.account == "main")
+    submitted = (call for call in run.calls if call.operation == "submitRenderJob" and call.account == MAIN)
     return [
         call
         for call in submitted
-        if (call.is_success and call.document.get("jobId") not in run.jobs) or call.status is None or call.status >= 500
+        if (call.is_success and str(call.document.get("jobId")) not in run.jobs)
+        or call.status is None
+        or call.status >= 500
     ]
 
 
@@ -53,6 +56,14 @@ def adopt(run: Run, trip: Trip, lost: Call) -> None:
         if is_ours and isinstance(job_id, str) and job_id not in run.jobs.keys() | run.deleted | others:
             run.guard.own(job_id)
             run.jobs[job_id] = Job(job_id, {}, 0.0, page)
+
+
+def _try_to_remove(trip: Trip, job: Job) -> None:
+    """Remove a job; one whose id the guard does not trust keeps no other from being removed."""
+    try:
+        _remove(trip, job)
+    except ForeignIdError as refusal:
+        trip.run.cannot_tell("clean_up", str(refusal), name=job.id)
 
 
 def _remove(trip: Trip, job: Job) -> None:

@@ -60,12 +60,12 @@ class VirtualClock:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
-        self._mode: str | None = None
+        self._mode, self._rate = "frozen", 1.0
         self._now: datetime | None = None
 
     def freeze(self) -> None:
         """Let the sandbox's time stand still from here on."""
-        self._mode = self._sandbox.clock.mode
+        self._mode, self._rate = self._sandbox.clock.mode, self._sandbox.clock.rate
         self._sandbox.clock.freeze()
 
     def thaw(self) -> None:
@@ -73,7 +73,7 @@ class VirtualClock:
         if self._mode == "auto":
             self._sandbox.clock.auto()
         elif self._mode in {"real", "scaled"}:
-            self._sandbox.clock.real()
+            self._sandbox.clock.real(self._rate)
 
     def now(self) -> datetime:
         """Return the instant of the sandbox."""

@@ -29,7 +29,7 @@ def concluded(
     baseline: Baseline | None,
 ) -> Result:
     """Return the result of a run that has made its journeys and cleaned up."""
-    _say_what_was_learned(run)
+    say_what_was_learned(run)
     _say_what_cannot_be_told(run, canary)
     fidelity = None if reference is None else _fidelity(run, reference)
     findings = tuple(run.findings)
@@ -58,7 +58,7 @@ def concluded(
     )
 
 
-def _say_what_was_learned(run: Run) -> None:
+def say_what_was_learned(run: Run) -> None:
     """Every switch that stands elsewhere than believed is a difference, and so is one that stands nowhere."""
     for switch in (*all_switches(), *_assumed_codes(run)):
         run.learned.hide(switch, run.hidden_because(switch))

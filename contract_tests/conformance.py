@@ -29,6 +29,7 @@ from mockserver.settings import shipped
 from mockserver.spec import Spec, load_spec
 
 MOCK = "mock"
+INTERRUPT = "interrupt"
 SHIPPED_SECRET = "whsec_viralsync_mock"  # noqa: S105 - what the mock signs with, as its documentation says
 
 
@@ -73,22 +74,29 @@ def conform(options: Options, journeys: Sequence[Journey] = JOURNEYS) -> Result:
 
     baseline = read_baseline(options.baseline) if options.baseline else None
     started_at = RealClock().now()
-    with ExitStack() as ending, measured() as taken:
+    with measured() as taken, running(options) as run:
+        outcomes = _travelled(run, journeys)
+        plan, target = _plan(run), run.target
+        has_control = target.has_control
+    reference, is_whole = options.reference, all(finding.check != INTERRUPT for finding in run.findings)
+    if reference is None and options.has_fidelity and options.target != MOCK and is_whole:
+        reference = reference_of(options, plan, has_control=has_control, has_receiver=target.receiver is not None)
+    canary = options.canary(options) if options.canary and run.profile.has_canary and is_whole else None
+    return concluded(run, options.target, started_at, taken[0], outcomes, reference, canary, baseline)
+
+
+@contextmanager
+def running(options: Options) -> Iterator[Run]:
+    """Yield a run that has done nothing yet; raises UsageError for options that cannot be used."""
+    with ExitStack() as ending:
         url = options.target
         if url == MOCK:
             url = ending.enter_context(own_mock(options.behaviour, options.seed))
         target = ending.enter_context(_opened(options, url))
         if _has_receiver(options, target):
-            target.receiver = ending.enter_context(Receiver(port=options.webhook_port, public_url=options.webhook_url))
-        run = new_run(options, target)
-        outcomes = _travelled(run, journeys)
-        plan = _plan(run)
-        has_control = target.has_control
-    reference = options.reference
-    if reference is None and options.has_fidelity and options.target != MOCK:
-        reference = reference_of(options, plan, has_control=has_control, has_receiver=target.receiver is not None)
-    canary = options.canary(options) if options.canary and run.profile.has_canary else None
-    return concluded(run, options.target, started_at, taken[0], outcomes, reference, canary, baseline)
+            receiver = Receiver(port=options.webhook_port, public_url=options.webhook_url, key=target.main.key)
+            target.receiver = ending.enter_context(receiver)
+        yield new_run(options, target)
 
 
 @contextmanager
@@ -149,7 +157,7 @@ def _travelled(run: Run, journeys: Sequence[Journey]) -> list[JourneyOutcome]:
         for outcome in travel(run, sender, journeys):
             outcomes.append(outcome)
     except KeyboardInterrupt:
-        run.cannot_tell("interrupt", "the run was interrupted", name="journeys")
+        run.cannot_tell(INTERRUPT, "the run was interrupted", name="journeys")
     finally:
         clean(run, sender)
     return outcomes

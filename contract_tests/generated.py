@@ -58,13 +58,13 @@ def is_affordable(trip: Trip, case: Generated) -> bool:
     """Say whether a case may be sent: if the target took it for valid, it could cost so much."""
     if case.operation != "submitRenderJob" or not trip.account.is_main:
         return True
-    return trip.run.budget.can_afford(worst_case(_body(case)))
+    return trip.run.budget.can_afford(worst_case(body_of(case.content)))
 
 
 def send(trip: Trip, case: Generated) -> Call:
     """Send a case and judge what came of it: what is invalid must be refused, what is valid must not."""
     trip.run.shelf.setdefault(SENT, set()).add(id(case))
-    body = _body(case)
+    body = body_of(case.content)
     minutes = worst_case(body)
     if case.operation == "submitRenderJob":
         reserve(trip, minutes)
@@ -77,9 +77,10 @@ def send(trip: Trip, case: Generated) -> Call:
     return call
 
 
-def _body(case: Generated) -> object:
+def body_of(content: bytes | None) -> object:
+    """Return a body as JSON values; None where it is something else."""
     try:
-        return orjson.loads(case.content) if case.content else None
+        return orjson.loads(content) if content else None
     except ValueError:
         return None
 
@@ -111,7 +112,7 @@ def _failures(case: Generated, call: Call) -> Iterator[tuple[str, str]]:
     from schemathesis.core.failures import Failure, FailureGroup
     from schemathesis.specs.openapi import checks
 
-    request = httpx.Request(case.method, f"{BASE}{case.path}", headers=dict(case.headers), content=case.content)
+    request = httpx.Request(case.method, f"{BASE}{call.url}", headers=dict(case.headers), content=case.content)
     headers = [
         (name, value) for name, value in call.headers if name.lower() not in {"content-encoding", "transfer-encoding"}
     ]
@@ -128,9 +129,16 @@ def _failures(case: Generated, call: Call) -> Iterator[tuple[str, str]]:
 
 def mark_of(run: Run, case: Generated) -> Mark:
     """Return how well the constraint is known that a case is about."""
-    operation = run.contract.operations[case.operation]
-    if case.place.startswith("/") and operation.body_schema is not None:
-        return _mark_along(run, operation.body_schema, case.place.split("/")[1:])
+    return mark_of_place(run, case.operation, case.place)
+
+
+def mark_of_place(run: Run, operation: str, place: str) -> Mark:
+    """Return how well a constraint is known; `place` leads to it in the schema of the body."""
+    schema = run.contract.operations[operation].body_schema
+    if place.endswith("/format"):
+        return Mark.ASSUMED  # how strictly a format is read is written nowhere
+    if place.startswith("/") and schema is not None:
+        return _mark_along(run, schema, place.split("/")[1:])
     return Mark.ASSUMED
 
 

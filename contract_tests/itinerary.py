@@ -23,8 +23,8 @@ def left_out(run: Run, journey: Journey) -> str:
     target = run.target
     if journey.is_deep and not run.profile.explores:
         return f"profile {run.profile.name} does not go so deep"
-    if journey.renders and not run.profile.renders:
-        return f"profile {run.profile.name} renders nothing"
+    if (journey.renders or journey.writes or journey.needs_control) and not run.profile.renders:
+        return f"profile {run.profile.name} only reads"
     if journey.needs_control and not target.has_control:
         return "it needs a mock: throwaway accounts, whose limits it may use up"
     if journey.needs_receiver and target.receiver is None:

@@ -14,7 +14,8 @@ Travel = Callable[[Trip], None]
 class Journey:
     """A story told to the target, call by call.
 
-    `requests` is the most that it makes; `renders` says whether it submits jobs on the account under test.
+    `requests` is the most that it makes; `renders` says whether it submits jobs on the account under test, `writes`
+    whether it sends what could change something, were it not refused.
     `needs_control` wants a mock that lends throwaway accounts, `needs_receiver` a place that webhooks reach,
     `requests_heavy` fills the rate limit of a throwaway account, `is_deep` is for the deep profile only.
     """
@@ -24,6 +25,7 @@ class Journey:
     statement: str
     requests: int
     renders: bool = False
+    writes: bool = False
     needs_control: bool = False
     needs_receiver: bool = False
     requests_heavy: bool = False
@@ -34,6 +36,7 @@ def journey(
     requests: int,
     *,
     renders: bool = False,
+    writes: bool = False,
     needs_control: bool = False,
     needs_receiver: bool = False,
     requests_heavy: bool = False,
@@ -49,6 +52,7 @@ def journey(
             statement,
             requests,
             renders,
+            writes,
             needs_control,
             needs_receiver,
             requests_heavy,

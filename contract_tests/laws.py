@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from contract_tests import facts
@@ -20,6 +21,7 @@ SWITCHED = {"rendering": "job.executing_status", "assembling": "job.assembling_s
 COUNTERS = ("succeeded", "running", "queued", "failed")
 _JOB_ID = re.compile(r"job_[0-9a-f]{12}|scene_job_[0-9a-f]{12}_\d{3}|assemble_job_[0-9a-f]{12}")
 _ERROR = re.compile(r"[A-Z][A-Z0-9_]*: .+", re.DOTALL)
+ECHOED = frozenset({"projectId", "movie"})
 PARENT_TYPES = ("render", "render.movie")
 
 
@@ -27,6 +29,22 @@ def jobs_of(run: Run, call: Call) -> list[Document]:
     """Return the jobs of a page, under whatever name the target gives them."""
     found = call.document.get(run.contract.behaviour.list_key)
     return [job for job in found if isinstance(job, dict)] if isinstance(found, list) else []
+
+
+def known_of(run: Run, call: Call) -> Document:
+    """Return the fields of a job that the spec knows: what else there is may change as it likes."""
+    known = run.contract.document["components"]["schemas"]["Job"]["properties"]
+    return {name: value for name, value in call.document.items() if name in known}
+
+
+def instants(texts: Iterable[object]) -> list[Any]:
+    """Return instants that can be compared, however they are written; as texts where one cannot be read."""
+    written = [str(text) for text in texts]
+    try:
+        found = [datetime.fromisoformat(text) for text in written]
+    except ValueError:
+        return written
+    return [each if each.tzinfo else each.replace(tzinfo=UTC) for each in found]
 
 
 def learn_from(run: Run, call: Call) -> None:
@@ -53,7 +71,7 @@ def _learn_from_job(run: Run, job: Document, call: Call) -> None:
         return
     if kind in PARENT_TYPES:
         run.learned.learn("job.type", kind, call)
-    if phase in SWITCHED and status in {"waiting", "running"}:
+    if isinstance(phase, str) and phase in SWITCHED and status in ("waiting", "running"):
         run.learned.learn(SWITCHED[phase], status, call)
     total, movie = job["children"].get("total"), _movie(job)
     scenes = movie.get("scenes")
@@ -104,8 +122,8 @@ def laws_of(run: Run, job: Document) -> Iterator[Law]:
     yield from _phase(run, job, status)
     yield from _family(job, status)
     if "createdAt" in job and "updatedAt" in job:
-        created, updated = str(job["createdAt"]), str(job["updatedAt"])
-        yield facts.UPDATED, created <= updated, f"at or after {created}", updated
+        created, updated = instants((job["createdAt"], job["updatedAt"]))
+        yield facts.UPDATED, created <= updated, f"at or after {job['createdAt']}", job["updatedAt"]
     if isinstance(job.get("jobId"), str):
         yield facts.JOB_ID_FORM, _JOB_ID.fullmatch(job["jobId"]) is not None, _JOB_ID.pattern, job["jobId"]
 
@@ -135,6 +153,8 @@ def _ending(run: Run, job: Document, status: object) -> Iterator[Law]:
             yield facts.OUTPUT_FORM, url == expected, expected, url
         if is_parent and isinstance(media, Mapping) and media:
             yield from _media(job, media)
+    if status in ("failed", "cancelled"):
+        yield facts.PROGRESS_LEFT, progress != 1, "below 1", progress
     if status == "queued":
         yield facts.PROGRESS_QUEUED, progress == 0, 0, progress
 
@@ -148,6 +168,8 @@ def _media(job: Document, media: Document) -> Iterator[Law]:
         length, got = sum(numbers), media.get("duration")
         close = isinstance(got, int | float) and abs(got - length) < 0.05
         yield facts.MEDIA_MATCHES, close, length, got
+    size = media.get("fileSize")
+    yield facts.MEDIA_MATCHES, isinstance(size, int) and size > 0, "a size above 0", size
     for side, default in (("width", 1920), ("height", 1080)):
         wanted = movie.get(side)
         if lengths and isinstance(media.get(side), int | float):
@@ -183,16 +205,37 @@ def _family(job: Document, status: object) -> Iterator[Law]:
         return
     if kind in PARENT_TYPES:
         yield facts.PARENT, parent is None, None, parent
+        payload = job.get("payload")
+        echoed = sorted(payload) if isinstance(payload, Mapping) else payload
+        yield facts.ECHO, isinstance(payload, Mapping) and payload.keys() >= ECHOED, sorted(ECHOED), echoed
         yield facts.CHILDREN, isinstance(children, dict), "counters", children
     if isinstance(children, dict) and all(isinstance(children.get(name), int) for name in ("total", *COUNTERS)):
         counts = {name: int(count) for name, count in children.items() if isinstance(count, int)}
         told, total = sum(counts[name] for name in COUNTERS), counts["total"]
         fits = told <= total if status in TERMINAL else told == total
         yield facts.CHILDREN_SUM, fits, f"{total} in all", children
+        if status in TERMINAL:
+            yield facts.CHILDREN_END, counts["running"] + counts["queued"] == 0, "none at work", counts
         if status == "done":
             yield facts.CHILDREN_DONE, children["succeeded"] == total, f"{total} succeeded", children
+        yield from _at_work(job, status, counts)
         if status == "queued":
             yield facts.CHILDREN_START, children["queued"] == total, f"{total} queued", children
+
+
+def _at_work(job: Document, status: object, counts: Mapping[str, int]) -> Iterator[Law]:
+    """Counters, phase and progress tell of the same work."""
+    progress, phase = job.get("progress"), job.get("phase")
+    if not isinstance(progress, int | float) or status in TERMINAL:
+        return
+    yield facts.PROGRESS_LEFT, progress < 1, "below 1", progress
+    if counts["succeeded"]:
+        yield facts.PROGRESS_MOVES, progress > 0, "above 0", progress
+    if phase == "rendering":
+        yield facts.RENDERING, counts["running"] + counts["queued"] > 0, "a child at work", counts
+    scenes = _movie(job).get("scenes")
+    if phase in {"assembling", "uploading"} and isinstance(scenes, list) and counts["total"] == len(scenes):
+        yield facts.RENDERING, counts["succeeded"] == counts["total"], "all scenes done", counts
 
 
 def _movie(job: Document) -> Document:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from threading import Condition
 from typing import TYPE_CHECKING, Any, Self
 
+from contract_tests.secrecy import hidden_bytes
 from mockserver.errors import UsageError
-from mockserver.redaction import masked_bytes
 
 if TYPE_CHECKING:
     from pytest_httpserver import HTTPServer
@@ -42,11 +42,15 @@ class Webhook:
 
 @dataclass
 class Receiver:
-    """Listens on a port of this machine; a context manager. `public_url` is where the target reaches it."""
+    """Listens on a port of this machine; a context manager.
+
+    `public_url` is where the target reaches it; `key` is hidden in whatever comes in.
+    """
 
     host: str = "127.0.0.1"
     port: int = 0
     public_url: str | None = None
+    key: str = field(default="", repr=False)
     received: list[Webhook] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -73,7 +77,9 @@ class Receiver:
 
         headers = {name.lower(): value for name, value in request.headers.items()}
         with self._arrival:
-            self.received.append(Webhook(request.method, request.path, headers, masked_bytes(request.get_data())))
+            self.received.append(
+                Webhook(request.method, request.path, headers, hidden_bytes(request.get_data(), self.key))
+            )
             self._arrival.notify_all()
         status = ANSWERS.get(request.path, 200)
         extra = {"location": self.url(LANDING)} if status == ANSWERS["/moved"] else {}

@@ -74,7 +74,7 @@ class Run:
     def hidden_because(self, switch: str) -> str:
         """Return why a switch was not seen."""
         if not self.profile.renders:
-            return f"profile {self.profile.name} renders nothing"
+            return f"profile {self.profile.name} only reads"
         if switch in {"errors.internal_error", "errors.service_unavailable"}:
             return "only a server that fails answers so"
         if switch == "webhook.timeout_seconds":

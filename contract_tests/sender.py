@@ -13,16 +13,19 @@ from urllib.parse import quote, urlencode
 import httpx
 import orjson
 
-from contract_tests.budget import CALLS_TO_CLEAN_A_JOB
+from contract_tests.budget import CALLS_TO_CLEAN_A_JOB, worst_case
 from contract_tests.calls import Call, Event, Headers
 from contract_tests.clocks import measured
 from contract_tests.run import Run
+from contract_tests.secrecy import hidden, hidden_bytes
 from contract_tests.streams import Stream
 from contract_tests.target import Account
-from mockserver.redaction import masked, masked_bytes
 
 ROOM = 0.8
 """How much of the rate limit a run uses: others may need the rest."""
+
+LONGEST_SILENCE = 600.0
+"""Real seconds that a stream may tell nothing: that a sign of life comes more often is only assumed."""
 
 LARGEST_KEPT_BODY = 64 * 1024
 
@@ -66,12 +69,15 @@ class Sender:
         at = request.account.clock.now()
         with measured() as taken:
             response, problem = self._exchange(request)
-        body = b"" if response is None or problem else response.content
+        _came_in(request.account)
+        body = b"" if response is None or problem or _is_stream(response) else response.content
         return self._record(request, at, taken[0], response, _headers(response), body, problem)
 
     @contextmanager
     def open(self, request: Request) -> Iterator[tuple[Stream | None, Call]]:
         """Open a stream and yield it with the call as it began; what came of it is recorded by `finished`.
+
+        Any success is read as one, also where its media type is another: it may not end until it is left.
 
         The stream is None where no stream was opened: then the call is a complete one.
         """
@@ -81,14 +87,16 @@ class Sender:
         with measured() as taken:
             try:
                 response, problem = http.send(self._built(request), stream=True), ""
-                if not _is_stream(response):
+                if not response.is_success:
                     problem = _read(response)
             except (httpx.HTTPError, httpx.InvalidURL) as error:
                 response, problem = None, _named(error)
-        if response is None or not _is_stream(response):
+        _came_in(request.account)
+        if response is None or not response.is_success:
             body = b"" if response is None or problem else response.content
             yield None, self._record(request, at, taken[0], response, _headers(response), body, problem)
             return
+        response.request.extensions["timeout"]["read"] = LONGEST_SILENCE
         stream = Stream(response, request.account.clock.now)
         call = self._record(request, at, taken[0], response, stream.headers, b"", "")
         try:
@@ -101,11 +109,11 @@ class Sender:
         key = self._key_of(call.account)
         whole = replace(
             call,
-            body=masked_bytes(stream.text.encode(), key)[:LARGEST_KEPT_BODY],
+            body=hidden_bytes(stream.text.encode(), key)[:LARGEST_KEPT_BODY],
             events=tuple(_without_keys(event, key) for event in stream.events),
             comments=tuple(stream.comments),
             is_closed=stream.is_closed,
-            problem=masked(stream.problem, key),
+            problem=hidden(stream.problem, key),
         )
         self._run.calls[call.number - 1] = whole
         return whole
@@ -118,9 +126,9 @@ class Sender:
         run, operations = self._run, self._run.contract.operations
         plain = [each.path for each in operations.values() if "{" not in each.path]
         submit = operations["submitRenderJob"].path
-        run.guard.check(request.method, request.path, submit, bool(request.content), plain)
-        makes_job = request.operation == "submitRenderJob" and request.account.is_main
-        run.budget.spend_request(CALLS_TO_CLEAN_A_JOB if makes_job else 0)
+        if request.account.is_main:  # a throwaway sandbox holds nothing but what this run made in it
+            run.guard.check(request.method, request.path, submit, bool(request.content), plain)
+        run.budget.spend_request(CALLS_TO_CLEAN_A_JOB if _may_make_a_job(request) else 0)
         if request.is_paced:
             self.make_room(request.account)
         now = request.account.clock.now().timestamp()
@@ -140,9 +148,9 @@ class Sender:
             response = self._run.target.http.send(self._built(request), stream=True)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             return None, _named(error)
-        if _is_stream(response):  # where none was asked for: its first bytes are enough
+        if _is_stream(response):  # where none was expected: that there is one says enough
             response.close()
-            return response, "a stream that was not asked for"
+            return response, ""
         return response, _read(response)
 
     def _built(self, request: Request) -> httpx.Request:
@@ -168,26 +176,37 @@ class Sender:
             account=request.account.name,
             operation=request.operation,
             method=request.method,
-            url=masked(request.target, key),
-            path_parameters={name: masked(value, key) for name, value in request.path_parameters.items()},
+            url=hidden(request.target, key),
+            path_parameters={name: hidden(value, key) for name, value in request.path_parameters.items()},
             query={
-                name: masked(value, key) if isinstance(value, str) else value for name, value in request.query.items()
+                name: hidden(value, key) if isinstance(value, str) else value for name, value in request.query.items()
             },
             request_headers=_hidden({**_auth(request), **request.headers}.items(), key),
-            request_body=masked_bytes((request.content or b"")[:LARGEST_KEPT_BODY], key),
+            request_body=hidden_bytes((request.content or b"")[:LARGEST_KEPT_BODY], key),
             status=None if response is None else response.status_code,
             headers=_hidden(headers, key),
-            body=masked_bytes(body, key),
+            body=hidden_bytes(body, key),
             at=at,
             seconds=seconds,
-            problem=masked(problem, key),
+            problem=hidden(problem, key),
             expected=request.expected,
             is_generated=request.is_generated,
+            shows_key=response is not None and _shows_key(headers, body, key),
             is_closed=True,
         )
         self._run.calls.append(call)
         self._run.on_call(call)
         return call
+
+
+def _may_make_a_job(request: Request) -> bool:
+    """Say whether a job may come of a call that then has to be cleaned: without scenes there is nothing to render."""
+    if request.operation != "submitRenderJob" or not request.account.is_main:
+        return False
+    try:
+        return worst_case(orjson.loads(request.content or b"null")) > 0
+    except ValueError:
+        return False
 
 
 def encoded(path: str, parameters: Mapping[str, str]) -> str:
@@ -202,6 +221,16 @@ def as_json(document: object) -> bytes:
     return orjson.dumps(document)
 
 
+def _came_in(account: Account) -> None:
+    """Count a call from when it was answered on: by then it has come in, however long the way was."""
+    account.instants[-1] = account.clock.now().timestamp()
+
+
+def _shows_key(headers: Headers, body: bytes, key: str) -> bool:
+    """Say whether an answer repeats a key, that of the account or another that was tried."""
+    return hidden_bytes(body, key) != body or any(hidden(value, key) != value for _, value in headers)
+
+
 def _auth(request: Request) -> dict[str, str]:
     key = request.account.key
     ways = {"header": {"x-api-key": key}, "bearer": {"authorization": f"Bearer {key}"}, "none": {}}
@@ -210,12 +239,18 @@ def _auth(request: Request) -> dict[str, str]:
 
 def _hidden(headers: Any, key: str) -> Headers:
     secret = {"x-api-key", "authorization", "cookie", "set-cookie", "proxy-authorization", "x-mock-token"}
-    return tuple((name, "***" if name.lower() in secret else masked(value, key)) for name, value in headers)
+    return tuple(
+        (hidden(name, key), "***" if name.lower() in secret else hidden(value, key)) for name, value in headers
+    )
 
 
 def _without_keys(event: Event, key: str) -> Event:
-    texts = {name: masked(text, key) for name in ("id", "name", "data") if (text := getattr(event, name))}
-    return replace(event, **texts)
+    return replace(
+        event,
+        id=hidden(event.id, key) if event.id else event.id,
+        name=hidden(event.name, key) if event.name else event.name,
+        data=hidden(event.data, key),
+    )
 
 
 def _headers(response: httpx.Response | None) -> Headers:

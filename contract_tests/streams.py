@@ -64,12 +64,15 @@ class Stream:
 
     def close(self) -> None:
         """Leave the stream; the thread that waits for more is woken by the end of its connection."""
+        was_open = not self.is_closed
         connection = self._response.extensions.get("network_stream")
         with contextlib.suppress(OSError):
             if connection is not None and not self.is_closed:
                 connection.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
         self._thread.join(FEW_MOMENTS)
         self._response.close()
+        if was_open:
+            self.problem = ""  # it broke because we left
 
     def _read(self) -> None:
         try:

@@ -41,12 +41,12 @@ def submission(project_id: str, **changes: Any) -> Document:
     return {"kind": "movie", "projectId": project_id, "movie": movie, **changes}
 
 
-def submit(trip: Trip, *, step: str = "submit", fact: Check | None = None, **changes: Any) -> Job:
+def submit(trip: Trip, *, step: str = "submit", fact: Check | None = None, auth: str = "header", **changes: Any) -> Job:
     """Submit a movie that must be accepted; raises StopJourneyError when no job came of it."""
     body = submission(trip.run.project_id, **changes)
     minutes = worst_case(body)
     reserve(trip, minutes)
-    call = trip.call("submitRenderJob", 202, body=body, step=step, fact=fact, is_repeatable=False)
+    call = trip.call("submitRenderJob", 202, body=body, step=step, fact=fact, auth=auth, is_repeatable=False)
     job = made(trip, call, body, minutes)
     if job is None:
         raise trip.stop("no job was made", call)
@@ -78,8 +78,8 @@ def made(trip: Trip, call: Call, body: Document, minutes: float) -> Job | None:
     """Take what a submission made into the run's care, and give back what it cannot cost."""
     job_id = call.document.get("jobId")
     if not (call.is_success and isinstance(job_id, str) and job_id):
-        if trip.account.is_main and call.status is not None and call.status < 500:
-            trip.run.budget.release(minutes)
+        if trip.account.is_main and call.status is not None and not call.is_success and call.status < 500:
+            trip.run.budget.release(minutes)  # else it may have made a job that nobody can name
         return None
     run = trip.run
     if trip.account.is_main and job_id in foreign(run, call):

@@ -6,14 +6,16 @@ that must succeed: only what fails for this very request, again and again, while
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from contract_tests import facts
 from contract_tests.calls import Call
 from contract_tests.judge import is_of_a_gateway
 from contract_tests.run import StopRunError
-from contract_tests.sender import Request
+from contract_tests.sender import Request, encoded
 from contract_tests.target import Account
 from contract_tests.verdicts import Drawer, Finding
 
@@ -21,19 +23,22 @@ if TYPE_CHECKING:
     from contract_tests.trip import Trip
 
 TRIES = 3
+NOWHERE: Mapping[str, str] = MappingProxyType({})
 PAUSES = (1.0, 3.0)
 """Real seconds before a failed call is tried again on a real target."""
 
 RECOVERY = (5.0, 15.0, 40.0)
 """Real seconds that a target which is away is given to come back."""
 
-LOCAL_RECOVERY = (0.2, 0.5, 1.0)
+LOCAL_RECOVERY = (0.1, 0.3, 0.6)
 """The same for a server on this machine, which is back at once or not at all."""
 
 LONGEST_RETRY_AFTER = 120.0
 SERVER_ERROR = 500
 TOO_MANY, PAYMENT, CONFLICT, FORBIDDEN, UNAUTHORIZED = 429, 402, 409, 403, 401
 OF_THE_KEY = frozenset({UNAUTHORIZED, FORBIDDEN})
+OF_KEYS = frozenset({"UNAUTHORIZED", "API_KEY_REVOKED", "FORBIDDEN"})
+"""Answers that are asked for by showing another key, or none."""
 
 
 def answered(trip: Trip, request: Request, is_repeatable: bool) -> Call:
@@ -99,17 +104,17 @@ def is_well(trip: Trip, call: Call) -> bool:
     return _probe(trip, probe, trip.run.target.main).is_success
 
 
-def _probe(trip: Trip, operation: str, account: Account) -> Call:
+def _probe(trip: Trip, operation: str, account: Account, path: Mapping[str, str] = NOWHERE) -> Call:
     known = trip.run.contract.operations[operation]
     return trip.sender.send(
         Request(
             method=known.method,
-            path=known.path,
+            path=encoded(known.path, path),
             query={},
             headers={},
             content=None,
             operation=operation,
-            path_parameters={},
+            path_parameters=path,
             journey=trip.journey,
             step="probe",
             expected="200",
@@ -136,9 +141,16 @@ def excuse(trip: Trip, call: Call) -> str:
         return f"the target answered {call.status}"
     if call.status == TOO_MANY and trip.is_paced:
         return "the rate limit was met"
-    if call.status in OF_THE_KEY and call.expected.isdecimal() and not is_well(trip, call):
+    if call.status in OF_THE_KEY and call.expected not in OF_KEYS and not is_well(trip, call):
         return "our own key is refused" if call.status == UNAUTHORIZED else "our own plan does not allow REST"
-    if call.operation != "submitRenderJob" or not call.expected.isdecimal():
+    return _excuse_of_the_account(trip, call) if call.expected.isdecimal() else ""
+
+
+def _excuse_of_the_account(trip: Trip, call: Call) -> str:
+    """Return why what should have succeeded could not."""
+    if call.operation == "cancelJob" and call.status == CONFLICT and _has_ended(trip, call):
+        return "the job had ended before it was cancelled"
+    if call.operation != "submitRenderJob":
         return ""
     if call.status == PAYMENT and _is_quota_spent(trip):
         return "the account's quota is spent"
@@ -149,18 +161,29 @@ def excuse(trip: Trip, call: Call) -> str:
 
 def _is_quota_spent(trip: Trip) -> bool:
     minutes = _usage(trip).get("renderMinutes")
-    minutes = minutes if isinstance(minutes, dict) else {}
+    if not isinstance(minutes, dict):
+        return trip.account.sandbox is None  # an account that does not say what it used has to be believed
     used, limit = minutes.get("used"), minutes.get("limit")
     return isinstance(used, int | float) and isinstance(limit, int | float) and used >= limit
 
 
 def _has_others(trip: Trip) -> bool:
-    """Say whether the account has more jobs under way than this run's own."""
+    """Say whether all slots of the account are taken, or more jobs are under way than this run's own."""
     if trip.account.sandbox is not None:
         return False
     jobs = _usage(trip).get("concurrentJobs")
-    running = jobs.get("running") if isinstance(jobs, dict) else None
-    return isinstance(running, int) and running > trip.run.budget.unclean_jobs
+    if not isinstance(jobs, dict):
+        return True  # as above
+    running, limit = jobs.get("running"), jobs.get("limit")
+    own = len(trip.run.jobs.keys() - trip.run.settled)
+    return isinstance(running, int) and (running > own or (isinstance(limit, int) and running >= limit))
+
+
+def _has_ended(trip: Trip, call: Call) -> bool:
+    """Say whether a job had ended by itself; on a mock's clock nothing happens between two calls."""
+    if trip.account.sandbox is not None:
+        return False
+    return _probe(trip, "getJob", trip.account, call.path_parameters).document.get("status") == "done"
 
 
 def _usage(trip: Trip) -> dict[str, object]:

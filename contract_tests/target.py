@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
@@ -17,6 +17,9 @@ from contract_tests.receiver import Receiver
 from mockserver.client import ControlError, Sandbox
 from mockserver.errors import SettingsError
 from mockserver.randomness import hexadecimal
+
+MAIN = "main"
+"""The name of the account under test."""
 
 ANSWER_SECONDS = 30.0
 """How long a real target may take for an answer; a mock on this machine needs far less."""
@@ -72,13 +75,15 @@ class Target:
         return account
 
     def close(self) -> None:
-        """Give the main account's clock back and drop the throwaway accounts."""
+        """Give the main account's clock back and drop the throwaway accounts, as far as the mock is still there."""
         for account in self.opened.values():
             if account.sandbox is not None:
-                account.sandbox.reset()
+                with suppress(ControlError):
+                    account.sandbox.reset()
                 account.sandbox.close()
         if isinstance(self.main.clock, VirtualClock):
-            self.main.clock.thaw()
+            with suppress(ControlError):
+                self.main.clock.thaw()
         if self.main.sandbox is not None:
             self.main.sandbox.close()
         self.http.close()
@@ -95,7 +100,11 @@ def is_loopback(url: str) -> bool:
 
 def check_url(url: str) -> str:
     """Return the base URL without a slash at its end; raises SettingsError for what is none."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - raises where it is none
+    except ValueError as problem:
+        raise SettingsError(f"--target: {problem}: expected a base URL like https://api.viralsync.io") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise SettingsError(f"--target: expected `mock` or a base URL like https://api.viralsync.io, got {url!r}")
     if parts.username or parts.password:
@@ -105,6 +114,14 @@ def check_url(url: str) -> str:
     if parts.scheme == "http" and not is_loopback(url):
         raise SettingsError(f"--target: {url} would send the API key in clear text: use https")
     return url.rstrip("/")
+
+
+def check_key(key: str) -> str:
+    """Return the key as a header carries it, without blanks around it; raises SettingsError, which does not show it."""
+    key = key.strip()
+    if not (key and key.isascii() and key.isprintable() and " " not in key):
+        raise SettingsError("VIRALSYNC_API_KEY: expected one line of ASCII without blanks, got something else")
+    return key
 
 
 @contextmanager
@@ -119,7 +136,7 @@ def open_target(
     answer_seconds: float | None = None,
 ) -> Iterator[Target]:
     """Yield the target. `key` may be missing for a mock, which takes any; `uses_control` forbids its control API."""
-    base_url = check_url(base_url)
+    base_url, key = check_url(base_url), None if key is None else check_key(key)
     is_local = is_loopback(base_url)
     patience = answer_seconds or (LOCAL_ANSWER_SECONDS if is_local else ANSWER_SECONDS)
     http = httpx.Client(timeout=patience, verify=not is_local, trust_env=not is_local)
@@ -129,7 +146,7 @@ def open_target(
         raise SettingsError("no API key: put it into the variable VIRALSYNC_API_KEY (never into a flag)")
     key = key or f"vs_prod_{hexadecimal(seed, 'conform', 'main', length=32)}"
     with ExitStack() as ending:
-        real = Account("main", key, clock or RealClock(), is_main=True)
+        real = Account(MAIN, key, clock or RealClock(), is_main=True)
         main = _main(base_url, key, control_token) if has_control else real
         target = Target(base_url, main, has_control, seed, http, control_token)
         ending.callback(target.close)
@@ -140,7 +157,7 @@ def _main(base_url: str, key: str, control_token: str | None) -> Account:
     sandbox = Sandbox(base_url, key, control_token=control_token)
     clock = VirtualClock(sandbox)
     clock.freeze()
-    return Account("main", key, clock, sandbox, is_main=True)
+    return Account(MAIN, key, clock, sandbox, is_main=True)
 
 
 def _is_mock(http: httpx.Client, base_url: str, control_token: str | None) -> bool:

@@ -240,6 +240,9 @@ class Trip:
                 stream.call = whole
                 laws.learn_from_events(self.run, whole)
                 judge.look_at_events(self.run, whole)
+            if whole.problem and not self.run.target.has_control:  # to a mock on this machine nothing breaks
+                self.run.cannot_tell("outage", f"the stream broke off: {whole.problem}", whole)
+                raise self.stop("the stream broke off", whole)
 
     # what many journeys need
 

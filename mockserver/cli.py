@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from mockserver.cli_conform import conform
 from mockserver.cli_faults import faults
 from mockserver.cli_options import FILE, VARIABLE_PREFIX, WRONG_USE, option
 from mockserver.cli_scenarios import scenarios
@@ -36,6 +37,7 @@ EXAMPLES = """\b
 Examples:
   viralsync-mock serve --scenario scene-fails
   viralsync-mock scenarios list
+  viralsync-mock conform
 """
 
 SERVE_EXAMPLES = """\b
@@ -72,6 +74,7 @@ def main() -> None:
     """A mock of the ViralSync API, driven by its OpenAPI document."""
 
 
+main.add_command(conform)
 main.add_command(faults)
 main.add_command(scenarios)
 

@@ -38,6 +38,11 @@ class ClockFace:
         """`real`, `scaled`, `frozen` or `auto`."""
         return str(self._door.ask("GET", "/clock")["mode"])
 
+    @property
+    def rate(self) -> float:
+        """How many times as fast as outside the clock goes; 0 where it stands until it is moved."""
+        return float(self._door.ask("GET", "/clock")["rate"])
+
     def advance(self, time: float | timedelta) -> list[Effect]:
         """Go on by so many seconds; return what happened, in order, once streams and webhooks have told of it."""
         seconds = time.total_seconds() if isinstance(time, timedelta) else time

@@ -95,7 +95,7 @@ def media_data(subject: Subject) -> dict[str, Any]:
     """Describe the output: seconds, pixels, bytes (docs page /api-reference/jobs)."""
     job, seconds = subject.job, subject.seconds
     size = seconds * job.width * job.height * BYTES_PER_PIXEL_SECOND * between(0.8, 1.2, job.id, "file size")
-    return {"duration": seconds, "width": job.width, "height": job.height, "fileSize": round(size)}
+    return {"duration": seconds, "width": job.width, "height": job.height, "fileSize": max(1, round(size))}
 
 
 def job_document_at(subject: Subject, step: Step, template: str) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def get(sandbox, path, headers=None):
 
 
 USUAL = (
-    *("-p", "no:randomly", "-p", "no:cacheprovider", "-W", "error"),
+    *("-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:schemathesis", "-W", "error"),
     *("-o", "asyncio_default_fixture_loop_scope=function"),  # pytest-asyncio warns when it is left out
 )
 

@@ -28,7 +28,8 @@ def run(name: str, server: LiveServer, folder: Path = ROOT) -> str:
         "python": [sys.executable, "-W", "ignore", "-c", code],
         "js": ["node", "--input-type=module", "-e", code],
     }[language]
-    environment = {**os.environ, "BASE": server.base_url, "KEY": key}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # where `viralsync-mock` is
+    environment = {**os.environ, "PATH": path, "BASE": server.base_url, "KEY": key}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -53,6 +54,12 @@ def test_the_first_job_in_python_prints_every_event(live_server: LiveServer) -> 
 def test_the_first_job_in_javascript_prints_the_stream(live_server: LiveServer) -> None:
     """Node's fetch reads the stream to its end."""
     assert '"status":"done"' in run("javascript", live_server)
+
+
+def test_the_mock_conforms_and_the_report_is_written(live_server: LiveServer, tmp_path: Path) -> None:
+    """The conformance run of the README ends well, and its page is there."""
+    assert "conforms (0)" in run("conform", live_server, tmp_path)
+    assert (tmp_path / "report" / "report.html").is_file()
 
 
 def test_scenarios_can_be_asked_for_in_each_way(live_server: LiveServer) -> None:

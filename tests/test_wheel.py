@@ -14,7 +14,7 @@ import pytest
 from conftest import MOVIE
 
 ROOT = Path(__file__).parents[1]
-SHIPPED = ["mockserver", "fixtures", "openapi.yaml", "README.md", "LICENSE", "pyproject.toml"]
+SHIPPED = ["mockserver", "contract_tests", "fixtures", "openapi.yaml", "README.md", "LICENSE", "pyproject.toml"]
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +79,15 @@ def test_the_faults_prove_themselves_from_the_wheel(site: Path, tmp_path: Path) 
     command = [sys.executable, "-m", "mockserver", "faults", "self-check", "--client", "httpx", "--fault", "status"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert (done.returncode, "ok" in done.stdout) == (0, True), done.stderr
+
+
+def test_the_mock_conforms_from_the_wheel(site: Path, tmp_path: Path) -> None:
+    """`conform` finds the spec, the scenarios and the page's style in the wheel, and writes its reports."""
+    environment = {**os.environ, "PYTHONPATH": str(site), "PYTHONSAFEPATH": "1"}
+    command = [sys.executable, "-m", "mockserver", "conform", "--profile", "nightly", "--report-dir", "report"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert (done.returncode, "conforms (0)" in done.stdout) == (0, True), done.stdout + done.stderr
+    assert "<style" in (tmp_path / "report" / "report.html").read_text()
 
 
 def test_the_package_that_serves_is_the_one_of_the_wheel(site: Path, tmp_path: Path) -> None:

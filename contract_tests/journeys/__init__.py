@@ -5,6 +5,7 @@ from __future__ import annotations
 from contract_tests.journey import Journey
 from contract_tests.journeys.account import account
 from contract_tests.journeys.endings import cancelling, deleting, ended_jobs
+from contract_tests.journeys.exploring import explored
 from contract_tests.journeys.failing import failing
 from contract_tests.journeys.hooks import (
     webhook_cadence,
@@ -13,10 +14,11 @@ from contract_tests.journeys.hooks import (
     webhooks_of_a_life,
     webhooks_of_other_ends,
 )
-from contract_tests.journeys.keys import foreign_jobs, keys_of_jobs, keys_of_reads, revoked_key, two_keys
+from contract_tests.journeys.keys import foreign_jobs, keys_of_jobs, keys_of_reads, odd_keys, revoked_key, two_keys
 from contract_tests.journeys.life import children, ledger, life_by_polling, life_by_stream
 from contract_tests.journeys.limits import concurrency, free_plan, plan_limits, quota, quota_forecast
 from contract_tests.journeys.made_up import generated_calls
+from contract_tests.journeys.odd import odd_paths, odd_submissions, other_methods, workers
 from contract_tests.journeys.pages import paging, reading_a_job, reading_the_list
 from contract_tests.journeys.refusals import (
     broken_bodies,
@@ -33,10 +35,13 @@ from contract_tests.journeys.window import window
 JOURNEYS: tuple[Journey, ...] = (
     account,
     keys_of_reads,
+    odd_keys,
     two_keys,
     unknown_routes,
     wrong_methods,
     unknown_jobs,
+    odd_paths,
+    other_methods,
     reading_the_list,
     reading_a_job,
     life_by_polling,
@@ -53,6 +58,7 @@ JOURNEYS: tuple[Journey, ...] = (
     cancelling,
     deleting,
     content_type,
+    odd_submissions,
     broken_bodies,
     large_bodies,
     foreign_jobs,
@@ -64,10 +70,12 @@ JOURNEYS: tuple[Journey, ...] = (
     free_plan,
     plan_limits,
     concurrency,
+    workers,
     keep_alive,
     webhook_retries,
     webhook_redirects,
     webhook_cadence,
     window,
     generated_calls,
+    explored,
 )

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 from contract_tests import facts
+from contract_tests.budget import worst_case
 from contract_tests.calls import Call
 from contract_tests.journey import journey
+from contract_tests.laws import jobs_of
 from contract_tests.trip import Trip
+
+MOST_SUMS = 4096
+"""So many ways of adding up the lengths of jobs are tried."""
 
 
 def usage_of(trip: Trip, step: str) -> Call:
@@ -22,6 +28,36 @@ def used(call: Call | None) -> float | None:
     minutes = call.document.get("renderMinutes") if call else None
     value = minutes.get("used") if isinstance(minutes, dict) else None
     return float(value) if isinstance(value, int | float) else None
+
+
+def paid_by_others(trip: Trip, minutes: float, before: Call, after: Call) -> bool:
+    """Say whether so many minutes were charged for other jobs of the account, which were done between two looks."""
+    if minutes <= 0:
+        return False
+    page = trip.call("listJobs", 200, query={"limit": 100}, step="what else was charged")
+    start, end = _about(before, -1), _about(after, 1)
+    sums = {0.0}
+    for job in jobs_of(trip.run, page):
+        ended = _instant(job.get("updatedAt"))
+        is_other = job.get("status") == "done" and job.get("jobId") not in trip.run.jobs
+        if is_other and ended is not None and start <= ended <= end and len(sums) < MOST_SUMS:
+            sums |= {each + length_of(job) / 60 for each in sums}
+    return any(abs(each - minutes) < 1e-4 for each in sums)
+
+
+def length_of(job: Mapping[str, Any]) -> float:
+    """Return how long the output of a job is, in seconds: as it says itself, or else as it was submitted."""
+    media = job.get("mediaData")
+    if isinstance(media, dict) and isinstance(media.get("duration"), int | float):
+        return float(media["duration"])
+    return worst_case(job.get("payload")) * 60
+
+
+def _about(call: Call, way: int) -> datetime:
+    """Return when a call was made by the target's own clock, with room on one side."""
+    date = call.header("date")
+    at, room = (parsedate_to_datetime(date), 3.0) if date else (call.at, 120.0)
+    return at + timedelta(seconds=way * room)
 
 
 @journey(6)
@@ -37,13 +73,16 @@ def account(trip: Trip) -> None:
         return
     if usage.document and again.document:
         trip.same(facts.BEARER, usage.document.get("plan"), again.document.get("plan"), usage, again)
+    email = str(me.document.get("email"))
+    trip.hold(facts.EMAIL, "@" in email.strip("@"), me, expected="an address", got=f"{len(email)} characters")
     plan = me.document.get("plan")
     trip.same(facts.PLAN_AGREES, plan, usage.document.get("plan"), me, usage)
-    _limits(trip, str(plan), usage)
+    limits(trip, str(plan), usage)
     _period(trip, usage)
 
 
-def _limits(trip: Trip, plan: str, usage: Call) -> None:
+def limits(trip: Trip, plan: str, usage: Call) -> None:
+    """Hold a usage against the terms of a plan."""
     terms = trip.run.contract.spec.plans.get(plan)
     minutes, jobs = _part(usage, "renderMinutes"), _part(usage, "concurrentJobs")
     if terms is None or not minutes:

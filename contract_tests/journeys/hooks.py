@@ -13,10 +13,10 @@ from typing import Any
 from contract_tests import facts
 from contract_tests.calls import Call
 from contract_tests.journey import journey
-from contract_tests.journeys.life import lived, moves, state_of
+from contract_tests.journeys.life import lived, moves, rank, state_of
 from contract_tests.journeys.limits import sandbox_of
 from contract_tests.journeys.streaming import as_number
-from contract_tests.laws import TERMINAL
+from contract_tests.laws import TERMINAL, instants
 from contract_tests.receiver import LANDING, Receiver, Webhook
 from contract_tests.submissions import Job, submit
 from contract_tests.trip import Trip
@@ -64,9 +64,13 @@ def webhooks_of_a_life(trip: Trip) -> None:
     progress = [state for state in states if state.get("status") not in TERMINAL]
     trip.hold(facts.HOOK_PROGRESS, bool(progress), life.last, expected="progress events", got=len(progress))
     if life.stream is not None and life.stream.events:
-        streamed = {_bare(event.document) for event in life.stream.events}
-        odd = [state_of(state) for state in states if _bare(state) not in streamed]
-        trip.hold(facts.AGREES, not odd, life.stream, expected="states of the stream", got=odd, name="webhooks")
+        streamed = [event.document for event in life.stream.events]
+        told, begun = set(map(_bare, streamed)), rank(streamed[0]) or 0
+        odd = [state_of(state) for state in states if _bare(state) not in told and (rank(state) or 0) >= begun]
+        trip.hold(HOOKS_AGREE, not odd, life.stream, expected="states of the stream", got=odd, name="webhooks")
+
+
+HOOKS_AGREE = Check("webhook_agrees", "Webhooks tell what the stream tells.", facts.A, facts.HOOKS)
 
 
 def _bare(state: dict[str, Any]) -> tuple[Any, Any]:
@@ -93,16 +97,22 @@ def check(trip: Trip, hooks: Sequence[Webhook], status: str, call: Call) -> None
         _form(trip, hook, call)
         _body(trip, hook, call)
     states = [hook.document for hook in hooks]
+    _count_children(trip, states, call)
     ends = [state.get("status") for state in states if state.get("status") in TERMINAL]
     last = states[-1].get("status")
     trip.hold(facts.HOOK_END, ends == [status] and last == status, call, expected=[status], got=ends, name=status)
-    times = [str(state.get("timestamp")) for state in states]
+    times = instants(state.get("timestamp") for state in states)
     trip.hold(facts.HOOK_ORDER, times == sorted(times), call, expected="ascending", got=times, name=status)
     bodies = [hook.body for hook in hooks]
     trip.hold(
         facts.HOOK_ONCE, len(set(bodies)) == len(bodies), call, expected="each once", got=len(bodies), name=status
     )
     moves(trip, [call], states)
+
+
+def _count_children(trip: Trip, states: Sequence[dict[str, Any]], call: Call) -> None:
+    silent = [state_of(state) for state in states if state.get("status") not in TERMINAL and "children" not in state]
+    trip.hold(facts.HOOK_CHILDREN, not silent, call, expected="children", got=silent, name="webhooks")
 
 
 def _form(trip: Trip, hook: Webhook, call: Call) -> None:
@@ -181,6 +191,7 @@ def webhook_retries(trip: Trip) -> None:
     if gaps and len(instants) == len(ends):
         deaf.learn("webhook.retry_seconds", as_number(gaps[0]), job.submitted)
         deaf.hold(WAITS_GROW, gaps == sorted(gaps), job.submitted, expected="growing waits", got=gaps)
+    deaf.hold(facts.HOOK_SAME, len({hook.body for hook in ends}) <= 1, job.submitted, expected="one body")
     progress = [hook.body for hook in receiver.of(job.id) if hook.document.get("status") not in TERMINAL]
     deaf.hold(facts.HOOK_RETRY, len(set(progress)) == len(progress), job.submitted, name="progress is not")
 

@@ -78,6 +78,21 @@ def revoked_key(trip: Trip) -> None:
     revoked.call("getMe", 200, step="me, no longer revoked")
 
 
+@journey(8)
+def odd_keys(trip: Trip) -> None:
+    """What is no key is refused as one that is wrong, whatever it looks like."""
+    odd = {
+        "empty": {"x-api-key": ""},
+        "too short": {"x-api-key": "vs_prod_abc"},
+        "capitals": {"x-api-key": "VS_PROD_" + "A" * 32},
+        "very long": {"x-api-key": "vs_prod_" + "a" * 4000},
+        "no token": {"authorization": "Bearer"},
+        "another scheme": {"authorization": "Basic dXNlcjpwYXNzd29yZA=="},
+    }
+    for name, headers in odd.items():
+        trip.call("getMe", "UNAUTHORIZED", fact=facts.KEY_NEEDED, headers=headers, auth="none", step=f"key: {name}")
+
+
 @journey(1)
 def two_keys(trip: Trip) -> None:
     """Two keys that differ are refused."""

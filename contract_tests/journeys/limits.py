@@ -9,7 +9,7 @@ from contract_tests import facts
 from contract_tests.calls import Call
 from contract_tests.clocks import VirtualClock
 from contract_tests.journey import journey
-from contract_tests.journeys.account import usage_of
+from contract_tests.journeys.account import limits, usage_of
 from contract_tests.submissions import Job, made, refused, submission, submit
 from contract_tests.trip import Trip
 from contract_tests.verdicts import Check
@@ -35,16 +35,23 @@ def long_movie(seconds: float, width: int = 640, height: int = 360) -> dict[str,
     return {"width": width, "height": height, "scenes": [{"id": "only", "duration": seconds}]}
 
 
-@journey(12, needs_control=True)
+@journey(16, needs_control=True)
 def quota(trip: Trip) -> None:
     """When the month's minutes are used up submissions are refused, and on the 1st they are accepted again."""
-    poor = trip.on(trip.run.target.account("poor", plan="pro"))
-    limit = poor.run.contract.spec.plans["pro"].minutes_per_month or 0.0
-    sandbox_of(poor).account(minutes_used=limit - 0.5)
-    below = submit(poor, step="submit below the quota", fact=BELOW)
-    poor.call("cancelJob", 200, path={"jobId": below.id}, step="cancel below the quota")
-    sandbox_of(poor).account(minutes_used=limit)
-    refused(poor, "RENDER_QUOTA_EXCEEDED", facts.QUOTA, step="submit beyond the quota")
+    for plan, terms in trip.run.contract.spec.plans.items():
+        if terms.rest and terms.minutes_per_month is not None:
+            poor = trip.on(trip.run.target.account(f"poor {plan}", plan=plan))
+            limit = terms.minutes_per_month
+            sandbox_of(poor).account(minutes_used=limit - 0.5, minutes_used_today=limit - 0.5)
+            below = submit(poor, step=f"submit below the quota of {plan}", fact=BELOW)
+            poor.call("cancelJob", 200, path={"jobId": below.id}, step=f"cancel below the quota of {plan}")
+            sandbox_of(poor).account(minutes_used=limit)
+            refused(poor, "RENDER_QUOTA_EXCEEDED", facts.QUOTA, step=f"submit beyond the quota of {plan}")
+    _until_the_first(poor)
+
+
+def _until_the_first(poor: Trip) -> None:
+    """At the quota one may read, and on the 1st submit again."""
     usage = usage_of(poor, "usage at the quota")
     minutes = usage.document.get("renderMinutes")
     left = minutes.get("remaining") if isinstance(minutes, dict) else None
@@ -119,26 +126,27 @@ def _forbidden(trip: Trip, operation: str, body: object) -> None:
         trip.call(operation, "FORBIDDEN", fact=facts.FREE, path=path, body=body, step=f"{operation} on plan Free")
 
 
-@journey(14, needs_control=True)
+@journey(20, needs_control=True)
 def plan_limits(trip: Trip) -> None:
     """What is longer or larger than the plan allows is refused, and what just fits is accepted."""
-    tallest = trip.run.contract.document["components"]["schemas"]["Movie"]["properties"]["height"]["maximum"]
+    sides = trip.run.contract.document["components"]["schemas"]["Movie"]["properties"]
+    widest, tallest = sides["width"]["maximum"], sides["height"]["maximum"]
     for plan, terms in trip.run.contract.spec.plans.items():
-        if not terms.rest or plan == "enterprise":
+        if not terms.rest:
             continue
         account = trip.on(trip.run.target.account(f"plan {plan}", plan=plan))
+        limits(account, plan, usage_of(account, f"usage on {plan}"))
         longest, (width, height) = terms.longest_movie_seconds, terms.largest_frame
         refused(
             account,
             "PLAN_LIMIT_EXCEEDED",
             facts.PLAN_LENGTH,
             step=f"too long for {plan}",
-            movie=long_movie(longest + 1),
+            movie=long_movie(longest + 0.5),
         )
-        refused(
-            account, "PLAN_LIMIT_EXCEEDED", facts.PLAN_SIZE, step=f"too wide for {plan}",
-            movie=long_movie(1.0, width + 2, height),
-        )  # fmt: skip
+        if width < widest:
+            wider = long_movie(1.0, width + 1, height)
+            refused(account, "PLAN_LIMIT_EXCEEDED", facts.PLAN_SIZE, step=f"too wide for {plan}", movie=wider)
         fits = submit(account, step=f"just fits {plan}", fact=facts.PLAN_FITS, movie=long_movie(longest, width, height))
         account.call("cancelJob", 200, path={"jobId": fits.id}, step=f"cancel what fits {plan}")
         if width <= tallest:
@@ -148,9 +156,10 @@ def plan_limits(trip: Trip) -> None:
             account.call("cancelJob", 200, path={"jobId": upright.id}, step=f"cancel what is upright on {plan}")
 
 
-@journey(14, needs_control=True)
+@journey(24, needs_control=True)
 def concurrency(trip: Trip) -> None:
     """No more jobs at once than the plan allows, and which of them count is learned."""
+    _all_slots(trip, "business")
     busy = trip.on(trip.run.target.account("busy", plan="pro", scenario=SCENES_LATER))
     most = busy.run.contract.spec.plans["pro"].jobs_at_once or 0
     jobs = [submit(busy, step="take a slot") for _ in range(most)]
@@ -166,6 +175,22 @@ def concurrency(trip: Trip) -> None:
     busy.learn("concurrency.counts", counts, call)
     busy.call("cancelJob", 200, path={"jobId": jobs[0].id}, step="free a slot")
     submit(busy, step="take the free slot", fact=SLOT)
+
+
+def _all_slots(trip: Trip, plan: str) -> None:
+    """As many jobs as the plan has slots may render at once, and no more."""
+    wide = trip.on(trip.run.target.account(f"busy {plan}", plan=plan, scenario=SCENES_LATER))
+    jobs = [
+        submit(wide, step=f"take a slot of {plan}") for _ in range(wide.run.contract.spec.plans[plan].jobs_at_once or 0)
+    ]
+    status = "running" if wide.run.contract.behaviour.concurrency_counts == "running" else "waiting"
+    for job in jobs:
+        if (
+            wide.run.contract.behaviour.concurrency_counts != "unfinished"
+            and sandbox_of(wide).jobs[job.id].status != status
+        ):
+            sandbox_of(wide).clock.run_until(job.id, status)
+    refused(wide, "CONCURRENCY_LIMIT_EXCEEDED", COUNTED, step=f"one more than {plan} has slots")
 
 
 SLOT = Check("slot", "A slot that is free again can be taken.", facts.D, facts.RATES)

@@ -23,7 +23,7 @@ def unknown_routes(trip: Trip) -> None:
         trip.request("GET", path, "NOT_FOUND", step=f"unknown route {number}")
 
 
-@journey(8)
+@journey(8, writes=True)
 def wrong_methods(trip: Trip) -> None:
     """A method that a path does not have is a 405 with the methods that it has."""
     for method, path in (("GET", "/v1/render/jobs"), ("POST", "/v1/jobs"), ("POST", "/v1/me"), ("POST", "/v1/usage")):
@@ -55,7 +55,7 @@ def unknown_jobs(trip: Trip) -> None:
     trip.call("streamJobProgress", "JOB_NOT_FOUND", path=path, step="stream of an unknown job")
 
 
-@journey(9)
+@journey(9, writes=True)
 def broken_bodies(trip: Trip) -> None:
     """A body that is no submission is refused, whatever is wrong with it."""
     bodies = {
@@ -69,7 +69,8 @@ def broken_bodies(trip: Trip) -> None:
     }
     for name, content in bodies.items():
         trip.call("submitRenderJob", "VALIDATION_ERROR", content=content, headers=JSON_TYPE, step=f"body: {name}")
-    large = as_json(submission("x" * trip.run.contract.document["x-body-limit"]["bytes"]))
+    text = "x" * trip.run.contract.document["x-body-limit"]["bytes"]
+    large = as_json({"kind": "movie", "projectId": text})  # without a movie: nothing to render, whoever takes it
     trip.call("submitRenderJob", "PAYLOAD_TOO_LARGE", content=large, headers=JSON_TYPE, step="body: too large")
 
 

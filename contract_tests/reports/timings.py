@@ -12,6 +12,7 @@ from contract_tests.calls import Call
 from contract_tests.lives import STREAM, Life, lives_of
 from contract_tests.reports.wording import one_line, scalar
 from contract_tests.result import Result
+from contract_tests.target import MAIN
 from mockserver.settings import shipped
 from mockserver.spec import Spec, load_spec
 
@@ -39,7 +40,8 @@ class Rendering:
 
 def scenario_of(result: Result) -> str:
     """Return the text of the file; without a life that was seen there is no `job:` in it."""
-    lives = [life for life in lives_of(result.calls) if life.parent is None and len(life.stretches) > 1]
+    own = (call for call in result.calls if call.account == MAIN)  # throwaway accounts live by made-up scenarios
+    lives = [life for life in lives_of(own) if life.parent is None and len(life.stretches) > 1]
     job = job_of(lives, load_spec(shipped("openapi.yaml")))
     target = one_line(result.target)
     lines = [

@@ -1,0 +1,22 @@
+"""Everything that Schemathesis can think of, with what it makes of the answers."""
+
+from __future__ import annotations
+
+from contract_tests import explored as findings
+from contract_tests.journey import journey
+from contract_tests.trip import Trip
+
+EXPLORATION = "exploration"
+
+
+@journey(300, renders=True, is_deep=True)
+def explored(trip: Trip) -> None:
+    """All phases of Schemathesis with all its checks find nothing: examples, coverage, fuzzing, walks along links."""
+    from contract_tests.engine import explore  # loads the whole engine, which only this journey needs
+
+    run = trip.run
+    has_control = run.target.has_control
+    explorer = trip.on(run.target.account("explorer", plan="enterprise", clock="auto")) if has_control else trip
+    exploration = explore(explorer)
+    run.shelf[EXPLORATION] = exploration
+    findings.tell(run, exploration)
