@@ -4,13 +4,16 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 SPECS  := openapi.yaml mockserver/control.openapi.yaml
 
-.PHONY: serve test check bench wheel clean
+.PHONY: serve test contract check bench mutants wheel clean
 
 serve: $(VENV)/.serve            ## the mock on http://127.0.0.1:4747
 	$(BIN)/viralsync-mock serve $(ARGS)
 
 test: $(VENV)/.dev               ## every test, in random order, on all cores
 	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+
+contract: $(VENV)/.dev           ## the contract tests on the mock; on something else: ARGS="--target https://..."
+	$(BIN)/python -m pytest contract_tests $(or $(ARGS),--target mock)
 
 check: $(VENV)/.dev node_modules ## lint, format, types, the linters of the spec and of the workflows
 	$(BIN)/ruff check --output-format concise .
@@ -25,6 +28,9 @@ check: $(VENV)/.dev node_modules ## lint, format, types, the linters of the spec
 
 bench: $(VENV)/.dev node_modules ## the measured comparisons, written to benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks
+
+mutants: $(VENV)/.dev            ## what the contract tests notice, on servers that are wrong on purpose
+	$(BIN)/python -m contract_tests.mutants $(ARGS)
 
 wheel: $(VENV)/.dev              ## build the wheel and run the mock from it, the source away
 	$(BIN)/python -m pytest tests/test_wheel.py

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -36,6 +37,7 @@ def run(options: Options, report_dir: Path | None, *, has_canary: bool = True) -
     """Run the kit, print what came of it, write the reports, and return the exit code."""
     if has_canary and PROFILES[options.profile].has_canary:
         options = replace(options, canary=canary)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a job that is cancelled cleans up as after Ctrl-C
     with _progress() as (on_journey, on_call):
         result = conform(replace(options, on_journey=on_journey, on_call=on_call))
     for line in _lines(result):

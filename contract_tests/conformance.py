@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from contract_tests.budget import Budget
 from contract_tests.calls import Call
@@ -24,7 +26,7 @@ from contract_tests.result import CanaryOutcome, JourneyOutcome, Result
 from contract_tests.run import Run
 from contract_tests.sender import Sender
 from contract_tests.target import Target, open_target, own_mock, seeded
-from mockserver.behaviour import Behaviour, load_behaviour
+from mockserver.behaviour import Behaviour, as_document, load_behaviour
 from mockserver.settings import shipped
 from mockserver.spec import Spec, load_spec
 
@@ -76,11 +78,9 @@ def conform(options: Options, journeys: Sequence[Journey] = JOURNEYS) -> Result:
     started_at = RealClock().now()
     with measured() as taken, running(options) as run:
         outcomes = _travelled(run, journeys)
-        plan, target = _plan(run), run.target
-        has_control = target.has_control
     reference, is_whole = options.reference, all(finding.check != INTERRUPT for finding in run.findings)
     if reference is None and options.has_fidelity and options.target != MOCK and is_whole:
-        reference = reference_of(options, plan, has_control=has_control, has_receiver=target.receiver is not None)
+        reference = reference_of(options, run)
     canary = options.canary(options) if options.canary and run.profile.has_canary and is_whole else None
     return concluded(run, options.target, started_at, taken[0], outcomes, reference, canary, baseline)
 
@@ -169,24 +169,30 @@ def _plan(run: Run) -> str | None:
     return next((plan for plan in plans if isinstance(plan, str)), None)
 
 
-def reference_of(options: Options, plan: str | None, *, has_control: bool, has_receiver: bool) -> Trace:
-    """Return how the same journeys go on the mock, on an account of the same plan."""
-    believed = replace(
-        options, target=MOCK, key=None, canary=None, baseline=None, on_call=_nothing, on_journey=_nothing,
-        max_requests=None, max_render_minutes=None, is_strict=False,
-    )  # fmt: skip
+def reference_of(options: Options, run: Run) -> Trace:
+    """Return how the same journeys go on a mock that acts as was learned, on an account of the same plan."""
+    target, plan = run.target, _plan(run)
     with ExitStack() as ending:
-        url = ending.enter_context(own_mock(options.behaviour, options.seed))
-        target = ending.enter_context(open_target(url, None, options.seed))
+        behaviour = ending.enter_context(_profile_of(run, options.behaviour))
+        url = ending.enter_context(own_mock(behaviour, options.seed))
+        mock = ending.enter_context(open_target(url, None, options.seed))
         if plan in _spec().plans:
-            seeded(target, str(plan), with_jobs=not PROFILES[options.profile].renders)
-        target.has_control = has_control
-        if has_receiver:
-            target.receiver = ending.enter_context(Receiver())
-        run = new_run(believed, target)
-        _travelled(run, JOURNEYS)
-    return trace_of(run.calls, with_lists=has_control)
+            seeded(mock, str(plan), with_jobs=not run.profile.renders)
+        mock.has_control = target.has_control
+        if target.receiver is not None:
+            mock.receiver = ending.enter_context(Receiver())
+        other = new_run(Options(profile=run.profile.name, seed=options.seed, behaviour=behaviour), mock)
+        _travelled(other, JOURNEYS)
+    return trace_of(other.calls, with_lists=target.has_control)
 
 
-def _nothing(_: object) -> None:
-    """Tell nobody."""
+@contextmanager
+def _profile_of(run: Run, believed: Path | None) -> Iterator[Path | None]:
+    """Yield a file with what was learned; the one that was believed, where nothing else was."""
+    if not run.learned.differences(run.believed.behaviour):
+        yield believed
+        return
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "learned.yaml"
+        path.write_text(json.dumps(as_document(run.learned.over(run.believed.behaviour))))  # JSON is YAML
+        yield path

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import schemathesis
@@ -26,14 +26,23 @@ if TYPE_CHECKING:
     from schemathesis.hooks import HookContext
     from schemathesis.transport import BaseTransport
 
-EXAMPLES: Mapping[str, int] = {"fuzzing": 60, "stateful": 80}
-"""How many inputs are made up for an operation, and how many walks along the links of the spec."""
-
-ROUNDS = 8
-"""How often walks begin anew, as long as a link was not followed: which ones are is left to chance."""
-
 ACCEPTING = ("2xx", "3xx", 401, 402, 403, 404, 409, 429, "5xx")
 """What valid data may meet: 402 as well, since a valid movie can be larger or longer than the plan allows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How many inputs are made up for an operation, how many walks go along the links of the spec, and how often walks
+    begin anew as long as a link was not followed, which is left to chance.
+    """
+
+    inputs: int = 60
+    walks: int = 80
+    rounds: int = 8
+
+
+CAREFUL = Effort(rounds=3)
+"""On an account with jobs of others."""
 
 
 class _Schema(OpenApiSchema):
@@ -57,14 +66,14 @@ class _Schema(OpenApiSchema):
         return super().build_state_machine(**given)
 
 
-def explore(trip: Trip) -> Exploration:
+def explore(trip: Trip, effort: Effort | None = None) -> Exploration:
     """Run every phase on the account of the trip; raises what stopped the run, and KeyboardInterrupt."""
+    effort = effort or (CAREFUL if trip.account.is_main else Effort())
     gateway = Gateway(trip)
     exploration = Exploration(trip.run, len(trip.run.calls), links=_links(trip.run))
-    for number in range(ROUNDS):
-        missing = exploration.links.keys() - exploration.followed
-        if missing:
-            _execute(exploration, gateway, _schema(trip, gateway, _config(exploration, trip, number)))
+    for number in range(effort.rounds):
+        if exploration.links.keys() - exploration.followed:
+            _execute(exploration, gateway, _schema(trip, gateway, _config(exploration, trip, number, effort)))
     return exploration
 
 
@@ -75,6 +84,8 @@ def _execute(exploration: Exploration, gateway: Gateway, schema: OpenApiSchema) 
             gateway.phase = event.phase.name.value
         is_interrupted |= isinstance(event, events.Interrupted)
         _take(exploration, gateway, event)
+    if gateway.stopped is None and not is_interrupted:
+        gateway.end_walks()
     exploration.last = len(exploration.run.calls)
     if gateway.stopped is not None:
         raise gateway.stopped
@@ -96,7 +107,7 @@ def _censored(schema: OpenApiSchema, censor: Censor) -> None:
     """Let the censor see each case; hooks have to be functions."""
 
     def map_case(context: HookContext, case: Case[Any]) -> Case[Any]:  # noqa: ARG001 - the engine names its arguments
-        return censor.without_made_up(case)
+        return censor.fitted(case)
 
     def filter_case(context: HookContext, case: Case[Any]) -> bool:  # noqa: ARG001 - as above
         return censor.is_allowed(case)
@@ -105,13 +116,13 @@ def _censored(schema: OpenApiSchema, censor: Censor) -> None:
     schema.hook(filter_case)
 
 
-def _config(exploration: Exploration, trip: Trip, number: int) -> dict[str, Any]:
+def _config(exploration: Exploration, trip: Trip, number: int, effort: Effort) -> dict[str, Any]:
     """Return the engine's settings. Ids of answers are not fed into other operations: only links of the spec are.
 
     After the first round only the walks go on, where they lead to links that were not followed yet.
     """
     unit = {"enabled": number == 0, "extra-data-sources": {"responses": False}}
-    walks = {"generation": {"max-examples": EXAMPLES["stateful"]}, "inference": {"algorithms": []}}
+    walks = {"generation": {"max-examples": effort.walks}, "inference": {"algorithms": []}}
     return {
         "seed": int.from_bytes(digest(trip.run.seed, "exploration", number)[:4], "big"),
         "cache": {"enabled": False},
@@ -124,7 +135,7 @@ def _config(exploration: Exploration, trip: Trip, number: int) -> dict[str, Any]
         "phases": {
             "examples": {"fill-missing": True, **unit},
             "coverage": unit,
-            "fuzzing": {"generation": {"max-examples": EXAMPLES["fuzzing"]}, **unit},
+            "fuzzing": {"generation": {"max-examples": effort.inputs}, **unit},
             "stateful": walks,
         },
         "operations": [*(_careful() if trip.account.is_main else ()), *(_off_the_way(exploration) if number else ())],

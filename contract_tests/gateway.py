@@ -22,9 +22,10 @@ from contract_tests.budget import BudgetSpentError, worst_case
 from contract_tests.calls import Call
 from contract_tests.cases import BASE
 from contract_tests.generated import body_of
+from contract_tests.laws import TERMINAL
 from contract_tests.run import StopRunError
 from contract_tests.sender import Request
-from contract_tests.submissions import drop, made, reserve
+from contract_tests.submissions import Job, drop, made, reserve, settle
 from contract_tests.trip import Trip
 
 if TYPE_CHECKING:
@@ -45,13 +46,15 @@ class Gateway:
     """Sends what the engine makes up, on the account of a trip; `numbers` tells which call became of a case.
 
     What stops the engine is in `stopped`: the engine itself only knows that it was interrupted. `handed_out` are the
-    values that answers gave for links, by the name of their field.
+    values that answers gave for links, by the name of their field. `walks` holds the job that a walk made on the
+    account under test, until the next one; every other job is cancelled at once there.
     """
 
     trip: Trip
     phase: str = ""
     numbers: dict[str, int] = field(default_factory=dict)
     handed_out: dict[str, set[str]] = field(default_factory=dict)
+    walks: list[Job] = field(default_factory=list)
     stopped: BudgetSpentError | StopRunError | None = None
 
     def answer(self, case: Case[Any], request: requests.PreparedRequest) -> requests.Response:
@@ -94,11 +97,12 @@ class Gateway:
         )
 
     def _sent(self, request: Request) -> Call:
-        """Send and judge; on the account under test a job that is made is cancelled at once."""
+        """Send and judge, and account for the jobs that come of it on the account under test."""
         run, body = self.trip.run, body_of(request.content)
         is_submission = request.operation == "submitRenderJob"
         minutes = worst_case(body)
         if is_submission:
+            self.end_walks()
             reserve(self.trip, minutes)
         if request.operation == "streamJobProgress":
             call = self._streamed(request)
@@ -110,8 +114,34 @@ class Gateway:
         if is_submission and self.trip.account.is_main:
             job = made(self.trip, call, body if isinstance(body, dict) else {}, minutes)
             if job is not None:
-                drop(self.trip, job)
+                self.walks.append(job)
+                if self.phase != "stateful":
+                    self.end_walks()
+        if self.trip.account.is_main and call.is_success:
+            self._note(call)
         return call
+
+    def end_walks(self) -> None:
+        """Cancel the jobs that were left to be walked to; there is never more than one."""
+        while self.walks:
+            job = self.walks.pop()
+            if job.id in self.trip.run.settled:
+                continue
+            call = self.trip.call("getJob", 200, path={"jobId": job.id}, step="look at what was accepted")
+            status = call.document.get("status")
+            if status in TERMINAL:
+                settle(self.trip, job, status)
+            else:
+                drop(self.trip, job)
+
+    def _note(self, call: Call) -> None:
+        """Remember what a walk did to a job of the run."""
+        job = self.trip.run.jobs.get(str(call.path_parameters.get("jobId")))
+        if job is not None and call.operation == "cancelJob":
+            settle(self.trip, job, "cancelled")
+        if job is not None and call.operation == "deleteJob":
+            settle(self.trip, job, "done" if job.id not in self.trip.run.settled else "cancelled")
+            self.trip.run.deleted.add(job.id)
 
     def _streamed(self, request: Request) -> Call:
         with self.trip.sender.open(request) as (stream, call):

@@ -6,6 +6,7 @@ Schemathesis generates and judges; the run sends, so that guard, budget and pace
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,9 @@ from mockserver.randomness import digest
 if TYPE_CHECKING:
     from contract_tests.run import Run
     from contract_tests.trip import Trip
+
+EXAMPLE_PROJECT, EXAMPLE_CALLBACK = b"proj_demo01", b"https://studio.example/hooks/viralsync"
+"""What the spec's examples name: a job that is made all the same must be found again, and report to nobody else."""
 
 SENT = "generated cases that were sent"
 
@@ -68,13 +72,22 @@ def send(trip: Trip, case: Generated) -> Call:
     minutes = worst_case(body)
     if case.operation == "submitRenderJob":
         reserve(trip, minutes)
-    call = trip.generated(case)
+    call = trip.generated(replace(case, content=_marked_as_ours(trip.run, case.content)))
     if case.operation == "submitRenderJob":
         job = made(trip, call, body if isinstance(body, dict) else {}, minutes)
         if job is not None:
             drop(trip, job)
     _judge(trip, case, call)
     return call
+
+
+def _marked_as_ours(run: Run, content: bytes | None) -> bytes | None:
+    """Return a body with the run's own project and receiver in the place of those of the spec's examples."""
+    if content is None:
+        return None
+    content = content.replace(EXAMPLE_PROJECT, run.project_id.encode())
+    callback = run.callback().get("callbackUrl", "http://localhost/")
+    return content.replace(EXAMPLE_CALLBACK, str(callback).encode())
 
 
 def body_of(content: bytes | None) -> object:

@@ -33,6 +33,9 @@ RECOVERY = (5.0, 15.0, 40.0)
 LOCAL_RECOVERY = (0.1, 0.3, 0.6)
 """The same for a server on this machine, which is back at once or not at all."""
 
+TOO_LATE = "the job had ended before it was cancelled"
+"""Nobody's fault, and nothing to be told: a journey that needs a cancelled job says so itself."""
+
 LONGEST_RETRY_AFTER = 120.0
 SERVER_ERROR = 500
 TOO_MANY, PAYMENT, CONFLICT, FORBIDDEN, UNAUTHORIZED = 429, 402, 409, 403, 401
@@ -149,7 +152,7 @@ def excuse(trip: Trip, call: Call) -> str:
 def _excuse_of_the_account(trip: Trip, call: Call) -> str:
     """Return why what should have succeeded could not."""
     if call.operation == "cancelJob" and call.status == CONFLICT and _has_ended(trip, call):
-        return "the job had ended before it was cancelled"
+        return TOO_LATE
     if call.operation != "submitRenderJob":
         return ""
     if call.status == PAYMENT and _is_quota_spent(trip):

@@ -157,7 +157,8 @@ class Trip:
             return
         reason = suspicion.excuse(self, call)
         if reason:
-            self.run.cannot_tell("outage", reason, call)
+            if reason != suspicion.TOO_LATE:
+                self.run.cannot_tell("outage", reason, call)
             return
         self.run.asserted[fact or facts.STATUS] += 1
         self._unexpected(call, expect, status, fact)

@@ -85,6 +85,7 @@ async def test_without_a_deviation_a_mutant_is_the_mock(story: Story, tmp_path: 
     assert await told(story, NO_DEVIATION, tmp_path) == await told(story, None, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mutant", BEHAVIOUR_MUTANTS, ids=lambda mutant: mutant.name)
 async def test_a_mutant_deviates(mutant: Mutant, clean: dict[Story, list[Any]], tmp_path: Path) -> None:
     """The story of its theme goes otherwise than on the mock."""

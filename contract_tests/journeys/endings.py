@@ -40,7 +40,7 @@ def cancelling(trip: Trip) -> None:
     life.stream = stream.call
     at_once = _look(trip, job, "read a cancelled job")
     if refused.is_success or not cancel.is_success:
-        return
+        raise trip.stop("the job was not cancelled while it ran", refused, cancel)
     settle(trip, job, "cancelled")
     trip.run.shelf["cancelled"] = job
     if cancel.document:

@@ -122,6 +122,14 @@ def paging(trip: Trip) -> None:
         )  # fmt: skip
     for job in (newer, latest):
         _let_go(trip, job)
+    _keeps_up(trip, [newer.id, latest.id])
+
+
+def _keeps_up(trip: Trip, ended: Sequence[str]) -> None:
+    """What was listed as unfinished is listed as ended once it has."""
+    call, jobs = _page(trip, "list after cancels", limit=MOST)
+    stale = [job.get("status") for job in jobs if job.get("jobId") in ended and job.get("status") not in TERMINAL]
+    trip.hold(facts.LIST_AGREES, not stale, call, expected="ended", got=stale, name="after cancels")
 
 
 def _let_go(trip: Trip, job: Job) -> None:
