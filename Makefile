@@ -3,14 +3,15 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 SPECS  := openapi.yaml mockserver/control.openapi.yaml
+WORKERS ?= $(shell $(PYTHON) -c "import os; print(2 * (os.cpu_count() or 1))")
 
 .PHONY: serve test contract check bench mutants wheel clean
 
 serve: $(VENV)/.serve            ## the mock on http://127.0.0.1:4747
 	$(BIN)/viralsync-mock serve $(ARGS)
 
-test: $(VENV)/.dev               ## every test, in random order, on all cores
-	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+test: $(VENV)/.dev               ## every test, in random order, on all cores: two each, as many wait for sockets
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 contract: $(VENV)/.dev           ## the contract tests on the mock; on something else: ARGS="--target https://..."
 	$(BIN)/python -m pytest contract_tests $(or $(ARGS),--target mock)

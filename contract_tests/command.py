@@ -18,18 +18,12 @@ from contract_tests.journeys import JOURNEYS
 from contract_tests.profiles import PROFILES
 from contract_tests.reports import write_reports
 from contract_tests.result import Result
-from contract_tests.verdicts import SENTENCES, Drawer, Finding
+from contract_tests.telling import TITLES
+from contract_tests.verdicts import SENTENCES, Finding
 from mockserver.redaction import masked
 
 __all__ = ["Options", "run"]
 
-TITLES = {
-    Drawer.FAILURE: "contract broken",
-    Drawer.INCONCLUSIVE: "could not tell",
-    Drawer.WARNING: "warning",
-    Drawer.DIFFERENCE: "mock wrong",
-    Drawer.ADDITIVE: "additive drift",
-}
 LONGEST_LINE = 300
 
 

@@ -22,6 +22,8 @@ from contract_tests.verdicts import Drawer
 from mockserver.randomness import hexadecimal
 from tests.pretended_target import FakeClock
 
+pytestmark = pytest.mark.slow
+
 KEY = f"vs_prod_{hexadecimal('exploration', length=32)}"
 LITTLE = Effort(inputs=2, walks=6, rounds=1)
 """Enough for every phase to have its turn; that it finds a way along every link is for the suite to show."""

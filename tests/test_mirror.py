@@ -15,6 +15,8 @@ from contract_tests.verdicts import Drawer, Mark, Verdict
 from mockserver.behaviour import load_behaviour
 from mockserver.settings import shipped
 
+pytestmark = pytest.mark.slow
+
 CONTRACT = Contract.load()
 OTHER = yaml.safe_load(shipped("fixtures/behaviours/other-readings.yaml").read_text())
 ONE_BY_ONE = {
@@ -45,7 +47,6 @@ def test_the_other_readings_turn_every_switch() -> None:
     assert {*all_switches(), *assumed} == set(ONE_BY_ONE)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("switch", "document"), CASES, ids=[f"{name} {doc}" for name, doc in CASES])
 def test_a_turned_switch_is_learned_and_nothing_else(switch: str, document: object, tmp_path: Path) -> None:
     """Believing the default, a run learns the one switch that the target has turned, and says so with exit code 4."""

@@ -1,0 +1,36 @@
+"""No empty green: what must have been seen before it may be said that a target conforms, and nothing left behind."""
+
+from __future__ import annotations
+
+import pytest
+
+from contract_tests import completeness
+from contract_tests.journeys import JOURNEYS
+from contract_tests.journeys.exploring import explored
+from contract_tests.suite import Suite, of
+from contract_tests.verdicts import Drawer
+
+
+def test_nothing_is_left_behind(suite: Suite) -> None:
+    """What the run made on the account it cancelled and deleted; what it could not clean it names."""
+    known = {finding.key for finding in suite.run.findings}
+    suite.clean()
+    found = suite.since(known)
+    failures = of(Drawer.FAILURE, found)
+    if failures:
+        pytest.fail(suite.text(failures), pytrace=False)
+    if suite.run.unclean:
+        suite.run.cannot_tell("clean_up", f"still on the account: {', '.join(suite.run.unclean)}", name="jobs")
+        pytest.skip(f"inconclusive: still on the account: {', '.join(suite.run.unclean)}")
+
+
+def test_everything_was_seen(suite: Suite) -> None:
+    """Every operation was accepted, every link followed, every answer and status met that this run could meet."""
+    absent = [each.name for each in JOURNEYS if each is not explored and each.name not in suite.settled]
+    if absent:
+        pytest.skip(f"only a part of the journeys was selected: {', '.join(absent[:5])} …")
+    missing = list(completeness.missing(suite.run))
+    for name, sentence in missing:
+        suite.run.cannot_tell("completeness", sentence, name=name)
+    if missing:
+        pytest.skip(f"inconclusive: {'; '.join(sentence for _, sentence in missing)}")

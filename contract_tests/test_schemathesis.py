@@ -1,0 +1,85 @@
+"""The whole of Schemathesis: every phase, every built-in check, no excuses.
+
+The engine runs in this process, all its calls go out through the run, and it never sees a key: see `gateway`. On a
+mock it has throwaway accounts and does everything, cancelling and deleting included; on any other target only what
+guard and budget allow. Its own warnings are held here as what they stand for: that valid calls were accepted at all,
+that links were followed, that no answer was a 429.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from contract_tests.exploration import PHASES, Exploration
+from contract_tests.journeys.exploring import EXPLORATION, explored
+from contract_tests.markers import marks_of
+from contract_tests.suite import Suite, of
+from contract_tests.telling import headline
+from contract_tests.verdicts import Drawer, Finding
+
+pytestmark = marks_of(explored)
+
+CHECKS = frozenset(
+    {
+        "allow_header_conformance",
+        "content_type_conformance",
+        "ensure_resource_availability",
+        "ignored_auth",
+        "missing_required_header",
+        "negative_data_rejection",
+        "not_a_server_error",
+        "object_level_authorization",
+        "positive_data_acceptance",
+        "response_headers_conformance",
+        "response_schema_conformance",
+        "status_code_conformance",
+        "unsupported_method",
+        "use_after_free",
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def findings(suite: Suite) -> list[Finding]:
+    """Let the engine explore the target, once, and return what it found that no journey had found."""
+    reason = suite.reason_against(explored)
+    if reason:
+        pytest.skip(reason)
+    return suite.make(explored)[1]
+
+
+@pytest.fixture
+def exploration(suite: Suite, findings: list[Finding]) -> Exploration:
+    """Return what the engine did; the test is skipped where it was stopped before its end."""
+    found = suite.run.shelf.get(EXPLORATION)
+    if not isinstance(found, Exploration):
+        unclear = of(Drawer.INCONCLUSIVE, findings)
+        pytest.skip(f"inconclusive: {'; '.join(map(headline, unclear)) or suite.away or 'it was stopped'}")
+    return found
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_phase_finds_nothing(suite: Suite, findings: list[Finding], exploration: Exploration, phase: str) -> None:
+    """Whatever a phase makes up is answered as the spec says."""
+    numbers = {call.number for call in exploration.of(phase)}
+    failures = [finding for finding in of(Drawer.FAILURE, findings) if numbers & set(finding.calls)]
+    if failures:
+        pytest.fail(suite.text(failures), pytrace=False)
+    assert numbers, f"phase {phase} made no call"
+
+
+def test_no_check_is_excused(suite: Suite, exploration: Exploration) -> None:
+    """Every check that Schemathesis has was asked; a mock keeps all of them, whatever is assumed and whatever known."""
+    from schemathesis import checks
+
+    assert set(checks.CHECKS.get_all_names()) == CHECKS == set(exploration.asked)
+    broken = [f"{each.check}: {each.operation}, call {each.call}: {each.message}" for each in exploration.unkept]
+    if suite.run.target.has_control and broken:
+        pytest.fail("\n".join(broken[:10]), pytrace=False)
+
+
+def test_green_is_not_empty(exploration: Exploration) -> None:
+    """Each operation accepted valid calls, each link led somewhere, no phase was cut short, nothing was limited."""
+    empty = list(exploration.empty())
+    if empty:
+        pytest.skip(f"inconclusive: {'; '.join(empty)}")

@@ -1,0 +1,30 @@
+"""Whatever is sent, the server does not fail: ten thousand calls, made up by Schemathesis or of parts of such."""
+
+from __future__ import annotations
+
+import pytest
+
+from contract_tests.crossing import cross, is_answered
+from contract_tests.exploration import Exploration
+from contract_tests.journeys.exploring import EXPLORATION
+from contract_tests.suite import Suite
+
+GENERATED_CALLS = 10_000
+
+
+@pytest.mark.needs_control
+@pytest.mark.requests_heavy
+def test_ten_thousand_calls_without_a_5xx(suite: Suite) -> None:
+    """Each gets an answer, and none is a 5xx."""
+    exploration = suite.run.shelf.get(EXPLORATION)
+    if not suite.run.target.has_control:
+        pytest.skip("it needs a mock: throwaway accounts, whose limits it may use up")
+    if not isinstance(exploration, Exploration):
+        pytest.skip("it needs the calls that test_schemathesis.py makes up")
+    missing, left = GENERATED_CALLS - len(exploration.calls), suite.run.budget.requests_left
+    if missing > left:
+        pytest.skip(f"it may make {missing} requests, and {left} are left")
+    account = suite.run.target.account("crossed", plan="enterprise")
+    crossed = cross(suite.trip("crossed").on(account), exploration.calls, missing)
+    failed = [call for call in (*exploration.calls, *crossed) if not is_answered(call)]
+    assert (len(exploration.calls) + len(crossed), failed[:5]) == (GENERATED_CALLS, [])
