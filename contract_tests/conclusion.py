@@ -107,8 +107,8 @@ def _differs(
             text,
             place=place,
             name=str(got),
-            expected=str(expected),
-            got=str(got),
+            expected=_shown(expected),
+            got=_shown(got),
             calls=calls,
         )
     )

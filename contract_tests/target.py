@@ -143,7 +143,8 @@ def open_target(
     has_control = uses_control and is_local and _is_mock(http, base_url, control_token)
     if key is None and not has_control:
         http.close()
-        raise SettingsError("no API key: put it into the variable VIRALSYNC_API_KEY (never into a flag)")
+        mock = f", and no mock with a control API answers at {base_url}" if is_local and uses_control else ""
+        raise SettingsError(f"no API key{mock}: put it into the variable VIRALSYNC_API_KEY (never into a flag)")
     key = key or f"vs_prod_{hexadecimal(seed, 'conform', 'main', length=32)}"
     with ExitStack() as ending:
         real = Account(MAIN, key, clock or RealClock(), is_main=True)

@@ -72,7 +72,10 @@ def jobs_of(live_server: LiveServer, key: str) -> dict[str, Any]:
     return {job["jobId"]: job for job in page["jobs"]}
 
 
-@pytest.mark.parametrize(("profile", "has_control"), [("quick", True), ("quick", False), ("nightly", True)])
+@pytest.mark.parametrize(
+    ("profile", "has_control"),
+    [("quick", True), ("quick", False), ("nightly", True), pytest.param("deep", True, marks=pytest.mark.slow)],
+)
 def test_five_jobs_of_others_are_alive_after_a_run(live_server: LiveServer, profile: str, has_control: bool) -> None:
     """Nothing of the account is touched, nothing is left on it, and its clock goes on as it did."""
     key = live_server.new_key(clock="frozen", plan="enterprise")

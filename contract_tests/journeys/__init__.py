@@ -16,7 +16,7 @@ from contract_tests.journeys.hooks import (
 )
 from contract_tests.journeys.keys import foreign_jobs, keys_of_jobs, keys_of_reads, odd_keys, revoked_key, two_keys
 from contract_tests.journeys.life import children, ledger, life_by_polling, life_by_stream
-from contract_tests.journeys.limits import concurrency, free_plan, plan_limits, quota, quota_forecast
+from contract_tests.journeys.limits import free_plan, plan_limits, quota, quota_forecast
 from contract_tests.journeys.made_up import generated_calls
 from contract_tests.journeys.odd import odd_paths, odd_submissions, other_methods, workers
 from contract_tests.journeys.pages import paging, reading_a_job, reading_the_list
@@ -29,6 +29,7 @@ from contract_tests.journeys.refusals import (
     wrong_methods,
     wrong_methods_of_jobs,
 )
+from contract_tests.journeys.slots import concurrency
 from contract_tests.journeys.streaming import keep_alive, resuming, stream_of_an_ended_job
 from contract_tests.journeys.window import window
 

@@ -8,7 +8,6 @@ from contract_tests.journey import journey
 from contract_tests.journeys.account import paid_by_others, usage_of, used
 from contract_tests.journeys.life import CLOSING_SECONDS, Life, lived, moves, watch
 from contract_tests.laws import TERMINAL, jobs_of, known_of
-from contract_tests.streams import FEW_MOMENTS
 from contract_tests.submissions import Job, settle, submit
 from contract_tests.trip import Trip
 from contract_tests.verdicts import Check
@@ -36,7 +35,7 @@ def cancelling(trip: Trip) -> None:
             step="delete while it runs",
         )  # fmt: skip
         cancel = trip.call("cancelJob", 200, path={"jobId": job.id}, step="cancel while it runs", is_repeatable=False)
-        life.closed_in_time = stream.wait_closed(FEW_MOMENTS if trip.run.target.has_control else CLOSING_SECONDS)
+        life.closed_in_time = stream.wait_closed(CLOSING_SECONDS)
     life.stream = stream.call
     at_once = _look(trip, job, "read a cancelled job")
     if refused.is_success or not cancel.is_success:

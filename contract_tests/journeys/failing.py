@@ -7,7 +7,6 @@ from contract_tests.journey import journey
 from contract_tests.journeys.account import usage_of, used
 from contract_tests.journeys.life import CLOSING_SECONDS, Life, moves, watch
 from contract_tests.laws import COUNTERS
-from contract_tests.streams import FEW_MOMENTS
 from contract_tests.submissions import submit
 from contract_tests.trip import Trip
 from contract_tests.verdicts import Check
@@ -35,7 +34,7 @@ def failing(trip: Trip) -> None:
     life = Life(job)
     with unlucky.stream(job.id, step="stream a failing life") as stream:
         watch(unlucky, life)
-        life.closed_in_time = stream.wait_closed(FEW_MOMENTS)
+        life.closed_in_time = stream.wait_closed(CLOSING_SECONDS)
     call = life.last
     trip.run.shelf["failed"] = life
     trip.same(FAILS_TOO, "failed", life.status, call)

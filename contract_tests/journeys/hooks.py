@@ -13,7 +13,7 @@ from typing import Any
 from contract_tests import facts
 from contract_tests.calls import Call
 from contract_tests.journey import journey
-from contract_tests.journeys.life import lived, moves, rank, state_of
+from contract_tests.journeys.life import CLOSING_SECONDS, lived, moves, rank, state_of
 from contract_tests.journeys.limits import sandbox_of
 from contract_tests.journeys.streaming import as_number
 from contract_tests.laws import TERMINAL, instants
@@ -44,7 +44,7 @@ def receiver_of(trip: Trip) -> Receiver:
 def told_of(trip: Trip, job: Job) -> list[Webhook]:
     """Return the webhooks of a job, once that of its end is there or has had its time."""
     receiver = receiver_of(trip)
-    patience = 0.5 if trip.run.target.has_control else PATIENCE
+    patience = CLOSING_SECONDS if trip.run.target.has_control else PATIENCE
     while not any(each.document.get("status") in TERMINAL for each in receiver.of(job.id)):
         if not receiver.wait_for(len(receiver.received) + 1, patience):
             break

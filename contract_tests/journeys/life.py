@@ -13,7 +13,6 @@ from contract_tests.calls import Call
 from contract_tests.journey import journey
 from contract_tests.journeys.account import length_of, paid_by_others, usage_of, used
 from contract_tests.laws import PHASES, TERMINAL, instants
-from contract_tests.streams import FEW_MOMENTS
 from contract_tests.submissions import Job, settle, submit
 from contract_tests.trip import Trip
 
@@ -62,7 +61,7 @@ def _live(trip: Trip) -> Life:
     with ExitStack() as open_streams:
         stream = open_streams.enter_context(trip.stream(job.id, step="stream a life"))
         watch(trip, life)
-        life.closed_in_time = stream.wait_closed(FEW_MOMENTS if trip.run.target.has_control else CLOSING_SECONDS)
+        life.closed_in_time = stream.wait_closed(CLOSING_SECONDS)
     life.stream = stream.call
     settle(trip, job, life.status)
     life.usage_after = usage_of(trip, "usage after a job")

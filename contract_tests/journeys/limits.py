@@ -6,20 +6,14 @@ from datetime import datetime
 from typing import Any
 
 from contract_tests import facts
-from contract_tests.calls import Call
 from contract_tests.clocks import VirtualClock
 from contract_tests.journey import journey
 from contract_tests.journeys.account import limits, usage_of
-from contract_tests.submissions import Job, made, refused, submission, submit
+from contract_tests.submissions import refused, submission, submit
 from contract_tests.trip import Trip
 from contract_tests.verdicts import Check
 from mockserver.client import Sandbox
 
-SCENES_LATER = {
-    "name": "slow-scenes-of-conform",
-    "description": "Scenes take an hour.",
-    "job": {"scene": {"at_least": "1h"}},
-}
 CLEAR_OF_MIDNIGHT = 2.0
 
 
@@ -154,86 +148,3 @@ def plan_limits(trip: Trip) -> None:
                 account, step=f"upright on {plan}", fact=facts.PORTRAIT, movie=long_movie(1.0, height, width)
             )
             account.call("cancelJob", 200, path={"jobId": upright.id}, step=f"cancel what is upright on {plan}")
-
-
-@journey(24, needs_control=True)
-def concurrency(trip: Trip) -> None:
-    """No more jobs at once than the plan allows, and which of them count is learned."""
-    _all_slots(trip, "business")
-    busy = trip.on(trip.run.target.account("busy", plan="pro", scenario=SCENES_LATER))
-    most = busy.run.contract.spec.plans["pro"].jobs_at_once or 0
-    jobs = [submit(busy, step="take a slot") for _ in range(most)]
-    usage = usage_of(busy, "usage with all slots taken")
-    running = usage.document.get("concurrentJobs")
-    known = busy.run.contract.behaviour.concurrency_counts
-    if known == "unfinished" and isinstance(running, dict):
-        busy.same(facts.UNFINISHED, most, running.get("running"), usage)
-    call, counts = _first_refusal(busy, jobs)
-    busy.hold(facts.CONCURRENCY, counts is not None, call, expected="a refusal", got=call.status)
-    if counts is None:
-        return
-    busy.learn("concurrency.counts", counts, call)
-    busy.call("cancelJob", 200, path={"jobId": jobs[0].id}, step="free a slot")
-    submit(busy, step="take the free slot", fact=SLOT)
-
-
-def _all_slots(trip: Trip, plan: str) -> None:
-    """As many jobs as the plan has slots may render at once, and no more."""
-    wide = trip.on(trip.run.target.account(f"busy {plan}", plan=plan, scenario=SCENES_LATER))
-    jobs = [
-        submit(wide, step=f"take a slot of {plan}") for _ in range(wide.run.contract.spec.plans[plan].jobs_at_once or 0)
-    ]
-    status = "running" if wide.run.contract.behaviour.concurrency_counts == "running" else "waiting"
-    for job in jobs:
-        if (
-            wide.run.contract.behaviour.concurrency_counts != "unfinished"
-            and sandbox_of(wide).jobs[job.id].status != status
-        ):
-            sandbox_of(wide).clock.run_until(job.id, status)
-    refused(wide, "CONCURRENCY_LIMIT_EXCEEDED", COUNTED, step=f"one more than {plan} has slots")
-
-
-SLOT = Check("slot", "A slot that is free again can be taken.", facts.D, facts.RATES)
-
-
-def _first_refusal(trip: Trip, jobs: list[Job]) -> tuple[Call, str | None]:
-    """Submit one more while all are queued, then while all run, then while all wait for their scenes."""
-    call = _one_more(trip, "one more while they are queued")
-    if call.status == 409:
-        return call, "unfinished"
-    for status, counts in (("running", None), ("waiting", "running+waiting")):
-        sandbox = sandbox_of(trip)
-        for job in jobs:
-            if sandbox.jobs[job.id].status != status:
-                sandbox.clock.run_until(job.id, status)
-        call = _one_more(trip, f"one more while they are {status}")
-        if call.status == 409 and counts:
-            return call, counts
-        if call.status == 409:
-            seen = call
-            continue
-        if counts and "seen" in locals():
-            return seen, "running"
-    return call, None
-
-
-def _one_more(trip: Trip, step: str) -> Call:
-    body = submission(trip.run.project_id)
-    counts = trip.run.contract.behaviour.concurrency_counts
-    expected = {
-        "unfinished": {"queued", "running", "waiting"},
-        "running+waiting": {"running", "waiting"},
-        "running": {"running"},
-    }[counts]
-    is_over = any(step.endswith(status) for status in expected)
-    call = trip.call(
-        "submitRenderJob", "CONCURRENCY_LIMIT_EXCEEDED" if is_over else 202, fact=COUNTED, body=body, step=step,
-        is_repeatable=False,
-    )  # fmt: skip
-    job = made(trip, call, body, 0.0)
-    if job is not None:
-        sandbox_of(trip).jobs[job.id].fail()
-    return call
-
-
-COUNTED = Check("concurrency_counted", "The jobs that count are those that are assumed to.", facts.A, facts.RATES)

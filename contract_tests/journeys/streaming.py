@@ -5,7 +5,6 @@ from __future__ import annotations
 from contract_tests import facts
 from contract_tests.journey import journey
 from contract_tests.journeys.life import CLOSING_SECONDS, lived
-from contract_tests.streams import FEW_MOMENTS
 from contract_tests.submissions import submit
 from contract_tests.trip import Trip
 
@@ -59,7 +58,7 @@ def keep_alive(trip: Trip) -> None:
         stream.wait_events(1, CLOSING_SECONDS)
         opened_at, snapshot = quiet.account.clock.now(), len(stream.events)
         quiet.account.clock.step(1)
-        came = stream.wait_comments(1, FEW_MOMENTS) and bool(stream.comments)
+        came = stream.wait_comments(1, CLOSING_SECONDS) and bool(stream.comments)
         silence = (quiet.account.clock.now() - opened_at).total_seconds()
     assert stream.call is not None  # noqa: S101 - it was left
     trip.learn("sse.keep_alive_seconds", as_number(silence) if came else None, stream.call)
