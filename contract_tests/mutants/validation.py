@@ -35,7 +35,7 @@ def lenient(repair: Callable[[dict[str, Any]], object]) -> Layer:
             return None
         try:
             repair(document)
-        except (KeyError, TypeError, AttributeError):
+        except (KeyError, TypeError, AttributeError, ValueError):
             return None
         return await visit.again(visit.request.with_document(document))
 
