@@ -24,6 +24,7 @@ ERROR_CODE_A = Check("error_code_assumed", "A refusal has the code that is assum
 SCHEMA = Check("schema", "A body has the schema that is documented.", D, OVERVIEW)
 HEADERS = Check("headers", "The headers that are documented are there, and of their schema.", D, OVERVIEW)
 SERVER_ERROR = Check("server_error", "No request makes the server fail.", D, ERRORS)
+PLACE = Check("place", "The text of a 400 names the place.", D, ERRORS)
 NO_REFUSAL = Check("refusal", "What is not valid is refused.", D, ERRORS)
 
 # keys
@@ -56,6 +57,10 @@ CHILDREN_START = Check("children_start", "Children wait in the queue before they
 CHILD_TYPE = Check(
     "child_type", "A scene is a job of type render.scene, the assembly one of render.assemble.", D, MODEL
 )
+CHILD_UNKNOWN = Check("child_unknown", "A scene that a movie does not have is no job.", A, JOBS)
+CHILD_RUNS = Check("child_runs", "A scene that is rendered is running.", A, MODEL)
+CHILD_STREAM = Check("child_stream", "The progress of a child can be streamed as that of its parent.", A, JOBS)
+CASE = Check("id_case", "An id in other letters is another id.", A, JOBS)
 CHILD_READ = Check("child_read", "The children of a job are readable by the ids of the samples.", S, JOBS)
 PROGRESS = Check("progress", "Progress never goes back.", D, JOBS)
 PROGRESS_DONE = Check("progress_done", "A job that is done has made all its progress.", D, JOBS)
@@ -119,6 +124,7 @@ DELETE_BODY = Check("delete_body", "The answer to a deletion names the job.", A,
 
 # limits
 CHARGED = Check("charged", "A job that is done costs a sixtieth of its length in seconds, once.", D, MINUTES)
+NOT_REFUNDED = Check("not_refunded", "What a job cost stays spent when it is deleted.", A, MINUTES)
 NOT_CHARGED = Check("not_charged", "What was cancelled, failed, polled or streamed costs nothing.", D, MINUTES)
 QUOTA = Check("quota", "When the month's minutes are used up, submissions are refused.", D, ERRORS)
 QUOTA_RESETS = Check("quota_resets", "On the 1st at 00:00 UTC the month's minutes are there again.", D, ERRORS)
@@ -140,6 +146,7 @@ REFUSED_FREE = Check("refused_free", "Calls without a valid key, and refused one
 # webhooks
 EVENT_CHILDREN = Check("event_children_streamed", "A stream counts the children of a parent.", A, JOBS)
 HOOK_CHILDREN = Check("event_children", "What is told of a parent's progress counts its children.", D, HOOKS)
+HOOK_URL = Check("webhook_url", "A webhook goes to the very address that was given, its query included.", D, HOOKS)
 HOOK_SAME = Check("webhook_same", "A webhook that is sent again says the same.", A, HOOKS)
 HOOK_SENT = Check("webhook_sent", "A job with a `callbackUrl` sends webhooks.", D, HOOKS)
 HOOK_END = Check("webhook_end", "One webhook tells of the end, after all others.", D, HOOKS)

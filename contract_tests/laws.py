@@ -219,6 +219,10 @@ def _family(job: Document, status: object) -> Iterator[Law]:
         if status == "done":
             yield facts.CHILDREN_DONE, children["succeeded"] == total, f"{total} succeeded", children
         yield from _at_work(job, status, counts)
+        scenes = _movie(job).get("scenes")
+        if isinstance(scenes, list):
+            number = len(scenes)
+            yield facts.CHILDREN, total in {number, number + 1}, f"a child for each of {number} scenes", total
         if status == "queued":
             yield facts.CHILDREN_START, children["queued"] == total, f"{total} queued", children
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 ANSWERS = {"/received": 200, "/refused": 500, "/moved": 307}
 LANDING = "/landing"
+QUERY = "of=conform&text=a%20b"
+"""Part of every address that is handed out: it has to come back as it is."""
+
 BETWEEN_LOOKS = 0.02
 
 
@@ -27,14 +30,15 @@ class Webhook:
 
     method: str
     path: str
+    query: str
     headers: dict[str, str]
     body: bytes
 
     @property
     def document(self) -> dict[str, Any]:
-        """The body as a JSON object; an empty one where it is something else."""
+        """The body as a JSON object in UTF-8; an empty one where it is something else."""
         try:
-            value = json.loads(self.body)
+            value = json.loads(self.body.decode())
         except ValueError:
             return {}
         return value if isinstance(value, dict) else {}
@@ -61,7 +65,7 @@ class Receiver:
     def url(self, path: str = "/received") -> str:
         """Return where webhooks are to be sent; each path has an answer of its own."""
         base = self.public_url or self._server.url_for("")
-        return f"{base.rstrip('/')}{path}"
+        return f"{base.rstrip('/')}{path}?{QUERY}"
 
     def of(self, job_id: str) -> list[Webhook]:
         """Return what came in about a job, in order."""
@@ -78,7 +82,13 @@ class Receiver:
         headers = {name.lower(): value for name, value in request.headers.items()}
         with self._arrival:
             self.received.append(
-                Webhook(request.method, request.path, headers, hidden_bytes(request.get_data(), self.key))
+                Webhook(
+                    request.method,
+                    request.path,
+                    request.query_string.decode("latin-1"),
+                    headers,
+                    hidden_bytes(request.get_data(), self.key),
+                )
             )
             self._arrival.notify_all()
         status = ANSWERS.get(request.path, 200)

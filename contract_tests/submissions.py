@@ -16,7 +16,7 @@ from contract_tests.verdicts import Check
 
 Document = dict[str, Any]
 
-SCENES = (("first", 0.5), ("second", 0.5))
+SCENES = (("opening", 0.55), ("closing", 0.45))
 
 
 @dataclass
@@ -33,9 +33,9 @@ def submission(project_id: str, **changes: Any) -> Document:
     """Return a valid submission of one second in two scenes; `changes` go over it."""
     movie: Document = {
         "title": "Conformance run",
-        "width": 640,
-        "height": 360,
-        "fps": 30,
+        "width": 722,
+        "height": 406,
+        "fps": 24,
         "scenes": [{"id": name, "duration": seconds, "bgColor": "#101820"} for name, seconds in SCENES],
     }
     return {"kind": "movie", "projectId": project_id, "movie": movie, **changes}

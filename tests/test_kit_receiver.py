@@ -7,7 +7,7 @@ import threading
 import httpx
 import pytest
 
-from contract_tests.receiver import LANDING, Receiver
+from contract_tests.receiver import LANDING, QUERY, Receiver
 
 KEY = "vs_prod_" + "a1" * 16
 
@@ -58,4 +58,4 @@ def test_waiting_ends_when_it_comes_or_in_vain() -> None:
 def test_the_public_url_is_what_targets_are_told() -> None:
     """Behind a tunnel the address of this machine is of no use."""
     receiver = Receiver(public_url="https://hooks.example/base/")
-    assert receiver.url() == "https://hooks.example/base/received"
+    assert receiver.url() == f"https://hooks.example/base/received?{QUERY}"

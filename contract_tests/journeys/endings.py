@@ -6,7 +6,7 @@ from contract_tests import facts
 from contract_tests.calls import Call
 from contract_tests.journey import journey
 from contract_tests.journeys.account import paid_by_others, usage_of, used
-from contract_tests.journeys.life import CLOSING_SECONDS, Life, lived, moves, watch
+from contract_tests.journeys.life import CLOSING_SECONDS, Life, lived, moves, state_of, watch
 from contract_tests.laws import TERMINAL, jobs_of, known_of
 from contract_tests.submissions import Job, settle, submit
 from contract_tests.trip import Trip
@@ -18,8 +18,11 @@ A_WHILE = 30.0
 A_MOMENT = 3.0
 """The same for a real target, where they are lived through."""
 
+MOST_STEPS = 4
+"""So many looks a job is given to make some progress before it is cancelled."""
 
-@journey(24, renders=True)
+
+@journey(32, renders=True)
 def cancelling(trip: Trip) -> None:
     """A job that is cancelled while it renders stops there: for its page, its stream, its children and the ledger."""
     before = usage_of(trip, "usage before a cancel")
@@ -30,6 +33,7 @@ def cancelling(trip: Trip) -> None:
         if life.status in TERMINAL:
             settle(trip, job, life.status)
             raise trip.stop(f"the job was {life.status} before it could be cancelled", life.last)
+        _meanwhile(trip, life, before)
         refused = trip.call(
             "deleteJob", "INVALID_STATE_TRANSITION", fact=facts.DELETE_RUNNING, path={"jobId": job.id},
             step="delete while it runs",
@@ -46,11 +50,40 @@ def cancelling(trip: Trip) -> None:
         trip.same(facts.CANCELS, "cancelled", cancel.document.get("status"), cancel)
         trip.same(facts.JOB_ID, job.id, cancel.document.get("jobId"), cancel)
     trip.same(facts.CANCELS, "cancelled", at_once.document.get("status"), at_once)
+    if trip.run.target.has_control:  # a real job makes progress between two calls
+        trip.same(
+            facts.FROZEN, life.last.document.get("progress"), at_once.document.get("progress"), at_once, name="cancel"
+        )
     _stands_still(trip, job, at_once)
     _stream_of_cancelled(trip, life)
     _again(trip, job)
     after = usage_of(trip, "usage after a cancel")
     _costs_nothing(trip, before, after)
+
+
+def _meanwhile(trip: Trip, life: Life, before: Call) -> None:
+    """Let the job make some progress, and look at what else tells of it: a late stream, a child, the ledger."""
+    for look in range(MOST_STEPS):
+        if life.last.document.get("progress") or life.status in TERMINAL:
+            break
+        trip.account.clock.step(look)
+        life.polls.append(_look(trip, life.job, "poll"))
+    if life.status in TERMINAL:
+        return
+    child = trip.call(
+        "getJob", 200, fact=facts.CHILD_READ, path={"jobId": f"scene_{life.job.id}_001"}, step="child of a running job"
+    )
+    with trip.stream(life.job.id, step="late stream") as stream:
+        stream.wait_events(1, CLOSING_SECONDS)
+        first = stream.events[0].document if stream.events else {}
+    usage = usage_of(trip, "usage of a running job")
+    _costs_nothing(trip, before, usage)
+    if stream.call is None or not trip.run.target.has_control:
+        return
+    trip.same(facts.SNAPSHOT, state_of(life.last.document), state_of(first), stream.call, life.last, name="late")
+    counts = life.last.document.get("children")
+    if child.is_success and isinstance(counts, dict) and counts.get("running") == counts.get("total"):
+        trip.same(facts.CHILD_RUNS, "running", child.document.get("status"), child, life.last)
 
 
 def _look(trip: Trip, job: Job, step: str) -> Call:

@@ -68,6 +68,11 @@ SIBLINGS = Check(
 
 def _afterwards(trip: Trip, life: Life, before: float | None) -> None:
     path = {"jobId": life.job.id}
+    child = trip.call(
+        "getJob", 200, fact=facts.CHILD_READ, path={"jobId": f"scene_{life.job.id}_002"}, step="read the failed scene"
+    )
+    if child.is_success:
+        trip.same(facts.SCENE_FAILS, "failed", child.document.get("status"), child, name="scene")
     trip.call(
         "cancelJob", "INVALID_STATE_TRANSITION", fact=facts.CANCEL_TERMINAL, path=path, step="cancel a failed job"
     )

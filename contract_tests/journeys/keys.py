@@ -7,6 +7,7 @@ from contract_tests.journey import journey
 from contract_tests.journeys.life import lived
 from contract_tests.submissions import drop, made, submission
 from contract_tests.trip import Trip
+from contract_tests.verdicts import Check
 
 WRONG_KEY = "vs_prod_no-key-of-anyone"
 READS = ("getMe", "getUsage", "listJobs")
@@ -78,6 +79,9 @@ def revoked_key(trip: Trip) -> None:
     revoked.call("getMe", 200, step="me, no longer revoked")
 
 
+SCHEME = Check("scheme", "A key is taken as a bearer token only.", facts.A, facts.AUTH)
+
+
 @journey(8)
 def odd_keys(trip: Trip) -> None:
     """What is no key is refused as one that is wrong, whatever it looks like."""
@@ -89,6 +93,8 @@ def odd_keys(trip: Trip) -> None:
         "no token": {"authorization": "Bearer"},
         "another scheme": {"authorization": "Basic dXNlcjpwYXNzd29yZA=="},
     }
+    scheme = {"authorization": f"Token {trip.account.key}"}
+    trip.call("getMe", "UNAUTHORIZED", fact=SCHEME, headers=scheme, auth="none", step="key: right, another scheme")
     for name, headers in odd.items():
         trip.call("getMe", "UNAUTHORIZED", fact=facts.KEY_NEEDED, headers=headers, auth="none", step=f"key: {name}")
 

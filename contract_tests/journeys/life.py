@@ -162,6 +162,8 @@ def rank(state: dict[str, Any]) -> int | None:
 def life_by_stream(trip: Trip) -> None:
     """The stream of a job tells the same life as polling does, event by event, and ends with its end."""
     life = lived(trip)
+    if life.stream is not None and not life.stream.events and life.status in TERMINAL:
+        trip.hold(facts.TERMINAL_EVENT, False, life.stream, expected="events", got="none that can be read", name="none")
     if life.stream is None or not life.stream.events:
         raise trip.stop("the stream told nothing", *((life.stream,) if life.stream else ()))
     call, events = life.stream, life.stream.events
@@ -241,12 +243,20 @@ def state_of(state: dict[str, Any]) -> tuple[Any, Any, Any]:
     return state.get("status"), state.get("phase"), state.get("progress")
 
 
-@journey(4, renders=True)
+@journey(8, renders=True)
 def children(trip: Trip) -> None:
-    """The scenes and the assembly of a job are jobs of their own, readable by id."""
+    """The scenes and the assembly of a job are jobs of their own, readable by id; what it does not have is none."""
     life = lived(trip)
+    last = len(life.job.body["movie"]["scenes"])
+    for nobody, check in ((f"scene_{life.job.id}_000", facts.CHILD_UNKNOWN), (life.job.id.upper(), facts.CASE)):
+        trip.call("getJob", "JOB_NOT_FOUND", fact=check, path={"jobId": nobody}, step=f"read no job: {check.name}")
+    unknown = {"jobId": f"scene_{life.job.id}_{last + 1:03}"}
+    trip.call("getJob", "JOB_NOT_FOUND", fact=facts.CHILD_UNKNOWN, path=unknown, step="read a scene too many")
+    child = {"jobId": f"scene_{life.job.id}_001"}
+    call = trip.call("streamJobProgress", 200, fact=facts.CHILD_STREAM, path=child, step="stream a child")
+    trip.hold(facts.CHILD_STREAM, call.is_success, call)
     for child_id, kind in (
-        (f"scene_{life.job.id}_001", "render.scene"),
+        (f"scene_{life.job.id}_{last:03}", "render.scene"),
         (f"assemble_{life.job.id}", "render.assemble"),
     ):
         call = trip.call("getJob", 200, fact=facts.CHILD_READ, path={"jobId": child_id}, step=f"read a {kind}")

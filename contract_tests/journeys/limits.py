@@ -139,7 +139,7 @@ def plan_limits(trip: Trip) -> None:
             movie=long_movie(longest + 0.5),
         )
         if width < widest:
-            wider = long_movie(1.0, width + 1, height)
+            wider = long_movie(1.0, width + 1, 360)
             refused(account, "PLAN_LIMIT_EXCEEDED", facts.PLAN_SIZE, step=f"too wide for {plan}", movie=wider)
         fits = submit(account, step=f"just fits {plan}", fact=facts.PLAN_FITS, movie=long_movie(longest, width, height))
         account.call("cancelJob", 200, path={"jobId": fits.id}, step=f"cancel what fits {plan}")

@@ -8,7 +8,7 @@ from typing import Any
 from contract_tests import facts
 from contract_tests.journey import journey
 from contract_tests.journeys.limits import sandbox_of
-from contract_tests.submissions import refused, submission, submit
+from contract_tests.submissions import refused, submit
 from contract_tests.trip import Trip
 from contract_tests.verdicts import Check
 
@@ -19,6 +19,8 @@ UNIQUE_IDS = Check("unique_scene_ids", "The ids of scenes are unique within a mo
 TOLERATED = Check(
     "unknown_accepted", "What a request has beside what is documented is accepted.", facts.A, facts.RENDER
 )
+KIND = Check("kind", "The kind of a job is exactly `movie`.", facts.D, facts.RENDER)
+NUMBERS = Check("numbers", "A number is no text.", facts.D, facts.RENDER)
 CALLBACK = Check("callback_url", "A callback is an address of http or https.", facts.A, facts.RENDER)
 SURVIVES = Check("odd_paths", "An odd path is refused like any other that leads nowhere.", facts.A, facts.ERRORS)
 WORKERS = Check("workers", "As many scenes render at once as preset or number ask for.", facts.D, facts.PIPELINE)
@@ -88,7 +90,8 @@ def _extremes() -> Iterator[tuple[str, Changes]]:
     yield "many scenes", {"movie": {"scenes": scenes(100)}}
     yield "a very short scene", {"movie": {"scenes": [{"id": "blink", "duration": 0.001}]}}
     yield "whole and fractional", {"movie": {"scenes": [{"id": "a", "duration": 1}, {"id": "b", "duration": 1.25}]}}
-    yield "an odd project", {"projectId": 'проект/1?#&=%00 "x"'}
+    yield "an odd project", {"projectId": 'Проект/ONE?1#&=%00 "x"'}
+    yield "ids that differ in case", {"movie": {"scenes": [{"id": name, "duration": 0.1} for name in ("b", "B", "a")]}}
     yield "least concurrency", {"renderOptions": {"requestedConcurrency": 1}}
     yield "most concurrency", {"renderOptions": {"requestedConcurrency": 32, "qualityPreset": "stable"}}
     yield "an http callback", {"callbackUrl": "http://127.0.0.1:9/hook?a=b&c=%20#x"}
@@ -97,16 +100,21 @@ def _extremes() -> Iterator[tuple[str, Changes]]:
 def vary(trip: Trip) -> Iterator[Any]:
     """Submit each variation, which must be accepted, and yield the job."""
     for name, changes in variations():
-        body = submission(trip.run.project_id, **changes)
-        body.pop("kind")
-        yield submit(trip, step=f"valid: {name}", fact=ACCEPTED, **{k: v for k, v in body.items() if k != "projectId"})
+        yield submit(trip, step=f"valid: {name}", fact=ACCEPTED, **changes)
 
 
-@journey(6, renders=True)
+@journey(8, renders=True)
 def odd_submissions(trip: Trip) -> None:
     """What JSON Schema cannot say is refused as well: doubled scene ids, and callbacks that are no web address."""
     movie = {"scenes": [{"id": name, "duration": 0.1} for name in ("a", "b", "a")]}
     refused(trip, "VALIDATION_ERROR", UNIQUE_IDS, step="doubled scene ids", movie=movie)
+    refused(trip, "VALIDATION_ERROR", KIND, step="kind in capitals", kind="MOVIE")
+    call = refused(
+        trip, "VALIDATION_ERROR", NUMBERS, step="a number as text", movie={"width": "640", "scenes": scenes(1)}
+    )
+    if call.status == trip.run.contract.status_of_code("VALIDATION_ERROR"):
+        text = str(call.document.get("error"))
+        trip.hold(facts.PLACE, "width" in text, call, expected="movie.width", got=text)
     for address in ("ftp://studio.example/hook", "studio.example/hook"):
         refused(trip, "VALIDATION_ERROR", CALLBACK, step=f"callback {address}", callbackUrl=address)
 

@@ -47,6 +47,10 @@ def concurrency(trip: Trip) -> None:
     busy.learn("concurrency.counts", reading, call)
     busy.call("cancelJob", 200, path={"jobId": jobs[0].id}, step="free a slot")
     submit(busy, step="take the free slot", fact=SLOT)
+    sandbox_of(busy).jobs[jobs[1].id].fail()
+    submit(busy, step="take the slot of a failed job", fact=SLOT)
+    sandbox_of(busy).jobs[jobs[2].id].finish()
+    submit(busy, step="take the slot of a done job", fact=SLOT)
 
 
 def _with_all_slots_taken(trip: Trip, plan: str) -> tuple[Trip, list[Job]]:

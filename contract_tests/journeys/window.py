@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contract_tests import facts, generated
 from contract_tests.calls import Call
 from contract_tests.journey import journey
+from contract_tests.journeys import listing
 from contract_tests.journeys.life import CLOSING_SECONDS
 from contract_tests.journeys.odd import vary
 from contract_tests.laws import jobs_of
@@ -71,6 +72,7 @@ def _fill(trip: Trip) -> Iterator[Call]:
         yield jobs[-1].submitted
     yield from _pages(trip, [job.id for job in reversed(jobs)])
     yield _streamed(trip, jobs[0].id)
+    yield from listing.read(trip, jobs)
     for case in generated.counting(trip.run):
         if trip.run.contract.spec.rate_limit.requests - _used(trip) > PER_CASE:
             yield generated.send(trip, case)

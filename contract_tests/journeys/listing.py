@@ -1,0 +1,105 @@
+"""The list of an account that nobody else uses: many jobs in every status, read in every way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from contract_tests import facts
+from contract_tests.calls import Call
+from contract_tests.journeys.account import usage_of, used
+from contract_tests.journeys.limits import sandbox_of
+from contract_tests.laws import jobs_of
+from contract_tests.submissions import Job
+from contract_tests.trip import Trip
+from contract_tests.verdicts import Check
+
+DONE, FAILED, CANCELLED = slice(1, 5), slice(5, 7), slice(7, 9)
+"""Which of the jobs are brought to which end."""
+
+BAD_VALUE = Check("bad_value", "A value that a parameter does not have is refused, never bent.", facts.A, facts.JOBS)
+REUSED = Check("cursor_reused", "A cursor gives the same page again.", facts.A, facts.JOBS)
+
+
+def read(trip: Trip, jobs: Sequence[Job]) -> Iterator[Call]:
+    """Bring some jobs to their ends and read the list in every way; each call that was made is yielded."""
+    if trip.run.contract.behaviour.list_includes_children:
+        return  # then who knows how many are listed
+    sandbox = sandbox_of(trip)
+    for job in jobs[DONE]:
+        sandbox.jobs[job.id].finish()
+    for job in jobs[FAILED]:
+        sandbox.jobs[job.id].fail()
+    for job in jobs[CANCELLED]:
+        yield trip.call("cancelJob", 200, path={"jobId": job.id}, step="cancel to be listed", is_repeatable=False)
+    newest = list(reversed(jobs))
+    ids = [job.id for job in newest]
+    whole = _page(trip, "whole list of many", ids, facts.LISTED, limit=100)
+    yield whole
+    _echoed(trip, whole, {job.id: job for job in jobs})
+    yield from _cut(trip, ids, {}, 1, 2, facts.PAGES, "of one")
+    yield from _cut(trip, ids, {}, 2, 3, facts.PAGES, "of two")
+    done = [job.id for job in reversed(jobs[DONE])]
+    yield from _cut(trip, done, {"status": "done"}, 2, 2, facts.STATUS_FILTER, "of done ones")
+    failed = [job.id for job in reversed(jobs[FAILED])]
+    yield _page(trip, "failed ones", failed, facts.STATUS_FILTER, status="failed", limit=100)
+    yield from _cut(trip, ids, {"type": "render"}, 3, 2, facts.TYPE_FILTER, "of a type")
+    for name, value in (("limit", "1.5"), ("status", "DONE")):
+        yield trip.call("listJobs", "VALIDATION_ERROR", fact=BAD_VALUE, query={name: value}, step=f"{name} {value}")
+    yield from _deleted(trip, jobs)
+
+
+def _page(trip: Trip, step: str, expected: Sequence[Any], check: Check, **query: Any) -> Call:
+    """Read a page that must be exactly so."""
+    call = trip.call("listJobs", 200, query=query, step=step)
+    trip.same(check, list(expected), [job.get("jobId") for job in jobs_of(trip.run, call)], call, place=step)
+    return call
+
+
+def _cut(
+    trip: Trip, ids: Sequence[Any], query: dict[str, Any], size: int, pages: int, check: Check, name: str
+) -> Iterator[Call]:
+    """Read the first pages of a size; where it is one, the second twice."""
+    cursor: Any = None
+    for number in range(pages):
+        expected = ids[number * size : (number + 1) * size]
+        call = _page(trip, f"page {number + 1} {name}", expected, check, limit=size, cursor=cursor, **query)
+        yield call
+        if size == 1 and number:
+            yield _page(trip, f"page {number + 1} {name} again", expected, REUSED, limit=size, cursor=cursor)
+        cursor = call.document.get("nextCursor")
+        is_last = (number + 1) * size >= len(ids)
+        trip.hold(
+            facts.LAST_PAGE, (cursor is None) == is_last, call, expected=f"last: {is_last}", got=cursor, place=name
+        )
+        if cursor is None:
+            return
+
+
+def _echoed(trip: Trip, call: Call, jobs: dict[str, Job]) -> None:
+    """What was submitted is shown as it was, whatever characters and fields it has."""
+    for document in jobs_of(trip.run, call):
+        job, payload = jobs.get(str(document.get("jobId"))), document.get("payload")
+        if job is None or not isinstance(payload, dict):
+            continue
+        for name in ("projectId", "movie"):
+            fits = payload.get(name) == job.body[name]
+            trip.hold(facts.ECHO, fits, call, expected=job.body[name], got=payload.get(name), name=f"{name} of many")
+
+
+def _deleted(trip: Trip, jobs: Sequence[Job]) -> Iterator[Call]:
+    """A deleted job is on no page, and what it cost stays spent."""
+    before = usage_of(trip, "usage before deletions")
+    yield before
+    for job in (jobs[DONE][-1], jobs[FAILED][-1]):
+        yield trip.call("deleteJob", 200, path={"jobId": job.id}, step="delete from many", is_repeatable=False)
+    after = usage_of(trip, "usage after deletions")
+    yield after
+    spent, left = used(before), used(after)
+    if spent is not None and left is not None:
+        trip.hold(facts.NOT_REFUNDED, abs(spent - left) < 1e-6, before, after, expected=spent, got=left)
+    page = trip.call("listJobs", 200, step="plain list after deletions")
+    yield page
+    listed = {job.get("jobId") for job in jobs_of(trip.run, page)}
+    gone = {jobs[DONE][-1].id, jobs[FAILED][-1].id}
+    trip.hold(facts.DELETES, not listed & gone, page, expected="not listed", got=sorted(map(str, listed & gone)))
