@@ -83,19 +83,19 @@ class VirtualClock:
 
     def wait(self, seconds: float) -> None:
         """Advance."""
-        self._now = None
         if seconds > 0:
             self._sandbox.clock.advance(seconds)
+        self._now = self._sandbox.clock.now  # here and not when asked: a stream's thread may ask in the middle of it
 
     def step(self, looks: int) -> None:  # noqa: ARG002 - the mock knows what comes next
         """Advance to whatever happens next."""
-        self._now = None
         try:
             self._sandbox.clock.advance_to_next()
         except ControlError as refusal:
             if refusal.code != "NOTHING_DUE":
                 raise
             self._sandbox.clock.advance(self.idle_seconds)
+        self._now = self._sandbox.clock.now
 
     def until(self, instant: datetime) -> None:
         """Advance to an instant, in strides that the mock allows."""

@@ -7,6 +7,7 @@ from contract_tests.journeys.account import account
 from contract_tests.journeys.endings import cancelling, deleting, ended_jobs
 from contract_tests.journeys.exploring import explored
 from contract_tests.journeys.failing import failing
+from contract_tests.journeys.family import children
 from contract_tests.journeys.hooks import (
     webhook_cadence,
     webhook_redirects,
@@ -15,7 +16,7 @@ from contract_tests.journeys.hooks import (
     webhooks_of_other_ends,
 )
 from contract_tests.journeys.keys import foreign_jobs, keys_of_jobs, keys_of_reads, odd_keys, revoked_key, two_keys
-from contract_tests.journeys.life import children, ledger, life_by_polling, life_by_stream
+from contract_tests.journeys.life import ledger, life_by_polling, life_by_stream
 from contract_tests.journeys.limits import free_plan, plan_limits, quota, quota_forecast
 from contract_tests.journeys.made_up import generated_calls
 from contract_tests.journeys.odd import odd_paths, odd_submissions, other_methods, workers

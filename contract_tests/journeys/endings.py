@@ -76,6 +76,12 @@ def _meanwhile(trip: Trip, life: Life, before: Call) -> None:
     with trip.stream(life.job.id, step="late stream") as stream:
         stream.wait_events(1, CLOSING_SECONDS)
         first = stream.events[0].document if stream.events else {}
+    page = trip.call("listJobs", 200, query={"limit": 1}, step="list a running job")
+    listed = next((job for job in jobs_of(trip.run, page) if job.get("jobId") == life.job.id), None)
+    if listed is not None and trip.run.target.has_control:
+        trip.same(
+            facts.LIST_AGREES, state_of(life.last.document), state_of(dict(listed)), page, life.last, name="running"
+        )
     usage = usage_of(trip, "usage of a running job")
     _costs_nothing(trip, before, usage)
     if stream.call is None or not trip.run.target.has_control:

@@ -6,6 +6,8 @@ import itertools
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from contract_tests import facts
@@ -15,6 +17,9 @@ from contract_tests.journeys.account import length_of, paid_by_others, usage_of,
 from contract_tests.laws import PHASES, TERMINAL, instants
 from contract_tests.submissions import Job, settle, submit
 from contract_tests.trip import Trip
+
+MOST_APART = 120.0
+"""Seconds between `Date` and `createdAt`: caches and skew, but no time zone."""
 
 MOST_LOOKS = 40
 CLOSING_SECONDS = 3.0
@@ -112,10 +117,21 @@ def life_by_polling(trip: Trip) -> None:
     _echo(trip, life, polls[0])
     created = {poll.document.get("createdAt") for poll in polls}
     trip.hold(facts.CREATED, len(created) == 1, *polls[-2:], expected="one instant", got=sorted(map(str, created)))
+    _created_now(trip, life, polls[0])
     updates = instants(poll.document.get("updatedAt") for poll in polls)
     told = list(map(str, updates))
     trip.hold(facts.UPDATED, updates == sorted(updates), *polls[-2:], expected="ascending", got=told)
     _changes_are_dated(trip, polls)
+
+
+def _created_now(trip: Trip, life: Life, poll: Call) -> None:
+    """By the target's own clock a job is created when it is submitted: its instants are UTC."""
+    date, created = life.job.submitted.header("date"), instants([poll.document.get("createdAt")])
+    if date and created and isinstance(created[0], datetime):
+        apart = abs((parsedate_to_datetime(date) - created[0]).total_seconds())
+        trip.hold(
+            facts.CREATED, apart < MOST_APART, poll, life.job.submitted, expected=date, got=created[0], name="now"
+        )
 
 
 def _changes_are_dated(trip: Trip, polls: Sequence[Call]) -> None:
@@ -223,6 +239,20 @@ def _tells_the_same(trip: Trip, life: Life, call: Call, states: Sequence[dict[st
             seen, is_passed = state_of(poll.document), _lies_between(poll.document, states)
             check = facts.EVERY_CHANGE if is_passed and not trip.run.target.has_control else facts.AGREES
             trip.hold(check, seen in told, poll, call, expected=sorted(map(str, told)), got=seen, name="state")
+    if trip.run.target.has_control and is_readable:
+        _at_the_same_time(trip, life, call, states)
+
+
+def _at_the_same_time(trip: Trip, life: Life, call: Call, states: Sequence[dict[str, Any]]) -> None:
+    """On a mock's clock a look shows what the stream told last: neither is behind the other."""
+    times = instants(state.get("timestamp", state.get("updatedAt")) for state in states)
+    if not all(isinstance(each, datetime) for each in times):
+        return
+    for poll in life.polls:
+        before = [state for state, instant in zip(states, times, strict=True) if instant <= poll.at]
+        if poll.is_success and before:
+            last, seen = state_of(before[-1]), state_of(poll.document)
+            trip.same(facts.AGREES, last, seen, poll, call, name="at the same time")
 
 
 def _lies_between(state: dict[str, Any], states: Sequence[dict[str, Any]]) -> bool:
@@ -241,30 +271,6 @@ def _lies_between(state: dict[str, Any], states: Sequence[dict[str, Any]]) -> bo
 def state_of(state: dict[str, Any]) -> tuple[Any, Any, Any]:
     """Return status, phase and progress; a terminal event has no phase, a terminal job has null."""
     return state.get("status"), state.get("phase"), state.get("progress")
-
-
-@journey(8, renders=True)
-def children(trip: Trip) -> None:
-    """The scenes and the assembly of a job are jobs of their own, readable by id; what it does not have is none."""
-    life = lived(trip)
-    last = len(life.job.body["movie"]["scenes"])
-    for nobody, check in ((f"scene_{life.job.id}_000", facts.CHILD_UNKNOWN), (life.job.id.upper(), facts.CASE)):
-        trip.call("getJob", "JOB_NOT_FOUND", fact=check, path={"jobId": nobody}, step=f"read no job: {check.name}")
-    unknown = {"jobId": f"scene_{life.job.id}_{last + 1:03}"}
-    trip.call("getJob", "JOB_NOT_FOUND", fact=facts.CHILD_UNKNOWN, path=unknown, step="read a scene too many")
-    child = {"jobId": f"scene_{life.job.id}_001"}
-    call = trip.call("streamJobProgress", 200, fact=facts.CHILD_STREAM, path=child, step="stream a child")
-    trip.hold(facts.CHILD_STREAM, call.is_success, call)
-    for child_id, kind in (
-        (f"scene_{life.job.id}_{last:03}", "render.scene"),
-        (f"assemble_{life.job.id}", "render.assemble"),
-    ):
-        call = trip.call("getJob", 200, fact=facts.CHILD_READ, path={"jobId": child_id}, step=f"read a {kind}")
-        if call.is_success:
-            trip.same(facts.CHILD_TYPE, kind, call.document.get("type"), call)
-            trip.same(facts.PARENT, life.job.id, call.document.get("parentJobId"), call)
-            trip.same(facts.JOB_ID, child_id, call.document.get("jobId"), call)
-            trip.same(facts.CHILDREN_DONE, life.status, call.document.get("status"), call, name="child")
 
 
 @journey(0, renders=True)

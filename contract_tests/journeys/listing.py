@@ -17,6 +17,9 @@ from contract_tests.verdicts import Check
 DONE, FAILED, CANCELLED = slice(1, 5), slice(5, 7), slice(7, 9)
 """Which of the jobs are brought to which end."""
 
+BETWEEN = 0.05
+"""Seconds between two ends: no two jobs change at the same instant."""
+
 BAD_VALUE = Check("bad_value", "A value that a parameter does not have is refused, never bent.", facts.A, facts.JOBS)
 REUSED = Check("cursor_reused", "A cursor gives the same page again.", facts.A, facts.JOBS)
 
@@ -28,8 +31,10 @@ def read(trip: Trip, jobs: Sequence[Job]) -> Iterator[Call]:
     sandbox = sandbox_of(trip)
     for job in jobs[DONE]:
         sandbox.jobs[job.id].finish()
+        trip.wait(BETWEEN)
     for job in jobs[FAILED]:
         sandbox.jobs[job.id].fail()
+        trip.wait(BETWEEN)
     for job in jobs[CANCELLED]:
         yield trip.call("cancelJob", 200, path={"jobId": job.id}, step="cancel to be listed", is_repeatable=False)
     newest = list(reversed(jobs))

@@ -48,10 +48,11 @@ def variations() -> Iterator[tuple[str, Changes]]:
 
 def _forms() -> Iterator[tuple[str, Changes]]:
     layers = [{"type": kind, "x": {"deep": [1, None, {"y": "z"}]}} for kind in ("video", "image", "audio", "text")]
+    yield "an upright frame", {"movie": {"width": 1080, "height": 1920, "scenes": scenes(1)}}
     yield "smallest frame", {"movie": {"width": 360, "height": 360, "fps": 1, "scenes": scenes(1)}}
-    yield "largest frame", {"movie": {"width": 3840, "height": 2160, "fps": 60, "scenes": scenes(1)}}
-    yield "fractional rate", {"movie": {"fps": 29.97, "scenes": scenes(1)}}
     yield "defaults only", {"movie": {"scenes": scenes(1)}}
+    yield "fractional rate", {"movie": {"fps": 29.97, "scenes": scenes(1)}}
+    yield "largest frame", {"movie": {"width": 3840, "height": 2160, "fps": 60, "scenes": scenes(1)}}
     yield (
         "nulls",
         {

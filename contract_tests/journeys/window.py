@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import chain
 
 from contract_tests import facts, generated
 from contract_tests.calls import Call
@@ -12,7 +13,7 @@ from contract_tests.journeys import listing
 from contract_tests.journeys.life import CLOSING_SECONDS
 from contract_tests.journeys.odd import vary
 from contract_tests.laws import jobs_of
-from contract_tests.submissions import made, submission, submit
+from contract_tests.submissions import Job, made, submission, submit
 from contract_tests.trip import Trip
 from contract_tests.verdicts import Check
 
@@ -21,8 +22,11 @@ HEAD_START = 50.0
 
 MORE_THAN_A_PAGE = 26
 DEFAULT_PAGE = 25
-STEPS = 3
-"""So many steps of a job's life are streamed; they take two seconds."""
+BETWEEN = 0.05
+"""Seconds between two jobs: no two are created at the same instant."""
+
+STEPS = (1.1, 0.5, 0.3)
+"""Seconds after which a mock's job is in its next step: three of them are streamed."""
 
 PER_CASE = 2
 """A case that should have been refused and was not is cancelled: a second call."""
@@ -62,22 +66,26 @@ def _used(trip: Trip) -> int:
 
 def _fill(trip: Trip) -> Iterator[Call]:
     """Make calls that count until the window is full: more jobs than a page, pages, and generated ones."""
-    jobs = [submit(trip, step="fill with a job")]
-    yield jobs[0].submitted
-    for job in vary(trip):
+    jobs: list[Job] = []
+    for job in chain([submit(trip, step="fill with a job")], vary(trip), _more(trip)):
         jobs.append(job)
         yield job.submitted
-    while len(jobs) < MORE_THAN_A_PAGE:
-        jobs.append(submit(trip, step="fill with another job"))
-        yield jobs[-1].submitted
+        if len(jobs) == MORE_THAN_A_PAGE:
+            break
+        trip.wait(BETWEEN)
     yield from _pages(trip, [job.id for job in reversed(jobs)])
-    yield _streamed(trip, jobs[0].id)
+    yield _streamed(trip, jobs[-1].id)
     yield from listing.read(trip, jobs)
     for case in generated.counting(trip.run):
         if trip.run.contract.spec.rate_limit.requests - _used(trip) > PER_CASE:
             yield generated.send(trip, case)
     while True:
         yield trip.call("getUsage", 200, step="fill the rest")
+
+
+def _more(trip: Trip) -> Iterator[Job]:
+    while True:
+        yield submit(trip, step="fill with another job")
 
 
 def _pages(trip: Trip, ids: list[str]) -> Iterator[Call]:
@@ -108,8 +116,8 @@ def _ids(trip: Trip, page: Call) -> list[object]:
 def _streamed(trip: Trip, job_id: str) -> Call:
     """Open a stream that tells of several steps: it costs one request all the same."""
     with trip.stream(job_id, step="fill with a stream") as stream:
-        for number in range(2, 2 + STEPS):
-            trip.account.clock.step(number)
+        for number, seconds in enumerate(STEPS, start=2):
+            trip.wait(seconds)
             stream.wait_events(number, CLOSING_SECONDS)
     assert stream.call is not None  # noqa: S101 - it was left
     return stream.call
