@@ -75,7 +75,6 @@ def _meanwhile(trip: Trip, life: Life, before: Call) -> None:
     )
     with trip.stream(life.job.id, step="late stream") as stream:
         stream.wait_events(1, CLOSING_SECONDS)
-        first = stream.events[0].document if stream.events else {}
     page = trip.call("listJobs", 200, query={"limit": 1}, step="list a running job")
     listed = next((job for job in jobs_of(trip.run, page) if job.get("jobId") == life.job.id), None)
     if listed is not None and trip.run.target.has_control:
@@ -86,7 +85,8 @@ def _meanwhile(trip: Trip, life: Life, before: Call) -> None:
     _costs_nothing(trip, before, usage)
     if stream.call is None or not trip.run.target.has_control:
         return
-    trip.same(facts.SNAPSHOT, state_of(life.last.document), state_of(first), stream.call, life.last, name="late")
+    first = state_of(stream.call.events[0].document) if stream.call.events else ()  # of the call: without any key
+    trip.same(facts.SNAPSHOT, state_of(life.last.document), first, stream.call, life.last, name="late")
     counts = life.last.document.get("children")
     if child.is_success and isinstance(counts, dict) and counts.get("running") == counts.get("total"):
         trip.same(facts.CHILD_RUNS, "running", child.document.get("status"), child, life.last)

@@ -93,7 +93,7 @@ def odd_keys(trip: Trip) -> None:
         "no token": {"authorization": "Bearer"},
         "another scheme": {"authorization": "Basic dXNlcjpwYXNzd29yZA=="},
     }
-    scheme = {"authorization": f"Token {trip.account.key}"}
+    scheme = {"authorization": f"ApiKey {trip.account.key}"}
     trip.call("getMe", "UNAUTHORIZED", fact=SCHEME, headers=scheme, auth="none", step="key: right, another scheme")
     for name, headers in odd.items():
         trip.call("getMe", "UNAUTHORIZED", fact=facts.KEY_NEEDED, headers=headers, auth="none", step=f"key: {name}")
