@@ -13,6 +13,7 @@ from pytest_httpserver import HTTPServer
 
 from contract_tests.mutants import BEHAVIOUR, BEHAVIOUR_MUTANTS, MECHANICAL, Mutant, serving
 from contract_tests.mutants.mechanical import mechanical_mutants, sample
+from contract_tests.mutants.second import SECOND_MUTANTS
 from contract_tests.mutants.spec_blocks import put
 from contract_tests.mutants.survivors import UNOBSERVABLE
 from mockserver.client import Sandbox
@@ -40,7 +41,7 @@ def clean() -> dict[Story, list[Any]]:
 @pytest.fixture
 def named(mechanical: tuple[Mutant, ...]) -> dict[str, Mutant]:
     """Return all mutants by name."""
-    return {mutant.name: mutant for mutant in (*BEHAVIOUR_MUTANTS, *mechanical)}
+    return {mutant.name: mutant for mutant in (*BEHAVIOUR_MUTANTS, *SECOND_MUTANTS, *mechanical)}
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def test_names_are_unique_words_and_statements_are_sentences(
     named: dict[str, Mutant], mechanical: tuple[Mutant, ...]
 ) -> None:
     """A table of mutants can be read: no name comes twice, and each statement is a sentence."""
-    assert len(named) == len(BEHAVIOUR_MUTANTS) + len(mechanical)
+    assert len(named) == len(BEHAVIOUR_MUTANTS) + len(SECOND_MUTANTS) + len(mechanical)
     assert [name for name in named if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name)] == []
     assert [each.statement for each in named.values() if not re.fullmatch(r"\S.*\.", each.statement)] == []
 
@@ -68,7 +69,7 @@ def test_there_are_hundreds_from_both_sources(mechanical: tuple[Mutant, ...]) ->
     """Both sources are rich, and each mutant says where it comes from and what it is about."""
     assert len(BEHAVIOUR_MUTANTS) >= 400
     assert len(mechanical) >= 800
-    assert {(m.source, bool(m.subject)) for m in (*BEHAVIOUR_MUTANTS, *mechanical)} == {
+    assert {(m.source, bool(m.subject)) for m in (*BEHAVIOUR_MUTANTS, *SECOND_MUTANTS, *mechanical)} == {
         (BEHAVIOUR, True),
         (MECHANICAL, True),
     }

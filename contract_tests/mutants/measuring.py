@@ -15,6 +15,7 @@ from contract_tests.fidelity import Trace, trace_of
 from contract_tests.mutants.behaviour import BEHAVIOUR_MUTANTS
 from contract_tests.mutants.mechanical import mechanical_mutants
 from contract_tests.mutants.mutant import Mutant
+from contract_tests.mutants.second import SECOND_MUTANTS
 from contract_tests.mutants.server import serving
 from contract_tests.verdicts import Drawer
 from mockserver.settings import shipped
@@ -50,7 +51,7 @@ class Run:
 def all_mutants() -> Mapping[str, Mutant]:
     """Return every mutant by name, those from the spec first."""
     spec = load_spec(shipped("openapi.yaml"))
-    return {mutant.name: mutant for mutant in (*mechanical_mutants(spec), *BEHAVIOUR_MUTANTS)}
+    return {mutant.name: mutant for mutant in (*mechanical_mutants(spec), *BEHAVIOUR_MUTANTS, *SECOND_MUTANTS)}
 
 
 @cache

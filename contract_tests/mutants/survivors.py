@@ -5,5 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-UNOBSERVABLE: Mapping[str, str] = MappingProxyType({})
+UNOBSERVABLE: Mapping[str, str] = MappingProxyType(
+    {
+        "cursor-forgets-type": "Every job that can be submitted is of one type, so no page tells the filter from none.",
+    }
+)
 """By name, the reason in one sentence."""
