@@ -256,7 +256,7 @@ def test_a_receiver_that_is_down_is_tried_again(frozen: httpx.Client) -> None:
 def test_a_receiver_that_is_too_slow_has_not_answered(frozen: httpx.Client) -> None:
     """`webhook.timeout_seconds`, in real time."""
     with Receiver([Reply(hangs=True)]) as receiver:
-        script(frozen, job=QUICK, behaviour={"webhook": {"timeout_seconds": 0.05}})
+        script(frozen, job=QUICK, behaviour={"webhook": {"timeout_seconds": 0.5}})
         submit(frozen, receiver)
         advance(frozen)
         [delivery] = log(frozen)

@@ -46,19 +46,22 @@ def cancelling(trip: Trip) -> None:
         raise trip.stop("the job was not cancelled while it ran", refused, cancel)
     settle(trip, job, "cancelled")
     trip.run.shelf["cancelled"] = job
-    if cancel.document:
-        trip.same(facts.CANCELS, "cancelled", cancel.document.get("status"), cancel)
-        trip.same(facts.JOB_ID, job.id, cancel.document.get("jobId"), cancel)
-    trip.same(facts.CANCELS, "cancelled", at_once.document.get("status"), at_once)
-    if trip.run.target.has_control:  # a real job makes progress between two calls
-        trip.same(
-            facts.FROZEN, life.last.document.get("progress"), at_once.document.get("progress"), at_once, name="cancel"
-        )
+    _is_cancelled(trip, life, cancel, at_once)
     _stands_still(trip, job, at_once)
     _stream_of_cancelled(trip, life)
     _again(trip, job)
-    after = usage_of(trip, "usage after a cancel")
-    _costs_nothing(trip, before, after)
+    _costs_nothing(trip, before, usage_of(trip, "usage after a cancel"))
+
+
+def _is_cancelled(trip: Trip, life: Life, cancel: Call, at_once: Call) -> None:
+    """The answer to the cancel and the job itself say so; what progress was made stays."""
+    if cancel.document:
+        trip.same(facts.CANCELS, "cancelled", cancel.document.get("status"), cancel)
+        trip.same(facts.JOB_ID, life.job.id, cancel.document.get("jobId"), cancel)
+    trip.same(facts.CANCELS, "cancelled", at_once.document.get("status"), at_once)
+    if trip.run.target.has_control:  # a real job makes progress between two calls
+        before, after = (each.document.get("progress") for each in (life.last, at_once))
+        trip.same(facts.FROZEN, before, after, at_once, name="cancel")
 
 
 def _meanwhile(trip: Trip, life: Life, before: Call) -> None:

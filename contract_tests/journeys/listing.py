@@ -21,6 +21,7 @@ BETWEEN = 0.05
 """Seconds between two ends: no two jobs change at the same instant."""
 
 BAD_VALUE = Check("bad_value", "A value that a parameter does not have is refused, never bent.", facts.A, facts.JOBS)
+FILTERED = Check("cursor_of_another", "A cursor is taken with another filter too.", facts.A, facts.JOBS)
 REUSED = Check("cursor_reused", "A cursor gives the same page again.", facts.A, facts.JOBS)
 
 
@@ -49,9 +50,20 @@ def read(trip: Trip, jobs: Sequence[Job]) -> Iterator[Call]:
     failed = [job.id for job in reversed(jobs[FAILED])]
     yield _page(trip, "failed ones", failed, facts.STATUS_FILTER, status="failed", limit=100)
     yield from _cut(trip, ids, {"type": "render"}, 3, 2, facts.TYPE_FILTER, "of a type")
+    yield _of_another_type(trip, whole)
     for name, value in (("limit", "1.5"), ("status", "DONE")):
         yield trip.call("listJobs", "VALIDATION_ERROR", fact=BAD_VALUE, query={name: value}, step=f"{name} {value}")
     yield from _deleted(trip, jobs)
+
+
+def _of_another_type(trip: Trip, whole: Call) -> Call:
+    """A cursor takes no filter away: with it too, a type that no job has finds none."""
+    cursor = trip.call("listJobs", 200, query={"limit": 1}, step="page before another type").document.get("nextCursor")
+    query = {"limit": 1, "type": "publish.youtube", "cursor": cursor}
+    call = trip.call("listJobs", 200, fact=FILTERED, query=query, step="page of another type")
+    found = sorted({str(job.get("type")) for job in jobs_of(trip.run, call)} - {"publish.youtube"})
+    trip.hold(facts.TYPE_FILTER, not found, call, whole, expected="none", got=found, name="with a cursor")
+    return call
 
 
 def _page(trip: Trip, step: str, expected: Sequence[Any], check: Check, **query: Any) -> Call:

@@ -19,7 +19,7 @@ JSON_TYPE = {"content-type": "application/json"}
 @journey(5)
 def unknown_routes(trip: Trip) -> None:
     """An unknown path is a 404 in the API's shape, whatever it looks like."""
-    for number, path in enumerate(("/v1/conformance", "/v2/jobs", "/")):
+    for number, path in enumerate(("/v1/conformance", "/")):
         trip.request("GET", path, "NOT_FOUND", step=f"unknown route {number}")
 
 

@@ -5,9 +5,5 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-UNOBSERVABLE: Mapping[str, str] = MappingProxyType(
-    {
-        "cursor-forgets-type": "Every job that can be submitted is of one type, so no page tells the filter from none.",
-    }
-)
+UNOBSERVABLE: Mapping[str, str] = MappingProxyType({})
 """By name, the reason in one sentence."""
