@@ -33,6 +33,8 @@ class Journey:
 
 
 def journey(
+    name: str,
+    statement: str,
     requests: int,
     *,
     renders: bool = False,
@@ -42,12 +44,11 @@ def journey(
     requests_heavy: bool = False,
     is_deep: bool = False,
 ) -> Callable[[Travel], Journey]:
-    """Turn a function into a journey; its name and the first line of its docstring become the journey's."""
+    """Turn a function into a journey of this name, which shows that the statement holds."""
 
     def of(travel: Travel) -> Journey:
-        statement = (travel.__doc__ or "").strip().partition("\n")[0]
         return Journey(
-            travel.__name__,
+            name,
             travel,
             statement,
             requests,

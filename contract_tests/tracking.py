@@ -229,7 +229,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m contract_tests.tracking", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m contract_tests.tracking",
+        description="One issue that follows the nights: what is to become of it, and the command that does so "
+        "through the `gh` CLI.",
+    )
     verdicts = [int(verdict) for verdict in Verdict if verdict is not Verdict.WRONG_USE]
     parser.add_argument("--report-dir", type=Path, required=True, help="what `conform` wrote")
     parser.add_argument(

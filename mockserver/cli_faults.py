@@ -38,16 +38,12 @@ def list_faults() -> None:
     Its name, what it is done to, a value that it may have, and what it does.
     """
     # imported here: they bring the spec's readers along, and the clients that the values were chosen for
-    from mockserver.control_faults import DONE_TO
     from mockserver.fault_notation import KINDS
     from mockserver.self_check_promises import PROMISES
 
     _print(
         ("fault", "of", "for example", "what happens"),
-        [
-            (name, DONE_TO[kind.make.__module__], _written(PROMISES[name].value), kind.make.__doc__ or "")
-            for name, kind in KINDS.items()
-        ],
+        [(name, kind.group, _written(PROMISES[name].value), kind.title) for name, kind in KINDS.items()],
     )
 
 

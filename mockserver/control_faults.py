@@ -5,7 +5,6 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from mockserver import body_faults, faults, stream_faults, view_faults, webhook_faults
 from mockserver.answers import Answer, json_answer
 from mockserver.armed import Armed, ArmedFault
 from mockserver.errors import ApiError, ScenarioError
@@ -16,17 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from mockserver.state import Call
-
-DONE_TO: Mapping[str, str] = MappingProxyType(
-    {
-        faults.__name__: "calls",
-        body_faults.__name__: "bodies",
-        stream_faults.__name__: "streams",
-        view_faults.__name__: "views",
-        webhook_faults.__name__: "webhooks",
-    }
-)
-"""What the kinds of each module are done to."""
 
 
 async def get_faults(call: Call) -> Answer:
@@ -39,10 +27,7 @@ async def get_faults(call: Call) -> Answer:
                 {**each.document, "id": each.id, "struck": struck, "isLive": is_live}
                 for each, struck, is_live in states
             ],
-            "kinds": [
-                {"name": name, "description": kind.make.__doc__, "of": DONE_TO[kind.make.__module__]}
-                for name, kind in KINDS.items()
-            ],
+            "kinds": [{"name": name, "description": kind.title, "of": kind.group} for name, kind in KINDS.items()],
         }
     )
 

@@ -31,12 +31,14 @@ _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
 class Kind(NamedTuple):
-    """One kind of fault: its class, and how its value is read.
+    """One kind of fault: its class, what it is done to, what happens, and how its value is read.
 
     `true` stands for `given_true`, the value that is meant when only the kind is named; None where there is none.
     """
 
     make: type
+    group: str
+    title: str
     read: Callable[[Spec], Reader]
     given_true: object = None
 
@@ -84,36 +86,176 @@ _WHICH = _plain(notation.one_of(("all", "progress", "terminal"), "all, progress 
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
-        "latency": Kind(faults.Latency, _plain(_latency)),
-        "timeout": Kind(faults.Timeout, _plain(_when), When.AFTER),
-        "reset_peer": Kind(faults.ResetPeer, _plain(_when), When.AFTER),
-        "empty_response": Kind(faults.EmptyResponse, _plain(_when), When.AFTER),
-        "slow_body": Kind(body_faults.SlowBody, _seconds(notation.HOUR)),
-        "truncated_body": Kind(body_faults.TruncatedBody, _plain(notation.share), 0.5),
-        "malformed_json": Kind(body_faults.MalformedJson, _FLAG),
-        "wrong_content_type": Kind(body_faults.WrongContentType, _MEDIA_TYPE, "text/html"),
-        "status": Kind(faults.ServerStatus, _status),
-        "drop_after_events": Kind(stream_faults.DropAfterEvents, _EVENTS),
-        "cut_inside_event": Kind(stream_faults.CutInsideEvent, _plain(notation.whole(1, MOST_EVENTS)), 1),
-        "silence": Kind(stream_faults.Silence, _EVENTS, 1),
-        "no_keep_alive": Kind(stream_faults.NoKeepAlive, _FLAG),
-        "duplicate_events": Kind(stream_faults.DuplicateEvents, _COPIES, 1),
-        "reorder_events": Kind(stream_faults.ReorderEvents, _FLAG),
-        "never_end": Kind(stream_faults.NeverEnd, _FLAG),
-        "end_without_terminal": Kind(stream_faults.EndWithoutTerminal, _FLAG),
-        "progress_goes_back": Kind(stream_faults.ProgressGoesBack, _FLAG),
-        "stale_read": Kind(view_faults.StaleRead, _seconds(notation.DAY)),
-        "missing_from_list": Kind(view_faults.MissingFromList, _seconds(notation.DAY)),
-        "unknown_field": Kind(view_faults.UnknownField, _FLAG),
-        "unknown_status": Kind(view_faults.UnknownStatus, _FLAG),
-        "duplicate": Kind(webhook_faults.Duplicate, _COPIES, 1),
-        "reorder": Kind(webhook_faults.Reorder, _FLAG),
-        "delay": Kind(webhook_faults.Delay, _seconds(notation.DAY)),
-        "bad_signature": Kind(webhook_faults.BadSignature, _FLAG),
-        "drop": Kind(webhook_faults.Drop, _WHICH, "all"),
-        "tampered_body": Kind(webhook_faults.TamperedBody, _FLAG),
-        "lost_answer": Kind(webhook_faults.LostAnswer, _COPIES, 1),
-        "early": Kind(webhook_faults.Early, _FLAG),
+        "latency": Kind(
+            faults.Latency,
+            "calls",
+            "The answer comes later by so many real seconds, give or take the jitter.",
+            _plain(_latency),
+        ),
+        "timeout": Kind(
+            faults.Timeout,
+            "calls",
+            "No answer ever comes; the connection stays open until the client closes it.",
+            _plain(_when),
+            When.AFTER,
+        ),
+        "reset_peer": Kind(
+            faults.ResetPeer,
+            "calls",
+            "The connection is reset (TCP RST) in the place of an answer.",
+            _plain(_when),
+            When.AFTER,
+        ),
+        "empty_response": Kind(
+            faults.EmptyResponse,
+            "calls",
+            "The connection is closed without a byte of an answer.",
+            _plain(_when),
+            When.AFTER,
+        ),
+        "slow_body": Kind(
+            body_faults.SlowBody, "bodies", "The body trickles in over so many real seconds.", _seconds(notation.HOUR)
+        ),
+        "truncated_body": Kind(
+            body_faults.TruncatedBody,
+            "bodies",
+            "The body breaks off after a share of what `Content-Length` announces; then the connection is closed.",
+            _plain(notation.share),
+            0.5,
+        ),
+        "malformed_json": Kind(
+            body_faults.MalformedJson,
+            "bodies",
+            "The body arrives whole, but half of its JSON is missing: it ends in an object that was just opened.",
+            _FLAG,
+        ),
+        "wrong_content_type": Kind(
+            body_faults.WrongContentType,
+            "bodies",
+            "The body is as ever, but its media type says something else.",
+            _MEDIA_TYPE,
+            "text/html",
+        ),
+        "status": Kind(faults.ServerStatus, "calls", "A 5xx in the API's shape; the call is not carried out.", _status),
+        "drop_after_events": Kind(
+            stream_faults.DropAfterEvents,
+            "streams",
+            "The connection is lost after so many events: closed without the end that HTTP has for a whole answer.",
+            _EVENTS,
+        ),
+        "cut_inside_event": Kind(
+            stream_faults.CutInsideEvent,
+            "streams",
+            "The connection is lost in the middle of the event of this number, from 1, inside a UTF-8 character.",
+            _plain(notation.whole(1, MOST_EVENTS)),
+            1,
+        ),
+        "silence": Kind(
+            stream_faults.Silence,
+            "streams",
+            "After so many events nothing more comes, no keep-alive either; the connection stays open.",
+            _EVENTS,
+            1,
+        ),
+        "no_keep_alive": Kind(
+            stream_faults.NoKeepAlive, "streams", "No comment keeps the connection alive while nothing happens.", _FLAG
+        ),
+        "duplicate_events": Kind(
+            stream_faults.DuplicateEvents, "streams", "Every event comes again, so many times.", _COPIES, 1
+        ),
+        "reorder_events": Kind(
+            stream_faults.ReorderEvents,
+            "streams",
+            "Each two events that follow each other change places; one that is left over at the end comes as it is.",
+            _FLAG,
+        ),
+        "never_end": Kind(
+            stream_faults.NeverEnd,
+            "streams",
+            "After the terminal event the stream stays open, with keep-alives.",
+            _FLAG,
+        ),
+        "end_without_terminal": Kind(
+            stream_faults.EndWithoutTerminal,
+            "streams",
+            "The stream ends as if all were well, but the terminal event is missing.",
+            _FLAG,
+        ),
+        "progress_goes_back": Kind(
+            stream_faults.ProgressGoesBack,
+            "streams",
+            "Every second event tells of half the progress that was made; the terminal event tells the truth.",
+            _FLAG,
+        ),
+        "stale_read": Kind(
+            view_faults.StaleRead,
+            "views",
+            "GET and list show jobs as they were so many seconds of the sandbox's clock ago: streams are "
+            "ahead of them.",
+            _seconds(notation.DAY),
+        ),
+        "missing_from_list": Kind(
+            view_faults.MissingFromList,
+            "views",
+            "The list leaves out jobs that were submitted less than so many seconds of the sandbox's clock ago.",
+            _seconds(notation.DAY),
+        ),
+        "unknown_field": Kind(
+            view_faults.UnknownField,
+            "views",
+            "GET, list, streams and the 202 of a submission show a field that no page describes.",
+            _FLAG,
+        ),
+        "unknown_status": Kind(
+            view_faults.UnknownStatus,
+            "views",
+            "GET, list and streams show every unfinished job with a status that no page describes.",
+            _FLAG,
+        ),
+        "duplicate": Kind(
+            webhook_faults.Duplicate, "webhooks", "Every webhook is sent again at once, so many times.", _COPIES, 1
+        ),
+        "reorder": Kind(
+            webhook_faults.Reorder,
+            "webhooks",
+            "Each two webhooks of a job that follow each other change places.",
+            _FLAG,
+        ),
+        "delay": Kind(
+            webhook_faults.Delay,
+            "webhooks",
+            "Every webhook leaves so many seconds of the sandbox's clock late; those of one job stay in order.",
+            _seconds(notation.DAY),
+        ),
+        "bad_signature": Kind(
+            webhook_faults.BadSignature, "webhooks", "The signature is made with another secret.", _FLAG
+        ),
+        "drop": Kind(
+            webhook_faults.Drop,
+            "webhooks",
+            "Webhooks get lost and are never sent: `all` of them, those of `progress`, or the `terminal` one.",
+            _WHICH,
+            "all",
+        ),
+        "tampered_body": Kind(
+            webhook_faults.TamperedBody,
+            "webhooks",
+            "The body is changed after it was signed: its progress and output are not the job's.",
+            _FLAG,
+        ),
+        "lost_answer": Kind(
+            webhook_faults.LostAnswer,
+            "webhooks",
+            "The receiver's answer gets lost so many times: a webhook that is tried again arrives again.",
+            _COPIES,
+            1,
+        ),
+        "early": Kind(
+            webhook_faults.Early,
+            "webhooks",
+            "The first webhook, of the job in the queue, arrives before the 202 that tells of the job.",
+            _FLAG,
+        ),
     }
 )
 """By name. Those of one call are applied in this order, the first around all others."""

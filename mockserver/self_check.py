@@ -43,7 +43,7 @@ def difference(kind: str, scene: Scene) -> str:
     """Play the story of a fault; return what it promised and what was seen instead, or "" when the promise holds."""
     promise = PROMISES[kind]
     evidence = promise.story(scene)
-    return "" if promise.holds(evidence) else f"promised: {promise.holds.__doc__} Seen: {evidence}"
+    return "" if promise.holds(evidence) else f"promised: {promise.statement} Seen: {evidence}"
 
 
 def run(kinds: Collection[str] = PROMISES, clients: Collection[str] = CLIENTS) -> list[Cell]:

@@ -31,11 +31,12 @@ BRIEF = 1.0
 
 
 class Promise(NamedTuple):
-    """What a fault promises: `holds` says in its docstring what, and by its answer whether the evidence shows it.
+    """What a fault promises: `statement` says what, and `holds` whether the evidence shows it.
 
     `value` is what the fault is armed with, as it is written; `story` brings the evidence about.
     """
 
+    statement: str
     value: object
     story: Callable[[Scene], object]
     holds: Callable[[Any], bool]
@@ -248,36 +249,102 @@ _list = partial(stories.finished, operation="listJobs")
 
 PROMISES: Mapping[str, Promise] = MappingProxyType(
     {
-        "latency": Promise("200ms", stories.call, latency),
-        "timeout": Promise("after", _brief_submission, timeout),
-        "reset_peer": Promise("after", stories.lost, reset_peer),
-        "empty_response": Promise("after", stories.lost, empty_response),
-        "slow_body": Promise("200ms", stories.call, slow_body),
-        "truncated_body": Promise(0.5, stories.call, truncated_body),
-        "malformed_json": Promise(True, stories.call, malformed_json),
-        "wrong_content_type": Promise("text/html", stories.call, wrong_content_type),
-        "status": Promise(503, stories.call, status),
-        "drop_after_events": Promise(2, stories.stream, drop_after_events),
-        "cut_inside_event": Promise(2, stories.stream, cut_inside_event),
-        "silence": Promise(1, _brief_stream, silence),
-        "no_keep_alive": Promise(True, stories.idle_stream, no_keep_alive),
-        "duplicate_events": Promise(1, stories.stream, duplicate_events),
-        "reorder_events": Promise(True, stories.stream, reorder_events),
-        "never_end": Promise(True, _brief_stream, never_end),
-        "end_without_terminal": Promise(True, stories.stream, end_without_terminal),
-        "progress_goes_back": Promise(True, stories.stream, progress_goes_back),
-        "stale_read": Promise("1s", _job, stale_read),
-        "missing_from_list": Promise("1h", _list, missing_from_list),
-        "unknown_field": Promise(True, _job, unknown_field),
-        "unknown_status": Promise(True, stories.unfinished, unknown_status),
-        "duplicate": Promise(1, stories.webhooks, duplicate),
-        "reorder": Promise(True, stories.webhooks, reorder),
-        "delay": Promise("1h", stories.webhooks, delay),
-        "bad_signature": Promise(True, stories.webhooks, bad_signature),
-        "drop": Promise("all", stories.webhooks, drop),
-        "tampered_body": Promise(True, stories.webhooks, tampered_body),
-        "lost_answer": Promise(1, stories.webhooks, lost_answer),
-        "early": Promise(True, stories.webhooks, early),
+        "latency": Promise("The usual answer, but not before 0.2 s have passed.", "200ms", stories.call, latency),
+        "timeout": Promise(
+            "No answer until the client's own time-out, and the job is there all the same.",
+            "after",
+            _brief_submission,
+            timeout,
+        ),
+        "reset_peer": Promise(
+            "The connection is reset in the place of an answer, and the job is there all the same.",
+            "after",
+            stories.lost,
+            reset_peer,
+        ),
+        "empty_response": Promise(
+            "The connection is closed without a byte of an answer, and the job is there all the same.",
+            "after",
+            stories.lost,
+            empty_response,
+        ),
+        "slow_body": Promise(
+            "The usual answer, but its body takes 0.2 s, give or take.", "200ms", stories.call, slow_body
+        ),
+        "truncated_body": Promise(
+            "A 200 whose connection is closed before the body is whole.", 0.5, stories.call, truncated_body
+        ),
+        "malformed_json": Promise("A 200 that comes in whole, but is no JSON.", True, stories.call, malformed_json),
+        "wrong_content_type": Promise("The usual body as text/html.", "text/html", stories.call, wrong_content_type),
+        "status": Promise("A 503 in the shape of the API's errors.", 503, stories.call, status),
+        "drop_after_events": Promise(
+            "No more than two events, the first of the usual ones; then the connection is closed before "
+            "the stream's end.",
+            2,
+            stories.stream,
+            drop_after_events,
+        ),
+        "cut_inside_event": Promise(
+            "No more than one whole event, and at most a part of the second: it ends inside a UTF-8 character.",
+            2,
+            stories.stream,
+            cut_inside_event,
+        ),
+        "silence": Promise("The first event, then nothing until the client's own time-out.", 1, _brief_stream, silence),
+        "no_keep_alive": Promise(
+            "A stream that ends well, in which no comment stands although nothing happens for ten minutes.",
+            True,
+            stories.idle_stream,
+            no_keep_alive,
+        ),
+        "duplicate_events": Promise("Every event twice.", 1, stories.stream, duplicate_events),
+        "reorder_events": Promise(
+            "All events, each two that follow each other the wrong way round.", True, stories.stream, reorder_events
+        ),
+        "never_end": Promise("All events, and no end until the client's own time-out.", True, _brief_stream, never_end),
+        "end_without_terminal": Promise(
+            "A stream that ends well, with all events but the terminal one.", True, stories.stream, end_without_terminal
+        ),
+        "progress_goes_back": Promise(
+            "All events, but every second one, other than the terminal, tells of half the progress.",
+            True,
+            stories.stream,
+            progress_goes_back,
+        ),
+        "stale_read": Promise("A job that is done is shown as it was a second before.", "1s", _job, stale_read),
+        "missing_from_list": Promise("A list without the job that was just submitted.", "1h", _list, missing_from_list),
+        "unknown_field": Promise("The job as it is, with a field that no page describes.", True, _job, unknown_field),
+        "unknown_status": Promise(
+            "The job as it is, unfinished, but for a status that no page describes.",
+            True,
+            stories.unfinished,
+            unknown_status,
+        ),
+        "duplicate": Promise("Every webhook twice, byte for byte.", 1, stories.webhooks, duplicate),
+        "reorder": Promise(
+            "All webhooks, each two that follow each other the wrong way round.", True, stories.webhooks, reorder
+        ),
+        "delay": Promise("No webhook for an hour after its time, then all in order.", "1h", stories.webhooks, delay),
+        "bad_signature": Promise(
+            "All webhooks, none with the signature of its body.", True, stories.webhooks, bad_signature
+        ),
+        "drop": Promise("No webhook at all, however long one waits.", "all", stories.webhooks, drop),
+        "tampered_body": Promise(
+            "As many webhooks as ever, each with progress 1 and an output of somebody else's, and none "
+            "with its signature.",
+            True,
+            stories.webhooks,
+            tampered_body,
+        ),
+        "lost_answer": Promise(
+            "The terminal webhook twice, since the first answer to it got lost, and those of progress once.",
+            1,
+            stories.webhooks,
+            lost_answer,
+        ),
+        "early": Promise(
+            "When the 202 comes, a webhook has already told of its job in the queue.", True, stories.webhooks, early
+        ),
     }
 )
 """By kind of fault; the values are written as in a scenario."""

@@ -26,27 +26,25 @@ MOST_CALLS = 20
 """A judgement names so many calls."""
 
 
-def _by_name(*rules: Rule) -> Mapping[str, Rule]:
-    return MappingProxyType({rule.__name__.replace("_", "-"): rule for rule in rules})
-
-
-RULES: Mapping[str, Rule] = _by_name(
-    waits_out_retry_after,
-    backs_off_after_5xx,
-    polling.stops_at_terminal,
-    polling.does_not_poll_while_streaming,
-    polling.polls_no_faster_than,
-    resumes_dropped_streams,
-    reads_each_page_once,
-    submissions.does_not_submit_twice,
-    webhooks.answers_webhooks,
-    webhooks.refuses_bad_signatures,
-    webhooks.survives_duplicates,
-    webhooks.survives_disorder,
-    tolerance.ignores_unknown_fields,
-    tolerance.ignores_unknown_statuses,
-    polling.cancels_what_it_abandons,
-    submissions.sends_no_key_in_url,
+RULES: Mapping[str, Rule] = MappingProxyType(
+    {
+        "waits-out-retry-after": waits_out_retry_after,
+        "backs-off-after-5xx": backs_off_after_5xx,
+        "stops-at-terminal": polling.stops_at_terminal,
+        "does-not-poll-while-streaming": polling.does_not_poll_while_streaming,
+        "polls-no-faster-than": polling.polls_no_faster_than,
+        "resumes-dropped-streams": resumes_dropped_streams,
+        "reads-each-page-once": reads_each_page_once,
+        "does-not-submit-twice": submissions.does_not_submit_twice,
+        "answers-webhooks": webhooks.answers_webhooks,
+        "refuses-bad-signatures": webhooks.refuses_bad_signatures,
+        "survives-duplicates": webhooks.survives_duplicates,
+        "survives-disorder": webhooks.survives_disorder,
+        "ignores-unknown-fields": tolerance.ignores_unknown_fields,
+        "ignores-unknown-statuses": tolerance.ignores_unknown_statuses,
+        "cancels-what-it-abandons": polling.cancels_what_it_abandons,
+        "sends-no-key-in-url": submissions.sends_no_key_in_url,
+    }
 )
 """By name."""
 

@@ -12,8 +12,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "mockserver"
 KIT = ROOT / "contract_tests"
-LONGEST_MODULE = 300
-LONGEST_FUNCTION = 30
+LONGEST_MODULE = 400
+LONGEST_FUNCTION = 40
 
 OUTSIDERS = {
     "starlette": {"app"},
@@ -135,7 +135,7 @@ def test_no_module_keeps_mutable_state(source: str) -> None:
 
 @pytest.mark.parametrize("source", sources())
 def test_modules_and_functions_stay_short(source: str) -> None:
-    """A module has at most 300 lines, a function at most 30 without its docstring."""
+    """A module has at most 400 lines, a function at most 40 without its docstring."""
     assert len((ROOT / source).read_text().splitlines()) <= LONGEST_MODULE
     assert [name for name, lines in lengths(tree(ROOT / source)) if lines > LONGEST_FUNCTION] == []
 

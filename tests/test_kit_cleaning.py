@@ -32,7 +32,7 @@ CANCELLED = answer(200, {**EXAMPLES["cancelledJob"]["value"], "jobId": JOB})
 DELETED = answer(200, {"jobId": JOB, "deleted": True})
 
 
-@journey(9, renders=True)
+@journey("three_jobs", "Leaves jobs behind.", 9, renders=True)
 def three_jobs(trip: Trip) -> None:
     """One job is rendered, one is cancelled, one is left as it is."""
     first, second = submit(trip), submit(trip)
@@ -42,14 +42,14 @@ def three_jobs(trip: Trip) -> None:
     assert first.id != second.id
 
 
-@journey(9, renders=True)
+@journey("breaking_off", "Leaves jobs behind.", 9, renders=True)
 def breaking_off(trip: Trip) -> None:
     """A bug of the kit, right after a submission."""
     submit(trip)
     raise ZeroDivisionError("oh")
 
 
-@journey(9, renders=True)
+@journey("interrupted", "Leaves jobs behind.", 9, renders=True)
 def interrupted(trip: Trip) -> None:
     """Somebody presses Ctrl-C, right after a submission."""
     submit(trip)

@@ -19,29 +19,24 @@ from mockserver.errors import ControlError
 from tests.pretended_target import KEY, Api, refusal, run_of
 
 
-@journey(2)
+@journey("reading", "Reads the account.", 2)
 def reading(trip: Trip) -> None:
-    """Reads the account.
-
-    And says so in more words.
-    """
     trip.call("getMe", 200)
 
 
 def raising(error: BaseException) -> Journey:
     def broken(trip: Trip) -> None:  # noqa: ARG001 - a journey has a trip
-        """Breaks off."""
         raise error
 
-    return journey(1)(broken)
+    return journey("broken", "Breaks off.", 1)(broken)
 
 
 def outcomes(run: Run, *journeys: Journey) -> list[JourneyOutcome]:
     return list(travel(run, Sender(run), journeys))
 
 
-def test_a_journey_is_named_after_its_function() -> None:
-    """Name and first line of the docstring are what a report shows."""
+def test_a_journey_says_what_it_is_called_and_what_it_shows() -> None:
+    """Name and statement are given, and are what a report shows."""
     assert (reading.name, reading.statement, reading.requests) == ("reading", "Reads the account.", 2)
 
 
@@ -61,9 +56,9 @@ def test_a_journey_that_finds_something_says_so() -> None:
 
 def raising_nothing() -> Journey:
     def calm(trip: Trip) -> None:
-        """Does nothing."""
+        pass
 
-    return journey(0)(calm)
+    return journey("calm", "Does nothing.", 0)(calm)
 
 
 @pytest.mark.parametrize(

@@ -60,9 +60,12 @@ def _about(call: Call, way: int) -> datetime:
     return at + timedelta(seconds=way * room)
 
 
-@journey(6)
+@journey(
+    "account",
+    "Account and usage agree with each other and with the plans, by either key header.",
+    6,
+)
 def account(trip: Trip) -> None:
-    """Account and usage agree with each other and with the plans, by either key header."""
     me = trip.call("getMe", 200, step="me by x-api-key")
     by_bearer = trip.call("getMe", 200, fact=facts.BEARER, auth="bearer", step="me by bearer")
     if me.is_success and by_bearer.is_success:

@@ -22,9 +22,13 @@ MOST_STEPS = 4
 """So many looks a job is given to make some progress before it is cancelled."""
 
 
-@journey(32, renders=True)
+@journey(
+    "cancelling",
+    "A job that is cancelled while it renders stops there: for its page, its stream, its children and the ledger.",
+    32,
+    renders=True,
+)
 def cancelling(trip: Trip) -> None:
-    """A job that is cancelled while it renders stops there: for its page, its stream, its children and the ledger."""
     before = usage_of(trip, "usage before a cancel")
     job = submit(trip, step="submit to be cancelled")
     life = Life(job)
@@ -148,9 +152,13 @@ def _costs_nothing(trip: Trip, before: Call, after: Call) -> None:
         trip.hold(facts.NOT_CHARGED, holds, before, after, expected=spent, got=now)
 
 
-@journey(4, renders=True)
+@journey(
+    "ended_jobs",
+    "A job that is done cannot be cancelled, and stays as it is.",
+    4,
+    renders=True,
+)
 def ended_jobs(trip: Trip) -> None:
-    """A job that is done cannot be cancelled, and stays as it is."""
     life = lived(trip)
     trip.call(
         "cancelJob", "INVALID_STATE_TRANSITION", fact=facts.CANCEL_TERMINAL, path={"jobId": life.job.id}, auth="bearer",
@@ -161,9 +169,13 @@ def ended_jobs(trip: Trip) -> None:
     trip.hold(facts.STAYS, not odd, call, life.last, expected="as it was", got=f"other {odd}", name=",".join(odd))
 
 
-@journey(14, renders=True)
+@journey(
+    "deleting",
+    "A deleted job is gone from everywhere, its children with it, and nothing else is.",
+    14,
+    renders=True,
+)
 def deleting(trip: Trip) -> None:
-    """A deleted job is gone from everywhere, its children with it, and nothing else is."""
     life = lived(trip)
     job: Job | None = trip.run.shelf.get("cancelled") or trip.run.shelf.get("cancelled while queued")
     if job is None:

@@ -9,9 +9,14 @@ from contract_tests.trip import Trip
 EXPLORATION = "exploration"
 
 
-@journey(300, renders=True, is_deep=True)
+@journey(
+    "explored",
+    "All phases of Schemathesis with all its checks find nothing: examples, coverage, fuzzing, walks along links.",
+    300,
+    renders=True,
+    is_deep=True,
+)
 def explored(trip: Trip) -> None:
-    """All phases of Schemathesis with all its checks find nothing: examples, coverage, fuzzing, walks along links."""
     from contract_tests.engine import explore  # loads the whole engine, which only this journey needs
 
     run = trip.run

@@ -23,9 +23,13 @@ FAILS = {
 THREE = {"scenes": [{"id": f"scene-{number}", "duration": 0.3} for number in (1, 2, 3)]}
 
 
-@journey(34, needs_control=True)
+@journey(
+    "failing",
+    "A job with a failing scene fails, says why, and costs nothing.",
+    34,
+    needs_control=True,
+)
 def failing(trip: Trip) -> None:
-    """A job with a failing scene fails, says why, and costs nothing."""
     unlucky = trip.on(trip.run.target.account("unlucky", scenario=FAILS))
     before = usage_of(unlucky, "usage before a failure")
     job = submit(

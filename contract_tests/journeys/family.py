@@ -8,9 +8,13 @@ from contract_tests.journeys.life import lived
 from contract_tests.trip import Trip
 
 
-@journey(8, renders=True)
+@journey(
+    "children",
+    "The scenes and the assembly of a job are jobs of their own, readable by id; what it does not have is none.",
+    8,
+    renders=True,
+)
 def children(trip: Trip) -> None:
-    """The scenes and the assembly of a job are jobs of their own, readable by id; what it does not have is none."""
     life = lived(trip)
     last = len(life.job.body["movie"]["scenes"])
     for nobody, check in ((f"scene_{life.job.id}_000", facts.CHILD_UNKNOWN), (life.job.id.upper(), facts.CASE)):

@@ -54,9 +54,14 @@ def told_of(trip: Trip, job: Job) -> list[Webhook]:
     return receiver.of(job.id)
 
 
-@journey(0, renders=True, needs_receiver=True)
+@journey(
+    "webhooks_of_a_life",
+    "The webhooks of a job tell of its progress and, once and last, of its end.",
+    0,
+    renders=True,
+    needs_receiver=True,
+)
 def webhooks_of_a_life(trip: Trip) -> None:
-    """The webhooks of a job tell of its progress and, once and last, of its end."""
     life = lived(trip)
     hooks = told_of(trip, life.job)
     check(trip, hooks, str(life.status), life.last)
@@ -81,9 +86,14 @@ def _bare(state: dict[str, Any]) -> tuple[Any, Any]:
     return state.get("phase") or state.get("status"), state.get("progress")
 
 
-@journey(0, renders=True, needs_receiver=True)
+@journey(
+    "webhooks_of_other_ends",
+    "A job that was cancelled or has failed says so, once and last.",
+    0,
+    renders=True,
+    needs_receiver=True,
+)
 def webhooks_of_other_ends(trip: Trip) -> None:
-    """A job that was cancelled or has failed says so, once and last."""
     cancelled, failed = trip.run.shelf.get("cancelled while queued"), trip.run.shelf.get("failed")
     if cancelled is not None:
         check(trip, told_of(trip, cancelled), "cancelled", cancelled.submitted)
@@ -178,9 +188,14 @@ def _found(
     )
 
 
-@journey(3, needs_control=True, needs_receiver=True)
+@journey(
+    "webhook_retries",
+    "How often, and after which waits, the webhook of an end is tried again is learned from one who refuses it.",
+    3,
+    needs_control=True,
+    needs_receiver=True,
+)
 def webhook_retries(trip: Trip) -> None:
-    """How often, and after which waits, the webhook of an end is tried again is learned from one who refuses it."""
     receiver = receiver_of(trip)
     deaf = trip.on(trip.run.target.account("deaf"))
     job = submit(deaf, step="submit with a deaf receiver", callbackUrl=receiver.url("/refused"))
@@ -203,9 +218,14 @@ def webhook_retries(trip: Trip) -> None:
 WAITS_GROW = Check("webhook_waits", "The waits between attempts grow.", facts.A, facts.HOOKS)
 
 
-@journey(3, needs_control=True, needs_receiver=True)
+@journey(
+    "webhook_redirects",
+    "Whether a webhook follows a redirect is learned from a receiver that sends it elsewhere.",
+    3,
+    needs_control=True,
+    needs_receiver=True,
+)
 def webhook_redirects(trip: Trip) -> None:
-    """Whether a webhook follows a redirect is learned from a receiver that sends it elsewhere."""
     receiver = receiver_of(trip)
     moved = trip.on(trip.run.target.account("moved", scenario="instant"))
     job = submit(moved, step="submit with a receiver that moved", callbackUrl=receiver.url("/moved"))
@@ -215,9 +235,14 @@ def webhook_redirects(trip: Trip) -> None:
         moved.learn("webhook.redirects", "followed" if LANDING in arrived else "refused", job.submitted)
 
 
-@journey(3, needs_control=True, needs_receiver=True)
+@journey(
+    "webhook_cadence",
+    "How often webhooks tell of progress while nothing changes is learned from a scene of a minute.",
+    3,
+    needs_control=True,
+    needs_receiver=True,
+)
 def webhook_cadence(trip: Trip) -> None:
-    """How often webhooks tell of progress while nothing changes is learned from a scene of a minute."""
     receiver = receiver_of(trip)
     patient = trip.on(trip.run.target.account("patient", scenario=LONG_SCENE))
     job = submit(patient, step="submit a long scene", movie=_one_scene(), callbackUrl=receiver.url())

@@ -27,17 +27,24 @@ def _refused(trip: Trip, operation: str, job_id: str | None, headers: dict[str, 
             drop(trip, job)
 
 
-@journey(6)
+@journey(
+    "keys_of_reads",
+    "Nothing is read without a valid key.",
+    6,
+)
 def keys_of_reads(trip: Trip) -> None:
-    """Nothing is read without a valid key."""
     for operation in READS:
         _refused(trip, operation, None, {}, f"{operation} without a key")
         _refused(trip, operation, None, {"x-api-key": WRONG_KEY}, f"{operation} with a wrong key")
 
 
-@journey(12, renders=True)
+@journey(
+    "keys_of_jobs",
+    "No job is submitted, read, streamed, cancelled or deleted without a valid key.",
+    12,
+    renders=True,
+)
 def keys_of_jobs(trip: Trip) -> None:
-    """No job is submitted, read, streamed, cancelled or deleted without a valid key."""
     job_id = lived(trip).job.id
     for operation in (*WITH_JOB, "submitRenderJob"):
         target = None if operation == "submitRenderJob" else job_id
@@ -47,9 +54,14 @@ def keys_of_jobs(trip: Trip) -> None:
     trip.same(facts.STAYS, "done", call.document.get("status"), call)
 
 
-@journey(8, renders=True, needs_control=True)
+@journey(
+    "foreign_jobs",
+    "Another account's job is unknown to every operation, and stays as it is.",
+    8,
+    renders=True,
+    needs_control=True,
+)
 def foreign_jobs(trip: Trip) -> None:
-    """Another account's job is unknown to every operation, and stays as it is."""
     job_id = lived(trip).job.id
     stranger = trip.on(trip.run.target.account("stranger"))
     for operation in WITH_JOB:
@@ -62,9 +74,13 @@ def foreign_jobs(trip: Trip) -> None:
     trip.call("getJob", 200, fact=facts.FOREIGN, path={"jobId": job_id}, step="read after a stranger")
 
 
-@journey(8, needs_control=True)
+@journey(
+    "revoked_key",
+    "A revoked key is refused as such, by every kind of operation, and again accepted when it is not revoked.",
+    8,
+    needs_control=True,
+)
 def revoked_key(trip: Trip) -> None:
-    """A revoked key is refused as such, by every kind of operation, and again accepted when it is not revoked."""
     revoked = trip.on(trip.run.target.account("revoked"))
     sandbox = revoked.account.sandbox
     assert sandbox is not None  # noqa: S101 - a throwaway account has one
@@ -82,9 +98,12 @@ def revoked_key(trip: Trip) -> None:
 SCHEME = Check("scheme", "A key is taken as a bearer token only.", facts.A, facts.AUTH)
 
 
-@journey(8)
+@journey(
+    "odd_keys",
+    "What is no key is refused as one that is wrong, whatever it looks like.",
+    8,
+)
 def odd_keys(trip: Trip) -> None:
-    """What is no key is refused as one that is wrong, whatever it looks like."""
     odd = {
         "empty": {"x-api-key": ""},
         "too short": {"x-api-key": "vs_prod_abc"},
@@ -99,9 +118,12 @@ def odd_keys(trip: Trip) -> None:
         trip.call("getMe", "UNAUTHORIZED", fact=facts.KEY_NEEDED, headers=headers, auth="none", step=f"key: {name}")
 
 
-@journey(1)
+@journey(
+    "two_keys",
+    "Two keys that differ are refused.",
+    1,
+)
 def two_keys(trip: Trip) -> None:
-    """Two keys that differ are refused."""
     other = "vs_prod_" + "0" * 32
     trip.call(
         "getMe", "UNAUTHORIZED", fact=facts.TWO_KEYS, headers={"authorization": f"Bearer {other}"}, step="two keys"

@@ -103,9 +103,13 @@ def _way(number: int) -> str:
     return "bearer" if number % 4 == 1 else "header"
 
 
-@journey(30, renders=True)
+@journey(
+    "life_by_polling",
+    "A job goes through its steps in order, makes progress, and is done.",
+    30,
+    renders=True,
+)
 def life_by_polling(trip: Trip) -> None:
-    """A job goes through its steps in order, makes progress, and is done."""
     life = lived(trip)
     polls = [poll for poll in life.polls if poll.is_success]
     if life.status in TERMINAL:
@@ -174,9 +178,13 @@ def rank(state: dict[str, Any]) -> int | None:
     return PHASES.index(phase) + 1 if phase in PHASES else None
 
 
-@journey(0, renders=True)
+@journey(
+    "life_by_stream",
+    "The stream of a job tells the same life as polling does, event by event, and ends with its end.",
+    0,
+    renders=True,
+)
 def life_by_stream(trip: Trip) -> None:
-    """The stream of a job tells the same life as polling does, event by event, and ends with its end."""
     life = lived(trip)
     if life.stream is not None and not life.stream.events and life.status in TERMINAL:
         trip.hold(facts.TERMINAL_EVENT, False, life.stream, expected="events", got="none that can be read", name="none")
@@ -273,9 +281,13 @@ def state_of(state: dict[str, Any]) -> tuple[Any, Any, Any]:
     return state.get("status"), state.get("phase"), state.get("progress")
 
 
-@journey(0, renders=True)
+@journey(
+    "ledger",
+    "A job that is done costs a sixtieth of its length, once.",
+    0,
+    renders=True,
+)
 def ledger(trip: Trip) -> None:
-    """A job that is done costs a sixtieth of its length, once."""
     life = lived(trip)
     before, after = used(life.usage_before), used(life.usage_after)
     if before is None or after is None or life.status != "done":

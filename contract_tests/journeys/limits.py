@@ -29,9 +29,13 @@ def long_movie(seconds: float, width: int = 640, height: int = 360) -> dict[str,
     return {"width": width, "height": height, "scenes": [{"id": "only", "duration": seconds}]}
 
 
-@journey(16, needs_control=True)
+@journey(
+    "quota",
+    "When the month's minutes are used up submissions are refused, and on the 1st they are accepted again.",
+    16,
+    needs_control=True,
+)
 def quota(trip: Trip) -> None:
-    """When the month's minutes are used up submissions are refused, and on the 1st they are accepted again."""
     for plan, terms in trip.run.contract.spec.plans.items():
         if terms.rest and terms.minutes_per_month is not None:
             poor = trip.on(trip.run.target.account(f"poor {plan}", plan=plan))
@@ -70,9 +74,13 @@ def _instant(value: object) -> datetime | None:
         return None
 
 
-@journey(3, needs_control=True)
+@journey(
+    "quota_forecast",
+    "Whether a movie that would go over the quota is refused is learned from one that would.",
+    3,
+    needs_control=True,
+)
 def quota_forecast(trip: Trip) -> None:
-    """Whether a movie that would go over the quota is refused is learned from one that would."""
     careful = trip.on(trip.run.target.account("careful", plan="pro"))
     limit = careful.run.contract.spec.plans["pro"].minutes_per_month or 0.0
     sandbox_of(careful).account(minutes_used=limit - 0.1)
@@ -89,9 +97,13 @@ def quota_forecast(trip: Trip) -> None:
 FORECAST = Check("quota_forecast", "A movie that would go over the quota is taken as assumed.", facts.A, facts.MINUTES)
 
 
-@journey(7, needs_control=True)
+@journey(
+    "free_plan",
+    "Whether plan Free may use REST is learned; where it may, it meets the quota of the day.",
+    7,
+    needs_control=True,
+)
 def free_plan(trip: Trip) -> None:
-    """Whether plan Free may use REST is learned; where it may, it meets the quota of the day."""
     free = trip.on(trip.run.target.account("free", plan="free"))
     allowed = free.run.contract.behaviour.free_plan_rest == "allowed"
     first = free.call("listJobs", 200 if allowed else "FORBIDDEN", fact=FREE_A, step="list on plan Free")
@@ -120,9 +132,13 @@ def _forbidden(trip: Trip, operation: str, body: object) -> None:
         trip.call(operation, "FORBIDDEN", fact=facts.FREE, path=path, body=body, step=f"{operation} on plan Free")
 
 
-@journey(20, needs_control=True)
+@journey(
+    "plan_limits",
+    "What is longer or larger than the plan allows is refused, and what just fits is accepted.",
+    20,
+    needs_control=True,
+)
 def plan_limits(trip: Trip) -> None:
-    """What is longer or larger than the plan allows is refused, and what just fits is accepted."""
     sides = trip.run.contract.document["components"]["schemas"]["Movie"]["properties"]
     widest, tallest = sides["width"]["maximum"], sides["height"]["maximum"]
     for plan, terms in trip.run.contract.spec.plans.items():

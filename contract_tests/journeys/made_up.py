@@ -10,9 +10,12 @@ KEPT_ASIDE = 6
 """Requests that a failing call may still need, to be looked into."""
 
 
-@journey(10)
+@journey(
+    "generated_calls",
+    "What the spec calls invalid is refused, what it calls valid is not, and nothing makes the server fail.",
+    10,
+)
 def generated_calls(trip: Trip) -> None:
-    """What the spec calls invalid is refused, what it calls valid is not, and nothing makes the server fail."""
     target = trip.run.target
     odd = trip.on(target.account("odd", plan="enterprise")) if target.has_control else trip
     for case in generated.left(trip.run):

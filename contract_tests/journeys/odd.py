@@ -104,9 +104,13 @@ def vary(trip: Trip) -> Iterator[Any]:
         yield submit(trip, step=f"valid: {name}", fact=ACCEPTED, **changes)
 
 
-@journey(8, renders=True)
+@journey(
+    "odd_submissions",
+    "What JSON Schema cannot say is refused as well: doubled scene ids, and callbacks that are no web address.",
+    8,
+    renders=True,
+)
 def odd_submissions(trip: Trip) -> None:
-    """What JSON Schema cannot say is refused as well: doubled scene ids, and callbacks that are no web address."""
     movie = {"scenes": [{"id": name, "duration": 0.1} for name in ("a", "b", "a")]}
     refused(trip, "VALIDATION_ERROR", UNIQUE_IDS, step="doubled scene ids", movie=movie)
     refused(trip, "VALIDATION_ERROR", KIND, step="kind in capitals", kind="MOVIE")
@@ -120,9 +124,12 @@ def odd_submissions(trip: Trip) -> None:
         refused(trip, "VALIDATION_ERROR", CALLBACK, step=f"callback {address}", callbackUrl=address)
 
 
-@journey(12)
+@journey(
+    "odd_paths",
+    "Ids that no job can have are unknown, whatever characters they are made of.",
+    12,
+)
 def odd_paths(trip: Trip) -> None:
-    """Ids that no job can have are unknown, whatever characters they are made of."""
     for name, job_id in {
         "NUL": "\x00",
         "another alphabet": "работа-🎬",
@@ -137,9 +144,12 @@ def odd_paths(trip: Trip) -> None:
     trip.call("getMe", 200, fact=TOLERATED, headers=accepting, step="odd headers")
 
 
-@journey(2)
+@journey(
+    "other_methods",
+    "HEAD answers as GET does, and OPTIONS names the methods of a path.",
+    2,
+)
 def other_methods(trip: Trip) -> None:
-    """HEAD answers as GET does, and OPTIONS names the methods of a path."""
     head = trip.request("HEAD", "/v1/me", 200, step="HEAD")
     trip.hold(METHODS, head.body == b"", head, expected="no body", got=len(head.body))
     options = trip.request("OPTIONS", "/v1/me", 204, step="OPTIONS")
@@ -149,9 +159,13 @@ def other_methods(trip: Trip) -> None:
         )
 
 
-@journey(14, needs_control=True)
+@journey(
+    "workers",
+    "As many scenes render at once as the preset or the number says, and never more than there are.",
+    14,
+    needs_control=True,
+)
 def workers(trip: Trip) -> None:
-    """As many scenes render at once as the preset or the number says, and never more than there are."""
     crew = trip.on(trip.run.target.account("crew", plan="enterprise", scenario=LONG_SCENES))
     presets = crew.run.contract.spec.presets
     default = crew.run.contract.document["components"]["schemas"]["RenderOptions"]["properties"]["qualityPreset"][

@@ -29,9 +29,12 @@ def ids(jobs: Sequence[Any]) -> list[Any]:
     return [job.get("jobId") for job in jobs]
 
 
-@journey(10)
+@journey(
+    "reading_the_list",
+    "What the account has is listed in order, and a page ends where it says it does.",
+    10,
+)
 def reading_the_list(trip: Trip) -> None:
-    """What the account has is listed in order, and a page ends where it says it does."""
     call, jobs = _page(trip, "list", limit=MOST)
     _in_order(trip, call, jobs)
     _ends(trip, call, jobs, MOST)
@@ -44,9 +47,12 @@ def reading_the_list(trip: Trip) -> None:
     _unknown_type(trip)
 
 
-@journey(12)
+@journey(
+    "reading_a_job",
+    "What the account has already is read only: page by page, a job, and the stream of one that has ended.",
+    12,
+)
 def reading_a_job(trip: Trip) -> None:
-    """What the account has already is read only: page by page, a job, and the stream of one that has ended."""
     if trip.run.profile.renders:
         return  # then a job of our own is read
     call, jobs = _page(trip, "first page", limit=1)
@@ -94,9 +100,13 @@ def _ends(trip: Trip, call: Call, jobs: Sequence[Any], limit: int) -> None:
         trip.hold(facts.LAST_PAGE, cursor is None, call, expected=None, got=cursor)
 
 
-@journey(26, renders=True)
+@journey(
+    "paging",
+    "Pages are the list cut into pieces, also when a job is submitted between two of them.",
+    26,
+    renders=True,
+)
 def paging(trip: Trip) -> None:
-    """Pages are the list cut into pieces, also when a job is submitted between two of them."""
     life = lived(trip)
     older = submit(trip, step="submit to be listed", **trip.run.callback())
     cancelled = trip.call("cancelJob", 200, path={"jobId": older.id}, step="cancel while queued", is_repeatable=False)

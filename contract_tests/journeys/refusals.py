@@ -16,23 +16,34 @@ ALLOW = Check("allow", "A 405 names exactly the methods of the path.", facts.A, 
 JSON_TYPE = {"content-type": "application/json"}
 
 
-@journey(5)
+@journey(
+    "unknown_routes",
+    "An unknown path is a 404 in the API's shape, whatever it looks like.",
+    5,
+)
 def unknown_routes(trip: Trip) -> None:
-    """An unknown path is a 404 in the API's shape, whatever it looks like."""
     for number, path in enumerate(("/v1/conformance", "/")):
         trip.request("GET", path, "NOT_FOUND", step=f"unknown route {number}")
 
 
-@journey(8, writes=True)
+@journey(
+    "wrong_methods",
+    "A method that a path does not have is a 405 with the methods that it has.",
+    8,
+    writes=True,
+)
 def wrong_methods(trip: Trip) -> None:
-    """A method that a path does not have is a 405 with the methods that it has."""
     for method, path in (("GET", "/v1/render/jobs"), ("POST", "/v1/jobs"), ("POST", "/v1/me"), ("POST", "/v1/usage")):
         _wrong_method(trip, method, path, path)
 
 
-@journey(4, renders=True)
+@journey(
+    "wrong_methods_of_jobs",
+    "A method that the path of a job does not have is a 405 as well.",
+    4,
+    renders=True,
+)
 def wrong_methods_of_jobs(trip: Trip) -> None:
-    """A method that the path of a job does not have is a 405 as well."""
     job_id = lived(trip).job.id
     for method, rest in (("POST", ""), ("POST", "/progress"), ("GET", "/cancel")):
         _wrong_method(trip, method, f"/v1/jobs/{job_id}{rest}", f"/v1/jobs/{{jobId}}{rest}")
@@ -47,17 +58,24 @@ def _wrong_method(trip: Trip, method: str, path: str, template: str) -> None:
     trip.hold(ALLOW, declared <= named <= declared | {"HEAD", "OPTIONS"}, call, expected=sorted(declared), got=named)
 
 
-@journey(3)
+@journey(
+    "unknown_jobs",
+    "A job that does not exist is a 404, for its page and for its stream.",
+    3,
+)
 def unknown_jobs(trip: Trip) -> None:
-    """A job that does not exist is a 404, for its page and for its stream."""
     path = {"jobId": f"job_{hexadecimal(trip.run.seed, 'unknown job', length=12)}"}
     trip.call("getJob", "JOB_NOT_FOUND", path=path, step="unknown job")
     trip.call("streamJobProgress", "JOB_NOT_FOUND", path=path, step="stream of an unknown job")
 
 
-@journey(9, writes=True)
+@journey(
+    "broken_bodies",
+    "A body that is no submission is refused, whatever is wrong with it.",
+    9,
+    writes=True,
+)
 def broken_bodies(trip: Trip) -> None:
-    """A body that is no submission is refused, whatever is wrong with it."""
     bodies = {
         "cut short": b'{"kind": "movie", "projectId": ',
         "empty": b"",
@@ -74,9 +92,13 @@ def broken_bodies(trip: Trip) -> None:
     trip.call("submitRenderJob", "PAYLOAD_TOO_LARGE", content=large, headers=JSON_TYPE, step="body: too large")
 
 
-@journey(8, needs_control=True)
+@journey(
+    "large_bodies",
+    "No operation reads a body that is too large, also one that needs none.",
+    8,
+    needs_control=True,
+)
 def large_bodies(trip: Trip) -> None:
-    """No operation reads a body that is too large, also one that needs none."""
     own = next(iter(trip.run.guard.created), "")
     large = b" " * (trip.run.contract.document["x-body-limit"]["bytes"] + 1)
     for operation, known in trip.run.contract.operations.items():
@@ -88,9 +110,13 @@ def large_bodies(trip: Trip) -> None:
             )  # fmt: skip
 
 
-@journey(2, renders=True)
+@journey(
+    "content_type",
+    "Whether a body needs the media type of JSON is learned from one that lacks it.",
+    2,
+    renders=True,
+)
 def content_type(trip: Trip) -> None:
-    """Whether a body needs the media type of JSON is learned from one that lacks it."""
     body = submission(trip.run.project_id)
     minutes = worst_case(body)
     reserve(trip, minutes)

@@ -31,9 +31,13 @@ SLOT = Check("slot", "A slot that is free again can be taken.", facts.D, facts.R
 COUNTED = Check("concurrency_counted", "The jobs that count are those that are assumed to.", facts.A, facts.RATES)
 
 
-@journey(24, needs_control=True)
+@journey(
+    "concurrency",
+    "No more jobs at once than the plan allows, and which of them count is learned.",
+    24,
+    needs_control=True,
+)
 def concurrency(trip: Trip) -> None:
-    """No more jobs at once than the plan allows, and which of them count is learned."""
     _all_slots(trip, "business")
     busy, jobs = _with_all_slots_taken(trip, "pro")
     usage = usage_of(busy, "usage with all slots taken")

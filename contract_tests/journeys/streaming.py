@@ -11,9 +11,13 @@ from contract_tests.trip import Trip
 LONG_QUEUE = {"name": "long-queue-of-conform", "description": "Every job waits a day.", "job": {"queued": "24h"}}
 
 
-@journey(3, renders=True)
+@journey(
+    "stream_of_an_ended_job",
+    "The stream of a job that is done tells of that alone, and closes.",
+    3,
+    renders=True,
+)
 def stream_of_an_ended_job(trip: Trip) -> None:
-    """The stream of a job that is done tells of that alone, and closes."""
     life = lived(trip)
     with trip.stream(life.job.id, step="stream of a done job") as stream:
         closed = stream.wait_closed(CLOSING_SECONDS)
@@ -26,9 +30,13 @@ def stream_of_an_ended_job(trip: Trip) -> None:
         trip.hold(facts.AGREES, not odd, stream.call, life.stream, expected=first, got=last, name=",".join(odd))
 
 
-@journey(3, renders=True)
+@journey(
+    "resuming",
+    "With `Last-Event-ID` a stream tells exactly what came after that event.",
+    3,
+    renders=True,
+)
 def resuming(trip: Trip) -> None:
-    """With `Last-Event-ID` a stream tells exactly what came after that event."""
     life = lived(trip)
     events = life.stream.events if life.stream else ()
     ids = [event.id for event in events]
@@ -49,9 +57,13 @@ def resuming(trip: Trip) -> None:
         trip.same(facts.EVENT_IDS, ids[middle + 1 :], again, stream.call, name="resumed")
 
 
-@journey(3, needs_control=True)
+@journey(
+    "keep_alive",
+    "A silent stream gives a sign of life, and how often is learned.",
+    3,
+    needs_control=True,
+)
 def keep_alive(trip: Trip) -> None:
-    """A silent stream gives a sign of life, and how often is learned."""
     quiet = trip.on(trip.run.target.account("quiet", scenario=LONG_QUEUE))
     job = submit(quiet, step="submit to a long queue")
     with quiet.stream(job.id, step="silent stream") as stream:

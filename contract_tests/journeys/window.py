@@ -32,9 +32,14 @@ PER_CASE = 2
 """A case that should have been refused and was not is cancelled: a second call."""
 
 
-@journey(135, needs_control=True, requests_heavy=True)
+@journey(
+    "window",
+    "Exactly as many requests as documented succeed in a window, which slides; and waiting as told is enough.",
+    135,
+    needs_control=True,
+    requests_heavy=True,
+)
 def window(trip: Trip) -> None:
-    """Exactly as many requests as documented succeed in a window, which slides; and waiting as told is enough."""
     limit = trip.run.contract.spec.rate_limit
     eager = trip.on(trip.run.target.account("eager", plan="enterprise"))
     eager.is_paced = False
