@@ -241,7 +241,7 @@ def http() -> Iterator[httpx.Client]:
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.text(min_size=1), st.dictionaries(st.text(), plain_json, max_size=4))
+@given(st.text(min_size=1), st.dictionaries(st.text().map("x{}".format), plain_json, max_size=4))
 def test_the_payload_comes_back_as_it_was_sent(
     live_server: LiveServer, http: httpx.Client, project: str, extra: dict[str, Any]
 ) -> None:
