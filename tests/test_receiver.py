@@ -206,8 +206,8 @@ def test_webhooks_are_sent_again_until_the_receiver_takes_them(run: Run) -> None
     source = """
 @pytest.mark.viralsync(scenario="instant", clock="frozen")
 def test_retries(viralsync, viralsync_webhooks):
-    job = submit(viralsync, callbackUrl=viralsync_webhooks.url)
     viralsync_webhooks.respond_with(500, 500, 200)
+    job = submit(viralsync, callbackUrl=viralsync_webhooks.url)
     viralsync.clock.advance(120)
     last = viralsync.assert_webhook_delivered("done", job)[0]
     assert [attempt["response"]["status"] for attempt in last.attempts][-1] == 200
