@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-SPECS  := openapi.yaml mockserver/control.openapi.yaml
+SPECS  := openapi.yaml mockserver/viralsync_mock/control/control.openapi.yaml
 WORKERS ?= $(shell $(PYTHON) -c "import os; print(2 * (os.cpu_count() or 1))")
 
 .PHONY: serve test contract check bench mutants wheel clean
@@ -21,7 +21,7 @@ check: $(VENV)/.dev node_modules ## lint, format, types, the linters of the spec
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/openapi-spec-validator openapi.yaml
-	$(BIN)/openapi-spec-validator mockserver/control.openapi.yaml
+	$(BIN)/openapi-spec-validator mockserver/viralsync_mock/control/control.openapi.yaml
 	npx --no-install redocly lint $(SPECS)
 	npx --no-install spectral lint $(SPECS) --fail-severity hint
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
@@ -31,10 +31,10 @@ bench: $(VENV)/.dev node_modules ## the measured comparisons, written to benchma
 	$(BIN)/python -m benchmarks
 
 mutants: $(VENV)/.dev            ## what the contract tests notice, on servers that are wrong on purpose
-	$(BIN)/python -m contract_tests.mutants $(ARGS)
+	$(BIN)/python -m viralsync_conform.mutants $(ARGS)
 
 wheel: $(VENV)/.dev              ## build the wheel and run the mock from it, the source away
-	$(BIN)/python -m pytest tests/test_wheel.py
+	$(BIN)/python -m pytest tests/project/test_wheel.py
 
 node_modules: package.json package-lock.json
 	npm ci --no-audit --no-fund --loglevel=error && touch node_modules

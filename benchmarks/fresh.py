@@ -56,7 +56,7 @@ def _sandbox_row(builds: int) -> Row:
     what, bar = "A fresh sandbox", "< 1 ms"
     build = sandbox_builder()
     if build is None:
-        return not_measured(what, bar, "`mockserver.state` cannot be imported")
+        return not_measured(what, bar, "`viralsync_mock.state` cannot be imported")
     times = []
     for number in range(builds):
         began = time.perf_counter()
@@ -71,8 +71,8 @@ def sandbox_builder() -> Callable[[str], object] | None:
     The only place where the benchmarks know the mock from inside.
     """
     try:
-        from mockserver.settings import Settings
-        from mockserver.state import Mock
+        from viralsync_mock.settings import Settings
+        from viralsync_mock.state import Mock
     except ImportError:
         return None
     return Mock.start(Settings()).sandbox

@@ -67,7 +67,7 @@ def uvicorn_command(app: str, port: int) -> list[str]:
 def mock_command(*flags: str) -> list[str]:
     """`viralsync-mock serve` of this environment."""
     script = Path(sys.executable).parent / "viralsync-mock"
-    command = [str(script)] if script.exists() else [sys.executable, "-m", "mockserver"]
+    command = [str(script)] if script.exists() else [sys.executable, "-m", "viralsync_mock"]
     spec = os.environ.get(SPEC_VARIABLE)
     return [*command, "serve", *flags, *(("--spec", spec) if spec else ())]
 

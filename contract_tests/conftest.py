@@ -14,15 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from contract_tests.conformance import MOCK, Options
-from contract_tests.markers import MARKERS
-from contract_tests.suite import DEFAULT_PROFILES, Suite, of, opened
-from contract_tests.telling import headline
-from contract_tests.verdicts import Drawer
-from mockserver.errors import UsageError
-
-INCONCLUSIVE = 30
-"""The exit status of a session in which nothing failed and something could not be told; pytest's own end at 5."""
+from viralsync_conform.conformance import MOCK, Options
+from viralsync_conform.findings import Drawer
+from viralsync_conform.reports.text import headline
+from viralsync_conform.suite import DEFAULT_PROFILES, INCONCLUSIVE, MARKERS, Suite, of, opened
+from viralsync_mock.errors import UsageError
 
 FILES = ("test_journeys", "test_schemathesis", "test_completeness", "test_volume")
 """The order of the suite: what was never seen can only be said when all journeys are made."""
@@ -55,7 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", line)
     if getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput"):
         raise pytest.UsageError(
-            "contract_tests make one run, with one budget and one rate limit: call pytest without -n, or with -n 0"
+            "viralsync_conform make one run, with one budget and one rate limit: call pytest without -n, or with -n 0"
         )
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from contract_tests import completeness
-from contract_tests.journeys import JOURNEYS
-from contract_tests.journeys.exploring import explored
-from contract_tests.suite import Suite, of
-from contract_tests.verdicts import Drawer
+from viralsync_conform import completeness
+from viralsync_conform.findings import Drawer
+from viralsync_conform.journeys import JOURNEYS
+from viralsync_conform.journeys.fuzzing import explored
+from viralsync_conform.suite import Suite, of
 
 
 def test_nothing_is_left_behind(suite: Suite) -> None:

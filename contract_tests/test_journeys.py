@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from contract_tests.journey import Journey
-from contract_tests.journeys import JOURNEYS
-from contract_tests.journeys.exploring import explored
-from contract_tests.markers import parameters
-from contract_tests.suite import Suite, of
-from contract_tests.telling import headline
-from contract_tests.verdicts import Drawer
+from viralsync_conform.findings import Drawer
+from viralsync_conform.journeys import JOURNEYS
+from viralsync_conform.journeys.fuzzing import explored
+from viralsync_conform.reports.text import headline
+from viralsync_conform.run.journey import Journey
+from viralsync_conform.suite import Suite, of, parameters
 
 
 @pytest.mark.parametrize("journey", parameters(each for each in JOURNEYS if each is not explored))

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import pytest
 
-from contract_tests.exploration import PHASES, Exploration
-from contract_tests.journeys.exploring import EXPLORATION, explored
-from contract_tests.markers import marks_of
-from contract_tests.suite import Suite, of
-from contract_tests.telling import headline
-from contract_tests.verdicts import Drawer, Finding
+from viralsync_conform.findings import Drawer, Finding
+from viralsync_conform.fuzzing.results import PHASES, Exploration
+from viralsync_conform.journeys.fuzzing import EXPLORATION, explored
+from viralsync_conform.reports.text import headline
+from viralsync_conform.suite import Suite, marks_of, of
 
 pytestmark = marks_of(explored)
 

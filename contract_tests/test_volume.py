@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from contract_tests.crossing import cross, is_answered
-from contract_tests.exploration import Exploration
-from contract_tests.journeys.exploring import EXPLORATION
-from contract_tests.suite import Suite
+from viralsync_conform.fuzzing.recombination import cross, is_answered
+from viralsync_conform.fuzzing.results import Exploration
+from viralsync_conform.journeys.fuzzing import EXPLORATION
+from viralsync_conform.suite import Suite
 
 GENERATED_CALLS = 10_000
 

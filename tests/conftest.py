@@ -11,12 +11,12 @@ import httpx
 import pytest
 from hypothesis import settings
 
-from mockserver.app import App, create_app
-from mockserver.client import Sandbox
-from mockserver.clock import Mode
-from mockserver.randomness import hexadecimal
-from mockserver.server import BackgroundServer
-from mockserver.settings import Settings, shipped
+from viralsync_mock.app import App, create_app
+from viralsync_mock.client import Sandbox
+from viralsync_mock.clock import Mode
+from viralsync_mock.randomness import hexadecimal
+from viralsync_mock.server import BackgroundServer
+from viralsync_mock.settings import Settings, shipped
 
 settings.register_profile("suite", max_examples=35, deadline=None, derandomize=True)
 settings.load_profile("suite")

@@ -11,8 +11,8 @@ from random import Random
 
 import pytest
 import uvicorn
-from mockserver.client import Sandbox
 from starlette.applications import Starlette
+from viralsync_mock import Sandbox
 
 from viralsync_client import Inbox, Job, Retries, ViralSync, webhook_app
 

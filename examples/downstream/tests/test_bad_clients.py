@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from bad_clients import Careless, Impatient, careless_endpoint
 from conftest import MOVIE, served
-from mockserver.client import Sandbox
+from viralsync_mock import Sandbox
 
 from viralsync_client import ViralSync
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from mockserver.client import Sandbox
+from viralsync_mock import Sandbox
 
 from viralsync_client import QuotaExceeded, ViralSync
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 from conftest import MOVIE
-from mockserver.client import Sandbox
+from viralsync_mock import Sandbox
 
 from viralsync_client import (
     Conflict,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from conftest import MOVIE
-from mockserver.client import Sandbox
+from viralsync_mock import Sandbox
 
 from viralsync_client import NotFound, ViralSync
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from conftest import MOVIE, Endpoint
-from mockserver.client import Sandbox
-from mockserver.receiver import WebhookReceiver
+from viralsync_mock import Sandbox
+from viralsync_mock.testing import WebhookReceiver
 
 from viralsync_client import Inbox, Job, ViralSync
 

@@ -1,0 +1,1 @@
+"""What a target is held against: schemas, documented and learned behaviour."""

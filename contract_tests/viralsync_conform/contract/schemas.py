@@ -1,0 +1,238 @@
+"""The spec as the kit judges by it: in the readings of a behaviour profile, with the mark of every part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from functools import cached_property
+from itertools import chain
+from typing import Any, NamedTuple
+
+from jsonschema_rs import Draft202012Validator, ValidationError
+
+from viralsync_conform.findings import Mark
+from viralsync_mock.config.behaviour import Behaviour
+from viralsync_mock.openapi.spec import Operation, Spec, load_spec
+from viralsync_mock.validation.closed_schema import closed
+
+JSON, EVENT_STREAM = "application/json", "text/event-stream"
+NO_CONTENT = "204"
+
+
+class Violation(NamedTuple):
+    """A place of an answer that breaks its schema; `place` is a JSON pointer, `name` the property it is about."""
+
+    place: str
+    keyword: str
+    name: str
+    message: str
+    mark: Mark
+    source: str
+
+
+class Contract:
+    """What the spec promises, where the documentation is open in the reading of `behaviour`."""
+
+    def __init__(self, spec: Spec, behaviour: Behaviour | None = None) -> None:
+        self.spec, self.behaviour = spec, behaviour or Behaviour()
+        self.document = _in_reading(spec.document, self.behaviour)
+        self._schemas: dict[tuple[str, str, str], _Schema | None] = {}
+        self._other: Contract | None = None
+
+    @classmethod
+    def load(cls, behaviour: Behaviour | None = None) -> Contract:
+        """Read the shipped spec."""
+        from viralsync_mock.settings import shipped
+
+        return cls(load_spec(shipped("openapi.yaml")), behaviour)
+
+    def reading(self, behaviour: Behaviour) -> Contract:
+        """Return the same spec in another reading."""
+        if behaviour == self.behaviour:
+            return self
+        if self._other is None or self._other.behaviour != behaviour:
+            self._other = Contract(self.spec, behaviour)
+        return self._other
+
+    @property
+    def operations(self) -> Mapping[str, Operation]:
+        """Every operation by its id."""
+        return self.spec.operations
+
+    def responses(self, operation: str) -> Mapping[str, Any]:
+        """Return the declared answers of an operation by status, as the reading has them."""
+        found = self._operation(operation)["responses"]
+        return {status: self.follow(answer) for status, answer in found.items() if not status.startswith("x-")}
+
+    def _operation(self, operation: str) -> Any:
+        known = self.operations[operation]
+        return self.document["paths"][known.path][known.method.lower()]
+
+    def follow(self, part: Any) -> Any:
+        """Return what a `$ref` leads to, or the part itself."""
+        while isinstance(part, dict) and "$ref" in part:
+            part = _at(self.document, part["$ref"])
+        return part
+
+    def mark_of_status(self, operation: str, status: int) -> Mark:
+        """Return how well it is known that the operation answers so."""
+        answer = self.responses(operation).get(str(status), {})
+        return Mark(answer.get("x-provenance", {}).get("mark", Mark.ASSUMED))
+
+    def mark_of_code(self, code: str) -> Mark:
+        """Return how well an error code of the spec is known."""
+        entry = self.document["x-error-catalogue"].get(code, {})
+        return Mark(entry.get("x-provenance", {}).get("mark", Mark.ASSUMED))
+
+    def status_of_code(self, code: str) -> int:
+        """Return the status that goes with an error code of the spec."""
+        return int(self.document["x-error-catalogue"][code]["status"])
+
+    @cached_property
+    def codes(self) -> Mapping[str, str]:
+        """Every error code of the spec by the name that it has in this reading."""
+        return {self.behaviour.code(code): code for code in self.document["x-error-catalogue"]}
+
+    def schema(self, operation: str, status: int, media_type: str) -> _Schema | None:
+        """Return what judges the body of an answer, or one event of a stream; None where nothing is promised."""
+        key = (operation, str(status), media_type)
+        if key not in self._schemas:
+            answer = self.responses(operation).get(str(status), {})
+            content = answer.get("content", {}).get(media_type, {})
+            schema = content.get("schema")
+            if media_type == EVENT_STREAM and schema is not None:
+                schema = self.follow(self.follow(schema)["properties"]["data"])["contentSchema"]
+            self._schemas[key] = _Schema(self, schema) if schema is not None else None
+        return self._schemas[key]
+
+    def component(self, name: str) -> _Schema:
+        """Return what judges a component schema."""
+        key = ("", "", name)
+        if key not in self._schemas:
+            self._schemas[key] = _Schema(self, {"$ref": f"#/components/schemas/{name}"})
+        found = self._schemas[key]
+        assert found is not None  # noqa: S101 - just stored
+        return found
+
+
+class _Schema:
+    """One schema of the contract, open for violations and closed for what is new."""
+
+    def __init__(self, contract: Contract, schema: Mapping[str, Any]) -> None:
+        self._contract, self._schema = contract, schema
+        root = {**schema, "components": contract.document["components"]}
+        self._open = Draft202012Validator(root, validate_formats=True)
+        self._closed = Draft202012Validator(closed(schema, contract.document), validate_formats=True)
+
+    def violations(self, value: object) -> Iterator[Violation]:
+        """Yield every place that breaks the schema; of a choice, the branch that was meant."""
+        chosen = self._contract_branch(value)
+        if chosen is not None:
+            yield from chosen.violations(value)
+            return
+        for error in chain.from_iterable(map(_meant, self._open.iter_errors(value))):
+            yield self._violation(error)
+
+    def additions(self, value: object) -> Iterator[tuple[str, str]]:
+        """Yield place and name of every property that the spec does not know."""
+        chosen = self._contract_branch(value)
+        if chosen is not None:
+            yield from chosen.additions(value)
+            return
+        for error in chain.from_iterable(map(_meant, self._closed.iter_errors(value))):
+            if error.kind.name in {"unevaluatedProperties", "additionalProperties"}:
+                for name in _unexpected(error):
+                    yield _pointer(error.instance_path), name
+
+    def _contract_branch(self, value: object) -> _Schema | None:
+        """Return the branch of a `oneOf` whose `status` the value has, so that what is wrong can be named."""
+        schema = self._contract.follow(self._schema)
+        if not (isinstance(schema, dict) and "oneOf" in schema and isinstance(value, dict)):
+            return None
+        for branch in schema["oneOf"]:
+            status = self._contract.follow(branch).get("properties", {}).get("status", {})
+            if value.get("status") in (status.get("const"), *status.get("enum", ())):
+                return self._contract.component(branch["$ref"].rpartition("/")[2])
+        return None
+
+    def _violation(self, error: ValidationError) -> Violation:
+        keyword = str(error.evaluation_path[-1]) if error.evaluation_path else ""
+        name = str(getattr(error.kind, "property", "")) if keyword == "required" else ""
+        path = [*error.evaluation_path, *(("..", "properties", name) if name else ())]
+        mark, source = self._provenance(path)
+        got = "" if name else f", got {_short(error.instance)}"
+        return Violation(_pointer(error.instance_path), keyword, name, f"{error.message}{got}", mark, source)
+
+    def _provenance(self, path: Sequence[str | int]) -> tuple[Mark, str]:
+        """Return the mark that stands nearest above a place of the schema, references followed."""
+        trail: list[Any] = [self._schema]
+        found = [{"mark": "A", "source": ""}]
+        for step in path:
+            if step == "..":
+                trail.pop()
+                continue
+            here = trail[-1]
+            if step == "$ref":
+                trail.append(_at(self._contract.document, here["$ref"]))
+            else:
+                trail.append(here[step] if not isinstance(here, dict) or step in here else {})
+            if isinstance(trail[-1], dict) and "x-provenance" in trail[-1]:
+                found.append(trail[-1]["x-provenance"])
+        return Mark(found[-1]["mark"]), str(found[-1]["source"])
+
+
+def _meant(error: ValidationError) -> Iterator[ValidationError]:
+    """Yield what is wrong with the branch of a choice that was meant: the one which takes values of such a type."""
+    branches = [
+        branch
+        for branch in getattr(error.kind, "context", ())
+        if not any(each.kind.name == "type" and each.instance_path == error.instance_path for each in branch)
+    ]
+    if len(branches) != 1:
+        yield error
+        return
+    for each in branches[0]:
+        yield from _meant(each)
+
+
+def _unexpected(error: ValidationError) -> list[str]:
+    return list(error.kind.as_dict().get("unexpected", ()))
+
+
+def _pointer(path: Sequence[str | int]) -> str:
+    """Return a JSON pointer, with a star for the number of an item: what is wrong with one is wrong with all."""
+    return "".join(f"/{'*' if isinstance(step, int) else step}" for step in path)
+
+
+def _short(value: object, longest: int = 60) -> str:
+    text = repr(value)
+    return text if len(text) <= longest else f"{text[:longest]}…"
+
+
+def _at(document: Any, reference: str) -> Any:
+    found = document
+    for step in reference.removeprefix("#/").split("/"):
+        found = found[step.replace("~1", "/").replace("~0", "~")]
+    return found
+
+
+def _in_reading(document: Mapping[str, Any], behaviour: Behaviour) -> dict[str, Any]:
+    """Return the document with the switches of a profile turned: what the target is then expected to send."""
+    found = deepcopy(dict(document))
+    schemas = found["components"]["schemas"]
+    page = schemas["JobPage"]
+    if behaviour.list_key != "jobs":
+        page["properties"][behaviour.list_key] = page["properties"].pop("jobs")
+        page["required"] = [behaviour.list_key if name == "jobs" else name for name in page["required"]]
+    if behaviour.sse_payload == "job":
+        schemas["ServerSentEvent"]["properties"]["data"]["contentSchema"] = {"$ref": "#/components/schemas/Job"}
+    for path, method, is_empty in (
+        ("/v1/jobs/{jobId}/cancel", "post", behaviour.cancel_response == "empty"),
+        ("/v1/jobs/{jobId}", "delete", behaviour.delete_response == "empty"),
+    ):
+        if is_empty:
+            answers = found["paths"][path][method]["responses"]
+            links = answers.pop("200")
+            answers[NO_CONTENT] = {key: part for key, part in links.items() if key != "content"}
+    found["x-error-catalogue"]["PLAN_LIMIT_EXCEEDED"]["status"] = behaviour.plan_limit_status
+    return found

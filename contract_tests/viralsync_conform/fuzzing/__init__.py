@@ -1,0 +1,1 @@
+"""Generated requests: everything about Schemathesis."""

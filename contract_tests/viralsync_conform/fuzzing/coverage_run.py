@@ -1,0 +1,199 @@
+"""The made-up calls of a run: which are sent, and what is said of the answers.
+
+Schemathesis generates and judges; the run sends, so that guard, budget and pace hold for these calls as for all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from viralsync_conform.budget import worst_case
+from viralsync_conform.calls import Call
+from viralsync_conform.contract import documented_behaviour as facts
+from viralsync_conform.findings import Check, Mark
+from viralsync_conform.fuzzing.coverage_cases import BASE, Generated, everything
+from viralsync_conform.run.submissions import drop, made, reserve
+from viralsync_mock.randomness import digest
+
+if TYPE_CHECKING:
+    from viralsync_conform.run.context import Run
+    from viralsync_conform.run.journey_context import Trip
+
+EXAMPLE_PROJECT, EXAMPLE_CALLBACK = b"proj_demo01", b"https://studio.example/hooks/viralsync"
+"""What the spec's examples name: a job that is made all the same must be found again, and report to nobody else."""
+
+SENT = "generated cases that were sent"
+
+
+def chosen(run: Run) -> list[Generated]:
+    """Return the cases that this run sends: one of each kind first, in an order that the seed draws."""
+    cases = sorted(
+        everything(), key=lambda each: digest(run.seed, each.operation, each.title, each.place, each.content)
+    )
+    kinds: dict[tuple[str, str, str], list[Generated]] = {}
+    for case in cases:
+        kinds.setdefault(case.subject, []).append(case)
+    rounds: list[Generated] = []
+    while any(kinds.values()):
+        rounds += [group.pop() for group in kinds.values() if group]
+    allowed = [case for case in rounds if run.profile.renders or case.operation != "submitRenderJob"]
+    return allowed[: run.profile.generated_cases]
+
+
+def counting(run: Run) -> Iterator[Generated]:
+    """Yield the cases that use the rate limit, each once in a run."""
+    for case in chosen(run):
+        if case.operation != "streamJobProgress":
+            yield case
+
+
+def left(run: Run) -> list[Generated]:
+    """Return the chosen cases that were not sent yet."""
+    sent = run.shelf.setdefault(SENT, set())
+    return [case for case in chosen(run) if id(case) not in sent]
+
+
+def is_affordable(trip: Trip, case: Generated) -> bool:
+    """Say whether a case may be sent: if the target took it for valid, it could cost so much."""
+    if case.operation != "submitRenderJob" or not trip.account.is_main:
+        return True
+    return trip.run.budget.can_afford(worst_case(body_of(case.content)))
+
+
+def send(trip: Trip, case: Generated) -> Call:
+    """Send a case and judge what came of it: what is invalid must be refused, what is valid must not."""
+    trip.run.shelf.setdefault(SENT, set()).add(id(case))
+    body = body_of(case.content)
+    minutes = worst_case(body)
+    if case.operation == "submitRenderJob":
+        reserve(trip, minutes)
+    call = send_generated(trip, replace(case, content=_marked_as_ours(trip.run, case.content)))
+    if case.operation == "submitRenderJob":
+        job = made(trip, call, body if isinstance(body, dict) else {}, minutes)
+        if job is not None:
+            drop(trip, job)
+    _judge(trip, case, call)
+    return call
+
+
+def _marked_as_ours(run: Run, content: bytes | None) -> bytes | None:
+    """Return a body with the run's own project and receiver in the place of those of the spec's examples."""
+    if content is None:
+        return None
+    content = content.replace(EXAMPLE_PROJECT, run.project_id.encode())
+    callback = run.callback().get("callbackUrl", "http://localhost/")
+    return content.replace(EXAMPLE_CALLBACK, str(callback).encode())
+
+
+def body_of(content: bytes | None) -> object:
+    """Return a body as JSON values; None where it is something else."""
+    try:
+        return orjson.loads(content) if content else None
+    except ValueError:
+        return None
+
+
+def _judge(trip: Trip, case: Generated, call: Call) -> None:
+    """Ask Schemathesis, and put what it finds into the drawer of the part of the spec that the case is about."""
+    if call.status is None or call.status in {401, 429} or call.status >= 500:
+        return
+    for check_name, message in _failures(case, call):
+        mark = mark_of(trip.run, case)
+        check = Check(check_name, _STATEMENTS[check_name], mark, facts.OVERVIEW)
+        trip.hold(
+            check, False, call, expected=case.title, got=call.status, place=case.place, name=case.scenario,
+            message=f"{message}: {case.title}",
+        )  # fmt: skip
+    trip.run.asserted[REFUSED if case.is_negative else ACCEPTED] += 1
+
+
+_STATEMENTS = {
+    "negative_data_rejection": "Invalid data was accepted",
+    "positive_data_acceptance": "Valid data was refused",
+}
+REFUSED = Check("negative_data_rejection", "Invalid data is refused.", Mark.DOCUMENTED, facts.OVERVIEW)
+ACCEPTED = Check("positive_data_acceptance", "Valid data is accepted.", Mark.DOCUMENTED, facts.OVERVIEW)
+
+
+def _failures(case: Generated, call: Call) -> Iterator[tuple[str, str]]:
+    import httpx
+    from schemathesis.core.failures import Failure, FailureGroup
+    from schemathesis.specs.openapi import checks
+
+    request = httpx.Request(case.method, f"{BASE}{call.url}", headers=dict(case.headers), content=case.content)
+    headers = [
+        (name, value) for name, value in call.headers if name.lower() not in {"content-encoding", "transfer-encoding"}
+    ]
+    response = httpx.Response(call.status or 0, headers=headers, content=call.body, request=request)
+    response.elapsed = timedelta(seconds=call.seconds)
+    for name in _STATEMENTS:
+        try:
+            case.case.validate_response(response, checks=[getattr(checks, name)])
+        except FailureGroup as group:
+            yield from ((name, _STATEMENTS[name]) for _ in group.exceptions)
+        except Failure:
+            yield name, _STATEMENTS[name]
+
+
+def mark_of(run: Run, case: Generated) -> Mark:
+    """Return how well the constraint is known that a case is about."""
+    return mark_of_place(run, case.operation, case.place)
+
+
+def mark_of_place(run: Run, operation: str, place: str) -> Mark:
+    """Return how well a constraint is known; `place` leads to it in the schema of the body."""
+    schema = run.contract.operations[operation].body_schema
+    if place.endswith("/format"):
+        return Mark.ASSUMED  # how strictly a format is read is written nowhere
+    if place.startswith("/") and schema is not None:
+        return _mark_along(run, schema, place.split("/")[1:])
+    return Mark.ASSUMED
+
+
+def _mark_along(run: Run, schema: Any, steps: Sequence[str]) -> Mark:
+    """Walk down a schema; the generator writes a `$ref` with neighbours as an `allOf`."""
+    mark, here = Mark.DOCUMENTED, schema
+    skipped = False
+    for step in steps:
+        while isinstance(here, dict) and "$ref" in here and step not in here:
+            mark = _marked(here, mark)
+            here = run.contract.follow({"$ref": here["$ref"]})
+        mark = _marked(here, mark)
+        if skipped:
+            skipped = False
+            continue
+        if isinstance(here, dict) and step == "allOf" and "allOf" not in here:
+            skipped = True
+            continue
+        if isinstance(here, list):
+            here = here[int(step)] if step.isdecimal() and int(step) < len(here) else {}
+        else:
+            here = here.get(step, {}) if isinstance(here, dict) else {}
+    return _marked(here, mark)
+
+
+def _marked(part: Any, mark: Mark) -> Mark:
+    found = part.get("x-provenance") if isinstance(part, dict) else None
+    return Mark(found["mark"]) if isinstance(found, dict) else mark
+
+
+def send_generated(trip: Trip, case: Generated) -> Call:
+    """Send a generated call; only what holds of every answer is judged."""
+    request = trip.build_request(
+        case.method,
+        case.path,
+        "",
+        operation=case.operation,
+        path_parameters={},
+        query=dict(case.query),
+        headers=case.headers,
+        content=case.content,
+        step=f"{case.operation}: {case.title}",
+        is_generated=True,
+    )
+    return trip.judged(request, case.is_negative or case.method == "GET")

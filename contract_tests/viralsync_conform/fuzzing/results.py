@@ -1,0 +1,77 @@
+"""What Schemathesis' engine did on a target: which checks it asked, which did not hold, and what it could not do."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from viralsync_conform.calls import Call
+from viralsync_conform.run.context import Run
+
+PHASES = ("examples", "coverage", "fuzzing", "stateful")
+TO_THE_END = frozenset({"success", "failure"})
+
+
+@dataclass(frozen=True, slots=True)
+class Unkept:
+    """A check of Schemathesis that did not hold. `place` is what the case was about, in the spec."""
+
+    check: str
+    message: str
+    operation: str
+    phase: str
+    place: str
+    scenario: str
+    call: int
+
+
+@dataclass
+class Exploration:
+    """One exploration. `positive` counts calls with valid data by operation, `accepted` those that were accepted;
+    `links` are those of the spec, with the operation that each leads to.
+    """
+
+    run: Run
+    first: int
+    last: int = 0
+    unkept: list[Unkept] = field(default_factory=list)
+    asked: Counter[str] = field(default_factory=Counter)
+    troubles: list[str] = field(default_factory=list)
+    phases: dict[str, str] = field(default_factory=dict)
+    positive: Counter[str] = field(default_factory=Counter)
+    accepted: Counter[str] = field(default_factory=Counter)
+    followed: set[str] = field(default_factory=set)
+    links: Mapping[str, str] = field(default_factory=dict)
+
+    def link_of(self, transition: str) -> str:
+        """Return a link as the spec names it; the engine writes `GET /v1/me -> [200] getUsage -> GET /v1/usage`."""
+        source, _, rest = transition.partition(" -> ")
+        status, _, name = rest.partition(" -> ")[0].strip("[").partition("] ")
+        names = {f"{each.method} {each.path}": each.id for each in self.run.contract.operations.values()}
+        return f"{names.get(source, source)} {status} {name}"
+
+    @cached_property
+    def calls(self) -> list[Call]:
+        """Every call that it made."""
+        return self.run.calls[self.first : self.last]
+
+    def of(self, phase: str) -> list[Call]:
+        """Return the calls of a phase."""
+        return [call for call in self.calls if call.step.startswith(f"{phase}:")]
+
+    def empty(self) -> Iterator[str]:
+        """Yield what keeps the exploration from saying anything: no phase may pass because nothing came through."""
+        yield from self.troubles
+        for phase in PHASES:
+            if self.phases.get(phase) not in TO_THE_END:
+                yield f"phase {phase} was not made to its end: {self.phases.get(phase, 'it never began')}"
+        for operation, asked in self.positive.items():
+            if not self.accepted[operation]:
+                yield f"{operation}: none of {asked} calls with valid data was accepted"
+        for link in sorted(self.links.keys() - self.followed):
+            yield f"the link {link} was never followed"
+        limited = [call for call in self.calls if call.status == 429]
+        if limited:
+            yield f"the rate limit was met {len(limited)} times, first by call {limited[0].number}"

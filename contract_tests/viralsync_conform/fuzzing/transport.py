@@ -1,0 +1,205 @@
+"""The way of Schemathesis' engine to the target: through the run, so that guard, budget and pace hold for all it does.
+
+The engine knows no address and no key. Its schema names a host that does not exist, and where a key belongs it shows a
+pass: only what comes through here gets anywhere, and no key can be found in what Schemathesis keeps or prints.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+import requests
+from requests.adapters import BaseAdapter
+from requests.structures import CaseInsensitiveDict
+from schemathesis.transport.requests import REQUESTS_TRANSPORT, ManagedCookiesSession, RequestsTransport
+from urllib3 import HTTPHeaderDict, HTTPResponse
+
+from viralsync_conform.budget import BudgetSpentError, worst_case
+from viralsync_conform.calls import Call
+from viralsync_conform.fuzzing.coverage_cases import BASE
+from viralsync_conform.fuzzing.coverage_run import body_of
+from viralsync_conform.run import job_invariants as laws
+from viralsync_conform.run import outages as suspicion
+from viralsync_conform.run import response_checks as judge
+from viralsync_conform.run.context import StopRunError
+from viralsync_conform.run.http_client import Request
+from viralsync_conform.run.job_invariants import TERMINAL
+from viralsync_conform.run.journey_context import Trip
+from viralsync_conform.run.submissions import Job, drop, made, reserve, settle
+
+if TYPE_CHECKING:
+    from schemathesis import Case
+    from schemathesis.core.transport import Response
+
+PASS = "pass-of-the-run"  # noqa: S105 - stands for the key, which Schemathesis never sees
+KEY_HEADER = "x-api-key"
+STREAM_SECONDS = 5.0
+"""Real seconds for which a stream is read that the target does not close."""
+
+_OF_REQUESTS = frozenset({"content-length", "accept-encoding", "connection"})
+_OF_THE_WIRE = frozenset({"content-encoding", "transfer-encoding", "content-length"})
+
+
+@dataclass
+class Gateway:
+    """Sends what the engine makes up, on the account of a trip; `numbers` tells which call became of a case.
+
+    What stops the engine is in `stopped`: the engine itself only knows that it was interrupted. `handed_out` are the
+    values that answers gave for links, by the name of their field. `walks` holds the job that a walk made on the
+    account under test, until the next one; every other job is cancelled at once there.
+    """
+
+    trip: Trip
+    phase: str = ""
+    numbers: dict[str, int] = field(default_factory=dict)
+    handed_out: dict[str, set[str]] = field(default_factory=dict)
+    walks: list[Job] = field(default_factory=list)
+    stopped: BudgetSpentError | StopRunError | None = None
+
+    def answer(self, case: Case[Any], request: requests.PreparedRequest) -> requests.Response:
+        """Send a request through the run; raises KeyboardInterrupt, which is all that stops the engine."""
+        try:
+            call = self._sent(self._translated(case, request))
+        except (BudgetSpentError, StopRunError) as reason:
+            self.stopped = reason
+            raise KeyboardInterrupt from reason
+        self.numbers[case.id] = call.number
+        for name, value in call.document.items():
+            if isinstance(value, str):
+                self.handed_out.setdefault(name, set()).add(value)
+        if call.status is None:
+            raise requests.ConnectionError(call.problem, request=request)
+        return _response(call, request)
+
+    def _translated(self, case: Case[Any], request: requests.PreparedRequest) -> Request:
+        parts = urlsplit(str(request.url).removeprefix(BASE))
+        headers = {name: str(value) for name, value in request.headers.items() if name.lower() not in _OF_REQUESTS}
+        has_pass = headers.get(KEY_HEADER) == PASS
+        if has_pass:
+            del headers[KEY_HEADER]
+        known = self.trip.run.contract.operations[str(case.operation.definition.raw["operationId"])]
+        body = request.body.encode() if isinstance(request.body, str) else request.body
+        return Request(
+            method=str(request.method),
+            path=parts.path,
+            query=_query(parts.query),
+            headers=headers,
+            content=body if isinstance(body, bytes) else None,
+            operation=known.id if request.method == known.method else None,
+            path_parameters={name: str(value) for name, value in (case.path_parameters or {}).items()},
+            journey=self.trip.journey,
+            step=f"{self.phase}: {known.id}",
+            expected="",
+            account=self.trip.account,
+            auth="header" if has_pass else "none",
+            is_generated=True,
+        )
+
+    def _sent(self, request: Request) -> Call:
+        """Send and judge, and account for the jobs that come of it on the account under test."""
+        run, body = self.trip.run, body_of(request.content)
+        is_submission = request.operation == "submitRenderJob"
+        minutes = worst_case(body)
+        if is_submission:
+            self.end_walks()
+            reserve(self.trip, minutes)
+        if request.operation == "streamJobProgress":
+            call = self._streamed(request)
+        else:
+            call = suspicion.answered(self.trip, request, request.method == "GET")
+        laws.learn_from(run, call)
+        judge.look(run, call)
+        laws.keep(run, call)
+        if is_submission and self.trip.account.is_main:
+            job = made(self.trip, call, body if isinstance(body, dict) else {}, minutes)
+            if job is not None:
+                self.walks.append(job)
+                if self.phase != "stateful":
+                    self.end_walks()
+        if self.trip.account.is_main and call.is_success:
+            self._note(call)
+        return call
+
+    def end_walks(self) -> None:
+        """Cancel the jobs that were left to be walked to; there is never more than one."""
+        while self.walks:
+            job = self.walks.pop()
+            if job.id in self.trip.run.settled:
+                continue
+            call = self.trip.call("getJob", 200, path={"jobId": job.id}, step="look at what was accepted")
+            status = call.document.get("status")
+            if status in TERMINAL:
+                settle(self.trip, job, status)
+            else:
+                drop(self.trip, job)
+
+    def _note(self, call: Call) -> None:
+        """Remember what a walk did to a job of the run."""
+        job = self.trip.run.jobs.get(str(call.path_parameters.get("jobId")))
+        if job is not None and call.operation == "cancelJob":
+            settle(self.trip, job, "cancelled")
+        if job is not None and call.operation == "deleteJob":
+            settle(self.trip, job, "done" if job.id not in self.trip.run.settled else "cancelled")
+            self.trip.run.deleted.add(job.id)
+
+    def _streamed(self, request: Request) -> Call:
+        with self.trip.sender.open(request) as (stream, call):
+            if stream is None:
+                return call
+            stream.wait_closed(STREAM_SECONDS)
+            whole = self.trip.sender.finished(call, stream)
+        laws.learn_from_events(self.trip.run, whole)
+        judge.look_at_events(self.trip.run, whole)
+        return whole
+
+
+class Transport(RequestsTransport):
+    """Schemathesis' own transport, which ends at a gateway."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        super().__init__()
+        self._copy_serializers_from(REQUESTS_TRANSPORT)
+        self._gateway = gateway
+
+    def send(self, case: Case[Any], *, session: requests.Session | None = None, **kwargs: Any) -> Response:
+        """Send a case through the gateway; whatever address the engine has in mind is not asked for."""
+        session = session or ManagedCookiesSession()
+        session.trust_env = False
+        session.mount(BASE, _Adapter(self._gateway, case))
+        return super().send(case, session=session, **{**kwargs, "base_url": BASE})
+
+
+class _Adapter(BaseAdapter):
+    def __init__(self, gateway: Gateway, case: Case[Any]) -> None:
+        super().__init__()
+        self._gateway, self._case = gateway, case
+
+    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        """Send a request; time-outs, proxies and certificates are those of the run."""
+        return self._gateway.answer(self._case, request)
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+def _query(text: str) -> dict[str, str | list[str]]:
+    """Return a query by name, with a list for a name that comes several times."""
+    found = parse_qs(text, keep_blank_values=True)
+    return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
+
+
+def _response(call: Call, request: requests.PreparedRequest) -> requests.Response:
+    """Return an answer as `requests` would have read it."""
+    headers = HTTPHeaderDict()
+    for name, value in call.headers:
+        if name.lower() not in _OF_THE_WIRE:
+            headers.add(name, value)
+    raw = HTTPResponse(body=io.BytesIO(call.body), headers=headers, status=call.status or 0, preload_content=False)
+    response = requests.Response()
+    response.status_code, response.raw, response.request = call.status or 0, raw, request
+    response.headers = CaseInsensitiveDict(headers.items())
+    response.url, response.reason = str(request.url), ""
+    return response

@@ -1,0 +1,205 @@
+"""Cancelling and deleting, in every status that a job can have."""
+
+from __future__ import annotations
+
+from viralsync_conform.calls import Call
+from viralsync_conform.contract import documented_behaviour as facts
+from viralsync_conform.findings import Check
+from viralsync_conform.journeys.account import paid_by_others, usage_of, used
+from viralsync_conform.journeys.job_lifecycle import CLOSING_SECONDS, Life, lived, moves, state_of, watch
+from viralsync_conform.run.job_invariants import TERMINAL, jobs_of, known_of
+from viralsync_conform.run.journey import journey
+from viralsync_conform.run.journey_context import Trip
+from viralsync_conform.run.submissions import Job, settle, submit
+
+A_WHILE = 30.0
+"""Seconds in which a job that was not really cancelled would go on."""
+
+A_MOMENT = 3.0
+"""The same for a real target, where they are lived through."""
+
+MOST_STEPS = 4
+"""So many looks a job is given to make some progress before it is cancelled."""
+
+
+@journey(
+    "cancelling",
+    "A job that is cancelled while it renders stops there: for its page, its stream, its children and the ledger.",
+    32,
+    renders=True,
+)
+def cancelling(trip: Trip) -> None:
+    before = usage_of(trip, "usage before a cancel")
+    job = submit(trip, step="submit to be cancelled")
+    life = Life(job)
+    with trip.stream(job.id, step="stream a cancelled life", auth="bearer") as stream:
+        watch(trip, life, until=("waiting", "running"))
+        if life.status in TERMINAL:
+            settle(trip, job, life.status)
+            raise trip.stop(f"the job was {life.status} before it could be cancelled", life.last)
+        _meanwhile(trip, life, before)
+        refused = trip.call(
+            "deleteJob", "INVALID_STATE_TRANSITION", fact=facts.DELETE_RUNNING, path={"jobId": job.id},
+            step="delete while it runs",
+        )  # fmt: skip
+        cancel = trip.call("cancelJob", 200, path={"jobId": job.id}, step="cancel while it runs", is_repeatable=False)
+        life.closed_in_time = stream.wait_closed(CLOSING_SECONDS)
+    life.stream = stream.call
+    at_once = _look(trip, job, "read a cancelled job")
+    if refused.is_success or not cancel.is_success:
+        raise trip.stop("the job was not cancelled while it ran", refused, cancel)
+    settle(trip, job, "cancelled")
+    trip.run.shelf["cancelled"] = job
+    _is_cancelled(trip, life, cancel, at_once)
+    _stands_still(trip, job, at_once)
+    _stream_of_cancelled(trip, life)
+    _again(trip, job)
+    _costs_nothing(trip, before, usage_of(trip, "usage after a cancel"))
+
+
+def _is_cancelled(trip: Trip, life: Life, cancel: Call, at_once: Call) -> None:
+    """The answer to the cancel and the job itself say so; what progress was made stays."""
+    if cancel.document:
+        trip.same(facts.CANCELS, "cancelled", cancel.document.get("status"), cancel)
+        trip.same(facts.JOB_ID, life.job.id, cancel.document.get("jobId"), cancel)
+    trip.same(facts.CANCELS, "cancelled", at_once.document.get("status"), at_once)
+    if trip.run.target.has_control:  # a real job makes progress between two calls
+        before, after = (each.document.get("progress") for each in (life.last, at_once))
+        trip.same(facts.FROZEN, before, after, at_once, name="cancel")
+
+
+def _meanwhile(trip: Trip, life: Life, before: Call) -> None:
+    """Let the job make some progress, and look at what else tells of it: a late stream, a child, the ledger."""
+    for look in range(MOST_STEPS):
+        if life.last.document.get("progress") or life.status in TERMINAL:
+            break
+        trip.account.clock.step(look)
+        life.polls.append(_look(trip, life.job, "poll"))
+    if life.status in TERMINAL:
+        return
+    child = trip.call(
+        "getJob", 200, fact=facts.CHILD_READ, path={"jobId": f"scene_{life.job.id}_001"}, step="child of a running job"
+    )
+    with trip.stream(life.job.id, step="late stream") as stream:
+        stream.wait_events(1, CLOSING_SECONDS)
+    page = trip.call("listJobs", 200, query={"limit": 1}, step="list a running job")
+    listed = next((job for job in jobs_of(trip.run, page) if job.get("jobId") == life.job.id), None)
+    if listed is not None and trip.run.target.has_control:
+        trip.same(
+            facts.LIST_AGREES, state_of(life.last.document), state_of(dict(listed)), page, life.last, name="running"
+        )
+    usage = usage_of(trip, "usage of a running job")
+    _costs_nothing(trip, before, usage)
+    if stream.call is None or not trip.run.target.has_control:
+        return
+    first = state_of(stream.call.events[0].document) if stream.call.events else ()  # of the call: without any key
+    trip.same(facts.SNAPSHOT, state_of(life.last.document), first, stream.call, life.last, name="late")
+    counts = life.last.document.get("children")
+    if child.is_success and isinstance(counts, dict) and counts.get("running") == counts.get("total"):
+        trip.same(facts.CHILD_RUNS, "running", child.document.get("status"), child, life.last)
+
+
+def _look(trip: Trip, job: Job, step: str) -> Call:
+    return trip.call("getJob", 200, path={"jobId": job.id}, step=step)
+
+
+def _stands_still(trip: Trip, job: Job, at_once: Call) -> None:
+    trip.wait(A_WHILE if trip.run.target.has_control else A_MOMENT)
+    later = _look(trip, job, "read it after a while")
+    trip.same(facts.STAYS, "cancelled", later.document.get("status"), later, at_once)
+    for name in ("progress", "updatedAt", "children"):
+        trip.same(facts.FROZEN, at_once.document.get(name), later.document.get(name), later, at_once, name=name)
+    child = trip.call(
+        "getJob", 200, fact=facts.CHILD_READ, path={"jobId": f"scene_{job.id}_001"}, step="child of a cancelled job"
+    )
+    if child.is_success:
+        trip.hold(CHILD_CANCELLED, child.document.get("status") in TERMINAL, child, got=child.document.get("status"))
+
+
+CHILD_CANCELLED = Check("child_cancelled", "The children of a cancelled job are cancelled too.", facts.A, facts.JOBS)
+
+
+def _stream_of_cancelled(trip: Trip, life: Life) -> None:
+    call = life.stream
+    if call is None or not call.events:
+        return
+    states = [event.document for event in call.events]
+    moves(trip, [call], states)
+    ends = [state.get("status") for state in states if state.get("status") in TERMINAL]
+    trip.hold(
+        facts.TERMINAL_EVENT, ends == ["cancelled"] and states[-1].get("status") == "cancelled", call,
+        expected=["cancelled"], got=ends,
+    )  # fmt: skip
+    trip.hold(facts.CLOSES, life.closed_in_time, call, expected="closed by the server", got="still open")
+
+
+def _again(trip: Trip, job: Job) -> None:
+    trip.call(
+        "cancelJob", "INVALID_STATE_TRANSITION", fact=facts.CANCEL_TERMINAL, path={"jobId": job.id},
+        step="cancel a cancelled job",
+    )  # fmt: skip
+    with trip.stream(job.id, step="stream of a cancelled job") as stream:
+        closed = stream.wait_closed(CLOSING_SECONDS)
+    told = [event.document.get("status") for event in stream.events]
+    if stream.call is not None:
+        trip.hold(facts.ONE_EVENT, told == ["cancelled"] and closed, stream.call, expected=["cancelled"], got=told)
+
+
+def _costs_nothing(trip: Trip, before: Call, after: Call) -> None:
+    spent, now = used(before), used(after)
+    if spent is not None and now is not None:
+        holds = abs(now - spent) < 1e-6 or paid_by_others(trip, now - spent, before, after)
+        trip.hold(facts.NOT_CHARGED, holds, before, after, expected=spent, got=now)
+
+
+@journey(
+    "ended_jobs",
+    "A job that is done cannot be cancelled, and stays as it is.",
+    4,
+    renders=True,
+)
+def ended_jobs(trip: Trip) -> None:
+    life = lived(trip)
+    trip.call(
+        "cancelJob", "INVALID_STATE_TRANSITION", fact=facts.CANCEL_TERMINAL, path={"jobId": life.job.id}, auth="bearer",
+        step="cancel a job that is done",
+    )  # fmt: skip
+    call = _look(trip, life.job, "read it again")
+    odd = sorted(name for name, value in known_of(trip.run, life.last).items() if call.document.get(name) != value)
+    trip.hold(facts.STAYS, not odd, call, life.last, expected="as it was", got=f"other {odd}", name=",".join(odd))
+
+
+@journey(
+    "deleting",
+    "A deleted job is gone from everywhere, its children with it, and nothing else is.",
+    14,
+    renders=True,
+)
+def deleting(trip: Trip) -> None:
+    life = lived(trip)
+    job: Job | None = trip.run.shelf.get("cancelled") or trip.run.shelf.get("cancelled while queued")
+    if job is None:
+        raise trip.stop("no job was cancelled")
+    path = {"jobId": job.id}
+    call = trip.call("deleteJob", 200, path=path, auth="bearer", step="delete", is_repeatable=False)
+    if not call.is_success:
+        return
+    trip.run.deleted.add(job.id)
+    if call.document:
+        trip.same(facts.DELETE_BODY, job.id, call.document.get("jobId"), call)
+    for operation in ("getJob", "streamJobProgress", "cancelJob", "deleteJob"):
+        trip.call(operation, "JOB_NOT_FOUND", fact=facts.DELETES, path=path, step=f"{operation} after a delete")
+    trip.call(
+        "getJob",
+        "JOB_NOT_FOUND",
+        fact=CHILD_DELETED,
+        path={"jobId": f"scene_{job.id}_001"},
+        step="child after a delete",
+    )
+    page = trip.call("listJobs", 200, query={"limit": 100}, step="list after a delete")
+    listed = [each.get("jobId") for each in jobs_of(trip.run, page)]
+    trip.hold(facts.DELETES, job.id not in listed, page, call, expected="not listed", got=listed[:10])
+    trip.hold(facts.LISTED, life.job.id in listed, page, call, expected=life.job.id, got=listed[:10], name="others")
+
+
+CHILD_DELETED = Check("child_deleted", "The children of a deleted job are gone with it.", facts.A, facts.JOBS)

@@ -1,0 +1,27 @@
+"""Everything that Schemathesis can think of, with what it makes of the answers."""
+
+from __future__ import annotations
+
+from viralsync_conform.fuzzing import explored as findings
+from viralsync_conform.run.journey import journey
+from viralsync_conform.run.journey_context import Trip
+
+EXPLORATION = "exploration"
+
+
+@journey(
+    "explored",
+    "All phases of Schemathesis with all its checks find nothing: examples, coverage, fuzzing, walks along links.",
+    300,
+    renders=True,
+    is_deep=True,
+)
+def explored(trip: Trip) -> None:
+    from viralsync_conform.fuzzing.engine import explore  # loads the whole engine, which only this journey needs
+
+    run = trip.run
+    has_control = run.target.has_control
+    explorer = trip.on(run.target.account("explorer", plan="enterprise", clock="auto")) if has_control else trip
+    exploration = explore(explorer)
+    run.shelf[EXPLORATION] = exploration
+    findings.tell(run, exploration)

@@ -1,0 +1,142 @@
+"""What is not valid is refused, in one shape: routes, methods, ids, bodies and their types."""
+
+from __future__ import annotations
+
+from viralsync_conform.budget import worst_case
+from viralsync_conform.contract import documented_behaviour as facts
+from viralsync_conform.findings import Check
+from viralsync_conform.journeys.job_lifecycle import lived
+from viralsync_conform.run.http_client import as_json
+from viralsync_conform.run.journey import journey
+from viralsync_conform.run.journey_context import Trip
+from viralsync_conform.run.submissions import drop, made, reserve, submission
+from viralsync_mock.randomness import hexadecimal
+
+ALLOW = Check("allow", "A 405 names exactly the methods of the path.", facts.A, facts.ERRORS)
+JSON_TYPE = {"content-type": "application/json"}
+
+
+@journey(
+    "unknown_routes",
+    "An unknown path is a 404 in the API's shape, whatever it looks like.",
+    5,
+)
+def unknown_routes(trip: Trip) -> None:
+    for number, path in enumerate(("/v1/conformance", "/")):
+        trip.request("GET", path, "NOT_FOUND", step=f"unknown route {number}")
+
+
+@journey(
+    "wrong_methods",
+    "A method that a path does not have is a 405 with the methods that it has.",
+    8,
+    writes=True,
+)
+def wrong_methods(trip: Trip) -> None:
+    for method, path in (("GET", "/v1/render/jobs"), ("POST", "/v1/jobs"), ("POST", "/v1/me"), ("POST", "/v1/usage")):
+        _wrong_method(trip, method, path, path)
+
+
+@journey(
+    "wrong_methods_of_jobs",
+    "A method that the path of a job does not have is a 405 as well.",
+    4,
+    renders=True,
+)
+def wrong_methods_of_jobs(trip: Trip) -> None:
+    job_id = lived(trip).job.id
+    for method, rest in (("POST", ""), ("POST", "/progress"), ("GET", "/cancel")):
+        _wrong_method(trip, method, f"/v1/jobs/{job_id}{rest}", f"/v1/jobs/{{jobId}}{rest}")
+
+
+def _wrong_method(trip: Trip, method: str, path: str, template: str) -> None:
+    call = trip.request(method, path, "METHOD_NOT_ALLOWED", step=f"{method} {template}")
+    if call.status != trip.run.contract.status_of_code("METHOD_NOT_ALLOWED"):
+        return
+    declared = {each.method for each in trip.run.contract.operations.values() if each.path == template}
+    named = {each.strip().upper() for each in (call.header("allow") or "").split(",")}
+    trip.hold(ALLOW, declared <= named <= declared | {"HEAD", "OPTIONS"}, call, expected=sorted(declared), got=named)
+
+
+@journey(
+    "unknown_jobs",
+    "A job that does not exist is a 404, for its page and for its stream.",
+    3,
+)
+def unknown_jobs(trip: Trip) -> None:
+    path = {"jobId": f"job_{hexadecimal(trip.run.seed, 'unknown job', length=12)}"}
+    trip.call("getJob", "JOB_NOT_FOUND", path=path, step="unknown job")
+    trip.call("streamJobProgress", "JOB_NOT_FOUND", path=path, step="stream of an unknown job")
+
+
+@journey(
+    "broken_bodies",
+    "A body that is no submission is refused, whatever is wrong with it.",
+    9,
+    writes=True,
+)
+def broken_bodies(trip: Trip) -> None:
+    bodies = {
+        "cut short": b'{"kind": "movie", "projectId": ',
+        "empty": b"",
+        "no object": b"[]",
+        "null": b"null",
+        "no UTF-8": b'{"kind": "movie", "projectId": "\xff\xfe"}',
+        "deeply nested": b"[" * 2000 + b"]" * 2000,
+        "doubled": b'{"kind": "movie"} {"kind": "movie"}',
+    }
+    for name, content in bodies.items():
+        trip.call("submitRenderJob", "VALIDATION_ERROR", content=content, headers=JSON_TYPE, step=f"body: {name}")
+    text = "x" * trip.run.contract.document["x-body-limit"]["bytes"]
+    large = as_json({"kind": "movie", "projectId": text})  # without a movie: nothing to render, whoever takes it
+    trip.call("submitRenderJob", "PAYLOAD_TOO_LARGE", content=large, headers=JSON_TYPE, step="body: too large")
+
+
+@journey(
+    "large_bodies",
+    "No operation reads a body that is too large, also one that needs none.",
+    8,
+    needs_control=True,
+)
+def large_bodies(trip: Trip) -> None:
+    own = next(iter(trip.run.guard.created), "")
+    large = b" " * (trip.run.contract.document["x-body-limit"]["bytes"] + 1)
+    for operation, known in trip.run.contract.operations.items():
+        path = {"jobId": own} if "{jobId}" in known.path else {}
+        if operation != "submitRenderJob" and (own or not path):
+            trip.call(
+                operation, "PAYLOAD_TOO_LARGE", path=path, content=large, headers=JSON_TYPE, is_repeatable=True,
+                step=f"{operation} with a large body",
+            )  # fmt: skip
+
+
+@journey(
+    "content_type",
+    "Whether a body needs the media type of JSON is learned from one that lacks it.",
+    2,
+    renders=True,
+)
+def content_type(trip: Trip) -> None:
+    body = submission(trip.run.project_id)
+    minutes = worst_case(body)
+    reserve(trip, minutes)
+    known = trip.run.contract.behaviour.content_type_required
+    call = trip.call(
+        "submitRenderJob",
+        "VALIDATION_ERROR" if known else 202,
+        fact=CONTENT_TYPE_NEEDED,
+        content=as_json(body),
+        headers={"content-type": "text/plain"},
+        step="valid body as text/plain",
+        is_repeatable=False,
+    )
+    job = made(trip, call, body, minutes)
+    if job is not None:
+        drop(trip, job)
+    if call.status in {202, 400, 415}:
+        trip.learn("content_type.required", job is None, call)
+
+
+CONTENT_TYPE_NEEDED = Check(
+    "content_type_needed", "A body is taken with the media type of JSON only.", facts.A, facts.RENDER
+)

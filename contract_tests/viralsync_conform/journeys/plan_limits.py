@@ -1,0 +1,166 @@
+"""The ceilings, used up on throwaway accounts of a mock: quota, day, plan, and jobs at once."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from viralsync_conform.clocks import VirtualClock
+from viralsync_conform.contract import documented_behaviour as facts
+from viralsync_conform.findings import Check
+from viralsync_conform.journeys.account import limits, usage_of
+from viralsync_conform.run.journey import journey
+from viralsync_conform.run.journey_context import Trip
+from viralsync_conform.run.submissions import refused, submission, submit
+from viralsync_mock.client import Sandbox
+
+CLEAR_OF_MIDNIGHT = 2.0
+
+
+def sandbox_of(trip: Trip) -> Sandbox:
+    """Return the sandbox behind a throwaway account."""
+    sandbox = trip.account.sandbox
+    assert sandbox is not None  # noqa: S101 - a throwaway account has one
+    return sandbox
+
+
+def long_movie(seconds: float, width: int = 640, height: int = 360) -> dict[str, Any]:
+    """Return a movie of one scene, so long and so large."""
+    return {"width": width, "height": height, "scenes": [{"id": "only", "duration": seconds}]}
+
+
+@journey(
+    "quota",
+    "When the month's minutes are used up submissions are refused, and on the 1st they are accepted again.",
+    16,
+    needs_control=True,
+)
+def quota(trip: Trip) -> None:
+    for plan, terms in trip.run.contract.spec.plans.items():
+        if terms.rest and terms.minutes_per_month is not None:
+            poor = trip.on(trip.run.target.account(f"poor {plan}", plan=plan))
+            limit = terms.minutes_per_month
+            sandbox_of(poor).account(minutes_used=limit - 0.5, minutes_used_today=limit - 0.5)
+            below = submit(poor, step=f"submit below the quota of {plan}", fact=BELOW)
+            poor.call("cancelJob", 200, path={"jobId": below.id}, step=f"cancel below the quota of {plan}")
+            sandbox_of(poor).account(minutes_used=limit)
+            refused(poor, "RENDER_QUOTA_EXCEEDED", facts.QUOTA, step=f"submit beyond the quota of {plan}")
+    _until_the_first(poor)
+
+
+def _until_the_first(poor: Trip) -> None:
+    """At the quota one may read, and on the 1st submit again."""
+    usage = usage_of(poor, "usage at the quota")
+    minutes = usage.document.get("renderMinutes")
+    left = minutes.get("remaining") if isinstance(minutes, dict) else None
+    poor.hold(facts.REMAINING, left == 0, usage, expected=0, got=left, name="at the quota")
+    poor.call("listJobs", 200, step="read at the quota")
+    end = _instant(usage.document.get("periodEnd"))
+    clock = poor.account.clock
+    if end is not None and isinstance(clock, VirtualClock):
+        clock.wait(max(0.0, (end - clock.now()).total_seconds() - CLEAR_OF_MIDNIGHT))
+        refused(poor, "RENDER_QUOTA_EXCEEDED", facts.QUOTA, step="submit before the 1st")
+        clock.wait(CLEAR_OF_MIDNIGHT + 1)
+        submit(poor, step="submit on the 1st", fact=facts.QUOTA_RESETS)
+
+
+BELOW = Check("quota_below", "While minutes are left submissions are accepted.", facts.D, facts.MINUTES)
+
+
+def _instant(value: object) -> datetime | None:
+    try:
+        return datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+
+
+@journey(
+    "quota_forecast",
+    "Whether a movie that would go over the quota is refused is learned from one that would.",
+    3,
+    needs_control=True,
+)
+def quota_forecast(trip: Trip) -> None:
+    careful = trip.on(trip.run.target.account("careful", plan="pro"))
+    limit = careful.run.contract.spec.plans["pro"].minutes_per_month or 0.0
+    sandbox_of(careful).account(minutes_used=limit - 0.1)
+    known = careful.run.contract.behaviour.quota_check
+    body = submission(careful.run.project_id, movie=long_movie(60.0))
+    call = careful.call(
+        "submitRenderJob", "RENDER_QUOTA_EXCEEDED" if known == "forecast" else 202, fact=FORECAST, body=body,
+        step="submit more than is left", is_repeatable=False,
+    )  # fmt: skip
+    if call.status in {202, 402}:
+        careful.learn("quota.check", "used" if call.status == 202 else "forecast", call)
+
+
+FORECAST = Check("quota_forecast", "A movie that would go over the quota is taken as assumed.", facts.A, facts.MINUTES)
+
+
+@journey(
+    "free_plan",
+    "Whether plan Free may use REST is learned; where it may, it meets the quota of the day.",
+    7,
+    needs_control=True,
+)
+def free_plan(trip: Trip) -> None:
+    free = trip.on(trip.run.target.account("free", plan="free"))
+    allowed = free.run.contract.behaviour.free_plan_rest == "allowed"
+    first = free.call("listJobs", 200 if allowed else "FORBIDDEN", fact=FREE_A, step="list on plan Free")
+    if first.status in {200, 403}:
+        free.learn("free_plan.rest", "allowed" if first.status == 200 else "forbidden", first)
+    body = submission(free.run.project_id)
+    if first.status != 200:
+        for operation in free.run.contract.operations:
+            _forbidden(free, operation, body if operation == "submitRenderJob" else None)
+        return
+    per_day = free.run.contract.spec.plans["free"].minutes_per_day or 0.0
+    sandbox_of(free).account(minutes_used=per_day, minutes_used_today=per_day)
+    refused(free, "RENDER_QUOTA_DAILY_EXCEEDED", facts.DAILY, step="submit beyond the day", movie=long_movie(1.0))
+    free.wait(24 * 3600)
+    submit(free, step="submit on the next day", fact=facts.DAILY, movie=long_movie(1.0))
+
+
+FREE_A = Check("free_plan_assumed", "Plan Free meets REST as assumed: pages disagree.", facts.A, facts.AUTH)
+
+
+def _forbidden(trip: Trip, operation: str, body: object) -> None:
+    """Call an operation on plan Free; where it is about a job, about one of this run."""
+    own = next(iter(trip.run.guard.created), "")
+    path = {"jobId": own} if "{jobId}" in trip.run.contract.operations[operation].path else {}
+    if own or not path:
+        trip.call(operation, "FORBIDDEN", fact=facts.FREE, path=path, body=body, step=f"{operation} on plan Free")
+
+
+@journey(
+    "plan_limits",
+    "What is longer or larger than the plan allows is refused, and what just fits is accepted.",
+    20,
+    needs_control=True,
+)
+def plan_limits(trip: Trip) -> None:
+    sides = trip.run.contract.document["components"]["schemas"]["Movie"]["properties"]
+    widest, tallest = sides["width"]["maximum"], sides["height"]["maximum"]
+    for plan, terms in trip.run.contract.spec.plans.items():
+        if not terms.rest:
+            continue
+        account = trip.on(trip.run.target.account(f"plan {plan}", plan=plan))
+        limits(account, plan, usage_of(account, f"usage on {plan}"))
+        longest, (width, height) = terms.longest_movie_seconds, terms.largest_frame
+        refused(
+            account,
+            "PLAN_LIMIT_EXCEEDED",
+            facts.PLAN_LENGTH,
+            step=f"too long for {plan}",
+            movie=long_movie(longest + 0.5),
+        )
+        if width < widest:
+            wider = long_movie(1.0, width + 1, 360)
+            refused(account, "PLAN_LIMIT_EXCEEDED", facts.PLAN_SIZE, step=f"too wide for {plan}", movie=wider)
+        fits = submit(account, step=f"just fits {plan}", fact=facts.PLAN_FITS, movie=long_movie(longest, width, height))
+        account.call("cancelJob", 200, path={"jobId": fits.id}, step=f"cancel what fits {plan}")
+        if width <= tallest:
+            upright = submit(
+                account, step=f"upright on {plan}", fact=facts.PORTRAIT, movie=long_movie(1.0, height, width)
+            )
+            account.call("cancelJob", 200, path={"jobId": upright.id}, step=f"cancel what is upright on {plan}")

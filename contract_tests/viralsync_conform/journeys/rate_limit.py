@@ -1,0 +1,173 @@
+"""The sliding window, to the call, on a throwaway account of a mock that is filled with what has to be tried anyway."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import chain
+
+from viralsync_conform.calls import Call
+from viralsync_conform.contract import documented_behaviour as facts
+from viralsync_conform.findings import Check
+from viralsync_conform.fuzzing import coverage_run as generated
+from viralsync_conform.journeys import listing
+from viralsync_conform.journeys.job_lifecycle import CLOSING_SECONDS
+from viralsync_conform.journeys.unusual_input import vary
+from viralsync_conform.run.job_invariants import jobs_of
+from viralsync_conform.run.journey import journey
+from viralsync_conform.run.journey_context import Trip
+from viralsync_conform.run.submissions import Job, made, submission, submit
+
+HEAD_START = 50.0
+"""Seconds between the first call of the window and all others."""
+
+MORE_THAN_A_PAGE = 26
+DEFAULT_PAGE = 25
+BETWEEN = 0.05
+"""Seconds between two jobs: no two are created at the same instant."""
+
+STEPS = (1.1, 0.5, 0.3)
+"""Seconds after which a mock's job is in its next step: three of them are streamed."""
+
+PER_CASE = 2
+"""A case that should have been refused and was not is cancelled: a second call."""
+
+
+@journey(
+    "window",
+    "Exactly as many requests as documented succeed in a window, which slides; and waiting as told is enough.",
+    135,
+    needs_control=True,
+    requests_heavy=True,
+)
+def window(trip: Trip) -> None:
+    limit = trip.run.contract.spec.rate_limit
+    eager = trip.on(trip.run.target.account("eager", plan="enterprise"))
+    eager.is_paced = False
+    started_at = eager.account.clock.now()
+    first = eager.call("getMe", 200, step="first of the window")
+    eager.wait(HEAD_START)
+    for call in _fill(eager):
+        counted = _used(eager)
+        if call.status == 429:
+            eager.hold(facts.WINDOW, False, call, expected=f"{limit.requests} requests", got=f"refused after {counted}")
+            return
+        if counted >= limit.requests:
+            break
+    eager.hold(facts.WINDOW, True, first, name="all")
+    over = eager.call("getMe", "RATE_LIMITED", fact=facts.WINDOW, step="one too many")
+    wait = _retry_after(eager, over)
+    _all_are_refused(eager)
+    trip.call("getMe", 200, fact=facts.OWN_WINDOW, step="another key meanwhile")
+    if wait is None:
+        return
+    _slides(eager, wait, limit.window - (eager.account.clock.now() - started_at).total_seconds())
+
+
+def _used(trip: Trip) -> int:
+    """Return how many calls of the account had a key and were let in."""
+    calls = (call for call in trip.run.calls if call.account == trip.account.name)
+    return sum(call.status not in {None, 401, 429} for call in calls)
+
+
+def _fill(trip: Trip) -> Iterator[Call]:
+    """Make calls that count until the window is full: more jobs than a page, pages, and generated ones."""
+    jobs: list[Job] = []
+    for job in chain([submit(trip, step="fill with a job")], vary(trip), _more(trip)):
+        jobs.append(job)
+        yield job.submitted
+        if len(jobs) == MORE_THAN_A_PAGE:
+            break
+        trip.wait(BETWEEN)
+    yield from _pages(trip, [job.id for job in reversed(jobs)])
+    yield _streamed(trip, jobs[-1].id)
+    yield from listing.read(trip, jobs)
+    for case in generated.counting(trip.run):
+        if trip.run.contract.spec.rate_limit.requests - _used(trip) > PER_CASE:
+            yield generated.send(trip, case)
+    while True:
+        yield trip.call("getUsage", 200, step="fill the rest")
+
+
+def _more(trip: Trip) -> Iterator[Job]:
+    while True:
+        yield submit(trip, step="fill with another job")
+
+
+def _pages(trip: Trip, ids: list[str]) -> Iterator[Call]:
+    """Read a page of the usual size, the one after it, and all in one."""
+    page = trip.call("listJobs", 200, step="default page")
+    found = _ids(trip, page)
+    trip.same(facts.DEFAULT_LIMIT, DEFAULT_PAGE, len(found), page)
+    yield page
+    if trip.run.contract.behaviour.list_includes_children:
+        return  # then who knows how many are listed
+    trip.same(facts.PAGES, ids[:DEFAULT_PAGE], found, page, name="default page")
+    cursor = page.document.get("nextCursor")
+    trip.hold(facts.LAST_PAGE, cursor is not None, page, expected="a cursor", got=cursor, name="default page")
+    if cursor is not None:
+        last = trip.call("listJobs", 200, query={"cursor": cursor}, step="page after the default one")
+        trip.same(facts.PAGES, ids[DEFAULT_PAGE:], _ids(trip, last), last, name="page after it")
+        trip.same(facts.LAST_PAGE, None, last.document.get("nextCursor"), last, name="page after it")
+        yield last
+    whole = trip.call("listJobs", 200, query={"limit": 100}, step="all in one page")
+    trip.same(facts.LISTED, ids, _ids(trip, whole), whole, name="all in one page")
+    yield whole
+
+
+def _ids(trip: Trip, page: Call) -> list[object]:
+    return [job.get("jobId") for job in jobs_of(trip.run, page)]
+
+
+def _streamed(trip: Trip, job_id: str) -> Call:
+    """Open a stream that tells of several steps: it costs one request all the same."""
+    with trip.stream(job_id, step="fill with a stream") as stream:
+        for number, seconds in enumerate(STEPS, start=2):
+            trip.wait(seconds)
+            stream.wait_events(number, CLOSING_SECONDS)
+    assert stream.call is not None  # noqa: S101 - it was left
+    return stream.call
+
+
+def _all_are_refused(trip: Trip) -> None:
+    """The window is that of the key: every operation meets it."""
+    own = trip.run.guard.created[-1] if trip.run.guard.created else ""
+    trip.call("getMe", "RATE_LIMITED", fact=facts.WINDOW, auth="bearer", step="beyond the limit by bearer")
+    for operation, known in trip.run.contract.operations.items():
+        path = {"jobId": own} if "{jobId}" in known.path else {}
+        body = submission(trip.run.project_id) if operation == "submitRenderJob" else None
+        call = trip.call(
+            operation, "RATE_LIMITED", fact=facts.WINDOW, path=path, body=body, step=f"{operation} beyond the limit"
+        )
+        if body is not None:
+            made(trip, call, body, 0.0)
+
+
+def _retry_after(trip: Trip, over: Call) -> int | None:
+    value = over.header("retry-after")
+    if over.status != 429 or value is None or not value.isdecimal():
+        return None
+    text = str(over.document.get("error"))
+    numbers = [int(word) for word in "".join(c if c.isdecimal() else " " for c in text).split()]
+    trip.hold(facts.RETRY_TEXT, int(value) in numbers, over, expected=value, got=text)
+    return int(value)
+
+
+def _slides(trip: Trip, wait: int, expected: float) -> None:
+    """One slot frees when the first call leaves the window, and only that one."""
+    if wait > 1:
+        trip.wait(wait - 1)
+        early = trip.call("getMe", "RATE_LIMITED", fact=facts.RETRY_EARLY, step="a second too early")
+        trip.wait(1 if early.status == 429 else 0)
+    else:
+        trip.wait(wait)
+    trip.call("getMe", 200, fact=facts.RETRY_AFTER, step="after Retry-After")
+    again = trip.call("getMe", "RATE_LIMITED", fact=facts.SLIDES, step="only one slot is free")
+    left = _retry_after(trip, again)
+    trip.hold(RETRY_EXACT, wait == math.ceil(expected - 1e-6), again, expected=expected, got=wait)
+    if left is not None:
+        trip.wait(left)
+        trip.call("getMe", 200, fact=facts.RETRY_AFTER, step="after the second Retry-After")
+
+
+RETRY_EXACT = Check("retry_after_exact", "`Retry-After` says when the next slot frees.", facts.A, facts.RATES)

@@ -1,0 +1,97 @@
+"""`python -m viralsync_conform.mutants`: measures the contract tests on servers that are wrong on purpose."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from typing import TypeVar
+
+import click
+
+from viralsync_conform.mutants.derived.mutations import sample
+from viralsync_conform.mutants.measuring import Run, all_mutants, measure
+from viralsync_conform.mutants.mutant import BEHAVIOUR, MECHANICAL, Mutant
+from viralsync_conform.mutants.schemathesis_baseline import PlainRun, run_plain
+from viralsync_conform.mutants.score import Score, lines
+from viralsync_conform.mutants.survivors import UNOBSERVABLE
+from viralsync_mock.errors import did_you_mean
+
+T = TypeVar("T", Run, PlainRun)
+
+
+@click.command()
+@click.option("--source", type=click.Choice([BEHAVIOUR, MECHANICAL]), help="Only the mutants from this source.")
+@click.option("--only", multiple=True, metavar="NAME", help="Only this mutant; may be given several times.")
+@click.option("--sample", "number", type=click.IntRange(min=1), help="Draw so many mutants by the seed.")
+@click.option("--seed", default="0", show_default=True, help="Draws the sample, and is the seed of every run.")
+@click.option(
+    "--clean", default=5, show_default=True, help="So many runs against the mock as it is, with several seeds."
+)
+@click.option(
+    "--plain/--no-plain", default=False, show_default=True, help="Run Schemathesis alone beside the kit: slow."
+)
+@click.option("--workers", default=2, show_default=True, type=click.IntRange(min=1), help="So many processes.")
+def main(
+    source: str | None, only: Sequence[str], number: int | None, seed: str, clean: int, plain: bool, workers: int
+) -> None:
+    """Run the kit's nightly profile on each mutant, and say which it noticed; 1 when that is too few."""
+    chosen = _chosen(source, only, number, seed)
+    names = [mutant.name for mutant in chosen]
+    with _pool(workers) as pool:
+        seeds = [str(index) for index in range(clean)]
+        controls = _every(pool, "the mock", measure, [(None, each) for each in seeds])
+        runs = _every(pool, "mutants", measure, [(name, seed) for name in names])
+        alone: list[PlainRun] = []
+        if plain:
+            alone = _every(pool, "Schemathesis alone", run_plain, [(name, seed) for name in (None, *names)])
+    by_name = {run.mutant: run for run in alone}
+    score = Score(
+        mutants=chosen,
+        runs={run.mutant: run for run in runs},
+        clean=controls,
+        plain={name: by_name[name] for name in names} if plain else {},
+        plain_clean=by_name.get("mock"),
+        excused=UNOBSERVABLE,
+    )
+    for line in lines(score):
+        click.echo(line)
+    if not score.is_enough:
+        raise SystemExit(1)
+
+
+def _chosen(source: str | None, only: Sequence[str], number: int | None, seed: str) -> tuple[Mutant, ...]:
+    known = all_mutants()
+    for name in only:
+        if name not in known:
+            raise click.UsageError(f"there is no mutant {name!r}.{did_you_mean(name, known)}")
+    found = tuple(m for m in known.values() if source in (None, m.source) and (not only or m.name in only))
+    return found if number is None else sample(found, seed, number)
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[Executor]:
+    """Yield processes of their own, each begun afresh: servers and their threads do not survive a fork."""
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _every(
+    pool: Executor, what: str, work: Callable[[str | None, str], T], tasks: Sequence[tuple[str | None, str]]
+) -> list[T]:
+    """Do all tasks, show how far it is, and return what they came to, in their order."""
+    futures = [pool.submit(work, *task) for task in tasks]
+    with click.progressbar(length=len(futures), label=what, file=sys.stderr) as bar:
+        for _ in as_completed(futures):
+            bar.update(1)
+    return [future.result() for future in futures]
+
+
+if __name__ == "__main__":
+    main()

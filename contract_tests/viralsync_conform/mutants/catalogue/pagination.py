@@ -1,0 +1,201 @@
+"""Mutants that cut the list of jobs into pages wrongly: cursors, limits and filters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from viralsync_conform.mutants.catalogue.listing import every_job, limit_of, paged
+from viralsync_conform.mutants.engine.asgi import Answer, Request
+from viralsync_conform.mutants.engine.exchange import Layer, Visit
+from viralsync_conform.mutants.engine.layers import (
+    TERMINAL,
+    Document,
+    after,
+    both,
+    edit_json,
+    edit_request,
+    fields,
+    layered,
+    when,
+)
+from viralsync_conform.mutants.mutant import Mutant
+
+LIST = "listJobs"
+DEFAULT_LIMIT, MOST = 25, 100
+INVALID = 400
+
+lists = partial(layered, "lists")
+
+
+def only_good(name: str, is_good: Callable[[str], bool]) -> Layer:
+    """Leave a parameter out that is bad, where the API would refuse it."""
+
+    def change(request: Request) -> Request:
+        value = request.parameters.get(name)
+        return request if value is None or is_good(value) else request.with_parameters(**{name: None})
+
+    return edit_request(change, LIST)
+
+
+def limited(change: Callable[[int], int]) -> Layer:
+    """Take another limit for the one that was asked for."""
+
+    def other(request: Request) -> Request:
+        text = request.parameters.get("limit", "")
+        return request.with_parameters(limit=change(int(text))) if text.lstrip("-").isdigit() else request
+
+    return edit_request(other, LIST)
+
+
+def repeats(visit: Visit, page: Document) -> None:
+    """Begin each further page with the last job of the one before."""
+    ends = visit.memory.setdefault("ends", {})
+    last = ends.get(visit.request.parameters.get("cursor"))
+    if page["jobs"]:
+        ends[page["nextCursor"]] = page["jobs"][-1]
+    if last is not None:
+        page["jobs"] = [last, *page["jobs"]][: limit_of(visit)]
+
+
+def skips(visit: Visit, page: Document) -> None:
+    """Leave out the first job of each further page."""
+    if "cursor" in visit.request.parameters:
+        page["jobs"] = page["jobs"][1:]
+
+
+def loops(visit: Visit, page: Document) -> None:
+    """Let the last page lead back to the second."""
+    if "cursor" not in visit.request.parameters:
+        visit.memory["second"] = page["nextCursor"]
+    page["nextCursor"] = page["nextCursor"] or visit.memory.get("second")
+
+
+async def endless(_visit: Visit, answer: Answer) -> None:
+    """Let the last page lead to an empty one, and that to itself."""
+    if answer.document["nextCursor"] is None and answer.document["jobs"]:
+        answer.document = {**answer.document, "nextCursor": "ZW5k"}
+
+
+async def empty_pages(visit: Visit) -> Answer | None:
+    """Answer the cursor that `endless` has given."""
+    if visit.request.parameters.get("cursor") != "ZW5k":
+        return None
+    answer = await visit.proceed(visit.request.with_parameters(cursor=None))
+    answer.document = {"jobs": [], "nextCursor": "ZW5k"}
+    return answer
+
+
+async def by_offset(visit: Visit) -> Answer | None:
+    """Page by counting from the newest job on, which new jobs shift."""
+    cursor = visit.request.parameters.get("cursor")
+    if cursor is not None and not cursor.startswith("offset"):
+        return None
+    answer = await visit.proceed(visit.request.with_parameters(cursor=None))
+    if answer.status == 200:
+        filters = {k: v for k, v in visit.request.parameters.items() if k in {"status", "type"}}
+        jobs, start, limit = await every_job(visit, **filters), int((cursor or "offset0")[6:]), limit_of(visit)
+        end = start + limit
+        answer.document = {"jobs": jobs[start:end], "nextCursor": f"offset{end}" if end < len(jobs) else None}
+    return answer
+
+
+async def inverted_status(visit: Visit) -> Answer | None:
+    """List the jobs in any status but the one asked for."""
+    wanted = visit.request.parameters.get("status")
+    answer = await visit.proceed()
+    if wanted is not None and answer.status == 200:
+        jobs = [job for job in await every_job(visit) if job["status"] != wanted]
+        answer.document = {"jobs": jobs[: limit_of(visit)], "nextCursor": None}
+    return answer
+
+
+async def terminal_as_done(visit: Visit) -> Answer | None:
+    """List all jobs that have ended when asked for those that are done."""
+    answer = await visit.proceed()
+    if visit.request.parameters.get("status") == "done" and answer.status == 200:
+        jobs = [job for job in await every_job(visit) if job["status"] in TERMINAL]
+        answer.document = {"jobs": jobs[: limit_of(visit)], "nextCursor": None}
+    return answer
+
+
+def exact_type(visit: Visit, page: Document) -> None:
+    """Take `render` for nothing but itself in capitals."""
+    if visit.request.parameters.get("type") == "render":
+        page.update(jobs=[], nextCursor=None)
+
+
+def unknown_type_means_all(request: Request) -> Request:
+    """Ignore a type that no job has."""
+    wanted = request.parameters.get("type", "render")
+    return request if wanted.startswith("render") else request.with_parameters(type=None)
+
+
+STATUSES = frozenset({"queued", "running", "waiting", "done", "failed", "cancelled"})
+
+PAGES: tuple[Mutant, ...] = (
+    lists("cursor-ignored", "Each page is the first.", edit_request(lambda r: r.with_parameters(cursor=None), LIST)),
+    lists("cursor-repeats", "A page begins with the last job of the one before.", paged(repeats)),
+    lists("cursor-skips", "Between two pages a job is left out.", paged(skips)),
+    lists("cursor-loops", "The last page leads back to the second.", paged(loops)),
+    lists(
+        "cursor-never-null",
+        "The last page leads to an empty one without end.",
+        both(when(LIST, empty_pages), after(LIST, endless, status=200)),
+    ),
+    lists("cursor-always-null", "No page leads to a next one.", edit_json(fields(nextCursor=None), LIST)),
+    lists("cursor-missing", "A page has no nextCursor.", edit_json(lambda d: d.pop("nextCursor"), LIST)),
+    lists(
+        "cursor-missing-at-end",
+        "The last page has no nextCursor.",
+        edit_json(lambda d: d["nextCursor"] is None and d.pop("nextCursor"), LIST),
+    ),
+    lists(
+        "cursor-empty-at-end",
+        "The nextCursor of the last page is an empty text.",
+        edit_json(lambda d: d.update(nextCursor=d["nextCursor"] or ""), LIST),
+    ),
+    lists("cursor-shifts", "Jobs that are submitted while paging shift the pages.", when(LIST, by_offset)),
+    lists(
+        "cursor-accepts-anything",
+        "A cursor that nobody gave is ignored.",
+        after(LIST, lambda visit, _: visit.again(visit.request.with_parameters(cursor=None)), status=INVALID),
+    ),
+    lists(
+        "limit-ignored",
+        "A page holds 25 jobs whatever the limit.",
+        edit_request(lambda r: r.with_parameters(limit=None), LIST),
+    ),
+    lists(
+        "limit-one-more",
+        "A page holds one job more than the limit.",
+        limited(lambda limit: limit + 1 if 0 < limit < MOST else limit),
+    ),
+    lists(
+        "limit-one-less",
+        "A page holds one job less than the limit.",
+        limited(lambda limit: limit - 1 if 1 < limit <= MOST else limit),
+    ),
+    lists("limit-clamped", "A limit out of bounds is clamped.", limited(lambda limit: min(max(limit, 1), MOST))),
+    lists("limit-0-accepted", "A limit of 0 gives the default.", limited(lambda limit: limit or DEFAULT_LIMIT)),
+    lists(
+        "limit-default-20",
+        "Without a limit a page holds 20 jobs.",
+        edit_request(lambda r: r if "limit" in r.parameters else r.with_parameters(limit=20), LIST),
+    ),
+    lists("limit-at-most-50", "A limit above 50 is refused.", limited(lambda limit: 101 if limit > 50 else limit)),
+    lists(
+        "limit-text-accepted",
+        "A limit that is no number is ignored.",
+        only_good("limit", lambda text: text.lstrip("-").isdigit()),
+    ),
+    lists("status-ignored", "The filter `status` is ignored.", only_good("status", lambda text: text not in STATUSES)),
+    lists("status-inverted", "The filter `status` gives all other jobs.", when(LIST, inverted_status)),
+    lists("status-too-wide", "The filter `status=done` gives all jobs that have ended.", when(LIST, terminal_as_done)),
+    lists(
+        "status-unknown-accepted", "An unknown `status` is ignored.", only_good("status", lambda text: text in STATUSES)
+    ),
+    lists("type-ignored", "The filter `type` is ignored.", edit_request(lambda r: r.with_parameters(type=None), LIST)),
+    lists("type-unknown-ignored", "An unknown `type` gives all jobs.", edit_request(unknown_type_means_all, LIST)),
+    lists("type-finds-nothing", "The filter `type=render` finds no job.", paged(exact_type)),
+)

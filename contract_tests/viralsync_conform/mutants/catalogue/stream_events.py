@@ -1,0 +1,176 @@
+"""Mutants whose streams tell the wrong thing: what the events say, their ids, and resumption."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from viralsync_conform.mutants.catalogue.job_lifecycle import falls
+from viralsync_conform.mutants.engine.asgi import Answer
+from viralsync_conform.mutants.engine.exchange import Visit
+from viralsync_conform.mutants.engine.layers import (
+    Document,
+    Seen,
+    after,
+    edit_answer,
+    edit_request,
+    header,
+    layered,
+    status,
+)
+from viralsync_conform.mutants.engine.stream_layers import (
+    STREAM,
+    Event,
+    Events,
+    edit_data,
+    edit_each,
+    rewrite_events,
+    without,
+)
+from viralsync_conform.mutants.mutant import Mutant
+
+stream = partial(layered, "streams")
+
+OTHER = "job_00000000000f"
+CONFLICT = 409
+
+
+async def whole_story(visit: Visit, events: Events) -> Events:
+    """Send again whatever this job's streams have sent, before anything new."""
+    told = visit.memory.setdefault(("told", visit.request.job_id), [])
+    for event in tuple(told):
+        yield event
+    async for event in events:
+        if event.document is not None:
+            told.append(event)
+        yield event
+
+
+async def skips_on_resume(visit: Visit, events: Events) -> Events:
+    """Leave out the first event after a resumption."""
+    is_first = visit.request.header("last-event-id") is not None
+    async for event in events:
+        if not (is_first and event.document is not None and not event.is_terminal):
+            yield event
+        is_first = is_first and event.document is None
+
+
+async def repeats_on_resume(visit: Visit, events: Events) -> Events:
+    """Send a resumed stream each event twice."""
+    async for event in events:
+        yield event
+        if visit.request.header("last-event-id") is not None and not event.is_terminal:
+            yield event
+
+
+def numbered(event: Event, _seen: Seen) -> None:
+    """Count the ids down."""
+    event.id = str(1000 - int(event.id or 0))
+
+
+def cut(event: Event, _seen: Seen) -> None:
+    """Send data that is not JSON."""
+    event.document = str(event.document).encode()
+
+
+def as_text(event: Event, _seen: Seen) -> None:
+    """Send a status in the place of an object."""
+    event.document = event.document["status"]
+
+
+def frozen_time(document: Document, seen: Seen) -> None:
+    """Give each event the timestamp of the first."""
+    document["timestamp"] = seen.setdefault("timestamp", document["timestamp"])
+
+
+def backwards(document: Document, seen: Seen) -> None:
+    """Let each timestamp be a year before the last."""
+    seen["events"] = seen.get("events", 0) + 1
+    document["timestamp"] = f"{2026 - seen['events']}{document['timestamp'][4:]}"
+
+
+async def of_a_child(visit: Visit, _answer: Answer) -> Answer | None:
+    """Stream the first scene in the place of its parent."""
+    job_id = visit.request.job_id or ""
+    return await visit.ask("GET", f"/v1/jobs/scene_{job_id}_001/progress") if job_id.startswith("job_") else None
+
+
+async def one_document(visit: Visit, _answer: Answer) -> Answer | None:
+    """Answer with the job as JSON."""
+    return await visit.ask("GET", f"/v1/jobs/{visit.request.job_id}")
+
+
+EVENTS: tuple[Mutant, ...] = (
+    stream(
+        "stream-plain-text",
+        "The stream is of type text/plain.",
+        edit_answer(header("content-type", "text/plain"), STREAM),
+    ),
+    stream("stream-as-json", "The stream is one JSON document.", after(STREAM, one_document, status=200)),
+    stream(
+        "stream-cacheable",
+        "Caches may keep the stream.",
+        edit_answer(header("cache-control", "public, max-age=60"), STREAM),
+    ),
+    stream("stream-202", "The stream is answered with 202.", edit_answer(status(202), STREAM)),
+    stream("stream-not-json", "The data of an event is no JSON.", edit_each(cut)),
+    stream("stream-status-only", "The data of an event is its status alone.", edit_each(as_text)),
+    stream("stream-progress-falls", "Progress falls within a stream.", edit_data(falls)),
+    stream("stream-of-another-job", "Events name another job.", edit_data(lambda d, _: d.update(jobId=OTHER))),
+    stream("stream-of-a-child", "The stream tells of the first scene.", after(STREAM, of_a_child, status=200)),
+    stream(
+        "stream-ends-as-failed",
+        "The stream of a done job ends with `failed`.",
+        edit_data(
+            lambda d, _: (d.pop("mediaData"), d.update(status="failed", outputUrl=None, error="UPLOAD_FAILED: no")),
+            only="done",
+        ),
+    ),
+    stream(
+        "stream-cancelled-as-done",
+        "The stream of a cancelled job ends with `done`.",
+        edit_data(lambda d, _: d.update(status="done"), only="cancelled"),
+    ),
+    stream(
+        "stream-done-without-output",
+        "The terminal event of a done job has no outputUrl.",
+        edit_data(lambda d, _: d.update(outputUrl=None), only="done"),
+    ),
+    stream(
+        "stream-done-without-media",
+        "The terminal event of a done job has no mediaData.",
+        edit_data(lambda d, _: d.pop("mediaData"), only="done"),
+    ),
+    stream(
+        "stream-failed-without-error",
+        "The terminal event of a failed job has no error.",
+        edit_data(lambda d, _: d.pop("error"), only="failed"),
+    ),
+    stream(
+        "stream-always-running",
+        "Events call a queued or waiting job running.",
+        edit_data(lambda d, _: d.update(status="running") if "phase" in d else None),
+    ),
+    stream("stream-ids-same", "All events have the same id.", edit_each(lambda event, _: setattr(event, "id", "1"))),
+    stream("stream-ids-falling", "The ids of events fall.", edit_each(numbered)),
+    stream("stream-ids-missing", "Events have no id.", edit_each(lambda event, _: setattr(event, "id", None))),
+    stream(
+        "stream-resume-ignored",
+        "Last-Event-ID is ignored.",
+        edit_request(lambda r: r.with_headers(last_event_id=None), STREAM),
+    ),
+    stream(
+        "stream-resume-from-start",
+        "A resumed stream begins at the start.",
+        edit_request(lambda r: r.with_headers(last_event_id="0") if r.header("last-event-id") else r, STREAM),
+    ),
+    stream("stream-resume-repeats", "A resumed stream sends its events twice.", rewrite_events(repeats_on_resume)),
+    stream("stream-resume-skips", "A resumed stream leaves out its first event.", rewrite_events(skips_on_resume)),
+    stream("stream-replays-all", "Each stream sends again what was sent before.", rewrite_events(whole_story)),
+    stream(
+        "stream-without-keep-alive",
+        "A silent stream is not kept alive.",
+        without(lambda event, _: event.document is None),
+    ),
+    stream("stream-timestamps-still", "All events have the same timestamp.", edit_data(frozen_time)),
+    stream("stream-timestamps-back", "The timestamps of events go back.", edit_data(backwards)),
+)

@@ -1,0 +1,1 @@
+"""Mutants derived mechanically from the spec."""

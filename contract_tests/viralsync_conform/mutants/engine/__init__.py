@@ -1,0 +1,1 @@
+"""How a mutant changes what a mock answers."""

@@ -1,0 +1,123 @@
+"""One request on its way through a mutant: what it is, what the mutant remembers, and how the mock is asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, cast
+
+from viralsync_conform.mutants.engine.asgi import Answer, Application, Exchange, Request, Scope, ask, made_request
+from viralsync_mock.app import CONTROL_PREFIX, App
+from viralsync_mock.openapi.spec import MethodNotAllowed, RouteNotFound, Spec
+from viralsync_mock.redaction import masked
+
+Layer = Callable[["Visit"], Awaitable[Answer]]
+
+STRANGER = "vs_prod_" + "0" * 32
+"""A key that opens a sandbox in which nothing is."""
+
+METHODS = ("GET", "POST", "DELETE", "PUT", "PATCH")
+
+
+@dataclass(eq=False)
+class World:
+    """All that a mutant keeps: the mock behind it, what it remembers of each key, and who owns which job."""
+
+    app: App
+    quiet: App
+    """The same mock, without a rate limit: what the mutant itself asks costs nobody anything."""
+
+    spec: Spec
+    of_key: dict[str, dict[Any, Any]] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def around(cls, app: App) -> World:
+        """Begin with what a mock is."""
+        unlimited = replace(app.mock, settings=replace(app.mock.settings, is_rate_limited=False))
+        return cls(app, App(unlimited), app.mock.files.spec)
+
+    def secret_of(self, job_id: str) -> str:
+        """Return what signs the webhooks of a job."""
+        sandbox = self.app.mock.sandboxes.get(self.owners.get(job_id, ""))
+        scenario = self.app.mock.home(sandbox) if sandbox else self.app.mock.files.scenario
+        return scenario.webhooks.secret
+
+    def named(self, scope: Scope, body: bytes) -> Request:
+        """Say which operation a request is for."""
+        method, path = scope["method"], scope["path"]
+        operation, job_id, near = None, None, []
+        for each in METHODS:
+            try:
+                found, values = self.spec.match(each, path)
+            except (RouteNotFound, MethodNotAllowed):
+                continue
+            near.append(found.id)
+            job_id = values.get("jobId")
+            operation = found.id if each == method.replace("HEAD", "GET") else operation
+        return Request(scope, body, operation, tuple(near), job_id)
+
+
+@dataclass(frozen=True, eq=False)
+class Visit:
+    """One request on its way through a mutant."""
+
+    request: Request
+    world: World
+    gone: asyncio.Event
+    opened: list[Exchange]
+    below: Layer
+
+    @property
+    def memory(self) -> dict[Any, Any]:
+        """What the mutant remembers of this API key."""
+        return self.world.of_key.setdefault(self.request.key, {})
+
+    async def proceed(self, request: Request | None = None) -> Answer:
+        """Let the layers below answer, at last the mock."""
+        return await self.below(self if request is None else replace(self, request=request))
+
+    async def ask(self, method: str, target: str, document: object = None, *, key: str | None = None) -> Answer:
+        """Ask the mock something on the mutant's own account: it counts against no limit."""
+        headers = {"x-api-key": self.request.key if key is None else key}
+        request = made_request(method, target, headers, document)
+        return await ask(cast(Application, self.world.quiet), request, self.opened)
+
+    async def again(self, request: Request) -> Answer:
+        """Let the mock answer a request without counting it."""
+        return await ask(cast(Application, self.world.quiet), request, self.opened)
+
+    async def ask_as_sent(self, method: str, target: str) -> Answer:
+        """Ask the mock something with the key headers that came, whatever they are."""
+        sent = {name: self.request.header(name) for name in ("x-api-key", "authorization")}
+        headers = {name: value for name, value in sent.items() if value is not None}
+        request = made_request(method, target, headers)
+        return await ask(cast(Application, self.world.quiet), request, self.opened)
+
+    async def now(self) -> datetime:
+        """Return the instant of the sandbox's clock."""
+        clock = (await self.ask("GET", f"{CONTROL_PREFIX}/clock")).document
+        return datetime.fromisoformat(clock["now"])
+
+    def refusal(self, code: str, retry_after: int | None = None, **values: object) -> Answer:
+        """Return a refusal as the API writes it."""
+        entry = self.world.spec.errors[code]
+        if retry_after is not None:
+            values["retryAfter"] = retry_after
+        answer = Answer(entry.status, [(b"content-type", b"application/json")])
+        answer.document = {"error": masked(entry.text.format_map(_Named(values)), self.request.key), "code": code}
+        if retry_after is not None:
+            answer.set_header("retry-after", str(retry_after))
+        return answer
+
+
+class _Named(dict[str, object]):
+    def __missing__(self, name: str) -> str:
+        return name
+
+
+async def the_mock(visit: Visit) -> Answer:
+    """Answer as the mock does: what is at the bottom of every mutant."""
+    return await ask(cast(Application, visit.world.app), visit.request, visit.opened)

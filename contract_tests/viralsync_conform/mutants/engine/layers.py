@@ -1,0 +1,174 @@
+"""What mutants are made of: layers that change requests, answers and the jobs in them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from viralsync_conform.mutants.engine.asgi import Answer, Request
+from viralsync_conform.mutants.engine.exchange import Layer, Visit
+from viralsync_conform.mutants.mutant import BEHAVIOUR, Mutant
+
+JOB_VIEWS = ("getJob", "listJobs", "cancelJob")
+TERMINAL = frozenset({"done", "failed", "cancelled"})
+SUCCESS = frozenset({200, 201, 202, 204})
+SECURED = ("submitRenderJob", "listJobs", "getJob", "streamJobProgress", "cancelJob", "deleteJob", "getMe", "getUsage")
+"""The operations, as the API's documentation names them."""
+
+Seen = dict[Any, Any]
+"""What a mutant remembers of one job."""
+
+Document = dict[str, Any]
+
+
+def layered(subject: str, name: str, statement: str, layer: Layer) -> Mutant:
+    """Return a hand-written mutant that deviates where it answers."""
+    return Mutant(name, statement, BEHAVIOUR, subject, layer=layer)
+
+
+def is_for(request: Request, operations: tuple[str, ...]) -> bool:
+    """Say whether a request is for one of these operations; none are all."""
+    return not operations or request.operation in operations
+
+
+def edit_answer(
+    edit: Callable[[Answer], None], *operations: str, statuses: frozenset[int] | None = SUCCESS, code: str | None = None
+) -> Layer:
+    """Change an answer with such a status (None: any), and with this error code where one is given."""
+
+    async def layer(visit: Visit) -> Answer:
+        answer = await visit.proceed()
+        fits = (statuses is None or answer.status in statuses) and (code is None or answer.code == code)
+        if is_for(visit.request, operations) and fits:
+            edit(answer)
+        return answer
+
+    return layer
+
+
+def edit_json(edit: Callable[[Document], object], *operations: str, statuses: frozenset[int] | None = SUCCESS) -> Layer:
+    """Change the JSON object of an answer in place."""
+
+    def edited(answer: Answer) -> None:
+        document = answer.document
+        if isinstance(document, dict):
+            edit(document)
+            answer.document = document
+
+    return edit_answer(edited, *operations, statuses=statuses)
+
+
+def edit_error(code: str, edit: Callable[[Answer], None], *operations: str) -> Layer:
+    """Change a refusal with this error code."""
+    return edit_answer(edit, *operations, statuses=None, code=code)
+
+
+def edit_jobs(edit: Callable[[Document, Seen], object], *operations: str) -> Layer:
+    """Change every job that is shown, in place; what is remembered of a job stays with its id."""
+
+    async def layer(visit: Visit) -> Answer:
+        answer = await visit.proceed()
+        if visit.request.operation in (operations or JOB_VIEWS) and answer.status in SUCCESS:
+            document = answer.document
+            for job in _jobs(document):
+                edit(job, seen(visit, job["jobId"]))
+            if document is not None:
+                answer.document = document
+        return answer
+
+    return layer
+
+
+def seen(visit: Visit, job_id: object) -> Seen:
+    """Return what is remembered of a job."""
+    remembered: Seen = visit.memory.setdefault(("job", job_id), {})
+    return remembered
+
+
+def _jobs(document: Any) -> Iterator[Document]:
+    if isinstance(document, dict):
+        for job in document.get("jobs", [document]):
+            if isinstance(job, dict) and "jobId" in job:
+                yield job
+
+
+def edit_request(change: Callable[[Request], Request], *operations: str) -> Layer:
+    """Let the mock answer another request than the one that came."""
+
+    async def layer(visit: Visit) -> Answer:
+        if is_for(visit.request, operations):
+            return await visit.proceed(change(visit.request))
+        return await visit.proceed()
+
+    return layer
+
+
+def when(operation: str, make: Callable[[Visit], Awaitable[Answer | None]]) -> Layer:
+    """Answer an operation in the mock's place; where nothing is made, the mock answers."""
+
+    async def layer(visit: Visit) -> Answer:
+        made = await make(visit) if visit.request.operation == operation else None
+        return made or await visit.proceed()
+
+    return layer
+
+
+def after(
+    operation: str, make: Callable[[Visit, Answer], Awaitable[Answer | None]], *, status: int | None = None
+) -> Layer:
+    """See the mock's answer to an operation, and answer otherwise; where nothing is made, that answer stands."""
+
+    async def layer(visit: Visit) -> Answer:
+        answer = await visit.proceed()
+        if visit.request.operation == operation and status in (None, answer.status):
+            return await make(visit, answer) or answer
+        return answer
+
+    return layer
+
+
+def both(outer: Layer, inner: Layer) -> Layer:
+    """Lay one layer over another."""
+
+    async def layer(visit: Visit) -> Answer:
+        async def below(lower: Visit) -> Answer:
+            return await inner(replace(lower, below=visit.below))
+
+        return await outer(replace(visit, below=below))
+
+    return layer
+
+
+def status(number: int) -> Callable[[Answer], None]:
+    """Return an edit that gives an answer another status."""
+    return lambda answer: setattr(answer, "status", number)
+
+
+def header(name: str, value: str | None) -> Callable[[Answer], None]:
+    """Return an edit that gives a header another value, or leaves it out."""
+    return lambda answer: answer.set_header(name, value)
+
+
+def body(content: bytes, media_type: str = "application/json") -> Callable[[Answer], None]:
+    """Return an edit that gives an answer another body."""
+
+    def edit(answer: Answer) -> None:
+        answer.body = content
+        answer.set_header("content-type", media_type)
+
+    return edit
+
+
+def fields(**values: Any) -> Callable[..., None]:
+    """Return an edit of a document that sets fields."""
+    return lambda document, *_: document.update(values)
+
+
+def refused(code: str, retry_after: int | None = None, **values: object) -> Callable[..., Awaitable[Answer]]:
+    """Return what refuses a request with an error code of the spec."""
+
+    async def make(visit: Visit, *_: object) -> Answer:
+        return visit.refusal(code, retry_after, **values)
+
+    return make

@@ -1,0 +1,128 @@
+"""A server with one deliberate deviation: the mock behind a layer that sees each request and each answer.
+
+The control API passes through untouched, so tests drive the virtual clock of a mutant as they do that of the mock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import cast
+
+from viralsync_conform.mutants.engine.asgi import Answer, BrokenOffError, Exchange, Receive, Request, Scope, Send, write
+from viralsync_conform.mutants.engine.exchange import Layer, Visit, World, the_mock
+from viralsync_conform.mutants.engine.webhook_attempts import MutatedSender
+from viralsync_conform.mutants.mutant import Mutant
+from viralsync_mock.app import CONTROL_PREFIX, App, create_app
+from viralsync_mock.openapi.spec import load_spec
+from viralsync_mock.server import BackgroundServer
+from viralsync_mock.settings import Settings, shipped
+from viralsync_mock.webhooks.sender import HttpSender
+from viralsync_mock.webhooks.sender import Send as SendWebhook
+
+
+class Mutated:
+    """The application of a mutant; to its server it looks like the mock's."""
+
+    def __init__(self, world: World, layer: Layer | None) -> None:
+        self.mock, self._app = world.app.mock, world.app
+        self._world, self._layer = world, layer or the_mock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection of ASGI."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+        elif scope["path"].startswith(CONTROL_PREFIX):
+            self._forget(scope)
+            await self._app(scope, receive, send)
+        else:
+            await self._serve(scope, receive, send)
+
+    def _forget(self, scope: Scope) -> None:
+        """Remember nothing of a sandbox that begins anew."""
+        if (scope["method"], scope["path"]) in {("PUT", "/__mock/sandbox"), ("POST", "/__mock/reset")}:
+            self._world.of_key.pop(Request(scope).key, None)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = await _whole_body(receive, 2 * self._world.spec.body_limit)
+        gone, opened = asyncio.Event(), list[Exchange]()
+        watcher = asyncio.ensure_future(_watch(receive, gone, opened))
+        request = self._world.named(scope, body)
+        try:
+            answer = await self._layer(Visit(request, self._world, gone, opened, the_mock))
+            self._take_note(request, answer)
+            await write(answer, request, send, gone)
+        except BrokenOffError:
+            pass
+        finally:
+            watcher.cancel()
+            _leave(opened)
+
+    def _take_note(self, request: Request, answer: Answer) -> None:
+        if request.operation == "submitRenderJob" and isinstance(answer.document, dict):
+            self._world.owners.setdefault(str(answer.document.get("jobId")), request.key)
+
+
+async def _whole_body(receive: Receive, enough: int) -> bytes:
+    """Read a body; of one that is far too long a part, which is too long as well."""
+    body = b""
+    while len(body) <= enough:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            break
+    return body
+
+
+async def _watch(receive: Receive, gone: asyncio.Event, opened: list[Exchange]) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    gone.set()
+    _leave(opened)
+
+
+def _leave(opened: list[Exchange]) -> None:
+    for exchange in opened:
+        exchange.leave()
+
+
+def mutated(app: App, mutant: Mutant | None) -> App:
+    """Return what a server serves in the application's place."""
+    if mutant is None:
+        return app
+    world = World.around(app)
+    sender: SendWebhook = app.mock.sender or HttpSender(app.mock.settings.webhook_hosts)
+    if mutant.sending is not None:
+        sender = MutatedSender(sender, mutant.sending, world)
+    app.mock.sender = world.quiet.mock.sender = sender
+    return cast(App, Mutated(world, mutant.layer))
+
+
+def mutated_settings(mutant: Mutant | None, settings: Settings, folder: Path) -> Settings:
+    """Return settings that name the spec of a mutant that lives by another; it is written into the folder."""
+    if mutant is None or mutant.edit_spec is None:
+        return settings
+    document = deepcopy(load_spec(shipped("openapi.yaml")).document)
+    mutant.edit_spec(document)
+    path = folder / "openapi.json"
+    path.write_text(json.dumps(document))
+    return replace(settings, spec=path)
+
+
+@contextmanager
+def serving(
+    mutant: Mutant | None, *, seed: str = "0", behaviour: Path | None = None, is_rate_limited: bool = True
+) -> Iterator[str]:
+    """Serve a mutant, or the mock as it is, on a free port, and yield its base URL."""
+    settings = Settings(seed=seed, behaviour=behaviour, is_rate_limited=is_rate_limited)
+    with ExitStack() as ending:
+        folder = Path(ending.enter_context(TemporaryDirectory()))
+        app = create_app(mutated_settings(mutant, settings, folder))
+        server = ending.enter_context(BackgroundServer(mutated(app, mutant)))
+        yield server.base_url

@@ -1,0 +1,103 @@
+"""One measurement: the kit's `nightly` profile against one mutant, or against the mock as it is."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from types import FrameType
+
+from viralsync_conform.clocks import measured
+from viralsync_conform.conformance import Options, conform
+from viralsync_conform.findings import Drawer
+from viralsync_conform.mock_comparison import Trace, trace_of
+from viralsync_conform.mutants.catalogue import BEHAVIOUR_MUTANTS
+from viralsync_conform.mutants.catalogue.second import SECOND_MUTANTS
+from viralsync_conform.mutants.derived.mutations import mechanical_mutants
+from viralsync_conform.mutants.engine.server import serving
+from viralsync_conform.mutants.mutant import Mutant
+from viralsync_mock.openapi.spec import load_spec
+from viralsync_mock.settings import shipped
+
+LIMITED = 429
+PATIENCE = 180
+"""Real seconds that one run may take: the kit gives up long before."""
+
+
+class TooLongError(Exception):
+    """A run took longer than any may."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run came to. `checks` are those that did not hold, `unclear` those of which nothing could be said.
+
+    `requests` and `renders` are what the account under test was put to, `limited` how often it met a 429.
+    """
+
+    mutant: str
+    verdict: str
+    checks: frozenset[str] = frozenset()
+    unclear: frozenset[str] = frozenset()
+    requests: int = 0
+    renders: int = 0
+    limited: int = 0
+    seconds: float = 0.0
+
+
+@cache
+def all_mutants() -> Mapping[str, Mutant]:
+    """Return every mutant by name, those from the spec first."""
+    spec = load_spec(shipped("openapi.yaml"))
+    return {mutant.name: mutant for mutant in (*mechanical_mutants(spec), *BEHAVIOUR_MUTANTS, *SECOND_MUTANTS)}
+
+
+@cache
+def _reference(seed: str) -> Trace:
+    """Return how the journeys go on the mock: the same for every mutant, so it is found out once."""
+    return trace_of(conform(Options(seed=seed)).calls, with_lists=True)
+
+
+def measure(name: str | None, seed: str) -> Run:
+    """Run the kit against a mutant by its name, or against the mock; a run that breaks down says so as its verdict."""
+    label = name or "mock"
+    try:
+        with _patience(PATIENCE), measured() as taken:
+            run = _run(name, label, seed)
+    except Exception as problem:  # one run that breaks down must not end the others
+        return Run(label, f"{type(problem).__name__}: {problem}")
+    return Run(**{**vars(run), "seconds": taken[0]})
+
+
+def _run(name: str | None, label: str, seed: str) -> Run:
+    reference = _reference(seed)
+    with serving(all_mutants()[name] if name else None, seed=seed) as url:
+        result = conform(Options(target=url, seed=seed, reference=reference))
+    firm = [finding for finding in result.findings if finding.drawer is not Drawer.INCONCLUSIVE]
+    return Run(
+        mutant=label,
+        verdict=result.verdict.name,
+        checks=frozenset(finding.check for finding in firm),
+        unclear=frozenset(each.check for each in result.findings) - {each.check for each in firm},
+        requests=result.budget.requests,
+        renders=result.budget.renders,
+        limited=sum(call.status == LIMITED and call.account == "main" for call in result.calls),
+    )
+
+
+@contextmanager
+def _patience(seconds: int) -> Iterator[None]:
+    """Raise TooLongError in a block that takes longer; for the main thread of a process."""
+
+    def give_up(_number: int, _frame: FrameType | None) -> None:
+        raise TooLongError(f"gave up after {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)

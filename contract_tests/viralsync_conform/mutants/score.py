@@ -1,0 +1,155 @@
+"""The mutation score: which mutants were noticed, by which checks, and whether that is enough."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import median
+
+from viralsync_conform.mutants.measuring import Run
+from viralsync_conform.mutants.mutant import BEHAVIOUR, MECHANICAL, Mutant
+from viralsync_conform.mutants.schemathesis_baseline import PlainRun
+
+BARS: Mapping[str, float] = {MECHANICAL: 98.0, BEHAVIOUR: 95.0}
+"""Percent of the mutants of each source that have to be noticed."""
+
+CONFORMS = "CONFORMS"
+MOST_REQUESTS, MOST_RENDERS = 400, 3
+
+
+@dataclass(frozen=True)
+class Score:
+    """All runs: of the mutants, of the mock as it is with several seeds, and of Schemathesis alone where it was asked.
+
+    What is `excused` cannot be noticed, for the reason given there; it counts for nothing unless it was noticed.
+    """
+
+    mutants: Sequence[Mutant]
+    runs: Mapping[str, Run]
+    clean: Sequence[Run]
+    plain: Mapping[str, PlainRun]
+    plain_clean: PlainRun | None
+    excused: Mapping[str, str]
+
+    @cached_property
+    def noise(self) -> frozenset[str]:
+        """The checks that fire on the mock as it is: they notice nothing."""
+        return frozenset[str]().union(*(run.checks for run in self.clean))
+
+    def noticed_by(self, mutant: Mutant) -> tuple[str, ...]:
+        """Return the checks that noticed a mutant."""
+        return tuple(sorted(self.runs[mutant.name].checks - self.noise))
+
+    def noticed_plainly(self, mutant: Mutant) -> bool | None:
+        """Say whether Schemathesis alone noticed a mutant; None when it was not asked."""
+        if mutant.name not in self.plain or self.plain_clean is None:
+            return None
+        return bool(self.plain[mutant.name].failures - self.plain_clean.failures)
+
+    @property
+    def survivors(self) -> list[Mutant]:
+        """The mutants that nothing noticed, but for those excused."""
+        return [each for each in self.mutants if not self.noticed_by(each) and each.name not in self.excused]
+
+    @property
+    def false_alarms(self) -> list[Run]:
+        """The runs against the mock that did not end well."""
+        return [run for run in self.clean if run.verdict != CONFORMS]
+
+    def counted(self, source: str) -> list[Mutant]:
+        """Return the mutants of a source that count."""
+        return [m for m in self.mutants if m.source == source and (self.noticed_by(m) or m.name not in self.excused)]
+
+    def percent(self, source: str) -> float | None:
+        """Return how many of a source's mutants were noticed; None when there were none."""
+        counted = self.counted(source)
+        return _percent(sum(bool(self.noticed_by(each)) for each in counted), len(counted))
+
+    def plain_percent(self, source: str) -> float | None:
+        """Return how many of a source's mutants Schemathesis alone noticed; None when it was not asked."""
+        told = [self.noticed_plainly(each) for each in self.counted(source)]
+        asked = [each for each in told if each is not None]
+        return _percent(sum(asked), len(asked))
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether every bar is reached and the mock raised no alarm."""
+        scores = ((self.percent(source), bar) for source, bar in BARS.items())
+        return not self.false_alarms and all(score is None or score >= bar for score, bar in scores)
+
+    @property
+    def over_budget(self) -> list[Run]:
+        """The runs that cost the account under test more than the profile may."""
+        return [
+            run
+            for run in (*self.clean, *self.runs.values())
+            if run.requests > MOST_REQUESTS or run.renders > MOST_RENDERS
+        ]
+
+
+def _percent(part: int, whole: int) -> float | None:
+    return 100.0 * part / whole if whole else None
+
+
+def lines(score: Score) -> Iterable[str]:
+    """Yield the table, the scores, what survived, the false alarms and the price, as plain text."""
+    yield from _table(score)
+    yield ""
+    for source, bar in BARS.items():
+        if (percent := score.percent(source)) is not None:
+            plain = score.plain_percent(source)
+            beside = "" if plain is None else f"; Schemathesis alone: {plain:.1f} %"
+            yield f"{source}: {percent:.1f} % of {len(score.counted(source))} (bar: {bar:g} %){beside}"
+    yield from _listed("survivors", (f"{each.name}: {each.statement}" for each in score.survivors))
+    excused = {m.name for m in score.mutants if m.name in score.excused and not score.noticed_by(m)}
+    yield from _listed("not observable", (f"{name}: {score.excused[name]}" for name in sorted(excused)))
+    alarms = (
+        f"run {n}: {run.verdict}, by {_words(run.checks)}"
+        for n, run in enumerate(score.clean)
+        if run in score.false_alarms
+    )
+    yield from _listed(f"false alarms in {len(score.clean)} runs against the mock", alarms)
+    yield from _listed(
+        "over budget", (f"{run.mutant}: {run.requests} requests, {run.renders} renders" for run in score.over_budget)
+    )
+    yield from _price(score)
+
+
+def _table(score: Score) -> Iterable[str]:
+    width = max([len(each.name) for each in score.mutants], default=6)
+    yield f"{'mutant':{width}}  alone  kit  by"
+    for mutant in score.mutants:
+        alone, by = score.noticed_plainly(mutant), score.noticed_by(mutant)
+        mark = {None: "-", True: "yes", False: "no"}[alone]
+        run = score.runs[mutant.name]
+        told = _words(by) if by else f"({run.verdict}{': ' if run.unclear else ''}{_words(run.unclear)})"
+        yield f"{mutant.name:{width}}  {mark:5}  {'yes' if by else 'no':3}  {told}"
+
+
+def _words(checks: Collection[str]) -> str:
+    return ", ".join(sorted(checks))
+
+
+def _listed(title: str, what: Iterable[str]) -> Iterable[str]:
+    items = list(what)
+    yield f"{title}: {len(items) or 'none'}"
+    for item in items:
+        yield f"  {item}"
+
+
+def _price(score: Score) -> Iterable[str]:
+    runs = [*score.clean, *score.runs.values()]
+    if runs:
+        requests, seconds = [run.requests for run in runs], [run.seconds for run in runs]
+        yield (
+            f"price of a run: {median(requests):g} requests (at most {max(requests)}), "
+            f"at most {max(run.renders for run in runs)} renders, {sum(run.limited for run in score.clean)} times 429 "
+            f"on the mock, {median(seconds):.1f} s (at most {max(seconds):.1f} s)"
+        )
+    if score.plain:
+        plain = list(score.plain.values())
+        yield (
+            f"price of Schemathesis alone: {median(r.cases for r in plain):g} cases, "
+            f"{median(r.seconds for r in plain):.1f} s"
+        )

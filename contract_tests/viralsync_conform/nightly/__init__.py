@@ -1,0 +1,1 @@
+"""The nightly job: its canary and its tracking issue."""

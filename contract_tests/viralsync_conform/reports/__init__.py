@@ -1,0 +1,41 @@
+"""What a conformance run leaves behind: the same result for people, for CI systems, for the mock, for the next run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from viralsync_conform.baseline import baseline_of
+from viralsync_conform.reports.har import archive_of
+from viralsync_conform.reports.json_report import report_of
+from viralsync_conform.reports.junit import junit_of
+from viralsync_conform.reports.page import page_of
+from viralsync_conform.reports.profile import profile_of
+from viralsync_conform.reports.summary import summary_of
+from viralsync_conform.reports.timings import scenario_of
+from viralsync_conform.reports.writing import as_json, write
+from viralsync_conform.result import Result
+
+ARTEFACTS: Mapping[str, Callable[[Result], str]] = MappingProxyType(
+    {
+        "report.json": lambda result: as_json(report_of(result)),
+        "junit.xml": junit_of,
+        "report.html": page_of,
+        "summary.md": summary_of,
+        "traffic.har": lambda result: as_json(archive_of(result)),
+        "learned-behaviour.yaml": profile_of,
+        "timings.yaml": scenario_of,
+        "baseline.json": lambda result: as_json(baseline_of(result)),
+    }
+)
+"""Every file that a run writes, and who makes its text."""
+
+
+def write_reports(result: Result, folder: Path) -> list[Path]:
+    """Write every artefact into the folder, which is made if it is not there, and return their paths.
+
+    Each file is written whole or not at all, and nothing that looks like an API key gets into any of them.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    return [write(folder, name, text(result)) for name, text in ARTEFACTS.items()]

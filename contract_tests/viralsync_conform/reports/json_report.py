@@ -1,0 +1,197 @@
+"""`report.json`: the whole result for programs. Its format is fixtures/report.schema.json."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from viralsync_conform.contract.learned_behaviour import Learned, Observation, position_of
+from viralsync_conform.findings import Check, Finding
+from viralsync_conform.reports.wording import TITLES, known_keys, plain, sentence
+from viralsync_conform.result import BaselineComparison, CanaryOutcome, Fidelity, JourneyOutcome, Result
+from viralsync_mock.config.behaviour import Behaviour
+
+FORMAT, VERSION = "viralsync-mock conformance report", 1
+"""The version goes up when a program that reads the old format could misread the new one."""
+
+LEFT_OUT = "left out"
+
+Document = dict[str, Any]
+
+
+def report_of(result: Result) -> Document:
+    """Return the document; `counts.asserted` are behaviours that were looked at, not requests."""
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        **_run(result),
+        "counts": _counts(result),
+        "price": _price(result),
+        "findings": _findings(result),
+        "checks": [_check(check, times) for check, times in result.asserted.items()],
+        "journeys": [_journey(outcome) for outcome in result.journeys if outcome.outcome != LEFT_OUT],
+        "left_out": [
+            {"name": each.name, "reason": each.reason} for each in result.journeys if each.outcome == LEFT_OUT
+        ],
+        "learned": _learned(result.learned, result.believed),
+        "fidelity": result.fidelity and _fidelity(result.fidelity),
+        "canary": result.canary and _canary(result.canary),
+        "baseline": result.baseline and _baseline(result.baseline),
+        "unclean": list(result.unclean),
+        "notes": list(result.notes),
+    }
+
+
+def _run(result: Result) -> Document:
+    return {
+        "kit_version": result.version,
+        "target": result.target,
+        "is_mock": result.is_mock,
+        "profile": result.profile,
+        "seed": result.seed,
+        "started_at": _instant(result.started_at),
+        "seconds": round(result.seconds, 3),
+        "verdict": {
+            "name": result.verdict.name.lower(),
+            "exit_code": int(result.verdict),
+            "sentence": sentence(result),
+        },
+    }
+
+
+def _counts(result: Result) -> Document:
+    drawers = Counter(finding.drawer for finding in result.findings)
+    return {
+        "checks": len(result.asserted),
+        "asserted": sum(result.asserted.values()),
+        "calls": len(result.calls),
+        "findings": {drawer.value: drawers[drawer] for drawer in TITLES},
+        "known": len(known_keys(result)),
+    }
+
+
+def _price(result: Result) -> Document:
+    budget = result.budget
+    return {
+        "requests": budget.requests,
+        "max_requests": budget.max_requests,
+        "renders": budget.renders,
+        "render_minutes": round(budget.charged, 6),
+        "reserved_minutes": round(budget.reserved, 6),
+        "max_render_minutes": budget.max_render_minutes,
+    }
+
+
+def _findings(result: Result) -> Document:
+    known = known_keys(result)
+    return {
+        drawer.value: [
+            _finding(finding, finding.key in known) for finding in result.findings if finding.drawer is drawer
+        ]
+        for drawer in TITLES
+    }
+
+
+def _finding(finding: Finding, is_known: bool) -> Document:
+    return {
+        "check": finding.check,
+        "message": finding.message,
+        "operation": finding.operation,
+        "status": finding.status,
+        "place": finding.place,
+        "keyword": finding.keyword,
+        "name": finding.name,
+        "expected": finding.expected,
+        "got": finding.got,
+        "calls": list(finding.calls),
+        "journey": finding.journey,
+        "mark": finding.mark.value if finding.mark else None,
+        "source": finding.source,
+        "is_known": is_known,
+    }
+
+
+def _check(check: Check, times: int) -> Document:
+    return {
+        "name": check.name,
+        "statement": check.statement,
+        "mark": check.mark.value,
+        "source": check.source,
+        "times": times,
+    }
+
+
+def _journey(outcome: JourneyOutcome) -> Document:
+    return {
+        "name": outcome.name,
+        "statement": outcome.statement,
+        "outcome": outcome.outcome,
+        "reason": outcome.reason,
+        "seconds": round(outcome.seconds, 3),
+        "requests": outcome.requests,
+    }
+
+
+def _learned(learned: Learned, believed: Behaviour) -> Document:
+    return {
+        "switches": [
+            {
+                "switch": switch,
+                "believed": plain(position_of(believed, switch)),
+                "learned": plain(seen.value),
+                "is_different": position_of(believed, switch) != seen.value,
+                "calls": list(seen.calls),
+            }
+            for switch, seen in learned.seen.items()
+        ],
+        "torn": [
+            {"switch": switch, "positions": [_observation(seen) for seen in positions]}
+            for switch, positions in learned.torn.items()
+        ],
+        "hidden": [{"switch": switch, "reason": reason} for switch, reason in learned.hidden.items()],
+        "foreign": [{"switch": switch, **_observation(seen)} for switch, seen in learned.foreign.items()],
+    }
+
+
+def _observation(seen: Observation) -> Document:
+    return {"value": plain(seen.value), "calls": list(seen.calls)}
+
+
+def _fidelity(fidelity: Fidelity) -> Document:
+    return {
+        "steps": fidelity.steps,
+        "same": fidelity.same,
+        "percent": round(fidelity.percent, 2),
+        "differences": [
+            {"journey": each.journey, "step": each.step, "target": each.target, "mock": each.mock}
+            for each in fidelity.differences
+        ],
+    }
+
+
+def _canary(canary: CanaryOutcome) -> Document:
+    return {
+        "mutant": canary.mutant,
+        "statement": canary.statement,
+        "is_caught": canary.is_caught,
+        "by": list(canary.by),
+    }
+
+
+def _baseline(comparison: BaselineComparison) -> Document:
+    """Findings that are new or known stand in `findings`; here is what the drawers cannot tell."""
+    switched: Mapping[str, tuple[object, object]] = comparison.switched
+    return {
+        "new": len(comparison.new),
+        "known": len(comparison.known),
+        "gone": list(comparison.gone),
+        "switched": [
+            {"switch": switch, "before": plain(before), "now": plain(now)} for switch, (before, now) in switched.items()
+        ],
+    }
+
+
+def _instant(instant: datetime) -> str:
+    return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,147 @@
+"""The rest of the page: what was learned, what changed, how far to trust the run, and what it did."""
+
+from __future__ import annotations
+
+from viralsync_conform.contract.learned_behaviour import Observation, position_of
+from viralsync_conform.findings import Drawer
+from viralsync_conform.reports.json_report import LEFT_OUT
+from viralsync_conform.reports.markup import Markup, code, joined, listing, section, tag
+from viralsync_conform.reports.page_findings import known_of
+from viralsync_conform.reports.wording import calls_in_words, counted, position
+from viralsync_conform.result import JourneyOutcome, Result
+
+MOST_DIFFERENCES = 60
+
+
+def changes(result: Result) -> Markup | None:
+    """Return what changed since the baseline; None without one."""
+    baseline = result.baseline
+    if baseline is None:
+        return None
+    told = sum(finding.drawer is not Drawer.INCONCLUSIVE for finding in baseline.new)
+    new = f"{counted(told, 'finding')} {'is' if told == 1 else 'are'} new" if told else "nothing is new"
+    lead = f"Against the baseline {new}, {len(baseline.gone)} gone, {len(baseline.known)} known."
+    moved = [
+        joined((code(switch), ": ", code(position(before)), " before, ", code(position(now)), " now"))
+        for switch, (before, now) in baseline.switched.items()
+    ]
+    gone = [joined(("gone: ", code(key))) for key in baseline.gone]
+    content = listing(*moved, *gone, class_="plain") if moved or gone else None
+    return section("Since the baseline", "baseline", content, known_of(result), lead=lead)
+
+
+def learned(result: Result) -> Markup:
+    """Return every switch: where it stands otherwise, where it is as believed, and what could not be seen."""
+    seen, believed = result.learned.seen, result.believed
+    differences = result.learned.differences(believed)
+    other = [_switch(each, seen[each], position(differences[each][0])) for each in differences]
+    torn = [_torn(switch, positions) for switch, positions in result.learned.torn.items()]
+    foreign = [
+        _switch(switch, odd, position(position_of(believed, switch)), "the switch has no such position")
+        for switch, odd in result.learned.foreign.items()
+    ]
+    told = {*differences, *result.learned.torn}
+    same = [_switch(switch, each) for switch, each in seen.items() if switch not in told]
+    hidden = [
+        joined((code(switch), f" not observable, because {why}")) for switch, why in result.learned.hidden.items()
+    ]
+    lead = "What the documentation leaves open, and how the target does it."
+    return section(
+        "Learned switches",
+        "learned",
+        listing(*torn, *foreign, *other, class_="switches") if torn or foreign or other else None,
+        _folded(f"{len(same)} seen as believed", same, class_="switches"),
+        _folded(f"{len(hidden)} not observable", hidden),
+        lead=lead,
+    )
+
+
+def _switch(switch: str, seen: Observation, believed: str = "", remark: str = "") -> Markup:
+    was = joined((" — believed ", code(believed))) if believed else None
+    told = f"{calls_in_words(seen.calls)}{f'; {remark}' if remark else ''}"
+    return joined((code(switch), " ", tag("b", code(position(seen.value))), was, tag("span", told, class_="quiet")))
+
+
+def _torn(switch: str, positions: tuple[Observation, ...]) -> Markup:
+    each = [joined((tag("b", code(position(seen.value))), f" in {calls_in_words(seen.calls)}")) for seen in positions]
+    return joined((code(switch), " torn: ", joined(each, " and ")))
+
+
+def _folded(title: str, items: list[Markup], class_: str = "plain") -> Markup | None:
+    return tag("details", tag("summary", title), listing(*items, class_=class_)) if items else None
+
+
+def fidelity(result: Result) -> Markup | None:
+    """Return how alike mock and target are; None when that was not measured."""
+    told = result.fidelity
+    if told is None:
+        return None
+    lead = f"{told.percent:.1f} % of {counted(told.steps, 'step')} went alike on the mock and on the target."
+    rows = [
+        tag(
+            "li",
+            tag("div", code(f"{each.journey}: {each.step}")),
+            tag("dl", _side("target", each.target), _side("mock", each.mock), class_="comparison"),
+        )
+        for each in told.differences[:MOST_DIFFERENCES]
+    ]
+    rest = len(told.differences) - MOST_DIFFERENCES
+    more = tag("p", f"{rest} more are in report.json.", class_="quiet") if rest > 0 else None
+    return section(
+        "Fidelity of the mock", "fidelity", tag("ul", *rows, class_="plain") if rows else None, more, lead=lead
+    )
+
+
+def _side(name: str, value: str) -> Markup:
+    return tag("div", tag("dt", name), tag("dd", code(value or "nothing")))
+
+
+def canary(result: Result) -> Markup | None:
+    """Return whether the kit noticed what it had to notice."""
+    told = result.canary
+    if told is None:
+        return None
+    caught = f"was caught by {', '.join(told.by)}" if told.is_caught else "was not caught: a green run says nothing"
+    lead = "The same kit against a server with one deliberate deviation, which must go red."
+    content = tag("p", code(told.mutant), f" {caught}.", tag("span", told.statement, class_="quiet"))
+    return section("Canary", "canary", content, lead=lead)
+
+
+def journeys(result: Result) -> Markup:
+    """Return what the run did, and what it left out."""
+    made = [each for each in result.journeys if each.outcome != LEFT_OUT]
+    left = [joined((code(each.name), f" {each.reason}")) for each in result.journeys if each.outcome == LEFT_OUT]
+    return section(
+        "Journeys",
+        "journeys",
+        tag("ul", *map(_journey, made), class_="journeys"),
+        _folded(f"{len(left)} left out", left),
+        lead=f"{counted(len(made), 'journey')}, told to the target call by call.",
+    )
+
+
+def _journey(outcome: JourneyOutcome) -> Markup:
+    kind = outcome.outcome if outcome.outcome in {"held", "found", "stopped"} else "other"
+    return tag(
+        "li",
+        tag("span", outcome.outcome, class_=f"outcome {kind}"),
+        tag("div", code(outcome.name), " ", outcome.statement, _because(outcome)),
+        tag("span", f"{counted(outcome.requests, 'request')}, {outcome.seconds:.1f} s", class_="quiet"),
+    )
+
+
+def _because(outcome: JourneyOutcome) -> Markup | None:
+    return tag("span", outcome.reason, class_="quiet") if outcome.reason else None
+
+
+def unclean(result: Result) -> Markup | None:
+    """Return what somebody has to clean up."""
+    if not result.unclean:
+        return None
+    lead = "Jobs that the run made and could not clean: delete them by hand."
+    return section("Not cleaned up", "unclean", listing(*map(code, result.unclean), class_="plain"), lead=lead)
+
+
+def notes(result: Result) -> Markup | None:
+    """Return what else is to be said."""
+    return section("Notes", "notes", listing(*result.notes, class_="plain")) if result.notes else None

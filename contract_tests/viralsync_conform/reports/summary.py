@@ -1,0 +1,138 @@
+"""`summary.md`: the result on one screen, for the page of a CI job and for the issue that a nightly job keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from html import escape
+
+from viralsync_conform.contract.learned_behaviour import position_of
+from viralsync_conform.findings import Drawer, Finding
+from viralsync_conform.reports.wording import (
+    MEANINGS,
+    TITLES,
+    VERDICTS,
+    amount,
+    calls_in_words,
+    counted,
+    counting,
+    known_keys,
+    one_line,
+    position,
+    sentence,
+    where,
+)
+from viralsync_conform.result import Result
+from viralsync_mock.redaction import masked
+
+MOST_FINDINGS = 20
+"""Of each drawer: the text must fit into an issue. `report.html` has all."""
+
+_SPECIAL = str.maketrans({char: f"\\{char}" for char in "\\`*_[]()|~!"} | {"@": "@\u200b", "#": "#\u200b"})
+"""What would be markup; and a break behind what would mention a person or an issue."""
+
+
+def summary_of(result: Result) -> str:
+    """Return the text as GitHub's Markdown."""
+    parts: list[Iterable[str]] = [_head(result), _counts(result)]
+    parts += [_drawer(drawer, counting(result, drawer)) for drawer in TITLES]
+    parts += [_learned(result), _changes(result), _trust(result), _unclean(result)]
+    return "\n\n".join("\n".join(lines) for part in parts if (lines := list(part))) + "\n"
+
+
+def cell(text: str, longest: int = 200) -> str:
+    """Return a text as it must stand in a cell of a table or in a line: no markup, no break, not too long."""
+    flat = masked(one_line(masked(text), longest))  # here, since no key is found between escapes
+    return escape(flat, quote=False).translate(_SPECIAL)
+
+
+def _head(result: Result) -> Iterator[str]:
+    yield f"## {VERDICTS[result.verdict]}: {cell(result.target)}"
+    yield ""
+    yield sentence(result)
+
+
+def _counts(result: Result) -> Iterator[str]:
+    budget = result.budget
+    yield "| what | how many |"
+    yield "|---|---:|"
+    yield f"| checks made | {len(result.asserted):,} |"
+    yield f"| behaviours asserted | {sum(result.asserted.values()):,} |"
+    for drawer, title in TITLES.items():
+        yield f"| {title.lower()} | {len(counting(result, drawer))} |"
+    if result.baseline:
+        yield f"| known from the baseline | {len(known_keys(result))} |"
+    yield f"| price | {counted(budget.requests, 'request')}, {amount(budget.charged)} render minutes |"
+    yield f"| time | {result.seconds:.1f} s, profile {cell(result.profile)}, seed {cell(result.seed)} |"
+
+
+def _drawer(drawer: Drawer, findings: Sequence[Finding]) -> Iterator[str]:
+    if not findings:
+        return
+    yield f"### {TITLES[drawer]}"
+    yield ""
+    yield MEANINGS[drawer]
+    yield ""
+    for finding in findings[:MOST_FINDINGS]:
+        yield _line(finding)
+    if len(findings) > MOST_FINDINGS:
+        yield f"- and {len(findings) - MOST_FINDINGS} more, all in `report.html`"
+
+
+def _line(finding: Finding) -> str:
+    status = f" {finding.status}" if finding.status else ""
+    place = f" at {cell(finding.place)}" if finding.place else ""
+    told = [f"expected {cell(finding.expected, 80)}"] if finding.expected else []
+    told += [f"got {cell(finding.got, 80)}"] if finding.got else []
+    details = f" ({', '.join(told)})" if told else ""
+    return f"- **{cell(where(finding))}{status}**{place}: {cell(finding.message)}{details}"
+
+
+def _learned(result: Result) -> Iterator[str]:
+    differences = result.learned.differences(result.believed)
+    odd = {**result.learned.torn, **result.learned.foreign}
+    if not differences and not odd:
+        return
+    yield "### Learned otherwise than believed"
+    yield ""
+    yield "| switch | believed | learned | seen in |"
+    yield "|---|---|---|---|"
+    for switch, (believed, seen) in differences.items():
+        calls = calls_in_words(result.learned.seen[switch].calls)
+        yield f"| {cell(switch)} | {cell(position(believed))} | {cell(position(seen))} | {calls} |"
+    for switch, positions in result.learned.torn.items():
+        told = " and ".join(cell(position(each.value)) for each in positions)
+        calls = calls_in_words(number for each in positions for number in each.calls)
+        yield f"| {cell(switch)} | {cell(position(position_of(result.believed, switch)))} | torn: {told} | {calls} |"
+    for switch, odd_one in result.learned.foreign.items():
+        believed = cell(position(position_of(result.believed, switch)))
+        seen, calls = cell(position(odd_one.value)), calls_in_words(odd_one.calls)
+        yield f"| {cell(switch)} | {believed} | {seen}, which is no position of it | {calls} |"
+
+
+def _changes(result: Result) -> Iterator[str]:
+    if not result.baseline or not (result.baseline.gone or result.baseline.switched):
+        return
+    yield "### Changed since the baseline"
+    yield ""
+    for switch, (before, now) in result.baseline.switched.items():
+        yield f"- {cell(switch)}: {cell(position(before))} before, {cell(position(now))} now"
+    for key in result.baseline.gone[:MOST_FINDINGS]:
+        yield f"- gone: {cell(key)}"
+
+
+def _trust(result: Result) -> Iterator[str]:
+    """Say how far the run is to be trusted, and how far the mock."""
+    if result.canary:
+        caught = "was caught" if result.canary.is_caught else "**was not caught**"
+        yield f"Canary: {cell(result.canary.mutant)} {caught}."
+    if result.fidelity:
+        fidelity = result.fidelity
+        yield f"Fidelity of the mock: {fidelity.percent:.1f} % ({fidelity.same} of {fidelity.steps} steps alike)."
+
+
+def _unclean(result: Result) -> Iterator[str]:
+    if result.unclean:
+        yield "### Not cleaned up"
+        yield ""
+        for what in result.unclean:
+            yield f"- {cell(what)}"

@@ -1,0 +1,136 @@
+"""The words in which all reports speak of a result, and how values of the target are put into a line of text."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from math import isfinite
+from types import MappingProxyType
+from typing import Any
+
+from viralsync_conform.findings import SENTENCES, Drawer, Finding, Mark, Verdict
+from viralsync_conform.result import Result
+
+TITLES: Mapping[Drawer, str] = MappingProxyType(
+    {
+        Drawer.FAILURE: "Failures",
+        Drawer.INCONCLUSIVE: "Inconclusive",
+        Drawer.DIFFERENCE: "Differences",
+        Drawer.WARNING: "Warnings",
+        Drawer.ADDITIVE: "Additive drift",
+    }
+)
+"""Every drawer in the order in which it is read, with its heading."""
+
+MEANINGS: Mapping[Drawer, str] = MappingProxyType(
+    {
+        Drawer.FAILURE: "A documented fact does not hold.",
+        Drawer.INCONCLUSIVE: "Could not be told: neither for nor against the target.",
+        Drawer.DIFFERENCE: "The target acts otherwise than was assumed: the mock is wrong.",
+        Drawer.WARNING: "Seen in a sample of the documentation only, and it does not hold.",
+        Drawer.ADDITIVE: "New and undocumented: clients must pass over it.",
+    }
+)
+
+MARKS: Mapping[Mark, str] = MappingProxyType(
+    {Mark.DOCUMENTED: "documented", Mark.SAMPLED: "seen in a sample", Mark.ASSUMED: "assumed"}
+)
+
+VERDICTS: Mapping[Verdict, str] = MappingProxyType(
+    {
+        Verdict.CONFORMS: "Conforms",
+        Verdict.BROKEN: "Contract broken",
+        Verdict.WRONG_USE: "Wrong use",
+        Verdict.INCONCLUSIVE: "Inconclusive",
+        Verdict.DIFFERS: "Conforms, but differs",
+    }
+)
+
+DEFAULT_BASE = "http://127.0.0.1:4747"
+"""Where a mock listens unless it is told otherwise: for commands that repeat a call to one."""
+
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_.+=-]*")
+_WORDS_OF_YAML = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\ufeff\ufffe\uffff]")
+
+
+def sentence(result: Result) -> str:
+    """Return what the verdict means."""
+    return SENTENCES.get(result.verdict, "The command was used wrongly.")
+
+
+def base_url(result: Result) -> str:
+    """Return where the calls of a run can be made again."""
+    return result.target if "://" in result.target else DEFAULT_BASE
+
+
+def known_keys(result: Result) -> frozenset[tuple[str, ...]]:
+    """Return the keys of the findings that the baseline knows, which do not count."""
+    return frozenset(finding.key for finding in result.baseline.known) if result.baseline else frozenset()
+
+
+def counting(result: Result, drawer: Drawer) -> list[Finding]:
+    """Return the findings of a drawer that count: those that the baseline does not know."""
+    known = known_keys(result)
+    return [finding for finding in result.findings if finding.drawer is drawer and finding.key not in known]
+
+
+def where(finding: Finding) -> str:
+    """Return what a finding is about: an operation, else the journey that met it, else the run."""
+    return finding.operation or finding.journey or "the run"
+
+
+def calls_in_words(numbers: Iterable[int], most: int = 5) -> str:
+    """Return `call 3`, `calls 3, 8` and the like; of many, the first."""
+    told = list(numbers)
+    if not told:
+        return "no call"
+    rest = f" and {len(told) - most} more" if len(told) > most else ""
+    return f"call{'s' if len(told) > 1 else ''} {', '.join(map(str, told[:most]))}{rest}"
+
+
+def counted(number: int, word: str) -> str:
+    """Return `1 request`, `2 requests`."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+def amount(number: float) -> str:
+    """Return a number with at most three decimals, and none that says nothing."""
+    return f"{number:.3f}".rstrip("0").rstrip(".") or "0"
+
+
+def position(value: Any) -> str:
+    """Return the position of a switch as it is written in a profile."""
+    return scalar(value) if isinstance(value, str | int | float | bool | None) else one_line(json.dumps(value))
+
+
+def scalar(value: Any) -> str:
+    """Return a value as YAML 1.2 in one line; text that could be read as something else is quoted."""
+    if isinstance(value, str):
+        if _PLAIN.fullmatch(value) and value.lower() not in _WORDS_OF_YAML:
+            return value
+        return json.dumps(printable(value), ensure_ascii=False)
+    return json.dumps(value)
+
+
+def one_line(text: str, longest: int = 200) -> str:
+    """Return a text without breaks and control characters, shortened."""
+    flat = " ".join(printable(text).split())
+    return flat if len(flat) <= longest else f"{flat[: longest - 1]}…"
+
+
+def printable(text: str) -> str:
+    """Return a text with a replacement for each character that XML or YAML forbids or no one can see."""
+    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def plain(value: Any) -> Any:
+    """Return a value that is JSON: what came from the target may hold numbers that are not."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    if isinstance(value, float) and not isfinite(value):
+        return str(value)
+    return value if isinstance(value, str | int | float | bool | None) else str(value)

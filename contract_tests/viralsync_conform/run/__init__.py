@@ -1,0 +1,1 @@
+"""One run against a target: client, checks, journeys, clean-up."""

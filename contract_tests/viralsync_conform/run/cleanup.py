@@ -1,0 +1,81 @@
+"""What a run leaves behind: nothing, if the target lets it; and what it could not clean, it says."""
+
+from __future__ import annotations
+
+from viralsync_conform.budget import BudgetSpentError
+from viralsync_conform.calls import Call
+from viralsync_conform.ownership_guard import ForeignIdError
+from viralsync_conform.run.context import Run, StopRunError
+from viralsync_conform.run.http_client import Sender
+from viralsync_conform.run.job_invariants import TERMINAL, jobs_of
+from viralsync_conform.run.journey_context import Trip
+from viralsync_conform.run.submissions import Job, foreign, settle
+from viralsync_conform.target import MAIN
+
+MOST_LISTED = 100
+
+
+def clean(run: Run, sender: Sender) -> None:
+    """Cancel and delete every job that the run made on the account under test."""
+    run.budget.is_cleaning = True
+    trip = Trip(run, sender, "cleaning")
+    try:
+        lost = _lost_submissions(run)
+        if lost:
+            adopt(run, trip, lost[0])
+        for job in list(run.jobs.values()):
+            if job.id not in run.deleted:
+                _try_to_remove(trip, job)
+    except (StopRunError, BudgetSpentError, KeyboardInterrupt) as reason:
+        run.cannot_tell("clean_up", f"the clean-up was not finished: {str(reason) or 'interrupted'}", name="end")
+    run.unclean = [job_id for job_id in run.jobs if job_id not in run.deleted]
+
+
+def _lost_submissions(run: Run) -> list[Call]:
+    """Return the submissions that may have made a job without telling its id."""
+    submitted = (call for call in run.calls if call.operation == "submitRenderJob" and call.account == MAIN)
+    return [
+        call
+        for call in submitted
+        if (call.is_success and str(call.document.get("jobId")) not in run.jobs)
+        or call.status is None
+        or call.status >= 500
+    ]
+
+
+def adopt(run: Run, trip: Trip, lost: Call) -> None:
+    """Look for jobs of this run's project whose submission gave no id, and take them into its care.
+
+    What was listed before the first of these submissions is not of this run, though a run of the same seed made it.
+    """
+    others = foreign(run, lost)
+    page = trip.call("listJobs", 200, query={"limit": MOST_LISTED}, step="look for lost jobs")
+    for document in jobs_of(run, page):
+        payload, job_id = document.get("payload"), document.get("jobId")
+        is_ours = isinstance(payload, dict) and payload.get("projectId") == run.project_id
+        if is_ours and isinstance(job_id, str) and job_id not in run.jobs.keys() | run.deleted | others:
+            run.guard.own(job_id)
+            run.jobs[job_id] = Job(job_id, {}, 0.0, page)
+
+
+def _try_to_remove(trip: Trip, job: Job) -> None:
+    """Remove a job; one whose id the guard does not trust keeps no other from being removed."""
+    try:
+        _remove(trip, job)
+    except ForeignIdError as refusal:
+        trip.run.cannot_tell("clean_up", str(refusal), name=job.id)
+
+
+def _remove(trip: Trip, job: Job) -> None:
+    path = {"jobId": job.id}
+    call = trip.call("getJob", 200, path=path, step="look before cleaning")
+    status = call.document.get("status")
+    if call.status == 404:
+        trip.run.deleted.add(job.id)
+        return
+    if status not in TERMINAL:
+        cancelled = trip.call("cancelJob", 200, path=path, step="clean: cancel", is_repeatable=True)
+        status = "cancelled" if cancelled.is_success else status
+    settle(trip, job, status)
+    if trip.call("deleteJob", 200, path=path, step="clean: delete", is_repeatable=False).is_success:
+        trip.run.deleted.add(job.id)

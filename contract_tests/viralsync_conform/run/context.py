@@ -1,0 +1,141 @@
+"""Everything that one run knows: what it may do, what it did, and what it found."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from viralsync_conform.budget import Budget
+from viralsync_conform.calls import Call
+from viralsync_conform.contract.learned_behaviour import Learned
+from viralsync_conform.contract.schemas import Contract
+from viralsync_conform.findings import DRAWERS, Check, Drawer, Finding, Findings
+from viralsync_conform.ownership_guard import Guard
+from viralsync_conform.profiles import Profile
+from viralsync_conform.target import Target
+
+
+class StopJourneyError(Exception):
+    """A journey cannot go on: what it needs did not come. What is to be said of that has been said."""
+
+
+class StopRunError(Exception):
+    """The run cannot go on: the target is away, or does not let us in."""
+
+
+@dataclass
+class Run:
+    """One run against one target; everything mutable of it is here.
+
+    `asserted` counts how often each check was made, `shelf` holds what journeys share, `left_out` why a journey was
+    not made. `jobs` are those that it made on the account under test, `settled` those whose cost is known, `unclean`
+    those that it could not delete. `on_call` and `on_journey` are for whoever shows how far it has come.
+    """
+
+    target: Target
+    believed: Contract
+    profile: Profile
+    budget: Budget
+    seed: str
+    is_strict: bool = False
+    secret: str | None = None
+    guard: Guard = field(default_factory=Guard)
+    learned: Learned = field(default_factory=Learned)
+    calls: list[Call] = field(default_factory=list)
+    asserted: Counter[Check] = field(default_factory=Counter)
+    shelf: dict[str, Any] = field(default_factory=dict)
+    left_out: list[tuple[str, str]] = field(default_factory=list)
+    jobs: dict[str, Any] = field(default_factory=dict)
+    settled: set[str] = field(default_factory=set)
+    deleted: set[str] = field(default_factory=set)
+    unclean: list[str] = field(default_factory=list)
+    on_call: Callable[[Call], None] = lambda _: None
+    on_journey: Callable[[str], None] = lambda _: None
+
+    def __post_init__(self) -> None:
+        self.findings = Findings(self.is_strict)
+        self._reading, self._read_at = self.believed, 0
+
+    @property
+    def contract(self) -> Contract:
+        """The contract in the reading that was learned so far."""
+        if self._read_at != len(self.learned.seen):  # what was learned once stays as it is
+            self._reading = self.believed.reading(self.learned.over(self.believed.behaviour))
+            self._read_at = len(self.learned.seen)
+        return self._reading
+
+    def callback(self) -> dict[str, Any]:
+        """Return where webhooks of a job are to go, as a part of a submission."""
+        receiver = self.target.receiver
+        return {"callbackUrl": receiver.url()} if receiver else {}
+
+    def hidden_because(self, switch: str) -> str:
+        """Return why a switch was not seen."""
+        if not self.profile.renders:
+            return f"profile {self.profile.name} only reads"
+        if switch in {"errors.internal_error", "errors.service_unavailable"}:
+            return "only a server that fails answers so"
+        if switch == "webhook.timeout_seconds":
+            return "a receiver would have to keep the target waiting for as long, in real time"
+        if switch.startswith("webhook.") and self.target.receiver is None:
+            return "it needs a place that webhooks reach: give one with --webhook-url"
+        if not self.target.has_control:
+            return "it needs an account whose limits may be used up, or whose clock can be moved"
+        return "the journeys that show it were not made to their end"
+
+    @property
+    def project_id(self) -> str:
+        """What marks everything that this run creates."""
+        return f"proj_conform_{self.seed}"
+
+    def hold(
+        self,
+        check: Check,
+        holds: bool,
+        *calls: Call,
+        expected: object = "",
+        got: object = "",
+        place: str = "",
+        name: str = "",
+        message: str = "",
+        drawer: Drawer | None = None,
+    ) -> bool:
+        """Count a check; where it does not hold, put a finding into the drawer that goes with its mark."""
+        self.asserted[check] += 1
+        if not holds:
+            last = calls[-1] if calls else None
+            finding = Finding(
+                drawer=drawer or DRAWERS[check.mark],
+                check=check.name,
+                message=message or check.statement,
+                operation=last.operation if last else None,
+                status=last.status if last else None,
+                place=place,
+                name=name,
+                expected=str(expected),
+                got=str(got),
+                calls=tuple(call.number for call in calls),
+                journey=last.journey if last else "",
+                mark=check.mark,
+                source=check.source,
+            )
+            self.findings.add(finding)
+        return holds
+
+    def cannot_tell(self, check: str, reason: str, *calls: Call, name: str = "") -> None:
+        """Say that something could not be found out, and why."""
+        last = calls[-1] if calls else None
+        self.findings.add(
+            Finding(
+                Drawer.INCONCLUSIVE,
+                check,
+                reason,
+                operation=last.operation if last else None,
+                status=last.status if last else None,
+                name=name,
+                calls=tuple(call.number for call in calls),
+                journey=last.journey if last else "",
+            )
+        )

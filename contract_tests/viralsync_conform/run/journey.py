@@ -1,0 +1,63 @@
+"""What a journey is: a function that travels, with what it costs and what it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from viralsync_conform.run.journey_context import Trip
+
+Travel = Callable[[Trip], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """A story told to the target, call by call.
+
+    `requests` is the most that it makes; `renders` says whether it submits jobs on the account under test, `writes`
+    whether it sends what could change something, were it not refused.
+    `needs_control` wants a mock that lends throwaway accounts, `needs_receiver` a place that webhooks reach,
+    `requests_heavy` fills the rate limit of a throwaway account, `is_deep` is for the deep profile only.
+    """
+
+    name: str
+    travel: Travel
+    statement: str
+    requests: int
+    renders: bool = False
+    writes: bool = False
+    needs_control: bool = False
+    needs_receiver: bool = False
+    requests_heavy: bool = False
+    is_deep: bool = False
+
+
+def journey(
+    name: str,
+    statement: str,
+    requests: int,
+    *,
+    renders: bool = False,
+    writes: bool = False,
+    needs_control: bool = False,
+    needs_receiver: bool = False,
+    requests_heavy: bool = False,
+    is_deep: bool = False,
+) -> Callable[[Travel], Journey]:
+    """Turn a function into a journey of this name, which shows that the statement holds."""
+
+    def of(travel: Travel) -> Journey:
+        return Journey(
+            name,
+            travel,
+            statement,
+            requests,
+            renders,
+            writes,
+            needs_control,
+            needs_receiver,
+            requests_heavy,
+            is_deep,
+        )
+
+    return of

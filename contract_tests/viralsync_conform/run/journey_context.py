@@ -1,0 +1,244 @@
+"""What a journey sees of a run: it calls operations, says what must hold, and learns what was left open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from viralsync_conform.calls import Call
+from viralsync_conform.contract import documented_behaviour as facts
+from viralsync_conform.contract.schemas import NO_CONTENT
+from viralsync_conform.findings import DRAWERS, Check, Drawer, Finding
+from viralsync_conform.run import job_invariants as laws
+from viralsync_conform.run import outages as suspicion
+from viralsync_conform.run import response_checks as judge
+from viralsync_conform.run.context import Run, StopJourneyError
+from viralsync_conform.run.http_client import Request, Sender, as_json, encoded
+from viralsync_conform.target import Account
+from viralsync_conform.target.event_stream import Stream
+
+Expected = int | str
+"""A status, or an error code of the spec."""
+
+NOTHING: Mapping[str, Any] = {}
+
+
+@dataclass
+class Trip:
+    """One journey under way, on one account. Unpaced, it may run into the rate limit, which then says something."""
+
+    run: Run
+    sender: Sender
+    journey: str
+    account: Account = field(init=False)
+    is_paced: bool = True
+
+    def __post_init__(self) -> None:
+        self.account = self.run.target.main
+
+    def on(self, account: Account) -> Trip:
+        """Return the same journey on another account."""
+        other = Trip(self.run, self.sender, self.journey)
+        other.account = account
+        return other
+
+    # calls
+
+    def call(
+        self,
+        operation: str,
+        expect: Expected,
+        *,
+        fact: Check | None = None,
+        path: Mapping[str, str] = NOTHING,
+        query: Mapping[str, Any] = NOTHING,
+        headers: Mapping[str, str] = NOTHING,
+        body: object = None,
+        content: bytes | None = None,
+        auth: str = "header",
+        step: str = "",
+        is_repeatable: bool | None = None,
+    ) -> Call:
+        """Call an operation of the spec and judge the answer; `expect` is a status, or a code of the spec.
+
+        `fact` is what a wrong status breaks; without one it is what the spec says of the status. `auth` is `header`,
+        `bearer` or `none`. Raises StopRunError when the target is away.
+        """
+        known = self.run.contract.operations[operation]
+        if body is not None:
+            content, headers = as_json(body), {"content-type": "application/json", **headers}
+        request = self.build_request(
+            known.method, encoded(known.path, path), expect, operation=operation, path_parameters=path, query=query,
+            headers=headers, content=content, auth=auth, step=step or operation,
+        )  # fmt: skip
+        repeatable = known.method == "GET" or isinstance(expect, str) if is_repeatable is None else is_repeatable
+        return self._judged(request, expect, fact, repeatable)
+
+    def request(self, method: str, path: str, expect: Expected, *, step: str, auth: str = "header") -> Call:
+        """Call what the spec does not have: an unknown path, or a method that a path has not."""
+        request = self.build_request(method, path, expect, step=step, auth=auth)
+        return self._judged(request, expect, None, True)
+
+    def build_request(self, method: str, path: str, expect: Expected, **rest: Any) -> Request:
+        blank: dict[str, Any] = {
+            "query": {}, "headers": {}, "content": None, "operation": None, "path_parameters": {}, "step": "",
+            "is_paced": self.is_paced,
+        }  # fmt: skip
+        return Request(
+            method=method,
+            path=path,
+            journey=self.journey,
+            expected=str(expect),
+            account=self.account,
+            **{**blank, **rest},
+        )
+
+    def _judged(self, request: Request, expect: Expected, fact: Check | None, is_repeatable: bool) -> Call:
+        return self.judged(request, is_repeatable, lambda call: self._expect(call, expect, fact))
+
+    def judged(
+        self, request: Request, is_repeatable: bool, expectation: Callable[[Call], None] = lambda _: None
+    ) -> Call:
+        """Send a request, again where that is safe, and judge what holds of every answer, and this expectation."""
+        call = suspicion.answered(self, request, is_repeatable)
+        laws.learn_from(self.run, call)
+        judge.look(self.run, call)
+        expectation(call)
+        laws.keep(self.run, call)
+        return call
+
+    # what must hold
+
+    def hold(self, check: Check, holds: bool, *calls: Call, **rest: Any) -> bool:
+        """Say what must hold, with the calls that show it; see `Run.hold`."""
+        return self.run.hold(check, bool(holds), *calls, **rest)
+
+    def same(self, check: Check, expected: object, got: object, *calls: Call, **rest: Any) -> bool:
+        """Say that two values must be equal."""
+        return self.hold(check, expected == got, *calls, expected=expected, got=got, **rest)
+
+    def learn(self, switch: str, value: object, *calls: Call) -> None:
+        """Note in which position a switch of the behaviour profile was seen."""
+        self.run.learned.learn(switch, value, *calls)
+
+    def hide(self, switch: str, reason: str) -> None:
+        """Note why a switch cannot be seen."""
+        self.run.learned.hide(switch, reason)
+
+    def stop(self, reason: str, *calls: Call) -> StopJourneyError:
+        """Return what ends the journey; what is missing has been found already, or is told here."""
+        if not any(
+            finding.calls and set(finding.calls) & {call.number for call in calls} for finding in self.run.findings
+        ):
+            self.run.cannot_tell("journey", f"{self.journey} could not go on: {reason}", *calls, name=self.journey)
+        return StopJourneyError(reason)
+
+    def _expect(self, call: Call, expect: Expected, fact: Check | None) -> None:
+        """Hold the answer against what was expected; what is nobody's fault is inconclusive."""
+        contract = self.run.contract
+        status = expect if isinstance(expect, int) else contract.status_of_code(expect)
+        if call.status == status or (isinstance(expect, int) and self._is_learned_success(call, status)):
+            self._expect_code(call, expect)
+            self.run.asserted[fact or facts.STATUS] += 1
+            return
+        reason = suspicion.excuse(self, call)
+        if reason:
+            if reason != suspicion.TOO_LATE:
+                self.run.cannot_tell("outage", reason, call)
+            return
+        self.run.asserted[fact or facts.STATUS] += 1
+        self._unexpected(call, expect, status, fact)
+
+    def _unexpected(self, call: Call, expect: Expected, status: int, fact: Check | None) -> None:
+        """Put a status that was not expected into the drawer of what it breaks."""
+        mark = fact.mark if fact else self._mark(call, status, call.status)
+        got = call.problem or f"{call.status} {call.code or ''}".strip()
+        name = (fact or facts.STATUS).name
+        text = fact.statement if fact else f"{call.operation or call.method} answers another status than documented"
+        self.run.findings.add(
+            Finding(
+                DRAWERS[mark],
+                name,
+                text,
+                operation=call.operation,
+                status=call.status,
+                place=call.step,
+                keyword="status",
+                name=str(expect),
+                expected=str(expect),
+                got=got,
+                calls=(call.number,),
+                journey=self.journey,
+                mark=mark,
+                source=fact.source if fact else "",
+            )
+        )
+
+    def _is_learned_success(self, call: Call, status: int) -> bool:
+        """Say whether another 2xx is the other reading of a switch: 204 in the place of a body."""
+        return (
+            200 <= status < 300
+            and call.operation is not None
+            and call.is_success
+            and str(call.status) == NO_CONTENT
+            and NO_CONTENT in self.run.contract.responses(call.operation)
+        )
+
+    def _mark(self, call: Call, status: int, got: int | None) -> Any:
+        marks = self.run.contract.mark_of_status
+        if call.operation is None:
+            return facts.STATUS_A.mark
+        is_error = (got or 500) >= 400
+        return facts.D if status < 300 and is_error else marks(call.operation, status)
+
+    def _expect_code(self, call: Call, expect: Expected) -> None:
+        if isinstance(expect, int) or call.code is None:
+            return
+        check = facts.ERROR_CODE if self.run.contract.mark_of_code(expect) is facts.D else facts.ERROR_CODE_A
+        if check is facts.ERROR_CODE:
+            self.same(check, self.run.believed.behaviour.code(expect), call.code, call, place=call.step, name=expect)
+            return
+        self.run.asserted[check] += 1
+        self.learn(f"errors.{expect.lower()}", call.code, call)
+
+    # streams
+
+    @contextmanager
+    def stream(
+        self, job_id: str, expect: Expected = 200, *, step: str, last_event_id: str | None = None, auth: str = "header"
+    ) -> Iterator[Stream]:
+        """Open the stream of a job; raises StopJourneyError where there is none. Its call is judged at the end."""
+        known = self.run.contract.operations["streamJobProgress"]
+        path = {"jobId": job_id}
+        headers = {"accept": "text/event-stream", **({"Last-Event-ID": last_event_id} if last_event_id else {})}
+        request = self.build_request(
+            known.method, encoded(known.path, path), expect, operation=known.id, path_parameters=path, headers=headers,
+            step=step, auth=auth,
+        )  # fmt: skip
+        with self.sender.open(request) as (stream, call):
+            judge.look(self.run, call)
+            self._expect(call, expect, None)
+            if stream is None:
+                raise self.stop("no stream was opened", call)
+            try:
+                yield stream
+            finally:
+                whole = self.sender.finished(call, stream)
+                stream.call = whole
+                laws.learn_from_events(self.run, whole)
+                judge.look_at_events(self.run, whole)
+            if whole.problem and not self.run.target.has_control:  # to a mock on this machine nothing breaks
+                self.run.cannot_tell("outage", f"the stream broke off: {whole.problem}", whole)
+                raise self.stop("the stream broke off", whole)
+
+    # what many journeys need
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass for the target."""
+        self.account.clock.wait(seconds)
+
+    def drawer(self, drawer: Drawer) -> list[Finding]:
+        """Return what lies in a drawer so far."""
+        return self.run.findings.of(drawer)

@@ -1,0 +1,209 @@
+"""Whether an odd answer says something of the contract, or only that the target was not well.
+
+A 5xx, a 429 that nobody asked for and a missing answer are tried again where that is safe, and held against a call
+that must succeed: only what fails for this very request, again and again, while the target is well, is a failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Protocol
+
+from viralsync_conform.calls import Call
+from viralsync_conform.contract import documented_behaviour as facts
+from viralsync_conform.findings import Drawer, Finding
+from viralsync_conform.run.context import StopRunError
+from viralsync_conform.run.http_client import Request, encoded
+from viralsync_conform.run.response_checks import is_of_a_gateway
+from viralsync_conform.target import Account
+
+if TYPE_CHECKING:
+    from viralsync_conform.run.context import Run
+    from viralsync_conform.run.http_client import Sender
+
+TRIES = 3
+NOWHERE: Mapping[str, str] = MappingProxyType({})
+PAUSES = (1.0, 3.0)
+"""Real seconds before a failed call is tried again on a real target."""
+
+RECOVERY = (5.0, 15.0, 40.0)
+"""Real seconds that a target which is away is given to come back."""
+
+LOCAL_RECOVERY = (0.1, 0.3, 0.6)
+"""The same for a server on this machine, which is back at once or not at all."""
+
+TOO_LATE = "the job had ended before it was cancelled"
+"""Nobody's fault, and nothing to be told: a journey that needs a cancelled job says so itself."""
+
+LONGEST_RETRY_AFTER = 120.0
+SERVER_ERROR = 500
+TOO_MANY, PAYMENT, CONFLICT, FORBIDDEN, UNAUTHORIZED = 429, 402, 409, 403, 401
+OF_THE_KEY = frozenset({UNAUTHORIZED, FORBIDDEN})
+OF_KEYS = frozenset({"UNAUTHORIZED", "API_KEY_REVOKED", "FORBIDDEN"})
+"""Answers that are asked for by showing another key, or none."""
+
+
+class Session(Protocol):
+    """What is needed here of a journey under way."""
+
+    @property
+    def run(self) -> Run: ...
+    @property
+    def sender(self) -> Sender: ...
+    @property
+    def account(self) -> Account: ...
+    @property
+    def journey(self) -> str: ...
+    @property
+    def is_paced(self) -> bool: ...
+
+
+def answered(trip: Session, request: Request, is_repeatable: bool) -> Call:
+    """Send a request, again where its answer is no answer and that is safe; return the last."""
+    call = trip.sender.send(request)
+    for number in range(1, TRIES):
+        if call.status == TOO_MANY and request.is_paced and request.expected != "RATE_LIMITED":
+            _wait_out(trip, call)
+        elif not (is_repeatable and _is_sick(call)):
+            break
+        elif not trip.run.target.is_local:
+            trip.run.target.pause(PAUSES[number - 1])
+        call = trip.sender.send(replace(request, step=f"{request.step} again"))
+    if _is_sick(call):
+        _blame(trip, call, is_repeatable)
+    elif call.number > 1 and _is_sick(trip.run.calls[call.number - 2]) and call.step.endswith(" again"):
+        trip.run.cannot_tell("outage", "the target failed for a moment", trip.run.calls[call.number - 2])
+    return call
+
+
+def _is_sick(call: Call) -> bool:
+    return call.status is None or call.status >= SERVER_ERROR or bool(call.problem)
+
+
+def _wait_out(trip: Session, call: Call) -> None:
+    """Obey `Retry-After`, and note that a 429 was met which the run did not ask for."""
+    trip.run.cannot_tell("rate_limit", "the rate limit was met, though the run keeps below it", call)
+    header = call.header("retry-after") or ""
+    trip.account.clock.wait(min(float(header) if header.isdecimal() else 5.0, LONGEST_RETRY_AFTER))
+
+
+def _blame(trip: Session, call: Call, is_repeatable: bool) -> None:
+    """Say whose fault it is: the request's, if the target is well otherwise; raises StopRunError if it stays away."""
+    if not is_well(trip, call):
+        trip.run.cannot_tell("outage", f"the target was not well: {call.problem or call.status}", call)
+        _await_recovery(trip, call)
+        return
+    if call.status is None or call.problem or is_of_a_gateway(call) or not is_repeatable:
+        trip.run.cannot_tell("outage", f"no answer of the API came: {call.problem or call.status}", call)
+        return
+    trip.run.asserted[facts.SERVER_ERROR] += 1
+    trip.run.findings.add(
+        Finding(
+            Drawer.FAILURE,
+            facts.SERVER_ERROR.name,
+            f"the server fails for this request, {TRIES} times of {TRIES}, and answers others",
+            operation=call.operation,
+            status=call.status,
+            place=call.step.removesuffix(" again"),
+            expected=call.expected,
+            got=f"{call.status} {call.code or ''}".strip(),
+            calls=(call.number,),
+            journey=call.journey,
+            mark=facts.SERVER_ERROR.mark,
+            source=facts.SERVER_ERROR.source,
+        )
+    )
+
+
+def is_well(trip: Session, call: Call) -> bool:
+    """Ask the target for something that must succeed: the account, or its usage where the account is in question."""
+    probe = "getUsage" if call.operation == "getMe" else "getMe"
+    return _probe(trip, probe, trip.run.target.main).is_success
+
+
+def _probe(trip: Session, operation: str, account: Account, path: Mapping[str, str] = NOWHERE) -> Call:
+    known = trip.run.contract.operations[operation]
+    return trip.sender.send(
+        Request(
+            method=known.method,
+            path=encoded(known.path, path),
+            query={},
+            headers={},
+            content=None,
+            operation=operation,
+            path_parameters=path,
+            journey=trip.journey,
+            step="probe",
+            expected="200",
+            account=account,
+        )
+    )
+
+
+def _await_recovery(trip: Session, call: Call) -> None:
+    target = trip.run.target
+    waits = (0.0, 0.0) if target.has_control else LOCAL_RECOVERY if target.is_local else RECOVERY
+    for seconds in waits:
+        trip.run.target.pause(seconds)
+        if is_well(trip, call):
+            return
+    raise StopRunError("the target stays away")
+
+
+def excuse(trip: Session, call: Call) -> str:
+    """Return why an unexpected answer says nothing of the contract; empty where it does."""
+    if call.problem or call.status is None:
+        return f"no answer came: {call.problem}"
+    if call.status >= SERVER_ERROR:
+        return f"the target answered {call.status}"
+    if call.status == TOO_MANY and trip.is_paced:
+        return "the rate limit was met"
+    if call.status in OF_THE_KEY and call.expected not in OF_KEYS and not is_well(trip, call):
+        return "our own key is refused" if call.status == UNAUTHORIZED else "our own plan does not allow REST"
+    return _excuse_of_the_account(trip, call) if call.expected.isdecimal() else ""
+
+
+def _excuse_of_the_account(trip: Session, call: Call) -> str:
+    """Return why what should have succeeded could not."""
+    if call.operation == "cancelJob" and call.status == CONFLICT and _has_ended(trip, call):
+        return TOO_LATE
+    if call.operation != "submitRenderJob":
+        return ""
+    if call.status == PAYMENT and _is_quota_spent(trip):
+        return "the account's quota is spent"
+    if call.status == CONFLICT and _has_others(trip):
+        return "other jobs of the account take all its slots"
+    return ""
+
+
+def _is_quota_spent(trip: Session) -> bool:
+    minutes = _usage(trip).get("renderMinutes")
+    if not isinstance(minutes, dict):
+        return trip.account.sandbox is None  # an account that does not say what it used has to be believed
+    used, limit = minutes.get("used"), minutes.get("limit")
+    return isinstance(used, int | float) and isinstance(limit, int | float) and used >= limit
+
+
+def _has_others(trip: Session) -> bool:
+    """Say whether all slots of the account are taken, or more jobs are under way than this run's own."""
+    if trip.account.sandbox is not None:
+        return False
+    jobs = _usage(trip).get("concurrentJobs")
+    if not isinstance(jobs, dict):
+        return True  # as above
+    running, limit = jobs.get("running"), jobs.get("limit")
+    own = len(trip.run.jobs.keys() - trip.run.settled)
+    return isinstance(running, int) and (running > own or (isinstance(limit, int) and running >= limit))
+
+
+def _has_ended(trip: Session, call: Call) -> bool:
+    """Say whether a job had ended by itself; on a mock's clock nothing happens between two calls."""
+    if trip.account.sandbox is not None:
+        return False
+    return _probe(trip, "getJob", trip.account, call.path_parameters).document.get("status") == "done"
+
+
+def _usage(trip: Session) -> dict[str, object]:
+    return _probe(trip, "getUsage", trip.account).document

@@ -1,0 +1,124 @@
+"""The kit as a test suite: one run for a whole session of pytest, journey by journey."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from viralsync_conform.conclusion import say_what_was_learned
+from viralsync_conform.conformance import MOCK, Options, running
+from viralsync_conform.findings import Drawer, Finding
+from viralsync_conform.reports.text import told
+from viralsync_conform.result import JourneyOutcome
+from viralsync_conform.run.cleanup import clean
+from viralsync_conform.run.context import Run
+from viralsync_conform.run.http_client import Sender
+from viralsync_conform.run.journey import Journey
+from viralsync_conform.run.journey_context import Trip
+from viralsync_conform.run.runner import left_out, travel
+from viralsync_mock.redaction import masked
+
+INCONCLUSIVE = 30
+"""The exit status of a session in which nothing failed and something could not be told; pytest's own end at 5."""
+
+DEFAULT_PROFILES = {True: "deep", False: "nightly"}
+"""A mock of one's own costs nobody anything; everything else is treated with care."""
+
+MARKERS = (
+    "renders: submits jobs on the account under test, which cost render minutes",
+    "requests_heavy: makes as many requests as the rate limit allows, or more",
+    "needs_control: needs a mock, which lends throwaway accounts and moves their clocks",
+    "needs_receiver: needs a place that webhooks reach",
+)
+
+
+@dataclass
+class Suite:
+    """One run in progress. `settled` are the journeys that were made, or left out for a reason."""
+
+    run: Run
+    sender: Sender
+    settled: set[str] = field(default_factory=set)
+    away: str = ""
+
+    @property
+    def base(self) -> str:
+        """Where calls can be made again."""
+        return self.run.target.base_url
+
+    def reason_against(self, journey: Journey) -> str:
+        """Return why a journey is not made; empty where it is."""
+        reason = self.away or left_out(self.run, journey)
+        if reason:
+            self.settled.add(journey.name)
+        return reason
+
+    def make(self, journey: Journey) -> tuple[JourneyOutcome, list[Finding]]:
+        """Make a journey; return how it went, and what it found that was not found before."""
+        known = {finding.key for finding in self.run.findings}
+        (outcome,) = travel(self.run, self.sender, [journey])
+        self.settled.add(journey.name)
+        if outcome.outcome == "away":
+            self.away = f"the target is away since {journey.name}: {outcome.reason}"
+        return outcome, self.since(known)
+
+    def since(self, known: set[tuple[str, ...]]) -> list[Finding]:
+        """Return what was found that was not known."""
+        return [finding for finding in self.run.findings if finding.key not in known]
+
+    def trip(self, name: str) -> Trip:
+        """Return a journey of another kind than the kit's own."""
+        return Trip(self.run, self.sender, name)
+
+    def clean(self) -> None:
+        """Cancel and delete what the run made and is still there."""
+        if any(job_id not in self.run.deleted for job_id in self.run.jobs):
+            clean(self.run, self.sender)
+
+    def conclude(self) -> None:
+        """Put what was learned and is otherwise than believed among the findings."""
+        say_what_was_learned(self.run)
+
+    def text(self, findings: list[Finding]) -> str:
+        """Return findings as text, with their evidence."""
+        return told(findings, self.run.calls, self.base)
+
+    def hidden(self, text: str) -> str:
+        """Return a text without the keys of this run, in whatever form they stand there."""
+        for account in (self.run.target.main, *self.run.target.opened.values()):
+            text = masked(text, account.key)
+        return text
+
+
+@contextmanager
+def opened(options: Options) -> Iterator[Suite]:
+    """Yield a suite; what it made is cleaned up afterwards, whatever happened."""
+    with running(options) as run:
+        suite = Suite(run, Sender(run))
+        try:
+            yield suite
+        finally:
+            suite.clean()
+
+
+def of(drawer: Drawer, findings: list[Finding]) -> list[Finding]:
+    """Return the findings of a drawer."""
+    return [finding for finding in findings if finding.drawer is drawer]
+
+
+__all__ = ["DEFAULT_PROFILES", "MOCK", "Suite", "of", "opened"]
+
+
+def marks_of(journey: Journey) -> list[pytest.MarkDecorator]:
+    """Return the markers of a journey."""
+    names = (line.partition(":")[0] for line in MARKERS)
+    return [getattr(pytest.mark, name) for name in names if getattr(journey, name)]
+
+
+def parameters(journeys: Iterable[Journey]) -> list[Any]:
+    """Return journeys as the parameters of a test, each under its name and with its markers."""
+    return [pytest.param(journey, id=journey.name, marks=marks_of(journey)) for journey in journeys]

@@ -1,0 +1,122 @@
+"""A receiver of webhooks that takes whatever comes, keeps it, and answers as its path says."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from dataclasses import dataclass, field
+from threading import Condition
+from typing import TYPE_CHECKING, Any, Self
+
+from viralsync_conform.redaction import hidden_bytes
+from viralsync_mock.errors import UsageError
+
+if TYPE_CHECKING:
+    from pytest_httpserver import HTTPServer
+    from werkzeug import Request, Response
+
+ANSWERS = {"/received": 200, "/refused": 500, "/moved": 307}
+LANDING = "/landing"
+QUERY = "of=conform&text=a%20b"
+"""Part of every address that is handed out: it has to come back as it is."""
+
+BETWEEN_LOOKS = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """One request as it came in."""
+
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The body as a JSON object in UTF-8; an empty one where it is something else."""
+        try:
+            value = json.loads(self.body.decode())
+        except ValueError:
+            return {}
+        return value if isinstance(value, dict) else {}
+
+
+@dataclass
+class Receiver:
+    """Listens on a port of this machine; a context manager.
+
+    `public_url` is where the target reaches it; `key` is hidden in whatever comes in.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    public_url: str | None = None
+    key: str = field(default="", repr=False)
+    received: list[Webhook] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._arrival = Condition()
+        self._server = _server(self.host, self.port)
+        self._server.expect_request(re.compile(".*")).respond_with_handler(self._answer)
+
+    def url(self, path: str = "/received") -> str:
+        """Return where webhooks are to be sent; each path has an answer of its own."""
+        base = self.public_url or self._server.url_for("")
+        return f"{base.rstrip('/')}{path}?{QUERY}"
+
+    def of(self, job_id: str) -> list[Webhook]:
+        """Return what came in about a job, in order."""
+        return [each for each in tuple(self.received) if each.document.get("jobId") == job_id]
+
+    def wait_for(self, number: int, seconds: float) -> bool:
+        """Say whether so many have come in within so many real seconds."""
+        with self._arrival:
+            return self._arrival.wait_for(lambda: len(self.received) >= number, seconds)
+
+    def _answer(self, request: Request) -> Response:
+        from werkzeug import Response
+
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        with self._arrival:
+            self.received.append(
+                Webhook(
+                    request.method,
+                    request.path,
+                    request.query_string.decode("latin-1"),
+                    headers,
+                    hidden_bytes(request.get_data(), self.key),
+                )
+            )
+            self._arrival.notify_all()
+        status = ANSWERS.get(request.path, 200)
+        extra = {"location": self.url(LANDING)} if status == ANSWERS["/moved"] else {}
+        return Response(status=status, headers={"connection": "close", **extra})
+
+    def __enter__(self) -> Self:
+        self._server.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.stop()
+
+
+def _server(host: str, port: int) -> HTTPServer:
+    try:
+        from pytest_httpserver import HTTPServer
+    except ImportError:
+        raise UsageError("webhooks need pytest-httpserver: pip install 'viralsync-mock[conform]'") from None
+
+    logging.getLogger("werkzeug").addHandler(logging.NullHandler())  # else it writes each request to standard error
+
+    class Server(HTTPServer):
+        """Takes every path, and stops without waiting half a second."""
+
+        def thread_target(self) -> None:
+            """Serve until told to stop."""
+            if self.server is not None:
+                self.server.serve_forever(poll_interval=BETWEEN_LOOKS)
+
+    return Server(host, port, threaded=True)

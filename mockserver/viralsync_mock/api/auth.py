@@ -1,0 +1,56 @@
+"""Which API key a request shows (docs page /getting-started/authentication): `x-api-key`, or a bearer token."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
+
+from viralsync_mock.errors import ApiError
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Mapping
+
+NO_KEY = "no API key was sent: send it as x-api-key, or as Authorization: Bearer"
+
+
+def presented_key(headers: Mapping[bytes, bytes], pattern: re.Pattern[str]) -> str | None:
+    """Return the well-formed key that the headers hold, or None when they hold none; raises UNAUTHORIZED."""
+    key = sent_key(headers)
+    if key is not None:
+        check_form(key, pattern)
+    return key
+
+
+def sent_key(headers: Mapping[bytes, bytes]) -> str | None:
+    """Return the key that the headers hold, of whatever form, or None when they hold none.
+
+    Raises UNAUTHORIZED for two keys that differ and for another scheme.
+    """
+    key, authorization = headers.get(b"x-api-key"), headers.get(b"authorization")
+    if authorization is not None:
+        bearer = _bearer(authorization)
+        if key is not None and key != bearer:
+            raise ApiError("UNAUTHORIZED", reason="x-api-key and Authorization hold two different API keys")
+        key = bearer
+    return None if key is None else key.decode("latin-1")
+
+
+def refuse(headers: Mapping[bytes, bytes], pattern: re.Pattern[str]) -> NoReturn:
+    """Raise UNAUTHORIZED with what is wrong with the key, or that there is none."""
+    if (key := sent_key(headers)) is not None:
+        check_form(key, pattern)
+    raise ApiError("UNAUTHORIZED", reason=NO_KEY)
+
+
+def check_form(key: str, pattern: re.Pattern[str]) -> None:
+    """Raise UNAUTHORIZED for a key of another form; the text never repeats the key."""
+    if not pattern.fullmatch(key):
+        reason = f"expected an API key of the form {pattern.pattern}, got {len(key)} characters of another form"
+        raise ApiError("UNAUTHORIZED", reason=reason)
+
+
+def _bearer(header: bytes) -> bytes:
+    scheme, _, token = header.partition(b" ")
+    if scheme.lower() != b"bearer":
+        raise ApiError("UNAUTHORIZED", reason="Authorization holds no bearer token")
+    return token.strip()

@@ -1,0 +1,154 @@
+"""What one call knows on its way through the pipeline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from viralsync_mock.clock import Mode
+from viralsync_mock.jobs.models import after
+from viralsync_mock.jobs.sse import KEEP_ALIVE
+from viralsync_mock.openapi.spec import Operation
+from viralsync_mock.response import Reader
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+    from datetime import datetime
+
+    from starlette.types import Receive
+
+    from viralsync_mock.config.behaviour import Behaviour
+    from viralsync_mock.journal.entry import Entry
+    from viralsync_mock.openapi.spec import Spec
+    from viralsync_mock.sandbox import Sandbox
+    from viralsync_mock.scenarios.model import Account, Scenario
+    from viralsync_mock.state import Files, Mock
+
+NO_TIME = timedelta()
+NONE: Mapping[str, Any] = MappingProxyType({})
+
+UNRESOLVED = Operation("", "", "", (), None, False, {}, False, {})
+"""The operation of a call for which none was found, or not yet."""
+
+
+@dataclass(eq=False, slots=True)
+class Call:
+    """One request on its way through the pipeline; each stage fills in what it finds out.
+
+    `account` is who calls, as the scenario has it; `body` is None when it was larger than the spec's limit.
+    `entry` is the call in the journal. Faults set `lag`, `hidden_for` and `webhook_faults`: see `faults.World`.
+    """
+
+    mock: Mock
+    files: Files
+    method: str
+    path: str
+    query: bytes
+    headers: dict[bytes, bytes]
+    raw_headers: list[tuple[bytes, bytes]]
+    sandbox: Sandbox
+    scenario: Scenario
+    behaviour: Behaviour
+    account: Account
+    receive: Receive
+    hang_up: Callable[..., None]
+    respond: Callable[[int, bytes, bytes], bool]
+    entry: Entry
+    operation: Operation = UNRESOLVED
+    path_parameters: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = b""
+    document: Any = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    lag: timedelta = NO_TIME
+    hidden_for: timedelta = NO_TIME
+    webhook_faults: tuple[object, ...] = ()
+    _now: datetime | None = None
+
+    @property
+    def spec(self) -> Spec:
+        """The spec that this call is held against from its beginning to its end."""
+        return self.files.spec
+
+    async def pause(self, seconds: float) -> None:
+        """Let real time pass; once the client has gone, nobody waits any more."""
+        sleeping = asyncio.ensure_future(self.sandbox.clock.real.sleep(seconds))
+        async with self.reader() as reader:
+            reader.on_leave = partial(_cancel, sleeping)
+            try:
+                await asyncio.wait({sleeping})
+            finally:
+                sleeping.cancel()
+        if not sleeping.cancelled():
+            sleeping.result()  # what went wrong with it is not lost
+        self._now = None
+
+    async def jump(self, next_change: Callable[[datetime], datetime | None]) -> None:
+        """On an auto clock, go to where the view of this call next changes, as reckoned from its instant."""
+        if self.sandbox.clock.mode is Mode.AUTO:
+            instant = next_change(self.seen_at)
+            await self.sandbox.hasten(instant and instant + self.lag)
+            self._now = None
+
+    @property
+    def now(self) -> datetime:
+        """The instant on the sandbox's clock at which the call happens."""
+        if self._now is None:
+            self._now = self.sandbox.clock.now()
+        return self._now
+
+    @property
+    def seen_at(self) -> datetime:
+        """The instant whose jobs the call gets to see: now, but for a fault."""
+        return self.now - self.lag if self.lag else self.now
+
+    def later(self) -> None:
+        """Take note that time may have passed."""
+        self._now = None
+
+    def draw(self, purpose: str) -> float:
+        """Draw from the sandbox's seed, for this call alone."""
+        return self.sandbox.draw(purpose, self.entry.number)
+
+    async def gone(self) -> None:
+        """Wait until the client has gone, or the sandbox is closed."""
+        async with self.reader() as reader:
+            async for _ in self.linger(reader, keep_alive=False):
+                pass
+
+    @asynccontextmanager
+    async def reader(self) -> AsyncIterator[Reader]:
+        """Watch the client at the other end."""
+        reader = Reader()
+        watch = asyncio.create_task(_watch(self.receive, reader))
+        try:
+            yield reader
+        finally:
+            watch.cancel()
+
+    async def linger(self, reader: Reader, *, keep_alive: bool) -> AsyncGenerator[bytes]:
+        """Keep a stream open until its reader goes or the sandbox is closed: in silence, or with keep-alives."""
+        clock, seconds = self.sandbox.clock, self.behaviour.sse_keep_alive_seconds
+        with clock.alarm() as alarm:
+            reader.on_leave = alarm.ring
+            while not (reader.has_left or self.sandbox.is_closed):
+                # the clock counts milliseconds: a shorter pause would be none, and the loop never wait
+                due = None if seconds is None or not keep_alive else after(clock.now(), max(seconds, 0.001))
+                await alarm.until(due)
+                if due is not None and due <= clock.now():
+                    yield KEEP_ALIVE
+
+
+def _cancel(sleeping: asyncio.Future[None]) -> None:
+    sleeping.cancel()
+
+
+async def _watch(receive: Receive, reader: Reader) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    reader.leave()

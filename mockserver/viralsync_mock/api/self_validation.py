@@ -1,0 +1,62 @@
+"""The mock held against its own spec: every answer as it leaves, in the tests of the mock."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from functools import partial
+from typing import TYPE_CHECKING
+
+from viralsync_mock.config.behaviour import Behaviour
+from viralsync_mock.response import Answer, json_answer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Sequence
+
+    from viralsync_mock.api.call import Call
+    from viralsync_mock.response import Reader
+    from viralsync_mock.validation.validator import Violation
+
+
+class AnswerBreaksSpec(AssertionError):
+    """The mock answered what its own spec does not allow."""
+
+
+def checked(call: Call, answer: Answer) -> Answer:
+    """Hold an answer against the spec; one that breaks it becomes a bug and a 500 that says where.
+
+    What a scenario scripts and what a behaviour profile turns may differ from the spec.
+    """
+    if answer.is_scripted or not call.operation.id or call.behaviour != Behaviour():
+        return answer
+    if answer.events is not None:
+        answer.events = partial(_checked_events, call, answer.events)
+        return answer
+    content_type = [(b"content-type", answer.content_type)] if answer.content_type else []
+    headers = [*content_type, *answer.headers]
+    violations = call.files.validator.answer(call.operation, answer.status, headers, answer.body)
+    if not violations:
+        return answer
+    text = _report(call, answer.status, violations)
+    return json_answer({"error": text, "code": "INTERNAL_ERROR"}, 500)
+
+
+async def _checked_events(
+    call: Call, events: Callable[[Reader], AsyncGenerator[bytes]], reader: Reader
+) -> AsyncGenerator[bytes]:
+    async with aclosing(events(reader)) as chunks:
+        async for chunk in chunks:
+            if violations := _violations(call, chunk):
+                _report(call, 200, violations)
+                return
+            yield chunk
+
+
+def _violations(call: Call, chunk: bytes) -> list[Violation]:
+    told = [line[6:] for line in chunk.splitlines() if line.startswith(b"data: ")]
+    return [each for data in told for each in call.files.validator.event(call.operation, data)]
+
+
+def _report(call: Call, status: int, violations: Sequence[Violation]) -> str:
+    text = f"this answer ({status}) breaks the spec: {'; '.join(map(str, violations))}"
+    call.mock.on_bug(f"{call.method} {call.path}", AnswerBreaksSpec(text))
+    return text

@@ -1,0 +1,71 @@
+"""From a valid request body to a planned job: what is asked for, what the plan allows, how it will run."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from viralsync_mock.jobs.limits import Ceilings
+from viralsync_mock.jobs.recipe import Recipe, build, echo
+from viralsync_mock.sandbox import standing_under
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from viralsync_mock.api.call import Call
+    from viralsync_mock.jobs.models import Job
+    from viralsync_mock.jobs.store import Standing
+    from viralsync_mock.webhooks.payload import Hook
+
+
+def submit(call: Call) -> Job:
+    """Keep the job that the body asks for; raises the ApiError of the first ceiling in its way."""
+    sandbox = call.sandbox
+    job = make_job(call, sandbox.submissions + 1)
+    sandbox.store.submit(job, partial(_admit, call, job))
+    sandbox.submissions = job.number
+    return job
+
+
+def _admit(call: Call, job: Job, standing: Callable[[datetime], Standing]) -> None:
+    """Hold the job against the ceilings of the plan, as the scenario of the call has them."""
+    home = call.mock.home(call.sandbox)
+    if call.scenario is not home:
+        standing = partial(standing_under, call.sandbox, call.scenario, home)
+    plan, limits, entry = call.spec.plans[call.account.plan], call.scenario.limits, call.entry
+    entry.plan = plan.name
+    ceilings = Ceilings(plan, call.behaviour, call.now, limits.quota, limits.concurrency)
+
+    def seen(now: datetime) -> Standing:
+        entry.standing = standing(now)
+        return entry.standing
+
+    ceilings.check(job.seconds, (job.width, job.height), seen)
+
+
+def make_job(call: Call, number: int) -> Job:
+    """Make the job from the body; its timeline follows from scenario and seed, when somebody looks."""
+    body, sandbox, scenario = call.document, call.sandbox, call.scenario
+    movie, workers = body["movie"], _workers(body.get("renderOptions") or {}, call)
+    payload = echo(body["projectId"], movie)
+    recipe = Recipe(payload, workers, call.now, call.behaviour, scenario, sandbox.seed, number)
+    named = None if scenario is call.mock.home(sandbox) else scenario.name
+    return build(recipe, movie, call.files.movies, body.get("callbackUrl"), named)
+
+
+def hook(call: Call, url: str) -> Hook:
+    """Return how the webhooks of a job that this call submits are sent."""
+    # imported here: most servers start faster than they need webhooks
+    from viralsync_mock.faults.webhook import WebhookFault
+    from viralsync_mock.webhooks.payload import Hook
+
+    webhooks = call.scenario.webhooks
+    faults = (*webhooks.deliver, *call.webhook_faults)
+    return Hook(url, webhooks.secret, call.behaviour, tuple(each for each in faults if isinstance(each, WebhookFault)))
+
+
+def _workers(options: Mapping[str, Any], call: Call) -> int:
+    """Return how many scenes may render at a time (docs page /api-reference/schema/render-options)."""
+    preset = options.get("qualityPreset") or call.files.movies.preset
+    return int(options.get("requestedConcurrency") or call.spec.presets[preset])

@@ -1,0 +1,256 @@
+"""The command line: `viralsync-mock`.
+
+Exit codes: 0 fine · 1 something did not hold · 2 wrong use or bad file. What a subcommand needs is imported inside it,
+so that `--help` does not wait for the server, and `serve` not for what others print with.
+"""
+
+from __future__ import annotations
+
+import gc
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from viralsync_mock.cli.cli_options import FILE, VARIABLE_PREFIX, WRONG_USE, option
+from viralsync_mock.cli.conform import conform
+from viralsync_mock.cli.faults import faults
+from viralsync_mock.cli.scenarios import scenarios
+from viralsync_mock.errors import UsageError
+
+if TYPE_CHECKING:
+    import socket
+
+    from viralsync_mock.app import App
+    from viralsync_mock.cli.reload import Stamps
+    from viralsync_mock.cli.request_log import RequestLog
+    from viralsync_mock.clock import Mode
+    from viralsync_mock.server import Binding, Server
+    from viralsync_mock.settings import Settings
+
+FASTEST = 1e6
+_HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", re.IGNORECASE | re.ASCII)
+
+EXAMPLES = """\b
+Examples:
+  viralsync-mock serve --scenario scene-fails
+  viralsync-mock scenarios list
+  viralsync-mock conform
+"""
+
+SERVE_EXAMPLES = """\b
+Examples:
+  viralsync-mock serve                             on http://127.0.0.1:4747
+  viralsync-mock serve --port 0 --auto             a free port; jobs end as soon as they are watched
+  viralsync-mock serve --speed 10 --scenario my.yaml --watch
+  VIRALSYNC_MOCK_CONTROL_TOKEN=... viralsync-mock serve --host 0.0.0.0
+
+Every option has a variable, which the command line overrides: --port is VIRALSYNC_MOCK_PORT, --no-cors is
+VIRALSYNC_MOCK_CORS=0.
+"""
+
+
+class _Refused(click.ClickException):
+    """A wrong use of the kit, or a bad file: one line on standard error."""
+
+    exit_code = WRONG_USE
+
+
+class _Kit(click.Group):
+    """A group of commands that turns every UsageError into exit code 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except UsageError as error:
+            raise _Refused(str(error)) from None
+
+
+@click.group(cls=_Kit, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="viralsync-mock", prog_name="viralsync-mock")
+def main() -> None:
+    """A mock of the ViralSync API, driven by its OpenAPI document."""
+
+
+main.add_command(conform)
+main.add_command(faults)
+main.add_command(scenarios)
+
+
+def _speed(_context: click.Context, _parameter: click.Parameter, speed: float | None) -> float | None:
+    if speed is not None and not 0 < speed <= FASTEST:  # click's range lets NaN through
+        raise click.BadParameter(f"expected a number above 0 and up to {FASTEST:.0f}, got {speed:g}.")
+    return speed
+
+
+def _token(_context: click.Context, _parameter: click.Parameter, token: str | None) -> str | None:
+    if token is not None and not (token.isascii() and token.isprintable() and token.strip() == token != ""):
+        raise click.BadParameter("expected printable ASCII without blanks around it: it is sent as a header.")
+    return token
+
+
+def _hosts(_context: click.Context, _parameter: click.Parameter, hosts: tuple[str, ...]) -> tuple[str, ...]:
+    for host in hosts:
+        if not (_HOST_NAME.fullmatch(host) or _is_address(host)):
+            raise click.BadParameter(f"expected the name or address of a host, no scheme, port or path, got {host!r}.")
+    return hosts
+
+
+def _is_address(host: str) -> bool:
+    from ipaddress import ip_address  # only here
+
+    with suppress(ValueError):
+        return bool(ip_address(host))
+    return False
+
+
+@main.command(epilog=SERVE_EXAMPLES)
+@option("--host", default="127.0.0.1", help="The address to listen on.")
+@option("--port", type=click.IntRange(0, 65535), default=4747, help="0 picks a free one.")
+@option("--scenario", metavar="NAME|FILE", default="happy", help="How the API plays along.")
+@option("--behaviour", type=FILE, help="A behaviour profile: what the documentation leaves open.")
+@option("--spec", type=FILE, help="The OpenAPI document, in the place of the shipped one.")
+@option("--seed", type=int, metavar="N", default=0, help="The same seed, the same answers.")
+@option("--speed", type=float, metavar="N", callback=_speed, help="Let time pass N times as fast.")
+@option("--frozen", is_flag=True, help="Let time stand still until the control API moves it.")
+@option("--auto", is_flag=True, help="Let time jump to whatever is waited for.")
+@option("--no-rate-limit", is_flag=True, help="Never answer 429.")
+@option("--watch", is_flag=True, help="Read the files anew when they change.")
+@option("--cors/--no-cors", default=True, help="Let web pages of any origin call the API.")
+@option("--control-token", metavar="T", callback=_token, help="Needed as x-mock-token on every call to /__mock.")
+@option("--no-control", is_flag=True, help="Leave the control API out.")
+@option("--journal-size", type=click.IntRange(min=0), metavar="N", default=1000, help="Calls kept per API key.")
+@option("--sandboxes", type=click.IntRange(min=1), metavar="N", default=10_000, help="API keys served at once.")
+@option(
+    "--mock-headers/--no-mock-headers", default=True, help="Send x-mock-call-id and its like, which the API has not."
+)
+@option(
+    "--allow-webhook-host",
+    metavar="HOST",
+    multiple=True,
+    callback=_hosts,
+    help="Send webhooks there too, not to this machine only.",
+)
+@option("--log-format", type=click.Choice(["text", "json"]), default="text", help="Of the request log, on stderr.")
+@option("--tls-cert", type=FILE, help="Speak HTTPS with this certificate (PEM) ...")
+@option("--tls-key", type=FILE, help="... and its private key.")
+@click.pass_context
+def serve(context: click.Context, /, **_: Any) -> None:
+    """Serve the API until Ctrl-C.
+
+    The first line on standard output says where, once the socket accepts. The request log goes to standard error.
+    """
+    gc.disable()  # until the server runs: what is loaded now stays, and looking through it again and again takes time
+    try:
+        _serve(context)
+    finally:
+        gc.enable()
+
+
+def _serve(context: click.Context) -> None:
+    # imported here: only this subcommand needs a server, whose libraries take most of the time to start
+    from viralsync_mock.app import create_app
+    from viralsync_mock.cli.reload import look, watched
+    from viralsync_mock.server import bind
+
+    given = context.params
+    settings, binding = settings_of(context), _binding(given)
+    stamps = look(watched(settings)) if given["watch"] else None
+    with bind(binding) as listener:
+        app = create_app(settings)
+        log = _request_log(given["log_format"])
+        app.mock.on_call, app.mock.on_bug = log.on_call, log.on_bug
+        server = _server(app, binding, listener, log, stamps)
+        try:
+            server.run_in_foreground(listener)
+        finally:
+            log.flush()
+
+
+def settings_of(context: click.Context) -> Settings:
+    """Return the settings that the options of `serve` make."""
+    from viralsync_mock.settings import Settings  # it brings asyncio along
+
+    given = context.params
+    if not (_is_loopback(given["host"]) or given["control_token"] or given["no_control"]):
+        raise click.UsageError(
+            f"--host {given['host']} would open the control API to everyone who reaches it. Protect it with "
+            f"--control-token T (or {VARIABLE_PREFIX}CONTROL_TOKEN), or leave it out with --no-control."
+        )
+    mode, speed = _clock(context)
+    files = {name: given[name] for name in ("spec", "behaviour") if given[name]}
+    return Settings(
+        **files,
+        scenario=given["scenario"],
+        seed=str(given["seed"]),
+        clock=mode,
+        speed=speed,
+        is_rate_limited=not given["no_rate_limit"],
+        cors=given["cors"],
+        control=not given["no_control"],
+        control_token=given["control_token"],
+        journal_size=given["journal_size"],
+        sandboxes=given["sandboxes"],
+        mock_headers=given["mock_headers"],
+        webhook_hosts=given["allow_webhook_host"],
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    from ipaddress import ip_address  # only here
+
+    with suppress(ValueError):  # a name
+        return ip_address(host).is_loopback
+    return host == "localhost"
+
+
+def _clock(context: click.Context) -> tuple[Mode, float]:
+    from viralsync_mock.clock import Mode  # it brings asyncio along
+
+    modes = {"speed": Mode.SCALED, "frozen": Mode.FROZEN, "auto": Mode.AUTO}
+    given = [name for name in modes if context.params[name]]
+    typed = [name for name in given if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    chosen = typed or given
+    if len(chosen) > 1:
+        raise click.UsageError(f"{' and '.join(f'--{name}' for name in chosen)} exclude each other: keep one.")
+    return modes[chosen[0]] if chosen else Mode.REAL, context.params["speed"] if chosen == ["speed"] else 1.0
+
+
+def _binding(given: dict[str, Any]) -> Binding:
+    from viralsync_mock.server import Binding  # it brings uvicorn along
+
+    certificate, key = given["tls_cert"], given["tls_key"]
+    if (certificate is None) != (key is None):
+        raise click.UsageError("--tls-cert and --tls-key go together: give both, or neither for plain HTTP.")
+    return Binding(given["host"], given["port"], certificate, key)
+
+
+def _request_log(form: str) -> RequestLog:
+    # imported here: only `serve` logs
+    import logging
+    import os
+    import sys
+
+    from viralsync_mock.cli.request_log import LibraryRecords, RequestLog, is_for_colour
+
+    log = RequestLog(sys.stderr, as_json=form == "json", in_colour=is_for_colour(sys.stderr, os.environ))
+    logging.getLogger().addHandler(LibraryRecords(log))
+    return log
+
+
+def _server(app: App, binding: Binding, listener: socket.socket, log: RequestLog, stamps: Stamps | None) -> Server:
+    import asyncio  # only here
+
+    from viralsync_mock.cli.reload import watch
+    from viralsync_mock.server import Server, base_url
+
+    tasks = set[asyncio.Task[None]]()  # the loop itself keeps no task alive
+
+    def on_ready() -> None:
+        click.echo(f"viralsync-mock ready on {base_url(binding, listener)}")
+        if stamps is not None:
+            tasks.add(asyncio.get_running_loop().create_task(watch(app.mock, stamps, log.note)))
+
+    return Server(app, binding, on_ready)

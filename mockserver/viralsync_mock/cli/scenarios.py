@@ -1,0 +1,85 @@
+"""The subcommands about scenarios: `scenarios list`, `show` and `check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from viralsync_mock.cli.cli_options import FILE, WRONG_USE, option
+from viralsync_mock.errors import UsageError
+
+if TYPE_CHECKING:
+    from viralsync_mock.scenarios.loader import Library
+
+
+@click.group()
+def scenarios() -> None:
+    """List, show and check scenarios."""
+
+
+@scenarios.command("list")
+def list_scenarios() -> None:
+    """List the shipped scenarios: a table, or tab-separated lines into a pipe."""
+    import sys  # only here
+
+    library = _library()
+    rows = [(name, library.get(name).description) for name in library.names()]
+    if sys.stdout.isatty():
+        _print_table(rows)
+    else:
+        click.echo("".join(f"{name}\t{description}\n" for name, description in rows), nl=False)
+
+
+def _library() -> Library:
+    # imported here: they bring YAML and the spec along
+    from viralsync_mock.openapi.spec import load_spec
+    from viralsync_mock.scenarios.loader import Library
+    from viralsync_mock.settings import shipped
+
+    return Library(shipped("fixtures/scenarios"), load_spec(shipped("openapi.yaml")))
+
+
+def _print_table(rows: list[tuple[str, str]]) -> None:
+    # imported here: tables are only for people
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("scenario", "what happens", box=None, padding=(0, 2, 0, 0))
+    for name, description in rows:
+        table.add_row(Text(name, style="bold", no_wrap=True), Text(description))
+    Console().print(table)
+
+
+@scenarios.command()
+@click.argument("name")
+def show(name: str) -> None:
+    """Print a shipped scenario as it is written: to begin one of your own with."""
+    from viralsync_mock.settings import shipped  # it brings asyncio along
+
+    scenario = _library().get(name)
+    click.echo((shipped("fixtures/scenarios") / f"{scenario.name}.yaml").read_text(encoding="utf-8"), nl=False)
+
+
+@scenarios.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@option("--spec", type=FILE, help="The OpenAPI document to hold them against, in the place of the shipped one.")
+def check(files: tuple[Path, ...], spec: Path | None) -> None:
+    """Load scenario files; exit code 2 when one is broken."""
+    # imported here: they bring YAML and the spec along
+    from viralsync_mock.openapi.spec import load_spec
+    from viralsync_mock.scenarios.loader import load_scenario
+    from viralsync_mock.settings import shipped
+
+    document = load_spec(spec or shipped("openapi.yaml"))
+    exit_code = 0
+    for file in files:
+        try:
+            load_scenario(file, document)
+            click.echo(f"ok {file}")
+        except UsageError as error:
+            exit_code = WRONG_USE
+            click.echo(f"Error: {error}", err=True)
+    raise SystemExit(exit_code)

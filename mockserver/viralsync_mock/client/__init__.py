@@ -1,0 +1,22 @@
+"""The typed client of the control API: what tests and scripts hold in their hands."""
+
+from viralsync_mock.client.client_coverage import Covered
+from viralsync_mock.client.connection import connect
+from viralsync_mock.client.records import Call, Delivery, Effect, Step, Timeline
+from viralsync_mock.client.results import RuleVerdict, Verdict
+from viralsync_mock.client.sandbox import Sandbox
+from viralsync_mock.errors import ControlError
+
+__all__ = [
+    "Call",
+    "ControlError",
+    "Covered",
+    "Delivery",
+    "Effect",
+    "RuleVerdict",
+    "Sandbox",
+    "Step",
+    "Timeline",
+    "Verdict",
+    "connect",
+]

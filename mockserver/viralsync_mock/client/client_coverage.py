@@ -1,0 +1,27 @@
+"""The client's view of the coverage of the API's states."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from viralsync_mock.client.connection import Door
+
+
+class Covered(NamedTuple):
+    """Which facts were met and which not, as in `operation getJob 200`, and how much that is: 0 to 100."""
+
+    met: tuple[str, ...]
+    unmet: tuple[str, ...]
+    percent: float
+
+
+class Coverages:
+    """Asks a sandbox what its client has met of the API."""
+
+    _door: Door
+
+    def coverage(self, *, strangers: bool = False) -> Covered:
+        """Return what was met since the sandbox was opened; with `strangers` also by calls without a usable key."""
+        answer = self._door.ask("GET", "/coverage", strangers=str(strangers).lower())
+        return Covered(tuple(answer["met"]), tuple(answer["unmet"]), answer["percent"])

@@ -1,0 +1,178 @@
+"""The Python face of the control API: one sandbox of a mock that runs anywhere. Synchronous and typed.
+
+with Sandbox("http://127.0.0.1:4747", "vs_prod_0123456789abcdefghijklmnopqrstuv") as sandbox:
+    sandbox.open(scenario="scene-fails", clock="frozen")
+    sandbox.clock.advance(30)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Self, TypedDict
+
+from viralsync_mock.client.assertions import Assertions
+from viralsync_mock.client.client_coverage import Coverages
+from viralsync_mock.client.connection import Door
+from viralsync_mock.client.records import Delivery
+from viralsync_mock.client.resources import MOST, ClockFace, FaultsFace, JobsFace, JournalFace
+from viralsync_mock.client.results import Verdicts
+from viralsync_mock.errors import ControlError, UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Unpack
+
+    import httpx
+
+ACCOUNT: Mapping[str, str] = MappingProxyType(
+    {
+        "plan": "plan",
+        "minutes_used": "minutesUsed",
+        "minutes_used_today": "minutesUsedToday",
+        "revoked": "revoked",
+        "email": "email",
+    }
+)
+"""What can be changed of an account, and how the control API writes it."""
+
+LIMITS = ("quota", "rate", "concurrency")
+
+
+class AccountChanges(TypedDict, total=False):
+    """What to change of an account; minutes are render minutes of the calendar month and day."""
+
+    plan: str
+    minutes_used: float
+    minutes_used_today: float
+    revoked: bool
+    email: str | None
+
+
+class Sandbox(Assertions, Verdicts, Coverages):
+    """Everything of one API key on a mock: clock, scenario, account, faults, jobs, journal and deliveries.
+
+    `base_url`, `api_key` and `headers` are what the code under test needs. Every method raises ControlError when the
+    mock refuses or cannot be reached, `timeout` real seconds after it was asked at the latest. Threads may share it.
+    `http` are connections that several sandboxes share; who made them closes them.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str,
+        *,
+        control_token: str | None = None,
+        timeout: float = 30.0,
+        http: httpx.Client | None = None,
+    ) -> None:
+        self._through(Door(base_url, api_key, control_token, timeout, http))
+
+    def _through(self, door: Door) -> None:
+        self._door = door
+        self.base_url, self.api_key = door.base_url, door.api_key
+        self.headers = {"x-api-key": door.api_key}
+        self.clock = ClockFace(door)
+        self.faults = FaultsFace(door)
+        self.jobs = JobsFace(door)
+        self.journal = JournalFace(door)
+
+    def beside(self, api_key: str) -> Sandbox:
+        """Return the sandbox of another key on the same mock; it shares this one's connections."""
+        other = object.__new__(type(self))
+        other._through(self._door.beside(api_key))
+        return other
+
+    def open(
+        self,
+        *,
+        scenario: str | Mapping[str, Any] | None = None,
+        plan: str | None = None,
+        clock: str | None = None,
+        seed: str | int | None = None,
+        behaviour: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Begin anew, so; what is left out is the server's. Nothing changes when the mock refuses.
+
+        `scenario` is a name or a whole one, `clock` a mode, `behaviour` nested switches. Sandboxes that are given
+        the same `seed` draw alike, whatever their keys.
+        """
+        given = {
+            "scenario": scenario if scenario is None or isinstance(scenario, str) else dict(scenario),
+            "plan": plan,
+            "clock": clock,
+            "seed": None if seed is None else str(seed),
+            "behaviour": None if behaviour is None else dict(behaviour),
+        }
+        self._door.ask("PUT", "/sandbox", {name: value for name, value in given.items() if value is not None})
+        return self
+
+    def scenario(self, scenario: str | Mapping[str, Any] | None = None) -> str:
+        """Choose a shipped scenario by name, or give a whole one; return the name of the one that holds."""
+        if scenario is None:
+            return str(self._door.ask("GET", "/scenario")["name"])
+        document = {"name": scenario} if isinstance(scenario, str) else dict(scenario)
+        return str(self._door.ask("PUT", "/scenario", document)["name"])
+
+    def account(self, **changes: Unpack[AccountChanges]) -> dict[str, Any]:
+        """Change the account and return it: `plan`, `minutes_used`, `minutes_used_today`, `revoked`, `email`."""
+        for name in changes:
+            if name not in ACCOUNT:
+                known = f"{did_you_mean(name, ACCOUNT)} It has: {', '.join(ACCOUNT)}"
+                raise UsageError(f"an account has no {name!r}.{known}")
+        patch = {ACCOUNT[name]: value for name, value in changes.items()}
+        document = self._door.ask("PATCH", "/account", patch) if patch else self._door.ask("GET", "/account")
+        return {name: document[key] for name, key in ACCOUNT.items()}
+
+    def exhaust(self, limit: str) -> None:
+        """Use up the `quota` (402), the `rate` limit (429) or the `concurrency` limit (409): the next call meets it."""
+        if limit not in LIMITS:
+            raise UsageError(f"expected one of {', '.join(LIMITS)}, got {limit!r}.{did_you_mean(limit, LIMITS)}")
+        self._door.ask("POST", "/exhaust", {"limit": limit})
+
+    @property
+    def deliveries(self) -> tuple[Delivery, ...]:
+        """The webhooks of this sandbox, oldest first."""
+        found = self._door.ask("GET", "/deliveries", limit=MOST)["deliveries"]
+        return tuple(map(Delivery.of, reversed(found)))
+
+    def redeliver(self, delivery: Delivery | str) -> Delivery:
+        """Send a webhook once more, now; return it with the attempt."""
+        name = delivery if isinstance(delivery, str) else delivery.id
+        return Delivery.of(self._door.ask("POST", f"/deliveries/{name}/redeliver"))
+
+    def sleep(self, seconds: float) -> None:
+        """Wait on the sandbox's clock: give it to the code under test in the place of `time.sleep`."""
+        self.clock.advance(seconds)
+
+    def snapshot(self, *, journal: bool = False) -> dict[str, Any]:
+        """Return the whole sandbox as JSON values."""
+        document: dict[str, Any] = self._door.ask("GET", "/snapshot", journal=str(journal).lower())
+        return document
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Let the sandbox be what a snapshot says, of this mock or another."""
+        self._door.ask("PUT", "/snapshot", dict(snapshot))
+
+    def reset(self) -> None:
+        """Begin anew: no jobs, no journal, the server's own scenario and clock."""
+        self._door.ask("POST", "/reset")
+
+    def close(self) -> None:
+        """Close the connections, unless they are shared; the sandbox stays as it is on the mock."""
+        self._door.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        try:
+            state = f"scenario {self.scenario()}, {self.clock!r}, {len(self.jobs)} jobs, {len(self.journal)} calls"
+        except ControlError as problem:  # a failed test shows its values, also when the mock has gone
+            state = str(problem)
+        return f"<sandbox on {self.base_url}: {state}>"

@@ -1,0 +1,1 @@
+"""Files that configure a server: YAML with positions, behaviour profiles."""

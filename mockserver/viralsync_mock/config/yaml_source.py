@@ -1,0 +1,263 @@
+"""YAML files as plain JSON values, and the names of the places in them.
+
+YAML 1.2's core types only: no dates, no `on` for true, no tags. Aliases are refused, so that a small file
+stays small in memory; a key given twice is refused, since one of the two would be lost in silence.
+"""
+
+from __future__ import annotations
+
+import re
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+import yaml
+
+from viralsync_mock.errors import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from viralsync_mock.errors import UsageError
+
+LARGEST_FILE = 5_000_000
+DEEPEST = 100
+_TOO_DEEP_FOR_LIBYAML = "exceeded maximum nesting depth"  # newer versions read ahead, and stop by themselves
+LONGEST_NUMBER = 300
+LONGEST_KEY = 200
+"""A longer one is shortened in messages."""
+
+Trail = tuple[str | int, ...]  # the keys and indexes that lead to a place
+
+_WORDS = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_WHOLE = re.compile(r"[-+]?(?:0|[1-9][0-9]*)\Z")
+_NUMBER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?\Z")
+_NAME = re.compile(r"[A-Za-z_$][\w$-]*\Z")
+_KINDS = {
+    dict: "an object",
+    list: "a list",
+    str: "a text",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    type(None): "nothing",
+}
+
+
+def json_path(path: Sequence[str | int]) -> str:
+    """Return the name of a place, as in `$.movie.scenes[1].duration` or `$.paths["/v1/jobs"]`."""
+    return "$" + "".join(map(_step, path))
+
+
+def _step(key: str | int) -> str:
+    if isinstance(key, int):
+        return f"[{key}]"
+    key = key if len(key) <= LONGEST_KEY else f"{key[: LONGEST_KEY - 1]}…"
+    return f".{key}" if _NAME.match(key) else f'["{key}"]'
+
+
+def shown(value: object, longest: int = 60) -> str:
+    """Return a value as JSON-like text, shortened, for a message."""
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    if isinstance(value, dict):
+        return f"an object of {len(value)}"
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    text = f'"{value}"' if isinstance(value, str) else str(value)
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+class _Reader:
+    """Builds plain values from libyaml's events: flat, so that no nesting can exhaust the C stack."""
+
+    def __init__(self, text: str, fail: Callable[[int, Trail | None, str], NoReturn]) -> None:
+        self._parser = yaml.CSafeLoader(text)
+        self._fail = fail
+        self.lines: dict[Trail, int] = {}
+
+    def document(self) -> Any:
+        """Return the value of the only document."""
+        self._next()  # the stream's start
+        first = self._next()
+        if isinstance(first, yaml.StreamEndEvent):
+            self._fail(1, None, "the file is empty")
+        value = self._value(self._next(), ())
+        self._next()  # the document's end
+        after = self._next()
+        if not isinstance(after, yaml.StreamEndEvent):
+            self._fail(_line(after), None, "a second document begins here: keep one per file")
+        return value
+
+    def _next(self) -> yaml.Event:
+        try:
+            return cast("yaml.Event", self._parser.get_event())  # None comes after the stream's end only
+        except yaml.YAMLError as problem:
+            mark = getattr(problem, "problem_mark", None)
+            reason = getattr(problem, "problem", None) or str(problem).partition("\n")[0]
+            if reason == _TOO_DEEP_FOR_LIBYAML:
+                reason = f"nested deeper than {DEEPEST} levels"
+            self._fail(mark.line + 1 if mark else 1, None, f"not YAML: {reason}")
+
+    def _value(self, event: yaml.Event, path: Trail) -> Any:
+        if isinstance(event, yaml.ScalarEvent):
+            return self._scalar(event, path)
+        if isinstance(event, yaml.AliasEvent):
+            self._fail(_line(event), path, "YAML aliases (*name) are not supported: write the value out")
+        if len(path) >= DEEPEST:
+            self._fail(_line(event), path[:5], f"nested deeper than {DEEPEST} levels")
+        tag = getattr(event, "tag", None)
+        if tag not in {None, "!"}:
+            self._fail(_line(event), path, f"the YAML tag {tag} is not supported: remove it")
+        if isinstance(event, yaml.SequenceStartEvent):
+            return self._list(path)
+        return self._object(path)
+
+    def _list(self, path: Trail) -> list[Any]:
+        values: list[Any] = []
+        while not isinstance(event := self._next(), yaml.SequenceEndEvent):
+            here = (*path, len(values))
+            self.lines[here] = _line(event)
+            values.append(self._value(event, here))
+        return values
+
+    def _object(self, path: Trail) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        while not isinstance(event := self._next(), yaml.MappingEndEvent):
+            if not isinstance(event, yaml.ScalarEvent):
+                self._fail(_line(event), path, "a key must be a plain text")
+            here = (*path, event.value)
+            if event.value in values:
+                self._fail(_line(event), here, "this key stands twice: keep one of them")
+            self.lines[here] = _line(event)
+            values[event.value] = self._value(self._next(), here)
+        return values
+
+    def _scalar(self, event: yaml.ScalarEvent, path: Trail) -> Any:
+        text: str = event.value
+        if event.tag not in {None, "!", "tag:yaml.org,2002:str"}:
+            self._fail(_line(event), path, f"the YAML tag {event.tag} is not supported: remove it")
+        if not event.implicit[0] or event.tag is not None:
+            return text
+        if text in _WORDS:
+            return _WORDS[text]
+        if not _NUMBER.match(text):
+            return text
+        return self._number(event, path)
+
+    def _number(self, event: yaml.ScalarEvent, path: Trail) -> int | float:
+        text: str = event.value
+        number = int(text) if len(text) <= LONGEST_NUMBER and _WHOLE.match(text) else float(text)
+        if not isfinite(number) or len(text) > LONGEST_NUMBER:
+            self._fail(_line(event), path, f"{shown(text)} is too large a number")
+        return number
+
+
+def _line(event: yaml.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark else 1
+
+
+class Source:
+    """One YAML file: `name` for messages, `data` its value, `error` the class of every complaint."""
+
+    def __init__(self, text: str, name: str, error: Callable[[str], UsageError]) -> None:
+        self.name = name
+        self.text = text
+        self.error = error
+        self.data = _Reader(text, self._complain).document()
+
+    def fail(self, path: Trail, message: str) -> NoReturn:
+        """Raise the complaint, with file, line and place in front."""
+        reader = _Reader(self.text, self._complain)  # read anew: only a complaint needs the lines
+        reader.document()
+        known = [path[:length] for length in range(len(path), 0, -1) if path[:length] in reader.lines]
+        self._complain(reader.lines[known[0]] if known else 1, path, message)
+
+    def _complain(self, line: int, path: Trail | None, message: str) -> NoReturn:
+        place = "" if path is None else f" {json_path(path)}:"
+        raise self.error(f"{self.name}:{line}:{place} {message}")
+
+
+class Given(Source):
+    """Values that came without a text, by JSON or in a header: there are no lines to name."""
+
+    def __init__(self, data: object, error: Callable[[str], UsageError], name: str = "") -> None:
+        self.data, self.name, self.text, self.error = data, name, "", error
+
+    def fail(self, path: Trail, message: str) -> NoReturn:
+        """Raise the complaint, with the place in front."""
+        source = f"{self.name}: " if self.name else ""
+        raise self.error(f"{source}{json_path(path)}: {message}")
+
+
+class Place:
+    """One value of a source and where it stands; it reads its parts, and complains with the place."""
+
+    __slots__ = ("path", "source", "value")
+
+    def __init__(self, source: Source, value: Any, path: Trail = ()) -> None:
+        self.source = source
+        self.value = value
+        self.path = path
+
+    def fail(self, message: str) -> NoReturn:
+        """Raise the source's error, naming file, line and place."""
+        self.source.fail(self.path, message)
+
+    def a(self, *kinds: type) -> Any:
+        """Return the value if it is of one of these JSON types (an int is a float, a bool is neither)."""
+        value = self.value
+        if isinstance(value, kinds) and (not isinstance(value, bool) or bool in kinds):
+            return value
+        if float in kinds and isinstance(value, int) and not isinstance(value, bool):
+            return value
+        expected = " or ".join(_KINDS[kind] for kind in kinds)
+        return self.fail(f"expected {expected}, got {shown(value)}")
+
+    def get(self, key: str) -> Place | None:
+        """Return the part under `key`, or None when there is none."""
+        value = self.a(dict)
+        return Place(self.source, value[key], (*self.path, key)) if key in value else None
+
+    def __getitem__(self, key: str) -> Place:
+        found = self.get(key)
+        if found is None:
+            self.fail(f'"{key}" is missing: add it.{did_you_mean(key, self.value)}')
+        return found
+
+    def items(self) -> Iterator[tuple[str, Place]]:
+        """Yield the parts of an object."""
+        for key, value in self.a(dict).items():
+            yield key, Place(self.source, value, (*self.path, key))
+
+    def __iter__(self) -> Iterator[Place]:
+        for index, value in enumerate(self.a(list)):
+            yield Place(self.source, value, (*self.path, index))
+
+    def only(self, *known: str) -> Place:
+        """Return itself, or complain about the first key that is neither known nor an `x-` extension."""
+        for key in self.a(dict):
+            if key not in known and not key.startswith("x-"):
+                self.fail(f'unknown key "{key}".{did_you_mean(key, known)} Known: {", ".join(known)}')
+        return self
+
+
+def read_yaml(path: Path | str, error: Callable[[str], UsageError]) -> Place:
+    """Read a YAML file of at most 5 MB; every complaint, now and later, is an `error` naming the file."""
+    try:
+        with Path(path).open("rb") as file:
+            raw = file.read(LARGEST_FILE + 1)
+    except OSError as problem:
+        raise error(f"{path}: cannot be read: {problem.strerror}") from None
+    if len(raw) > LARGEST_FILE:
+        raise error(f"{path}: larger than {LARGEST_FILE // 1_000_000} MB")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        raise error(f"{path}: not UTF-8 at byte {problem.start}: save the file as UTF-8") from None
+    source = Source(text, str(path), error)
+    return Place(source, source.data)

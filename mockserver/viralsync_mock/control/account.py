@@ -1,0 +1,130 @@
+"""What the control API does to the server, the scenario and the account: one function a call."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from viralsync_mock.api.auth import NO_KEY, presented_key
+from viralsync_mock.control.clock import check_reach, go
+from viralsync_mock.errors import ApiError, ScenarioError, did_you_mean
+from viralsync_mock.response import Answer, json_answer
+from viralsync_mock.scenarios.loader import parse_scenario
+from viralsync_mock.validation.schema import invalid
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from viralsync_mock.api.call import Call
+    from viralsync_mock.scenarios.model import Scenario
+
+
+def key_of(call: Call) -> str:
+    """Return the key that names the sandbox; raises UNAUTHORIZED."""
+    key = presented_key(call.headers, call.spec.key_pattern)
+    if key is None:
+        raise ApiError("UNAUTHORIZED", reason=NO_KEY)
+    return key
+
+
+async def get_health(call: Call) -> Answer:
+    """GET /__mock/health: it is up."""
+    spec, sandboxes = call.spec, len(call.mock.sandboxes)
+    return json_answer(
+        {
+            "status": "ok",
+            "version": version("viralsync-mock"),
+            "spec": f"{spec.title} {spec.version}",
+            "sandboxes": sandboxes,
+        }
+    )
+
+
+async def reset(call: Call) -> Answer:
+    """POST /__mock/reset: drop this key's sandbox, or all of them."""
+    sandboxes = call.mock.sandboxes
+    before = len(sandboxes)
+    if call.parameters["all"]:
+        sandboxes.drop_all()
+    else:
+        sandboxes.drop(key_of(call))
+    return json_answer({"dropped": before - len(sandboxes)})
+
+
+async def list_scenarios(call: Call) -> Answer:
+    """GET /__mock/scenarios: the shipped ones."""
+    library = call.files.library
+    shipped = [library.get(name) for name in library.names()]
+    return json_answer({"scenarios": [{"name": each.name, "description": each.description} for each in shipped]})
+
+
+async def get_scenario(call: Call) -> Answer:
+    """GET /__mock/scenario: the one that the sandbox is in."""
+    scenario, is_chosen = call.mock.home(call.sandbox), call.sandbox.chosen is not None
+    return json_answer({"name": scenario.name, "description": scenario.description, "isChosen": is_chosen})
+
+
+async def choose_scenario(call: Call) -> Answer:
+    """PUT /__mock/scenario: the scenario begins now; jobs keep the timelines that they have."""
+    scenario, sandbox = _wanted(call), call.sandbox
+    start = scenario.clock_start
+    if start is not None:
+        if sandbox.clock.next_due() is not None:
+            check_reach(call, "$.clock.start", start)
+        await go(call, start)
+    now = sandbox.clock.now()
+    sandbox.chosen, sandbox.patched, sandbox.opened = scenario, {}, now
+    sandbox.scripts.pop(scenario.name, None)
+    account = sandbox.account(scenario)
+    sandbox.store.set_minutes(now, account.minutes_used, account.minutes_used_today)
+    return await get_scenario(call)
+
+
+def _wanted(call: Call) -> Scenario:
+    """Return the scenario that the body names or is; raises VALIDATION_ERROR."""
+    is_whole = len(call.document) > 1
+    try:
+        return parse_scenario(call.document, call.spec) if is_whole else call.files.library.get(call.document["name"])
+    except ScenarioError as error:  # of a whole one it names the place itself
+        raise ApiError("VALIDATION_ERROR", violations=str(error) if is_whole else f"$.name: {error}") from None
+
+
+async def get_account(call: Call) -> Answer:
+    """GET /__mock/account: who the key belongs to."""
+    sandbox = call.sandbox
+    account, standing = sandbox.account(call.scenario), sandbox.store.standing(call.now)
+    return json_answer(
+        {
+            "userId": sandbox.user_id,
+            "plan": account.plan,
+            "minutesUsed": round(standing.minutes, 6),
+            "minutesUsedToday": round(standing.minutes_today, 6),
+            "revoked": account.revoked,
+            "email": account.email,
+        }
+    )
+
+
+async def change_account(call: Call) -> Answer:
+    """PATCH /__mock/account: the minutes go to the ledger, all else is kept beside the scenario's account."""
+    patch, plans = call.document, call.spec.plans
+    if (plan := patch.get("plan", next(iter(plans)))) not in plans:
+        invalid("$.plan", f'expected one of {", ".join(plans)}, got "{plan}".{did_you_mean(plan, plans)}')
+    call.sandbox.patched |= {name: patch[name] for name in ("plan", "revoked", "email") if name in patch}
+    call.sandbox.store.set_minutes(call.now, patch.get("minutesUsed"), patch.get("minutesUsedToday"))
+    return await get_account(call)
+
+
+ACTIONS: Mapping[str, Callable[[Call], Awaitable[Answer]]] = MappingProxyType(
+    {
+        "getHealth": get_health,
+        "reset": reset,
+        "listScenarios": list_scenarios,
+        "getScenario": get_scenario,
+        "chooseScenario": choose_scenario,
+        "getAccount": get_account,
+        "changeAccount": change_account,
+    }
+)
+"""By operationId."""

@@ -1,0 +1,1 @@
+"""Deliberate misbehaviour: each fault is one small frozen type."""

@@ -1,0 +1,134 @@
+"""Deliberate misbehaviour, each kind a small frozen value with units.
+
+A fault takes the rest of the call as `proceed` and does something to it, or leaves it out. Here are those of any call;
+`body_faults`, `stream_faults`, `view_faults` and `webhook_faults` hold the others. How they are written is in
+`fault_notation`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+from viralsync_mock.errors import ApiError
+from viralsync_mock.response import Answer, Break
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from viralsync_mock.response import Reader
+
+Proceed = Callable[[], Awaitable[Answer]]
+"""The rest of a call; it answers also where the API refuses."""
+
+
+class World(Protocol):
+    """What a fault may use and set.
+
+    `lag` is how far the views of this call lie behind, `hidden_for` how long a new job stays out of lists, and
+    `webhook_faults` what is done to the webhooks of the job that this call submits.
+    """
+
+    lag: timedelta
+    hidden_for: timedelta
+    webhook_faults: tuple[object, ...]
+
+    async def pause(self, seconds: float) -> None:
+        """Let real time pass: the client's own time-outs run on it."""
+
+    def draw(self, purpose: str) -> float:
+        """Draw a number in [0, 1) from the sandbox's seed, for this call."""
+
+    async def gone(self) -> None:
+        """Wait until the client has gone, or the sandbox is closed."""
+
+    def linger(self, reader: Reader, *, keep_alive: bool) -> AsyncGenerator[bytes]:
+        """Keep a stream open until its reader goes: in silence, or with keep-alives."""
+
+
+class Fault(Protocol):
+    """One kind of misbehaviour."""
+
+    async def apply(self, world: World, proceed: Proceed, /) -> Answer:
+        """Answer in the place of the rest of the call."""
+
+
+class When(StrEnum):
+    """Whether a fault that loses the answer leaves the call undone (before), or strikes once it is done (after)."""
+
+    BEFORE = "before"
+    AFTER = "after"
+
+
+@dataclass(frozen=True)
+class Latency:
+    """The answer comes later by so many real seconds, give or take the jitter."""
+
+    mean: float
+    jitter: float = 0.0
+
+    async def apply(self, world: World, proceed: Proceed, /) -> Answer:
+        """Wait, then go on."""
+        await world.pause(self.seconds(world))
+        return await proceed()
+
+    def seconds(self, world: World) -> float:
+        """Return how long this call waits: the same whenever it is asked."""
+        spread = self.jitter * (2 * world.draw("latency") - 1) if self.jitter else 0.0
+        return max(self.mean + spread, 0.0)
+
+
+@dataclass(frozen=True)
+class Timeout:
+    """No answer ever comes; the connection stays open until the client closes it."""
+
+    when: When = When.AFTER
+
+    async def apply(self, world: World, proceed: Proceed, /) -> Answer:
+        """Let the client wait."""
+        answer = await _lost(self.when, proceed, Break("timeout"))
+        await world.gone()
+        return answer
+
+
+@dataclass(frozen=True)
+class ServerStatus:
+    """A 5xx in the API's shape; the call is not carried out."""
+
+    code: str
+
+    async def apply(self, _world: World, _proceed: Proceed, /) -> Answer:
+        """Refuse."""
+        raise ApiError(self.code)
+
+
+@dataclass(frozen=True)
+class ResetPeer:
+    """The connection is reset (TCP RST) in the place of an answer."""
+
+    when: When = When.AFTER
+
+    async def apply(self, _world: World, proceed: Proceed, /) -> Answer:
+        """Lose the answer."""
+        return await _lost(self.when, proceed, Break("reset_peer", is_reset=True))
+
+
+@dataclass(frozen=True)
+class EmptyResponse:
+    """The connection is closed without a byte of an answer."""
+
+    when: When = When.AFTER
+
+    async def apply(self, _world: World, proceed: Proceed, /) -> Answer:
+        """Lose the answer."""
+        return await _lost(self.when, proceed, Break("empty_response"))
+
+
+async def _lost(when: When, proceed: Proceed, breaks: Break) -> Answer:
+    """Return an answer that nobody will see: that of the call, where the call is carried out."""
+    answer = Answer(0) if when is When.BEFORE else await proceed()
+    answer.breaks, answer.is_scripted = breaks, True
+    return answer

@@ -1,0 +1,130 @@
+"""Faults of webhooks: each takes a parcel, one webhook made ready for its way, and gives another.
+
+As the fault of a call it is done to all webhooks of the job that this call submits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import orjson
+
+if TYPE_CHECKING:
+    from viralsync_mock.faults.http import Proceed, World
+    from viralsync_mock.response import Answer
+
+Sign = Callable[[bytes, str], str]
+"""Signs a body with a secret."""
+
+
+class Parcel(NamedTuple):
+    """One webhook, the `number` of its job's, from 0; `kind` is `progress`, or how the job ended.
+
+    It leaves `wait` seconds of the sandbox's clock late, or never (`is_lost`), or not before the next one has gone
+    (`is_held`); `copies` of it follow at once, and `lost_answers` of the receiver's are taken for failures.
+    """
+
+    number: int
+    kind: str
+    body: bytes
+    signature: str
+    wait: float = 0.0
+    copies: int = 0
+    lost_answers: int = 0
+    is_lost: bool = False
+    is_held: bool = False
+
+
+@dataclass(frozen=True)
+class WebhookFault:
+    """What the kinds share: as the fault of a call they wait for the webhooks of its job."""
+
+    async def apply(self, world: World, proceed: Proceed, /) -> Answer:
+        """Remember it for the job that is submitted."""
+        world.webhook_faults += (self,)
+        return await proceed()
+
+    def twist(self, parcel: Parcel, _sign: Sign, /) -> Parcel:
+        """Return the parcel as it is to be sent."""
+        return parcel
+
+
+@dataclass(frozen=True)
+class Duplicate(WebhookFault):
+    """Every webhook is sent again at once, so many times."""
+
+    copies: int = 1
+
+    def twist(self, parcel: Parcel, _sign: Sign, /) -> Parcel:
+        """Add copies."""
+        return parcel._replace(copies=parcel.copies + self.copies)
+
+
+@dataclass(frozen=True)
+class Reorder(WebhookFault):
+    """Each two webhooks of a job that follow each other change places."""
+
+    def twist(self, parcel: Parcel, _sign: Sign, /) -> Parcel:
+        """Hold every second one back, unless nothing comes after it."""
+        return parcel._replace(is_held=parcel.number % 2 == 0 and parcel.kind == "progress")
+
+
+@dataclass(frozen=True)
+class Delay(WebhookFault):
+    """Every webhook leaves so many seconds of the sandbox's clock late; those of one job stay in order."""
+
+    seconds: float
+
+    def twist(self, parcel: Parcel, _sign: Sign, /) -> Parcel:
+        """Add the wait."""
+        return parcel._replace(wait=parcel.wait + self.seconds)
+
+
+@dataclass(frozen=True)
+class BadSignature(WebhookFault):
+    """The signature is made with another secret."""
+
+    def twist(self, parcel: Parcel, sign: Sign, /) -> Parcel:
+        """Sign wrongly."""
+        return parcel._replace(signature=sign(parcel.body, "not-the-secret"))
+
+
+@dataclass(frozen=True)
+class TamperedBody(WebhookFault):
+    """The body is changed after it was signed: its progress and output are not the job's."""
+
+    def twist(self, parcel: Parcel, _sign: Sign, /) -> Parcel:
+        """Change the body."""
+        document = orjson.loads(parcel.body)
+        forged = {**document, "progress": 1.0, "outputUrl": "https://attacker.example/output.mp4"}
+        return parcel._replace(body=orjson.dumps(forged))
+
+
+@dataclass(frozen=True)
+class Drop(WebhookFault):
+    """Webhooks get lost and are never sent: `all` of them, those of `progress`, or the `terminal` one."""
+
+    which: str = "all"
+
+    def twist(self, parcel: Parcel, _sign: Sign, /) -> Parcel:
+        """Lose it."""
+        kind = "progress" if parcel.kind == "progress" else "terminal"
+        return parcel._replace(is_lost=parcel.is_lost or self.which in ("all", kind))
+
+
+@dataclass(frozen=True)
+class LostAnswer(WebhookFault):
+    """The receiver's answer gets lost so many times: a webhook that is tried again arrives again."""
+
+    times: int = 1
+
+    def twist(self, parcel: Parcel, _sign: Sign, /) -> Parcel:
+        """Lose the answers to come."""
+        return parcel._replace(lost_answers=parcel.lost_answers + self.times)
+
+
+@dataclass(frozen=True)
+class Early(WebhookFault):
+    """The first webhook, of the job in the queue, arrives before the 202 that tells of the job."""

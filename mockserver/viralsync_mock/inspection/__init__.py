@@ -1,0 +1,1 @@
+"""Calls made readable: explanations, the nearest valid body, HAR, curl."""

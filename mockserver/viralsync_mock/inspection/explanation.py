@@ -1,0 +1,269 @@
+"""Why a call was answered as it was: an entry of the journal as JSON values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from viralsync_mock.api.handlers import find
+from viralsync_mock.api.matching import replay
+from viralsync_mock.errors import ApiError, ScenarioError
+from viralsync_mock.inspection.curl import curl, wire_query
+from viralsync_mock.inspection.nearest_valid import nearest_body, nearest_query
+from viralsync_mock.inspection.summary import sentence
+from viralsync_mock.jobs.limits import COUNTED
+from viralsync_mock.jobs.models import timestamp
+from viralsync_mock.jobs.views import every_step
+from viralsync_mock.redaction import masked, masked_headers
+from viralsync_mock.scenarios.fault_syntax import written
+from viralsync_mock.state import behaviour_under
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from viralsync_mock.api.call import Call
+    from viralsync_mock.jobs.models import Step
+    from viralsync_mock.journal.entry import Entry
+    from viralsync_mock.response import Headers
+    from viralsync_mock.sandbox import Sandbox
+
+REPLAYED = ("X-Mock-Scenario", "X-Mock-Fault")
+DEFAULT_HOST = b"127.0.0.1:4747"
+
+
+def call_id(sandbox: Sandbox, entry: Entry) -> str:
+    """Return the id of a call, as its answer has it in `x-mock-call-id`."""
+    return f"{sandbox.call_prefix.decode()}{entry.number}"
+
+
+def in_short(sandbox: Sandbox, entry: Entry) -> dict[str, Any]:
+    """Return what the list tells of a call."""
+    document: dict[str, Any] = {
+        "callId": call_id(sandbox, entry),
+        "at": timestamp(entry.at),
+        "answeredAt": entry.answered_at and timestamp(entry.answered_at),
+        "method": entry.method,
+        "path": entry.path,
+        "query": wire_query(entry),
+        "operation": entry.operation or None,
+        "jobId": entry.job_id,
+        "status": entry.status,
+        "code": entry.code,
+        "ending": entry.ending,
+    }
+    document = {**document, "events": entry.events} if entry.is_stream else document
+    return {name: hidden(value, sandbox.key) for name, value in document.items()}
+
+
+def explain(call: Call, sandbox: Sandbox, entry: Entry) -> dict[str, Any]:
+    """Return the whole explanation of a call; `call` is who asks, `sandbox` whose journal the entry is in."""
+    told = replace(call, sandbox=sandbox, entry=entry)
+    document = {
+        **in_short(sandbox, entry),
+        "summary": "",
+        "endedAt": entry.ended_at and timestamp(entry.ended_at),
+        "request": _request(entry),
+        "response": None if entry.status is None else _response(entry),
+        "scenario": entry.scenario and {"name": entry.scenario.name, "chosenBy": entry.chosen_by},
+        "rule": _rule(entry),
+        "nearMiss": _near_miss(entry),
+        "faults": [{"from": each.id, "fault": written(each.faults, call.spec)} for each in entry.struck],
+        **_step(told),
+        "clock": {"now": timestamp(entry.at), "mode": entry.mode, "rate": entry.rate},
+        "rateLimit": _rate_limit(entry),
+        "quota": _quota(told),
+        "violations": [{"place": each.place, "message": each.message} for each in entry.violations],
+        "nearestValid": _nearest_valid(told),
+        "replay": _replay(told),
+    }
+    document["summary"] = sentence(document)
+    return {name: hidden(value, sandbox.key) for name, value in document.items()}
+
+
+def hidden(value: Any, key: str) -> Any:
+    """Return JSON values without API keys in any of their texts."""
+    if isinstance(value, str):
+        return masked(value, key)
+    if isinstance(value, dict):
+        return {masked(name, key): hidden(part, key) for name, part in value.items()}
+    return [hidden(part, key) for part in value] if isinstance(value, list) else value
+
+
+def _request(entry: Entry) -> dict[str, Any]:
+    size = entry.body_size or announced(entry)
+    return {
+        "headers": _by_name(entry.headers),
+        "body": entry.body.decode(errors="replace"),
+        "size": size,
+        "isTruncated": entry.is_cut or size != entry.body_size,
+    }
+
+
+def announced(entry: Entry) -> int | None:
+    """Return how long a body the headers announce, for one that was not kept; None when they do not say."""
+    headers = dict(entry.headers)
+    if b"transfer-encoding" in headers:
+        return None
+    length = headers.get(b"content-length", b"0")
+    return int(length) if length.isdigit() else None
+
+
+def _response(entry: Entry) -> dict[str, Any]:
+    """Return the whole answer, also where a fault let only a part of it leave."""
+    body, size = answer_body(entry)
+    return {
+        "headers": _by_name(masked_headers(list(entry.answer_headers))),
+        "body": body,
+        "size": size,
+        "isTruncated": entry.is_stream or entry.answer_is_cut,
+    }
+
+
+def answer_body(entry: Entry) -> tuple[str, int | None]:
+    """Return what is kept of the answer's body, and its whole size in bytes: None for a stream."""
+    if entry.method == "HEAD":
+        return "", 0
+    return entry.answer_body.decode(errors="replace"), None if entry.is_stream else entry.answer_size
+
+
+def _by_name(headers: Headers) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, value in ((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers):
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
+
+
+def _rule(entry: Entry) -> dict[str, Any] | None:
+    if entry.scenario is None or entry.choice.rule is None:
+        return None
+    document = entry.scenario.document["rules"][entry.choice.number - 1]
+    does = {name: part for name, part in document.items() if name != "match"}
+    return {"number": entry.choice.number, "match": document.get("match", {}), "does": does}
+
+
+def _near_miss(entry: Entry) -> dict[str, Any] | None:
+    miss = entry.choice.near_miss
+    if entry.scenario is None or miss is None:
+        return None
+    match = entry.scenario.document["rules"][miss.number - 1].get("match", {})
+    return {"number": miss.number, "match": match, "reasons": list(miss.reasons)}
+
+
+def _step(call: Call) -> dict[str, Any]:
+    """Return the step of the job that the answer shows, when the next one came or comes, or why there is none."""
+    nothing = {"step": None, "nextStepAt": None}
+    entry = call.entry
+    if entry.job_id is None:
+        return {**nothing, "whyNoStep": "the call is not about one job"}
+    if entry.code == "JOB_NOT_FOUND":
+        return {**nothing, "whyNoStep": f"there was no job {entry.job_id} in this sandbox"}
+    try:
+        subject = find(replace(call, path_parameters={"jobId": entry.job_id}))
+    except ApiError:
+        return {**nothing, "whyNoStep": f"{entry.job_id} was deleted: its timeline is gone"}
+    steps = every_step(subject)
+    step = _shown(entry, [each for each in steps if each.at <= (entry.answered_at or entry.at)] or steps[:1])
+    coming = steps[step.number + 1].at if step.number + 1 < len(steps) else None
+    shown = {"number": step.number, "at": timestamp(step.at), "status": step.status}
+    return {
+        "step": {**shown, "phase": step.phase, "progress": step.progress},
+        "nextStepAt": coming and timestamp(coming),
+        "whyNoStep": None,
+    }
+
+
+def _shown(entry: Entry, steps: Iterable[Step]) -> Step:
+    """Return the last step that the answer agrees with: orders make several of one instant, and views may lag."""
+    past, document = list(steps), parsed(entry.answer_body)
+
+    def agrees(step: Step) -> bool:
+        values = {"status": step.status, "phase": step.phase, "updatedAt": timestamp(step.at)}
+        return all(document.get(name, value) == value for name, value in values.items())
+
+    return next(filter(agrees, reversed(past)), past[-1])
+
+
+def parsed(body: bytes) -> dict[str, Any]:
+    """Return a body that is a JSON object; an empty one for any other."""
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _rate_limit(entry: Entry) -> dict[str, Any] | None:
+    slot, limit = entry.slot, entry.limit
+    if slot is None or limit is None:
+        return None
+    free = slot.free_at or (slot.oldest and slot.oldest + timedelta(seconds=limit.window))
+    return {
+        "used": slot.used,
+        "requests": limit.requests,
+        "windowSeconds": limit.window,
+        "nextFreeAt": free and timestamp(free),
+    }
+
+
+def _quota(call: Call) -> dict[str, Any] | None:
+    entry = call.entry
+    plan = call.spec.plans.get(entry.plan or "")
+    if plan is None or entry.standing is None or entry.scenario is None:
+        return None
+    counts = behaviour_under(call.files, entry.scenario, call.sandbox.profile).concurrency_counts
+    return {
+        "plan": plan.name,
+        "minutesUsed": round(entry.standing.minutes, 6),
+        "minutesPerMonth": plan.minutes_per_month,
+        "minutesUsedToday": round(entry.standing.minutes_today, 6),
+        "minutesPerDay": plan.minutes_per_day,
+        "jobs": entry.standing.count(*COUNTED[counts]),
+        "jobsAtOnce": plan.jobs_at_once,
+    }
+
+
+def _nearest_valid(call: Call) -> dict[str, Any] | None:
+    """Return what the client could have sent instead, of body and query those that were at fault."""
+    entry, validator = call.entry, call.files.validator
+    operation = call.spec.operations.get(entry.operation)
+    if entry.code != "VALIDATION_ERROR" or operation is None:
+        return None
+    places = [each.place for each in entry.violations]
+    found: dict[str, Any] = {}
+    if any(place.startswith("$") for place in places) and not entry.is_cut:
+        body = nearest_body(validator, operation, entry.body)
+        if body is not None and body != parsed(entry.body):
+            found["body"] = body
+    if refused := [place.removeprefix("query.") for place in places if place.startswith("query.")]:
+        query = nearest_query(validator, operation, entry.query)
+        found["query"] = nearest_query(validator, operation, entry.query, refused=refused) if query is None else query
+    return found or None
+
+
+def _replay(call: Call) -> dict[str, Any]:
+    entry, scenario = call.entry, call.entry.scenario
+    sent = {name.decode("latin-1"): value.decode("latin-1") for name, value in entry.headers}
+    headers = {name: sent[name.lower()] for name in REPLAYED if name.lower() in sent}
+    if scenario is not None and _is_shipped(call):
+        headers["X-Mock-Scenario"] = scenario.name
+    if entry.struck:
+        headers["X-Mock-Fault"] = replay(call)
+    host = call.headers.get(b"host", DEFAULT_HOST).decode("latin-1")
+    return {
+        "seed": call.sandbox.named_seed or call.mock.settings.seed,
+        "scenario": scenario and scenario.name,
+        "headers": headers,
+        "curl": curl(entry, host, headers),
+    }
+
+
+def _is_shipped(call: Call) -> bool:
+    """Say whether the header can name the scenario of the call."""
+    scenario = call.entry.scenario
+    try:
+        return scenario is not None and call.files.library.get(scenario.name).document == scenario.document
+    except ScenarioError:
+        return False

@@ -1,0 +1,1 @@
+"""Jobs as timelines: planning, steps, views, limits, the store."""

@@ -1,0 +1,93 @@
+"""The ceilings of a plan: quota, plan limit and concurrency limit (docs pages /billing, /concepts/render-minutes)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+from viralsync_mock.errors import ApiError
+from viralsync_mock.jobs.models import Status, timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from viralsync_mock.config.behaviour import Behaviour
+    from viralsync_mock.jobs.store import Standing
+    from viralsync_mock.openapi.spec import Plan
+
+COUNTED = {
+    "unfinished": (Status.QUEUED, Status.RUNNING, Status.WAITING),
+    "running+waiting": (Status.RUNNING, Status.WAITING),
+    "running": (Status.RUNNING,),
+}
+"""Which statuses `concurrency.counts` has in mind."""
+
+
+class Ceilings(NamedTuple):
+    """The checks of one submission, in the order of precedence: quota, plan limit, concurrency limit."""
+
+    plan: Plan
+    behaviour: Behaviour
+    now: datetime
+    quota: bool = True
+    concurrency: bool = True
+
+    def check(self, seconds: float, frame: tuple[float, float], standing: Callable[[datetime], Standing]) -> None:
+        """Raise the ApiError of the first ceiling that a movie of this length and frame meets.
+
+        A plan without limits asks for no standing.
+        """
+        if self.quota and (self.plan.minutes_per_month, self.plan.minutes_per_day) != (None, None):
+            self._check_quota(seconds, standing(self.now))
+        self._check_plan_limit(seconds, frame)
+        if self.concurrency and self.plan.jobs_at_once is not None:
+            self._check_concurrency(standing(self.now), self.plan.jobs_at_once)
+
+    def _check_quota(self, seconds: float, standing: Standing) -> None:
+        ahead = seconds / 60 if self.behaviour.quota_check == "forecast" else 0.0
+        for code, used, limit, resets in (
+            ("RENDER_QUOTA_EXCEEDED", standing.minutes, self.plan.minutes_per_month, next_month(self.now)),
+            (
+                "RENDER_QUOTA_DAILY_EXCEEDED",
+                standing.minutes_today,
+                self.plan.minutes_per_day,
+                next_day(self.now),
+            ),
+        ):
+            if limit is not None and (used >= limit or used + ahead > limit):
+                raise ApiError(code, used=f"{round(used, 4):.12g}", limit=limit, resetsAt=timestamp(resets))
+
+    def _check_plan_limit(self, seconds: float, frame: tuple[float, float]) -> None:
+        if seconds > self.plan.longest_movie_seconds:
+            reason = f"the movie lasts {seconds:g} s, at most {self.plan.longest_movie_seconds:g} s are allowed"
+        elif not _fits(frame, self.plan.largest_frame):
+            allowed = "x".join(map(str, self.plan.largest_frame))
+            reason = f"the frame is {frame[0]:g}x{frame[1]:g}, at most {allowed} (either way up) is allowed"
+        else:
+            return
+        raise ApiError("PLAN_LIMIT_EXCEEDED", plan=self.plan.name, reason=reason)
+
+    def _check_concurrency(self, standing: Standing, limit: int) -> None:
+        running = standing.count(*COUNTED[self.behaviour.concurrency_counts])
+        if running >= limit:
+            raise ApiError("CONCURRENCY_LIMIT_EXCEEDED", running=running, limit=limit)
+
+
+def _fits(frame: tuple[float, float], largest: tuple[int, int]) -> bool:
+    """Compare long side with long side, so that an upright movie fits where a flat one does."""
+    return max(frame) <= max(largest) and min(frame) <= min(largest)
+
+
+def this_month(instant: datetime) -> datetime:
+    """Return the start of the calendar month, UTC."""
+    return datetime(instant.year, instant.month, 1, tzinfo=UTC)
+
+
+def next_month(instant: datetime) -> datetime:
+    """Return the start of the next calendar month, UTC: when the quota of the month resets."""
+    return this_month(this_month(instant) + timedelta(days=31))
+
+
+def next_day(instant: datetime) -> datetime:
+    """Return the next midnight, UTC: when the daily quota resets."""
+    return datetime(instant.year, instant.month, instant.day, tzinfo=UTC) + timedelta(days=1)

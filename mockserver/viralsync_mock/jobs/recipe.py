@@ -1,0 +1,86 @@
+"""A job from what was asked for: all that its timeline follows from, and how it is planned when somebody looks."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
+
+from viralsync_mock.jobs.models import Job, Phase, Status, whole_milliseconds
+from viralsync_mock.jobs.timeline import STATUS_OF, Order, plan
+from viralsync_mock.randomness import fraction, hexadecimal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from viralsync_mock.config.behaviour import Behaviour
+    from viralsync_mock.jobs.models import Timeline
+    from viralsync_mock.openapi.defaults import MovieDefaults
+    from viralsync_mock.scenarios.model import Scenario
+
+
+class Recipe(NamedTuple):
+    """All that the timeline of a job follows from, as long as nobody rewrites it."""
+
+    payload: bytes
+    workers: int
+    created: datetime
+    behaviour: Behaviour
+    scenario: Scenario
+    seed: str
+    number: int
+
+
+def echo(project_id: str, movie: Mapping[str, Any]) -> bytes:
+    """Return the JSON that every view of a job echoes."""
+    text = orjson.dumps({"projectId": project_id, "movie": movie})
+    return bytes(memoryview(text))  # orjson leaves kilobytes of room behind its text: keep the text alone
+
+
+def build(
+    recipe: Recipe, movie: Mapping[str, Any], defaults: MovieDefaults, callback_url: str | None, scenario: str | None
+) -> Job:
+    """Make a job from its recipe; `movie` is the one of its payload, `scenario` the name of one that was asked for."""
+    width, height = movie.get("width"), movie.get("height")
+    return Job(
+        id=f"job_{hexadecimal(recipe.seed, 'job id', recipe.number, length=12)}",
+        number=recipe.number,
+        created=recipe.created,
+        type=recipe.behaviour.job_type,
+        payload=recipe.payload,
+        seconds=round(sum([scene.get("duration") or 0 for scene in movie["scenes"]]), 3),
+        width=round(defaults.width if width is None else width),
+        height=round(defaults.height if height is None else height),
+        make=_planned,
+        recipe=recipe,
+        callback_url=callback_url,
+        scenario=scenario,
+    )
+
+
+def _planned(
+    payload: bytes, workers: int, created: datetime, behaviour: Behaviour, scenario: Scenario, seed: str, number: int
+) -> Timeline:
+    scenes = [float(scene.get("duration") or 0) for scene in orjson.loads(payload)["movie"]["scenes"]]
+    order = Order(
+        scenes=scenes,
+        workers=min(workers, len(scenes)),
+        created=whole_milliseconds(created),
+        draw=partial(fraction, seed, "job", number),
+        statuses=statuses_under(behaviour),
+        assemble_is_counted=behaviour.job_children_counted == "scenes+assemble",
+    )
+    return plan(order, scenario.job)
+
+
+def statuses_under(behaviour: Behaviour) -> Mapping[Phase | None, Status]:
+    """Return a job's status in each phase, as the profile has it."""
+    if behaviour.job_executing_status == "waiting" and behaviour.job_assembling_status == "running":
+        return STATUS_OF
+    return {
+        **STATUS_OF,
+        Phase.RENDERING: Status(behaviour.job_executing_status),
+        Phase.ASSEMBLING: Status(behaviour.job_assembling_status),
+    }

@@ -1,0 +1,259 @@
+"""Where the state of a sandbox sits: a few coarse operations, each atomic.
+
+`Store` is the protocol; `MemoryStore` keeps everything in this process. Nothing in it runs while nobody asks: each
+operation first settles what has fallen due, in the order in which it fell due.
+"""
+
+from __future__ import annotations
+
+import heapq
+from bisect import bisect_left, insort
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import chain, count
+from operator import attrgetter
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
+
+from viralsync_mock.jobs.models import Job, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from viralsync_mock.jobs.models import Timeline
+
+
+_NUMBER = attrgetter("number")
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What an account has used up at an instant: minutes of the calendar month and day, and jobs by status."""
+
+    minutes: float
+    minutes_today: float
+    jobs: Mapping[Status, int]
+
+    def count(self, *statuses: Status) -> int:
+        """Return how many jobs have one of these statuses."""
+        return sum(self.jobs[status] for status in statuses)
+
+
+class Slot(NamedTuple):
+    """What the sliding window says of one call: `free_at` is None for a call that is let through.
+
+    `used` counts the calls in the window, this one with them when it is let through; `oldest` is the first of them.
+    """
+
+    used: int
+    free_at: datetime | None
+    oldest: datetime | None = None
+
+
+class Contents(NamedTuple):
+    """All that a store holds at an instant: jobs by number, milliseconds charged by (year, month[, day]), and the
+    instants of the calls that the sliding window still counts.
+    """
+
+    jobs: Sequence[Job]
+    charged: Mapping[tuple[int, ...], int]
+    calls: Sequence[datetime]
+
+
+class Store(Protocol):
+    """Every operation takes the instant at which it happens, and is atomic."""
+
+    def submit(self, job: Job, admit: Callable[[Callable[[datetime], Standing]], None]) -> None:
+        """Keep a new job unless `admit` raises; it is given what returns the standing at an instant."""
+
+    def read(self, job_id: str) -> Job | None:
+        """Return a job by its id."""
+
+    def newest_first(self, now: datetime, status: Status | None, before: int | None) -> Iterator[Job]:
+        """Yield jobs from the newest on, of one status, with a `number` below `before`."""
+
+    def has_type(self, matches: Callable[[str], bool]) -> bool:
+        """Say whether any job kept has a type that matches."""
+
+    def rewrite(self, job: Job, timeline: Timeline, now: datetime) -> None:
+        """Give a job another timeline, which agrees with the old one up to now."""
+
+    def delete(self, job: Job, now: datetime) -> None:
+        """Forget a job; what it was charged stays charged."""
+
+    def standing(self, now: datetime) -> Standing:
+        """Return what is used up."""
+
+    def set_minutes(self, now: datetime, month: float | None, day: float | None) -> None:
+        """Say how many render minutes of this month and this day are used up."""
+
+    def unfinished(self, now: datetime) -> list[Job]:
+        """Return the jobs that are not terminal, oldest first."""
+
+    def next_change(self, now: datetime) -> datetime | None:
+        """Return when the status or phase of any job next changes."""
+
+    def spend(self, now: datetime, requests: int, window: float) -> Slot:
+        """Count one call against a sliding window, unless the window is full."""
+
+    def contents(self, now: datetime) -> Contents:
+        """Return all that the store holds."""
+
+
+@dataclass(slots=True)
+class MemoryStore:
+    """The store of one process: dictionaries, sorted lists and one calendar of what changes when."""
+
+    _jobs: dict[str, Job] = field(default_factory=dict)
+    _in_order: list[Job] = field(default_factory=list)
+    _by_status: dict[Status, list[Job]] = field(default_factory=lambda: {status: [] for status in Status})
+    _types: Counter[str] = field(default_factory=Counter)
+    _fresh: list[Job] = field(default_factory=list)
+    _calendar: list[tuple[datetime, int, Job, int]] = field(default_factory=list)
+    _entries: count[int] = field(default_factory=count)
+    _charged: Counter[tuple[int, ...]] = field(default_factory=Counter)
+    _calls: deque[datetime] = field(default_factory=deque)
+
+    @classmethod
+    def holding(cls, contents: Contents, now: datetime) -> Self:
+        """Return a store with these contents; each job has the status that it has now."""
+        store = cls(_charged=Counter(contents.charged), _calls=deque(contents.calls))
+        for job in contents.jobs:
+            store._jobs[job.id] = job
+            store._types[job.type] += 1
+            store._in_order.append(job)
+            store._by_status[job.status].append(job)
+            if not job.status.is_terminal:
+                store._enter(job, now)
+        return store
+
+    def contents(self, now: datetime) -> Contents:
+        """Return all that the store holds."""
+        self._settle(now)
+        return Contents(tuple(self._in_order), dict(self._charged), tuple(self._calls))
+
+    def submit(self, job: Job, admit: Callable[[Callable[[datetime], Standing]], None]) -> None:
+        """Keep a new job unless `admit` raises; it is planned when somebody first asks for more than its id."""
+        admit(self.standing)
+        self._jobs[job.id] = job
+        self._types[job.type] += 1
+        if self._in_order and job.number < self._in_order[-1].number:
+            insort(self._in_order, job, key=_NUMBER)
+        else:
+            self._in_order.append(job)
+        self._fresh.append(job)
+
+    def read(self, job_id: str) -> Job | None:
+        """Return a job by its id."""
+        return self._jobs.get(job_id)
+
+    def newest_first(self, now: datetime, status: Status | None, before: int | None) -> Iterator[Job]:
+        """Yield jobs from the newest on; nothing may change while the result is read."""
+        if status is not None:
+            self._settle(now)
+        jobs = self._in_order if status is None else self._by_status[status]
+        start = len(jobs) if before is None else bisect_left(jobs, before, key=_NUMBER)
+        return (jobs[index] for index in range(start - 1, -1, -1))
+
+    def has_type(self, matches: Callable[[str], bool]) -> bool:
+        """Say whether any job kept has a type that matches."""
+        return any(matches(name) for name, number in self._types.items() if number)
+
+    def rewrite(self, job: Job, timeline: Timeline, now: datetime) -> None:
+        """Give a job another timeline."""
+        self._settle(now)
+        job.rewrite(timeline)
+        self._enter(job, now)
+
+    def delete(self, job: Job, now: datetime) -> None:
+        """Forget a job."""
+        self._settle(now)
+        del self._jobs[job.id]
+        self._types[job.type] -= 1
+        _remove(self._in_order, job)
+        _remove(self._by_status[job.status], job)
+
+    def standing(self, now: datetime) -> Standing:
+        """Return what is used up."""
+        self._settle(now)
+        minutes, today = self._charged[_month(now)], self._charged[_day(now)]
+        return Standing(minutes / 60_000, today / 60_000, {s: len(o) for s, o in self._by_status.items()})
+
+    def set_minutes(self, now: datetime, month: float | None, day: float | None) -> None:
+        """Set the ledger of this month and of this day."""
+        self._settle(now)
+        for key, minutes in ((_month(now), month), (_day(now), day)):
+            if minutes is not None:
+                self._charged[key] = round(minutes * 60_000)
+
+    def unfinished(self, now: datetime) -> list[Job]:
+        """Return the jobs that are not terminal, oldest first."""
+        self._settle(now)
+        held = (jobs for status, jobs in self._by_status.items() if not status.is_terminal)
+        return sorted(chain.from_iterable(held), key=_NUMBER)
+
+    def next_change(self, now: datetime) -> datetime | None:
+        """Return when the status or phase of any job next changes."""
+        self._settle(now)
+        while self._calendar and self._is_void(*self._calendar[0][2:]):
+            heapq.heappop(self._calendar)
+        return self._calendar[0][0] if self._calendar else None
+
+    def spend(self, now: datetime, requests: int, window: float) -> Slot:
+        """Count one call; a call leaves the window exactly `window` seconds after it was made."""
+        calls, width = self._calls, timedelta(seconds=window)
+        while calls and calls[0] + width <= now:
+            calls.popleft()
+        if len(calls) >= requests:
+            free_at = calls[len(calls) - requests] + width if requests else now + width
+            return Slot(len(calls), free_at, calls[0] if calls else None)
+        calls.append(now)
+        return Slot(len(calls), None, calls[0])
+
+    def _enter(self, job: Job, now: datetime) -> None:
+        """Put the job where it stands now, and its next change into the calendar."""
+        mark = job.timeline.mark_at(now)
+        if mark.status is not job.status:
+            _remove(self._by_status[job.status], job)
+            insort(self._by_status[mark.status], job, key=_NUMBER)
+            job.status = mark.status
+        if (following := job.timeline.next_mark(now)) is not None:
+            heapq.heappush(self._calendar, (following.at, next(self._entries), job, job.version))
+            if len(self._calendar) > 2 * len(self._jobs) + 64:  # on a clock that stands, none of them ever falls due
+                self._calendar = [entry for entry in self._calendar if not self._is_void(*entry[2:])]
+                heapq.heapify(self._calendar)
+        elif mark.status is Status.DONE:
+            self._charge(mark.at, job.seconds)
+        if mark.status.is_terminal:
+            job.rest()
+
+    def _settle(self, now: datetime) -> None:
+        """Bring every index up to this instant."""
+        fresh, self._fresh = self._fresh, []
+        for job in fresh:
+            insort(self._by_status[job.status], job, key=_NUMBER)
+            self._enter(job, now)
+        while self._calendar and self._calendar[0][0] <= now:
+            _, _, job, version = heapq.heappop(self._calendar)
+            if not self._is_void(job, version):
+                self._enter(job, now)
+
+    def _is_void(self, job: Job, version: int) -> bool:
+        return job.version != version or self._jobs.get(job.id) is not job
+
+    def _charge(self, instant: datetime, seconds: float) -> None:
+        """Charge a finished job to the month and the day in which it ended (docs page /concepts/render-minutes)."""
+        for key in (_month(instant), _day(instant)):
+            self._charged[key] += round(seconds * 1000)
+
+
+def _month(instant: datetime) -> tuple[int, ...]:
+    return instant.year, instant.month
+
+
+def _day(instant: datetime) -> tuple[int, ...]:
+    return instant.year, instant.month, instant.day
+
+
+def _remove(jobs: list[Job], job: Job) -> None:
+    del jobs[bisect_left(jobs, job.number, key=_NUMBER)]

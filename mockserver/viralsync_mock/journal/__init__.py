@@ -1,0 +1,1 @@
+"""The record of calls, and what of the API they have covered."""

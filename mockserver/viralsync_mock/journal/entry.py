@@ -1,0 +1,209 @@
+"""The journal: every call of a sandbox with its answer and what made it so. Nothing read from it holds an API key."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from viralsync_mock.redaction import masked, masked_bytes, masked_headers
+from viralsync_mock.response import EVENT_STREAM
+from viralsync_mock.scenarios.model import SILENT, Choice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from starlette.types import Scope
+
+    from viralsync_mock.clock import Mode
+    from viralsync_mock.jobs.store import Slot, Standing
+    from viralsync_mock.openapi.spec import RateLimit
+    from viralsync_mock.response import Answer, Headers
+    from viralsync_mock.scenarios.armed_faults import Struck
+    from viralsync_mock.scenarios.model import Scenario
+    from viralsync_mock.validation.schema import Violation
+
+LARGEST_BODY = 64 * 1024
+"""So much of a body is kept."""
+
+PENDING, ANSWERED, LEFT = "pending", "answered", "client left"
+
+
+class Entry:
+    """One call; instants are on the sandbox's clock.
+
+    `ending` is `pending` (also while a stream is open), `answered`, `client left` (a stream's reader went), or the
+    fault that broke the answer off. `body_size` and `answer_size` are those of the whole bodies. Of a stream
+    `last_event` is the last whole event. `answered_after` and `ended_after` are the number of the newest call that had
+    come when the answer left, and when its stream ended: they order calls where the clock stands. What is below
+    explains the answer.
+
+    What may hold a key is masked when it is read: most calls are never looked at. An entry is made of few objects,
+    since a thousand of them are kept: what comes in many is packed.
+    """
+
+    __slots__ = (
+        *("number", "at", "method", "operation", "job_id", "body_size", "status", "code", "answered_at", "answer_size"),
+        *("answered_after", "ending", "events", "last_event", "ended_at", "ended_after", "mode", "rate", "scenario"),
+        *("chosen_by", "choice", "age", "struck", "slot", "limit", "standing", "plan", "violations"),
+        *("unmasked_path", "unmasked_query", "_headers", "key", "_body", "_answer_headers", "_answer_body"),
+    )
+
+    def __init__(self, number: int, at: datetime, scope: Scope, key: str) -> None:
+        self.number, self.at, self.method = number, at, scope["method"]
+        self.unmasked_path, self.unmasked_query, self.key = scope["path"], scope["query_string"], key
+        self._headers = packed(scope["headers"])
+        self._body = self._answer_headers = self._answer_body = self.last_event = b""
+        self.operation: str = ""
+        self.job_id: str | None = None
+        self.body_size = self.answer_size = self.events = self.answered_after = self.ended_after = 0
+        self.status: int | None = None
+        self.code: str | None = None
+        self.answered_at: datetime | None = None
+        self.ended_at: datetime | None = None
+        self.ending = PENDING
+        self.mode: Mode | None = None
+        self.rate = self.age = 0.0
+        self.scenario: Scenario | None = None
+        self.chosen_by = "server"
+        self.choice: Choice = SILENT
+        self.struck: tuple[Struck, ...] = ()
+        self.slot: Slot | None = None
+        self.limit: RateLimit | None = None
+        self.standing: Standing | None = None
+        self.plan: str | None = None
+        self.violations: tuple[Violation, ...] = ()
+
+    @property
+    def path(self) -> str:
+        """The percent-decoded path."""
+        return masked(self.unmasked_path, self.key)
+
+    @property
+    def query(self) -> bytes:
+        """The query as it came."""
+        return masked_bytes(self.unmasked_query, self.key)
+
+    @property
+    def headers(self) -> Headers:
+        """The header lines of the request."""
+        return masked_headers(unpacked(self._headers), self.key)
+
+    @property
+    def answer_headers(self) -> Headers:
+        """The header lines of the answer, as they left."""
+        return unpacked(self._answer_headers)
+
+    @property
+    def body(self) -> bytes:
+        """The body of the request, as much of it as is kept."""
+        return masked_bytes(self._body, self.key)
+
+    @property
+    def answer_body(self) -> bytes:
+        """The body of the answer, as much of it as is kept."""
+        return masked_bytes(self._answer_body, self.key)
+
+    def names_key(self, key: str) -> bool:
+        """Say whether this key stands in path or query, in whatever form."""
+        return key in unquote(f"{self.unmasked_path}?{self.unmasked_query.decode('latin-1')}")
+
+    def take_body(self, body: bytes) -> None:
+        """Keep the body of the request."""
+        self.body_size = len(body)
+        self._body = body if len(body) <= LARGEST_BODY else body[:LARGEST_BODY]
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether less of the request's body is kept than came."""
+        return self.body_size > LARGEST_BODY
+
+    @property
+    def answer_is_cut(self) -> bool:
+        """Whether less of the answer's body is kept than it has."""
+        return self.answer_size > LARGEST_BODY
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether the answer is a stream of events."""
+        return (b"content-type", EVENT_STREAM) in self.answer_headers
+
+    def answer(self, answer: Answer, head: bytes, now: datetime) -> None:
+        """Keep the answer, as it is about to leave; `head` holds all its headers, packed."""
+        body, breaks = answer.body, answer.breaks
+        self.answered_at, self._answer_headers, self.answer_size = now, head, len(body)
+        self._answer_body = bytes(memoryview(body)[:LARGEST_BODY])  # without the room that orjson leaves behind a text
+        if breaks is not None:
+            self.ending = breaks.name
+            self.code = self.code if breaks.share is not None else None  # nobody was told of it
+        elif answer.events is None or self.method == "HEAD":  # how a stream ends is known when it does
+            self.ending = ANSWERED
+        if breaks is None or breaks.share is not None:
+            self.status = answer.status
+
+
+def packed(headers: Headers) -> bytes:
+    """Return header lines as HTTP writes them."""
+    return b"".join([b"%b: %b\r\n" % line for line in headers])
+
+
+def unpacked(head: bytes) -> list[tuple[bytes, bytes]]:
+    """Return the header lines that `packed` has written."""
+    parts = (line.partition(b": ") for line in head.split(b"\r\n")[:-1])
+    return [(name, value) for name, _, value in parts]
+
+
+@dataclass(slots=True)
+class Filter:
+    """Which calls are sought: all that is given must hold; `since` is included, `until` is not."""
+
+    operation: str | None = None
+    status: int | None = None
+    job_id: str | None = None
+    code: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def fits(self, entry: Entry) -> bool:
+        """Say whether this call is sought."""
+        return (
+            self.operation in (None, entry.operation)
+            and self.status in (None, entry.status)
+            and self.job_id in (None, entry.job_id)
+            and self.code in (None, entry.code)
+            and (self.since is None or entry.at >= self.since)
+            and (self.until is None or entry.at < self.until)
+        )
+
+
+class Journal:
+    """The last calls of a sandbox, at most `size`; older ones are forgotten."""
+
+    def __init__(self, size: int) -> None:
+        self._entries: deque[Entry] = deque(maxlen=size)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def add(self, entry: Entry) -> None:
+        """Keep a call, from its arrival on."""
+        self._entries.append(entry)
+
+    def read(self, number: int) -> Entry | None:
+        """Return the call of this number."""
+        return next((entry for entry in self._entries if entry.number == number), None)
+
+    def newest_first(self, sought: Filter, limit: int) -> list[Entry]:
+        """Return the last calls that are sought."""
+        return list(islice(filter(sought.fits, reversed(self._entries)), limit))
+
+    def oldest_first(self) -> Iterator[Entry]:
+        """Yield all that are kept."""
+        return iter(tuple(self._entries))
+
+    def clear(self) -> None:
+        """Forget all calls; numbers go on."""
+        self._entries.clear()

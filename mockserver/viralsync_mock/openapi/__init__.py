@@ -1,0 +1,1 @@
+"""The spec: reading it, its operations, routes and `x-` extensions."""

@@ -1,0 +1,91 @@
+"""The OpenAPI document, read once: the only description of the API that the mock knows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from viralsync_mock.config.yaml_source import Place, read_yaml, shown
+from viralsync_mock.errors import SpecError
+from viralsync_mock.openapi.dialect import check, follow
+from viralsync_mock.openapi.extensions import (
+    ErrorEntry,
+    Plan,
+    RateLimit,
+    number,
+    read_errors,
+    read_job_errors,
+    read_key_pattern,
+    read_plans,
+    read_presets,
+    read_rate_limit,
+)
+from viralsync_mock.openapi.operations import Operation, Parameter, ResponseSpec, read_operations
+from viralsync_mock.openapi.routing import MethodNotAllowed, RouteNotFound, Routes
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Mapping
+    from pathlib import Path
+
+__all__ = [
+    "ErrorEntry",
+    "MethodNotAllowed",
+    "Operation",
+    "Parameter",
+    "Plan",
+    "RateLimit",
+    "ResponseSpec",
+    "RouteNotFound",
+    "Spec",
+    "load_spec",
+]
+
+
+class Spec:
+    """The whole spec; everything on it is for reading only.
+
+    `job_errors` holds the text templates of failed jobs by code, `presets` the workers of each quality
+    preset, `body_limit` bytes; `key_pattern` is meant for `fullmatch`.
+    """
+
+    def __init__(self, root: Place) -> None:
+        paths = read_operations(root)
+        self.document: dict[str, Any] = root.value
+        self.title: str = root["info"]["title"].a(str)
+        self.version: str = root["info"]["version"].a(str)
+        self.operations: Mapping[str, Operation] = {
+            operation.id: operation for methods in paths.values() for operation in methods.values()
+        }
+        self.errors: Mapping[str, ErrorEntry] = read_errors(root["x-error-catalogue"])
+        self.job_errors: Mapping[str, str] = read_job_errors(root["x-job-error-catalogue"])
+        self.plans: Mapping[str, Plan] = read_plans(root["x-plans"])
+        self.rate_limit: RateLimit = read_rate_limit(root["x-rate-limit"])
+        self.body_limit: int = number(root["x-body-limit"].only("bytes")["bytes"], int, least=1)
+        self.key_pattern: re.Pattern[str] = read_key_pattern(root["components"]["securitySchemes"])
+        self.presets: Mapping[str, int] = read_presets(root)
+        self._routes = Routes(paths)
+
+    def match(self, method: str, path: str) -> tuple[Operation, dict[str, str]]:
+        """Return the operation and the values of its path parameters, taken from a percent-decoded path.
+
+        HEAD is answered by the GET of the same path. Raises `RouteNotFound` or `MethodNotAllowed`.
+        """
+        return self._routes.match(method, path)
+
+    def resolve(self, schema_or_ref: Mapping[str, Any]) -> dict[str, Any]:
+        """Follow a `$ref` within the document; keywords beside it win over those of its target."""
+        reference = schema_or_ref.get("$ref")
+        if reference is None:
+            return dict(schema_or_ref)
+        beside = {key: value for key, value in schema_or_ref.items() if key != "$ref"}
+        return {**follow(self.document, reference)[1], **beside}
+
+
+def load_spec(path: Path | str) -> Spec:
+    """Read an OpenAPI 3.1 file, or raise `SpecError`: file, line, place, what was expected, what came."""
+    root = read_yaml(path, SpecError)
+    version = root["openapi"].a(str)
+    if not version.startswith("3.1"):
+        root["openapi"].fail(f"expected OpenAPI 3.1.x, got {shown(version)}")
+    check(root)
+    return Spec(root)

@@ -1,0 +1,149 @@
+"""The pytest plugin `viralsync`: an isolated API for each test. Nothing is autouse.
+
+pytest loads this module in every run of every project that has the kit installed: all that it needs beside pytest is
+imported inside the fixtures.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+
+from viralsync_mock.pytest_plugin import pytest_coverage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from viralsync_mock.client import Sandbox
+    from viralsync_mock.pytest_plugin.sandboxes import SandboxFactory
+    from viralsync_mock.server import BackgroundServer
+    from viralsync_mock.settings import Settings
+    from viralsync_mock.testing import WebhookReceiver
+
+INI = (
+    ("scenario", "a shipped scenario by name, or a scenario file"),
+    ("plan", "the plan of the account"),
+    ("clock", "auto, frozen, real or scaled"),
+    ("seed", "the same seed, the same answers"),
+    ("behaviour", "a behaviour profile: a file"),
+    ("strict", "true: a test fails when the API does not know or rejects one of its calls"),
+)
+"""The options that an ini file may give; each also has a variable, VIRALSYNC_MOCK_<NAME>."""
+
+MARKER = (
+    "viralsync(scenario=..., plan=..., clock=..., seed=..., behaviour=..., strict=...): "
+    "options of the test's sandbox of the ViralSync mock; nearer markers win, option by option."
+)
+
+
+class Hooks:
+    """The plugin's own hooks."""
+
+    @staticmethod
+    @pytest.hookspec
+    def pytest_viralsync_closing(config: pytest.Config, sandbox: Sandbox, nodeid: str) -> None:
+        """See a sandbox just before it is dropped; `nodeid` is that of its test, or says how else it was made."""
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Let other plugins see sandboxes before they are dropped."""
+    pluginmanager.add_hookspecs(Hooks)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of the command line and of the ini file."""
+    group = parser.getgroup("viralsync", "ViralSync mock")
+    group.addoption(
+        "--viralsync-verdict", action="store_true", help="say at the end how well the code under test behaved"
+    )
+    pytest_coverage.add_options(parser, group)
+    parser.addini("viralsync_verdict", "the same as --viralsync-verdict", type="bool", default=False)
+    for name, text in INI:
+        parser.addini(f"viralsync_{name}", f"of each sandbox: {text}", default="")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker, and what was asked for on the command line."""
+    config.addinivalue_line("markers", MARKER)
+    pytest_coverage.configure(config)
+    if config.getoption("viralsync_verdict") or config.getini("viralsync_verdict"):
+        from viralsync_mock.pytest_plugin.reporting import VerdictSection
+
+        config.pluginmanager.register(VerdictSection(), "viralsync-verdict")
+
+
+@pytest.fixture(scope="session")
+def viralsync_settings() -> Settings:
+    """How the mock is started: override it to return other `viralsync_mock.settings.Settings`. The clock is `auto`."""
+    from viralsync_mock.clock import Mode
+    from viralsync_mock.settings import Settings
+
+    return Settings(clock=Mode.AUTO)
+
+
+@pytest.fixture(scope="session")
+def viralsync_server(viralsync_settings: Settings) -> Iterator[BackgroundServer]:
+    """A running ViralSync mock on a free port, one for the whole run; `base_url` says where."""
+    from viralsync_mock.app import create_app
+    from viralsync_mock.pytest_plugin.sandboxes import explained
+    from viralsync_mock.server import BackgroundServer
+
+    with explained():
+        app = create_app(viralsync_settings)
+    app.mock.on_bug = _log_bug
+    with BackgroundServer(app) as server:
+        yield server
+
+
+def _log_bug(where: str, error: BaseException) -> None:
+    """Let pytest show beside a failure what went wrong inside the mock."""
+    logging.getLogger("viralsync").error("a bug of the mock: %s", where, exc_info=error)
+
+
+@pytest.fixture
+def viralsync(
+    request: pytest.FixtureRequest, viralsync_server: BackgroundServer, viralsync_settings: Settings
+) -> Iterator[Sandbox]:
+    """An API of the test's own: a fresh `viralsync_mock.Sandbox`, whose `base_url` and `api_key` are also in
+    VIRALSYNC_BASE_URL and VIRALSYNC_API_KEY while the test runs. Options: `@pytest.mark.viralsync(...)`.
+    """
+    from viralsync_mock.pytest_plugin.sandboxes import for_test
+
+    if "viralsync_webhooks" in request.fixturenames:
+        request.getfixturevalue("viralsync_webhooks")  # it has to outlive what sends to it
+    with ExitStack() as stack:
+        sandbox = stack.enter_context(for_test(request.node, viralsync_server, viralsync_settings))
+        environment = stack.enter_context(pytest.MonkeyPatch.context())
+        environment.setenv("VIRALSYNC_BASE_URL", sandbox.base_url)
+        environment.setenv("VIRALSYNC_API_KEY", sandbox.api_key)
+        yield sandbox
+
+
+@pytest.fixture(scope="session")
+def make_viralsync(
+    request: pytest.FixtureRequest, viralsync_server: BackgroundServer, viralsync_settings: Settings
+) -> Iterator[SandboxFactory]:
+    """Call it as `make_viralsync(name=None, **options)` for a further sandbox: for fixtures of other scopes, and for
+    several accounts in one test. All are dropped at the end of the run.
+    """
+    from viralsync_mock.pytest_plugin.sandboxes import SandboxFactory
+
+    factory = SandboxFactory(request.config, viralsync_server, viralsync_settings)
+    yield factory
+    factory.close()
+
+
+@pytest.fixture
+def viralsync_webhooks(request: pytest.FixtureRequest, viralsync_settings: Settings) -> Iterator[WebhookReceiver]:
+    """A receiver of webhooks: hand its `url` to `callbackUrl`. It checks signatures, can wait, and answers as told."""
+    from viralsync_mock.pytest_plugin.options import options_of_test
+    from viralsync_mock.pytest_plugin.sandboxes import explained
+    from viralsync_mock.testing import WebhookReceiver
+
+    with explained():
+        receiver = WebhookReceiver(options_of_test(request.node).secret(viralsync_settings))
+    with receiver:
+        yield receiver

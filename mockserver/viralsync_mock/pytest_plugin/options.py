@@ -1,0 +1,227 @@
+"""The options of a test's sandbox: read from marker, variable and ini file, the nearest first, each with its origin."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from viralsync_mock.clock import Mode
+from viralsync_mock.config.behaviour import load_behaviour
+from viralsync_mock.config.yaml_source import read_yaml, shown
+from viralsync_mock.errors import BehaviourError, ScenarioError, SettingsError, did_you_mean
+from viralsync_mock.openapi.spec import load_spec
+from viralsync_mock.scenarios.loader import load_scenario
+from viralsync_mock.scenarios.model import Webhooks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import pytest
+
+    from viralsync_mock.errors import UsageError
+    from viralsync_mock.settings import Settings
+
+MARKER = "viralsync"
+VARIABLE_PREFIX = "VIRALSYNC_MOCK_"
+INI_PREFIX = "viralsync_"
+
+_FILES = frozenset({".yaml", ".yml", ".json"})
+_ON, _OFF = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+_PLACE = re.compile(r"\$\.(\w+)")
+
+
+@dataclass(frozen=True)
+class Given:
+    """The value of one option; `origin` says who gave it, `folder` is where its files are sought."""
+
+    value: Any
+    origin: str
+    folder: Path
+
+    def fail(self, expected: str, near: str = "") -> NoReturn:
+        """Raise SettingsError that says what came, what was expected, and where."""
+        came = shown(self.value) if isinstance(self.value, (str, int, float, list, dict)) else repr(self.value)
+        raise SettingsError(f"{self.origin}: expected {expected}, got {came}.{near}")
+
+    @property
+    def file(self) -> Path | None:
+        """The file that the value names, or None when it is something else."""
+        if not isinstance(self.value, (str, Path)) or Path(self.value).suffix not in _FILES:
+            return None
+        return self.folder / self.value
+
+
+def _scenario(given: Given) -> str | dict[str, Any]:
+    if given.file is not None:
+        document: dict[str, Any] = read_yaml(given.file, ScenarioError).a(dict)
+        return document
+    if isinstance(given.value, Mapping):
+        return dict(given.value)
+    return _text(given, "the name of a scenario, a file (.yaml, .yml, .json) or a mapping")
+
+
+def _behaviour(given: Given) -> dict[str, Any]:
+    if given.file is not None:
+        document: dict[str, Any] = read_yaml(given.file, BehaviourError).a(dict)
+        return document
+    if isinstance(given.value, Mapping):
+        return dict(given.value)
+    return given.fail("nested switches or a file (.yaml, .yml, .json)")
+
+
+def _plan(given: Given) -> str:
+    return _text(given, "the name of a plan")
+
+
+def _text(given: Given, expected: str) -> str:
+    if isinstance(given.value, str) and given.value:
+        return given.value
+    return given.fail(expected)
+
+
+def _clock(given: Given) -> str:
+    if given.value in tuple(Mode):
+        return str(given.value)
+    return given.fail(f"one of {', '.join(Mode)}", did_you_mean(given.value, Mode))
+
+
+def _seed(given: Given) -> str:
+    if isinstance(given.value, (str, int)) and not isinstance(given.value, bool):
+        return str(given.value)
+    return given.fail("a text or a whole number")
+
+
+def _strict(given: Given) -> bool:
+    word = str(given.value).lower()
+    if word in _ON or word in _OFF:
+        return word in _ON
+    return given.fail("true or false")
+
+
+OPTIONS: Mapping[str, Callable[[Given], Any]] = MappingProxyType(
+    {
+        "scenario": _scenario,
+        "plan": _plan,
+        "clock": _clock,
+        "seed": _seed,
+        "behaviour": _behaviour,
+        "strict": _strict,
+    }
+)
+"""Every option with what reads it into a JSON value; raises UsageError."""
+
+
+class Options:
+    """The options of one sandbox."""
+
+    def __init__(self, given: Mapping[str, Given]) -> None:
+        self._given = given
+        self._values = {name: OPTIONS[name](each) for name, each in given.items()}
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """What the mock is asked for when it opens the sandbox."""
+        return {name: value for name, value in self._values.items() if name != "strict"}
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether the API must take every call."""
+        return bool(self._values.get("strict"))
+
+    def secret(self, settings: Settings) -> str:
+        """Return what webhooks are signed with: as the scenario has it, when it was given whole, or the usual one."""
+        scenario = self._values.get("scenario")
+        if scenario is None and settings.scenario_file is not None:
+            scenario = read_yaml(settings.scenario_file, ScenarioError).a(dict)
+        webhooks = scenario.get("webhooks") if isinstance(scenario, dict) else None
+        secret = webhooks.get("secret") if isinstance(webhooks, Mapping) else None
+        return secret if isinstance(secret, str) else Webhooks().secret
+
+    def explained(self, refusal: UsageError, spec: Path) -> str:
+        """Return why the mock refuses, and who gave what it refuses; for a file, with its line."""
+        text = str(refusal)
+        place = _PLACE.search(text)
+        given = self._given.get(place[1]) if place else None
+        if place is None or given is None:
+            return text
+        complaint = _complaint(place[1], given, spec) or text[place.start() :]
+        return f"{given.origin}: {complaint}"
+
+
+def _complaint(option: str, given: Given, spec_file: Path) -> str:
+    """Return what is wrong with a file, as whoever reads it for a server says it; empty when nothing is."""
+    if given.file is None:
+        return ""
+    try:
+        spec = load_spec(spec_file)
+        if option == "scenario":
+            load_scenario(given.file, spec)
+        else:
+            load_behaviour(given.file, spec.errors)
+    except (ScenarioError, BehaviourError) as problem:
+        return str(problem)
+    return ""
+
+
+def options_of_test(item: pytest.Item) -> Options:
+    """Return the options of a test; raises UsageError for one that does not exist or has a wrong value."""
+    return Options({**_general(item.config), **_marked(item)})
+
+
+def options_of_call(config: pytest.Config, arguments: Mapping[str, Any]) -> Options:
+    """Return the options of a sandbox that a test makes by itself; raises UsageError."""
+    origin = "make_viralsync"
+    _check_names(arguments, origin)
+    folder = config.invocation_params.dir
+    given = {name: Given(value, f"{origin}({name}=...)", folder) for name, value in arguments.items()}
+    return Options({**_general(config), **_without_nothing(given)})
+
+
+def _general(config: pytest.Config) -> dict[str, Given]:
+    return {**dict(_configured(config)), **dict(_of_environment(config))}
+
+
+def _configured(config: pytest.Config) -> Iterator[tuple[str, Given]]:
+    file = config.inipath
+    for name in OPTIONS:
+        if value := config.getini(key := INI_PREFIX + name):
+            yield name, Given(value, f"{file.name}: {key}" if file else key, file.parent if file else config.rootpath)
+
+
+def _of_environment(config: pytest.Config) -> Iterator[tuple[str, Given]]:
+    for name in OPTIONS:
+        if value := os.environ.get(variable := VARIABLE_PREFIX + name.upper()):
+            yield name, Given(value, f"the variable {variable}", config.invocation_params.dir)
+
+
+def _marked(item: pytest.Item) -> dict[str, Given]:
+    """Return what the markers say: that of the test before that of its class, and that before its module's."""
+    file, line, _ = item.reportinfo()
+    origin = f"{os.path.relpath(file, item.config.rootpath)}:{(line or 0) + 1}: @pytest.mark.{MARKER}"
+    found: dict[str, Given] = {}
+    for mark in item.iter_markers(MARKER):
+        if mark.args:
+            came = ", ".join(map(repr, mark.args))
+            raise SettingsError(f"{origin}: options are given by name, as in scenario=..., got {came}.")
+        _check_names(mark.kwargs, origin)
+        given = {name: Given(value, f"{origin}({name}=...)", item.path.parent) for name, value in mark.kwargs.items()}
+        found = {**_without_nothing(given), **found}
+    return found
+
+
+def _check_names(names: Mapping[str, Any], origin: str) -> None:
+    for name in names:
+        if name not in OPTIONS:
+            raise SettingsError(
+                f'{origin}: there is no option "{name}".{did_you_mean(name, OPTIONS)} Options: {", ".join(OPTIONS)}'
+            )
+
+
+def _without_nothing(given: Mapping[str, Given]) -> dict[str, Given]:
+    """Leave out None, which says nothing."""
+    return {name: each for name, each in given.items() if each.value is not None}

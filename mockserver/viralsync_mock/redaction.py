@@ -1,0 +1,131 @@
+"""What hides API keys in whatever is shown or kept: in log lines, in the texts of errors, in recorded calls."""
+
+from __future__ import annotations
+
+import re
+from array import array
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+MASK = "vs_prod_***"
+"""Stands where an API key stood."""
+
+_MASK = MASK.encode()
+_OTHER_MASK = b"***"
+SECRET_HEADERS = frozenset(
+    {"x-api-key", "authorization", "cookie", "set-cookie", "proxy-authorization", "x-mock-token", "x-render-signature"}
+)
+"""Headers whose values are never shown or kept, by lower-case name."""
+
+_SECRETS = frozenset(name.encode() for name in SECRET_HEADERS)
+_SCHEMES = frozenset({b"bearer", b"basic", b"digest", b"token"})
+
+_TAIL = r"[\w*-]"  # with the mask, so that what follows one is part of the key
+_KEY = re.compile(rf"vs_prod_{_TAIL}+", re.IGNORECASE | re.ASCII)
+_ESCAPE = re.compile(r'%([2-9a-f][\da-f])|\\u00([2-9a-f][\da-f])|\\([\\/"])', re.IGNORECASE)  # what a key may hide in
+_DEEPEST_ENCODING = 4
+
+
+def masked(text: str, key: str = "") -> str:
+    """Return the text without `key` and without anything that looks like an API key; all else stays as it is.
+
+    A key is found plain, percent-encoded and JSON-escaped, up to four times over.
+    """
+    if (
+        "%" in text
+        or ("\\" in text and "\\u" in text.lower())  # one character is looked for ten times as fast as two
+        or "_prod_" in text.lower()
+        or (key and key in text)
+    ):
+        return _without_keys(text, key)
+    return text
+
+
+def masked_bytes(data: bytes, key: str = "") -> bytes:
+    """Return bytes of any kind without keys, as `masked` does; the same object when there is nothing to hide."""
+    text = data.decode("latin-1")  # which fits any bytes; and a look into text is faster than one into bytes
+    hidden = masked(text, key)
+    return data if hidden == text else hidden.encode("latin-1")
+
+
+def masked_headers(raw: list[tuple[bytes, bytes]], key: str = "") -> tuple[tuple[bytes, bytes], ...]:
+    """Return header lines, their names in lower case, without keys, cookies and tokens.
+
+    What was sent empty stays empty, and `authorization` keeps its scheme.
+    """
+    lines: list[tuple[bytes, bytes]] = []
+    others: list[bytes] = []
+    for line in raw:
+        if line[0] in _SECRETS:
+            lines.append(_covered(*line))
+        else:
+            lines.append(line)
+            others += line
+    together = b"\n".join(others).decode("latin-1")
+    if masked(together, key) == together:
+        return tuple(lines)
+    return tuple((masked_bytes(name, key), masked_bytes(value, key)) for name, value in lines)
+
+
+def _covered(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    if not value:
+        return name, value
+    if name == b"x-api-key":
+        return name, _MASK
+    if name != b"authorization":
+        return name, _OTHER_MASK
+    scheme, blank, token = value.partition(b" ")
+    if scheme.lower() in _SCHEMES:
+        return name, scheme + blank + (_MASK if token else b"")
+    return name, _MASK
+
+
+def _without_keys(text: str, key: str) -> str:
+    """Mask in place, so that what surrounds a key stays as it came; again until nothing is left to mask."""
+    pattern = _pattern(key)
+    while (hidden := _masked_once(text, pattern)) != text:
+        text = hidden
+    return text
+
+
+def _pattern(key: str) -> re.Pattern[str]:
+    if not key or _KEY.fullmatch(key):
+        return _KEY
+    return re.compile(rf"(?:{_KEY.pattern}|(?-i:{re.escape(key)})){_TAIL}*", _KEY.flags)
+
+
+def _masked_once(text: str, pattern: re.Pattern[str]) -> str:
+    parts, end = list[str](), 0
+    for start, stop in sorted(_places(text, pattern)):
+        if start > end or not parts:
+            parts += text[end:start], MASK
+        end = max(end, stop)
+    return "".join((*parts, text[end:]))
+
+
+def _places(text: str, pattern: re.Pattern[str]) -> Iterator[tuple[int, int]]:
+    """Yield from where to where keys stand in the text, as it is and decoded once, twice, and so on."""
+    places: Sequence[int] = range(len(text) + 1)
+    for depth in range(_DEEPEST_ENCODING + 1):
+        yield from ((places[found.start()], places[found.end()]) for found in pattern.finditer(text))
+        if depth == _DEEPEST_ENCODING or not _ESCAPE.search(text):
+            return
+        text, places = _decoded(text, places)
+
+
+def _decoded(text: str, places: Sequence[int]) -> tuple[str, array[int]]:
+    """Undo one encoding; `places` tells for each character, and for the end, where it stood in the beginning."""
+    parts, kept, end = list[str](), array("Q"), 0
+    for found in _ESCAPE.finditer(text):
+        parts += text[end : found.start()], _character(found)
+        kept.extend(places[end : found.start() + 1])
+        end = found.end()
+    kept.extend(places[end:])
+    return "".join((*parts, text[end:])), kept
+
+
+def _character(found: re.Match[str]) -> str:
+    percent, unicode, itself = found.groups()
+    return itself or chr(int(percent or unicode, 16))

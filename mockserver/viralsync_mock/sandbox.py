@@ -1,0 +1,263 @@
+"""Everything mutable of one API key, and the table of all of them. Reset is dropping a sandbox."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, Any
+
+from viralsync_mock.clock import EPOCH, Clock, Mode
+from viralsync_mock.jobs.models import Status, timestamp
+from viralsync_mock.jobs.steps import steps
+from viralsync_mock.jobs.store import MemoryStore, Standing, Store
+from viralsync_mock.journal.coverage import Sightings
+from viralsync_mock.journal.entry import Journal
+from viralsync_mock.randomness import fraction, hexadecimal
+from viralsync_mock.scenarios.model import Account, Script
+from viralsync_mock.webhooks.delivery import DeliveryLog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from viralsync_mock.config.behaviour import Behaviour
+    from viralsync_mock.jobs.models import Job, Timeline
+    from viralsync_mock.scenarios.armed_faults import Armed
+    from viralsync_mock.scenarios.model import Scenario
+    from viralsync_mock.settings import Settings
+    from viralsync_mock.webhooks.delivery import Post
+
+MOST_JOBS_TOLD = 1_000
+"""An `advance` tells the steps of so many jobs, the oldest first, and says when there were more."""
+
+Effect = dict[str, Any]
+
+
+def user_id(key: str) -> str:
+    """Return the id of the account that a key belongs to."""
+    return f"user_{hexadecimal(key, 'user', length=12)}"
+
+
+@dataclass(eq=False, slots=True)
+class Sandbox:
+    """One account's world: its clock, jobs, limits and script.
+
+    `chosen` is the scenario that was set for this sandbox; without it the server's holds. `patched` are the fields of
+    the account that a test has set. `profile` is the behaviour profile that a test or a snapshot brought along; without
+    it the server's holds. `named_seed` is the text that the seed was made from, when a test has named one.
+    """
+
+    key: str = field(repr=False)
+    seed: str
+    clock: Clock
+    store: Store
+    chosen: Scenario | None = None
+    profile: Behaviour | None = None
+    patched: dict[str, Any] = field(default_factory=dict)
+    submissions: int = 0
+    calls: int = 0
+    scripts: dict[str, Script] = field(default_factory=dict)
+    is_closed: bool = False
+    http_date: tuple[datetime, datetime, bytes] = (EPOCH, EPOCH, b"")
+    opened: datetime = EPOCH
+    listeners: list[list[Effect]] = field(default_factory=list)
+    journal: Journal = field(default_factory=lambda: Journal(0))
+    armed: Armed | None = None
+    deliveries: DeliveryLog = field(default_factory=lambda: DeliveryLog(0))
+    post: Post | None = None
+    call_prefix: bytes = b""
+    named_seed: str | None = None
+    sightings: Sightings = field(default_factory=Sightings)
+
+    def __post_init__(self) -> None:
+        self.call_prefix = f"call_{self.user_id[5:11] if self.key else 'outside'}_".encode()
+
+    @property
+    def user_id(self) -> str:
+        """The id of the account: the same for the same key."""
+        return user_id(self.key)
+
+    def account(self, scenario: Scenario) -> Account:
+        """Return the account that a scenario gives to this key, with what a test has set."""
+        account = scenario.keys.get(self.key, scenario.account)
+        return replace(account, **self.patched) if self.patched else account
+
+    def script(self, scenario: Scenario) -> Script:
+        """Return the rules of a scenario with their counts in this sandbox; a changed scenario counts anew."""
+        script = self.scripts.get(scenario.name)
+        if script is None or script.rules is not scenario.rules:
+            script = self.scripts[scenario.name] = Script(scenario.name, scenario.rules)
+        return script
+
+    def draw(self, *purpose: object) -> float:
+        """Draw a number in [0, 1) from the seed: the same purpose always draws the same."""
+        return fraction(self.seed, *purpose)
+
+    async def rewrite(self, job: Job, timeline: Timeline) -> None:
+        """Give a job another timeline; returns when every open stream has told of it."""
+        self.store.rewrite(job, timeline, self.clock.now())
+        self.ring(job)
+        await self.clock.settled()
+
+    def ring(self, job: Job) -> None:
+        """Wake whoever watches this job."""
+        for wake in tuple(job.watchers or ()):
+            wake()
+
+    async def jump(self, instant: datetime | None) -> None:
+        """On an auto clock, go to the instant that somebody waits for."""
+        if instant is not None and self.clock.mode is Mode.AUTO:
+            await self.clock.advance(max(instant, self.clock.now()))
+
+    async def hasten(self, instant: datetime | None) -> None:
+        """Jump, unless a webhook is under way, for which the clock would wait: its receiver may be who calls."""
+        if not self.clock.under_way:
+            await self.jump(instant)
+
+    async def advance(self, instant: datetime) -> tuple[list[Effect], bool]:
+        """Move the clock; return what happened, in order, and whether there was more than is told."""
+        since, jobs = self.clock.now(), self.store.unfinished(self.clock.now())
+        seen: list[Effect] = []
+        self.listeners.append(seen)
+        try:
+            await self.clock.advance(instant)
+        finally:
+            self.listeners = [listener for listener in self.listeners if listener is not seen]
+        told = [effect for job in jobs[:MOST_JOBS_TOLD] for effect in _happened(job, since, instant)]
+        return sorted(told + seen, key=_place), len(jobs) > MOST_JOBS_TOLD
+
+    def note(self, kind: str, **what: object) -> None:
+        """Tell every `advance` under way of something that happened."""
+        for listener in self.listeners:
+            listener.append({"at": timestamp(self.clock.now()), "kind": kind, **what})
+
+    def date_header(self, now: datetime) -> bytes:
+        """Return an instant as HTTP writes it; the last one is kept."""
+        if not self.http_date[0] <= now < self.http_date[1]:
+            second = now.replace(microsecond=0)
+            text = format_datetime(second, usegmt=True).encode()
+            self.http_date = (second, second + timedelta(seconds=1), text)
+        return self.http_date[2]
+
+    def close(self) -> None:
+        """End everything that still waits in this sandbox."""
+        self.is_closed = True
+        if self.post is not None:
+            self.post.close()
+        for alarm in tuple(self.clock.alarms):
+            alarm.ring()
+
+
+def _place(effect: Effect) -> tuple[object, ...]:
+    """Order effects by their instants, and webhooks of one instant as they were made, not as they were answered."""
+    delivery = effect.get("deliveryId", "")
+    return effect["at"], len(delivery), delivery
+
+
+def _happened(job: Job, since: datetime, until: datetime) -> Iterator[Effect]:
+    """Tell the steps of one job in an interval, and what it was charged."""
+    for step in steps(job.timeline):
+        if since < step.at <= until:
+            at = timestamp(step.at)
+            yield {
+                "at": at,
+                "kind": "step",
+                "jobId": job.id,
+                "status": step.status,
+                "phase": step.phase,
+                "progress": step.progress,
+            }
+            if step.status is Status.DONE:
+                yield {"at": at, "kind": "charge", "jobId": job.id, "minutes": round(job.seconds / 60, 6)}
+
+
+class Sandboxes:
+    """One sandbox for each key that was ever used, up to a bound: then the one idle for longest is dropped."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._open: OrderedDict[str, Sandbox] = OrderedDict()
+        self.outside = self._new("", None)
+        """For calls without a valid key: a clock, and nothing else that anybody sees."""
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def get(self, key: str) -> Sandbox | None:
+        """Return the open sandbox of a key."""
+        sandbox = self._open.get(key)
+        if sandbox is not None:
+            self._open.move_to_end(key)
+        return sandbox
+
+    def open(self, key: str, scenario: Scenario, mode: Mode | None = None, seed: str | None = None) -> Sandbox:
+        """Open a sandbox for a key; `scenario` says when its clock starts and what its account has used.
+
+        What is left out is the server's; two sandboxes that are given the same seed draw alike.
+        """
+        sandbox = self._new(key, scenario, mode, seed)
+        self._keep(sandbox)
+        return sandbox
+
+    def adopt(self, sandbox: Sandbox) -> None:
+        """Put a sandbox in the place of the one that its key has."""
+        self.drop(sandbox.key)
+        self._keep(sandbox)
+
+    def _keep(self, sandbox: Sandbox) -> None:
+        self._open[sandbox.key] = sandbox
+        if len(self._open) > self._settings.sandboxes:
+            self._open.popitem(last=False)[1].close()
+
+    def drop(self, key: str) -> None:
+        """Reset: the next call of this key finds a new sandbox."""
+        if (sandbox := self._open.pop(key, None)) is not None:
+            sandbox.close()
+
+    def drop_all(self) -> None:
+        """Reset every sandbox."""
+        for key in tuple(self._open):
+            self.drop(key)
+
+    def _new(
+        self, key: str, scenario: Scenario | None, mode: Mode | None = None, named_seed: str | None = None
+    ) -> Sandbox:
+        settings = self._settings
+        mode = mode or settings.clock
+        start = scenario.clock_start if scenario else None
+        clock = Clock(
+            anchor=start or (settings.real.wall() if mode.flows else EPOCH),
+            mode=mode,
+            speed=settings.speed,
+            real=settings.real,
+        )
+        source = (settings.seed, "sandbox", key) if named_seed is None else (named_seed, "sandbox")
+        seed = hexadecimal(*source, length=16)
+        sandbox = Sandbox(key, seed, clock, MemoryStore(), opened=clock.now(), named_seed=named_seed)
+        sandbox.journal, sandbox.deliveries = Journal(settings.journal_size), DeliveryLog(settings.journal_size)
+        if scenario is not None:
+            use_account(sandbox, scenario)
+        return sandbox
+
+
+def use_account(sandbox: Sandbox, scenario: Scenario) -> None:
+    """Let the ledger begin with what the scenario's account has used."""
+    account = sandbox.account(scenario)
+    if account.minutes_used or account.minutes_used_today:
+        now = sandbox.clock.now()
+        sandbox.store.set_minutes(now, account.minutes_used, account.minutes_used_today)
+
+
+def standing_under(sandbox: Sandbox, scenario: Scenario, home: Scenario, now: datetime) -> Standing:
+    """Return what is used up; a scenario chosen for one call only brings its own used minutes along."""
+    standing = sandbox.store.standing(now)
+    if scenario is home:
+        return standing
+    account = sandbox.account(scenario)
+    return replace(
+        standing,
+        minutes=max(standing.minutes, account.minutes_used),
+        minutes_today=max(standing.minutes_today, account.minutes_used_today),
+    )

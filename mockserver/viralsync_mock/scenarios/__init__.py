@@ -1,0 +1,1 @@
+"""Scenario files: the model, the loader, rules, fault syntax, armed faults."""

@@ -1,0 +1,388 @@
+"""How faults are written: as `{kind: value}` in scenarios and the control API, as `kind=value` in a header."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+import orjson
+
+from viralsync_mock.config.yaml_source import Given, Place, shown
+from viralsync_mock.errors import ScenarioError
+from viralsync_mock.faults import body_faults
+from viralsync_mock.faults import http as faults
+from viralsync_mock.faults import stream as stream_faults
+from viralsync_mock.faults import views as view_faults
+from viralsync_mock.faults import webhook as webhook_faults
+from viralsync_mock.faults.http import When
+from viralsync_mock.scenarios import values as notation
+from viralsync_mock.scenarios.values import parts
+from viralsync_mock.validation.validator import EVENT_STREAM
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping
+
+    from viralsync_mock.faults.http import Fault
+    from viralsync_mock.openapi.spec import Operation, Spec
+    from viralsync_mock.scenarios.values import Reader
+
+MOST_EVENTS = 1_000
+MOST_COPIES = 100
+
+_ITEM = re.compile(r"\s*([\w-]+)\s*(?:=([^,;]*))?(?:[,;]\s*|\Z)", re.ASCII)
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
+
+
+class Kind(NamedTuple):
+    """One kind of fault: its class, what it is done to, what happens, and how its value is read.
+
+    `true` stands for `given_true`, the value that is meant when only the kind is named; None where there is none.
+    """
+
+    make: type
+    group: str
+    title: str
+    read: Callable[[Spec], Reader]
+    given_true: object = None
+
+
+def _plain(reader: Reader) -> Callable[[Spec], Reader]:
+    return lambda _: reader
+
+
+def _seconds(longest: float) -> Callable[[Spec], Reader]:
+    return _plain(notation.seconds(longest))
+
+
+def _latency(place: Place) -> dict[str, float]:
+    if not isinstance(place.value, dict):
+        return {"mean": notation.seconds(notation.HOUR)(place)}
+    latency = notation.duration(notation.HOUR)(place)
+    return {"mean": latency.mean, "jitter": latency.jitter}
+
+
+def _when(place: Place) -> When:
+    return When(notation.one_of(tuple(When), "before or after the call is carried out")(place))
+
+
+def _status(spec: Spec) -> Reader:
+    codes = {entry.status: code for code, entry in spec.errors.items() if entry.status >= 500}
+
+    def read(place: Place) -> str:
+        status = place.a(int)
+        if status not in codes:
+            place.fail(f"expected {' or '.join(map(str, sorted(codes)))}, got {shown(status)}")
+        return codes[status]
+
+    return read
+
+
+def _only_true(place: Place) -> NoReturn:
+    place.fail(f"expected true, got {shown(place.value)}: leave the fault out when it is not wanted")
+
+
+_FLAG = _plain(_only_true)
+_MEDIA_TYPE = _plain(notation.formed(r"[a-z]+/[a-z0-9.+-]+(; ?[a-z]+=[a-z0-9-]+)?", "a media type such as text/html"))
+_COPIES = _plain(notation.whole(1, MOST_COPIES))
+_EVENTS = _plain(notation.whole(0, MOST_EVENTS))
+_WHICH = _plain(notation.one_of(("all", "progress", "terminal"), "all, progress or terminal"))
+
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {
+        "latency": Kind(
+            faults.Latency,
+            "calls",
+            "The answer comes later by so many real seconds, give or take the jitter.",
+            _plain(_latency),
+        ),
+        "timeout": Kind(
+            faults.Timeout,
+            "calls",
+            "No answer ever comes; the connection stays open until the client closes it.",
+            _plain(_when),
+            When.AFTER,
+        ),
+        "reset_peer": Kind(
+            faults.ResetPeer,
+            "calls",
+            "The connection is reset (TCP RST) in the place of an answer.",
+            _plain(_when),
+            When.AFTER,
+        ),
+        "empty_response": Kind(
+            faults.EmptyResponse,
+            "calls",
+            "The connection is closed without a byte of an answer.",
+            _plain(_when),
+            When.AFTER,
+        ),
+        "slow_body": Kind(
+            body_faults.SlowBody, "bodies", "The body trickles in over so many real seconds.", _seconds(notation.HOUR)
+        ),
+        "truncated_body": Kind(
+            body_faults.TruncatedBody,
+            "bodies",
+            "The body breaks off after a share of what `Content-Length` announces; then the connection is closed.",
+            _plain(notation.share),
+            0.5,
+        ),
+        "malformed_json": Kind(
+            body_faults.MalformedJson,
+            "bodies",
+            "The body arrives whole, but half of its JSON is missing: it ends in an object that was just opened.",
+            _FLAG,
+        ),
+        "wrong_content_type": Kind(
+            body_faults.WrongContentType,
+            "bodies",
+            "The body is as ever, but its media type says something else.",
+            _MEDIA_TYPE,
+            "text/html",
+        ),
+        "status": Kind(faults.ServerStatus, "calls", "A 5xx in the API's shape; the call is not carried out.", _status),
+        "drop_after_events": Kind(
+            stream_faults.DropAfterEvents,
+            "streams",
+            "The connection is lost after so many events: closed without the end that HTTP has for a whole answer.",
+            _EVENTS,
+        ),
+        "cut_inside_event": Kind(
+            stream_faults.CutInsideEvent,
+            "streams",
+            "The connection is lost in the middle of the event of this number, from 1, inside a UTF-8 character.",
+            _plain(notation.whole(1, MOST_EVENTS)),
+            1,
+        ),
+        "silence": Kind(
+            stream_faults.Silence,
+            "streams",
+            "After so many events nothing more comes, no keep-alive either; the connection stays open.",
+            _EVENTS,
+            1,
+        ),
+        "no_keep_alive": Kind(
+            stream_faults.NoKeepAlive, "streams", "No comment keeps the connection alive while nothing happens.", _FLAG
+        ),
+        "duplicate_events": Kind(
+            stream_faults.DuplicateEvents, "streams", "Every event comes again, so many times.", _COPIES, 1
+        ),
+        "reorder_events": Kind(
+            stream_faults.ReorderEvents,
+            "streams",
+            "Each two events that follow each other change places; one that is left over at the end comes as it is.",
+            _FLAG,
+        ),
+        "never_end": Kind(
+            stream_faults.NeverEnd,
+            "streams",
+            "After the terminal event the stream stays open, with keep-alives.",
+            _FLAG,
+        ),
+        "end_without_terminal": Kind(
+            stream_faults.EndWithoutTerminal,
+            "streams",
+            "The stream ends as if all were well, but the terminal event is missing.",
+            _FLAG,
+        ),
+        "progress_goes_back": Kind(
+            stream_faults.ProgressGoesBack,
+            "streams",
+            "Every second event tells of half the progress that was made; the terminal event tells the truth.",
+            _FLAG,
+        ),
+        "stale_read": Kind(
+            view_faults.StaleRead,
+            "views",
+            "GET and list show jobs as they were so many seconds of the sandbox's clock ago: streams are "
+            "ahead of them.",
+            _seconds(notation.DAY),
+        ),
+        "missing_from_list": Kind(
+            view_faults.MissingFromList,
+            "views",
+            "The list leaves out jobs that were submitted less than so many seconds of the sandbox's clock ago.",
+            _seconds(notation.DAY),
+        ),
+        "unknown_field": Kind(
+            view_faults.UnknownField,
+            "views",
+            "GET, list, streams and the 202 of a submission show a field that no page describes.",
+            _FLAG,
+        ),
+        "unknown_status": Kind(
+            view_faults.UnknownStatus,
+            "views",
+            "GET, list and streams show every unfinished job with a status that no page describes.",
+            _FLAG,
+        ),
+        "duplicate": Kind(
+            webhook_faults.Duplicate, "webhooks", "Every webhook is sent again at once, so many times.", _COPIES, 1
+        ),
+        "reorder": Kind(
+            webhook_faults.Reorder,
+            "webhooks",
+            "Each two webhooks of a job that follow each other change places.",
+            _FLAG,
+        ),
+        "delay": Kind(
+            webhook_faults.Delay,
+            "webhooks",
+            "Every webhook leaves so many seconds of the sandbox's clock late; those of one job stay in order.",
+            _seconds(notation.DAY),
+        ),
+        "bad_signature": Kind(
+            webhook_faults.BadSignature, "webhooks", "The signature is made with another secret.", _FLAG
+        ),
+        "drop": Kind(
+            webhook_faults.Drop,
+            "webhooks",
+            "Webhooks get lost and are never sent: `all` of them, those of `progress`, or the `terminal` one.",
+            _WHICH,
+            "all",
+        ),
+        "tampered_body": Kind(
+            webhook_faults.TamperedBody,
+            "webhooks",
+            "The body is changed after it was signed: its progress and output are not the job's.",
+            _FLAG,
+        ),
+        "lost_answer": Kind(
+            webhook_faults.LostAnswer,
+            "webhooks",
+            "The receiver's answer gets lost so many times: a webhook that is tried again arrives again.",
+            _COPIES,
+            1,
+        ),
+        "early": Kind(
+            webhook_faults.Early,
+            "webhooks",
+            "The first webhook, of the job in the queue, arrives before the 202 that tells of the job.",
+            _FLAG,
+        ),
+    }
+)
+"""By name. Those of one call are applied in this order, the first around all others."""
+
+WEBHOOK_KINDS = tuple(name for name, kind in KINDS.items() if issubclass(kind.make, webhook_faults.WebhookFault))
+
+_NAMES: Mapping[type, str] = MappingProxyType({kind.make: name for name, kind in KINDS.items()})
+_ORDER: Mapping[type, int] = MappingProxyType({kind.make: at for at, kind in enumerate(KINDS.values())})
+
+
+def read_faults(place: Place, spec: Spec, kinds: Collection[str] = KINDS) -> tuple[Fault, ...]:
+    """Read `{kind: value, ...}`; raises the error class of the place's source."""
+    found = parts(place, {name: _reader(KINDS[name], spec) for name in kinds})
+    if not found:
+        place.fail(f"expected a fault, got nothing. Known: {', '.join(kinds)}")
+    return in_order(found.values())
+
+
+def check_fit(place: Place, found: Iterable[Fault], operation: Operation) -> None:
+    """Complain of a fault that this operation can never show: of streams, where it has none, and of webhooks."""
+    for fault in found:
+        if reason := misfit(fault, operation):
+            place[name_of(fault)].fail(reason)
+
+
+def misfit(fault: Fault, operation: Operation) -> str | None:
+    """Return why an operation can never show a fault."""
+    streams = any(response.media_type == EVENT_STREAM for response in operation.responses.values())
+    if isinstance(fault, stream_faults.StreamFault) and not streams:
+        return f"{operation.id} has no event stream: match an operation that has one"
+    if isinstance(fault, webhook_faults.WebhookFault) and "callbacks" not in operation.document:
+        return f"{operation.id} causes no webhooks: match an operation that does"
+    return None
+
+
+def in_order(found: Iterable[Fault]) -> tuple[Fault, ...]:
+    """Return the faults of one call in the order in which they are applied."""
+    return tuple(sorted(found, key=lambda fault: _ORDER[type(fault)]))
+
+
+def _reader(kind: Kind, spec: Spec) -> Reader:
+    read = kind.read(spec)
+
+    def made(place: Place) -> Any:
+        if place.value is True:
+            return _of_true(kind, place, read)
+        value = read(place)
+        return kind.make(**value) if isinstance(value, dict) else kind.make(value)
+
+    return made
+
+
+def _of_true(kind: Kind, place: Place, read: Reader) -> Any:
+    if kind.given_true is not None:
+        return kind.make(kind.given_true)
+    return kind.make(read(place)) if fields(kind.make) else kind.make()
+
+
+def name_of(fault: Fault) -> str:
+    """Return the name of a fault's kind."""
+    return _NAMES[type(fault)]
+
+
+def written(found: Iterable[Fault], spec: Spec) -> dict[str, Any]:
+    """Return faults as `{kind: value, ...}`: what `read_faults` reads back."""
+    return {name_of(fault): _value(fault, spec) for fault in found}
+
+
+def _value(fault: Fault, spec: Spec) -> Any:
+    if isinstance(fault, faults.ServerStatus):
+        return spec.errors[fault.code].status
+    if isinstance(fault, faults.Latency):
+        return {"mean": fault.mean, "jitter": fault.jitter} if fault.jitter else fault.mean
+    values = [getattr(fault, each.name) for each in fields(fault)]  # type: ignore[arg-type]  # every kind is a dataclass
+    return values[0] if values else True
+
+
+def parse_header(text: str, spec: Spec) -> tuple[Fault, ...]:
+    """Read `latency=800ms, status=503`, or the same as a JSON object; raises ScenarioError that names the place."""
+    try:
+        given = orjson.loads(text) if text.lstrip().startswith("{") else _items(text.strip())
+    except orjson.JSONDecodeError as problem:
+        raise ScenarioError(f'$: expected a JSON object such as {{"latency": "800ms"}}: {problem}') from None
+    return read_faults(Place(Given(given, ScenarioError), given), spec)
+
+
+def _items(text: str) -> dict[str, object]:
+    given: dict[str, object] = {}
+    at = 0
+    while at < len(text):
+        found = _ITEM.match(text, at)
+        if found is None:
+            raise ScenarioError(f"expected faults such as latency=800ms, status=503, got {shown(text[at:])}")
+        if found[1] in given:
+            raise ScenarioError(f"$.{found[1]}: this fault stands twice: keep one of them")
+        given[found[1]] = True if found[2] is None else _scalar(found[2].strip())
+        at = found.end()
+    return given
+
+
+def _scalar(text: str) -> object:
+    """Return a value as YAML would read it: a number, `true`, or a text."""
+    if text == "true":
+        return True
+    if _NUMBER.fullmatch(text):
+        return float(text) if "." in text else int(text)
+    return text
+
+
+def header(found: Iterable[Fault], spec: Spec) -> str:
+    """Return faults as `parse_header` reads them back: as JSON, where a value cannot stand without quotes."""
+    values = written(found, spec)
+    if all(map(_is_plain, values.values())):
+        return ", ".join(f"{name}={_text(value)}" for name, value in values.items())
+    return orjson.dumps(values).decode()
+
+
+def _is_plain(value: object) -> bool:
+    """Say whether a value reads back as it is when it stands in a header without quotes."""
+    text = _text(value)
+    return not {",", ";"} & set(text) and _scalar(text) == value
+
+
+def _text(value: object) -> str:
+    return "true" if value is True else f"{value}"

@@ -1,0 +1,237 @@
+"""The scenario language: what scripts the server, as typed nouns, and which rule speaks to which call.
+
+How a file becomes a `Scenario` is in `scenario_file`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from viralsync_mock.jobs.timeline import Pace
+from viralsync_mock.json_subset import contains
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from datetime import datetime
+
+    from viralsync_mock.faults.http import Fault
+    from viralsync_mock.openapi.spec import RateLimit
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who owns a key: the plan, the minutes already used this month and today, and whether the key is revoked."""
+
+    plan: str = "pro"
+    minutes_used: float = 0.0
+    minutes_used_today: float = 0.0
+    revoked: bool = False
+    email: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Which ceilings hold; `rate` None means the spec's, and `is_rated` False that nothing is ever refused."""
+
+    rate: RateLimit | None = None
+    is_rated: bool = True
+    quota: bool = True
+    concurrency: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a rule gets to see of a call; header names are in lower case, `body` is parsed JSON or None."""
+
+    operation: str
+    headers: Mapping[str, str]
+    body: Any
+    age: float
+    """Seconds since the sandbox was opened, on its clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """When a rule speaks. All that is given must hold; the counts are of the calls for which the rest holds.
+
+    `nth`: only that call, from 1 · `every`: each so many calls · `after`: not the first so many calls, or not in
+    the first so many seconds · `lasts`: only for so many seconds from then on · `times`: at most so often ·
+    `probability`: of those that are left, this share, drawn from the seed.
+    """
+
+    operation: str | None = None
+    header: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, Any] = field(default_factory=dict)
+    nth: int | None = None
+    every: int | None = None
+    after: int = 0
+    after_seconds: float = 0.0
+    lasts: float | None = None
+    times: int | None = None
+    probability: float | None = None
+
+    def fits(self, asked: Asked) -> bool:
+        """Say whether the call is of the kind that this rule counts."""
+        return (
+            self.operation in (None, asked.operation)
+            and self.holds_at(asked.age)
+            and all(asked.headers.get(name.lower()) == value for name, value in self.header.items())
+            and (not self.body or contains(asked.body, self.body))
+        )
+
+    def holds_at(self, age: float) -> bool:
+        """Say whether the rule is in force so many seconds after the sandbox was opened."""
+        return age >= self.after_seconds and (self.lasts is None or age < self.after_seconds + self.lasts)
+
+    def is_turn(self, number: int) -> bool:
+        """Say whether it is the turn of the call of this number, from 1, among those that fit."""
+        later = number - self.after
+        return later >= 1 and self.nth in (None, later) and later % (self.every or 1) == 0
+
+    def misses(self, asked: Asked) -> list[str]:
+        """Return what keeps the call from fitting, each as `what: expected …, got …`."""
+        found = (
+            [] if self.operation in (None, asked.operation) else [_miss("operation", self.operation, asked.operation)]
+        )
+        if not self.holds_at(asked.age):
+            end = "on" if self.lasts is None else f"to {self.after_seconds + self.lasts:g} s"
+            span = f"from {self.after_seconds:g} s {end}"
+            found.append(f"time: expected a call {span} of the sandbox's life, got one at {asked.age:g} s")
+        for name, value in self.header.items():
+            if (got := asked.headers.get(name.lower())) != value:
+                found.append(_miss(f"header {name}", value, got))
+        if self.body and not contains(asked.body, self.body):
+            found.append("body: expected it to contain what the rule names, which it does not")
+        return found
+
+
+def _miss(what: str, expected: object, got: object) -> str:
+    return f"{what}: expected {expected}, got {'nothing' if got is None else got}"
+
+
+@dataclass(frozen=True, slots=True)
+class Respond:
+    """What a rule answers in the API's place: an error by its code, or a status with a body of its own."""
+
+    error: str | None = None
+    text: str | None = None
+    status: int = 200
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One line of the script: when it matches, it responds or does something to the call."""
+
+    match: Match
+    respond: Respond | None = None
+    faults: tuple[Fault, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Webhooks:
+    """The secret that signs webhooks, and what goes wrong with each of them on its way."""
+
+    secret: str = "whsec_viralsync_mock"  # noqa: S105 - not a secret: docs/webhooks.md tells it to everyone
+    deliver: tuple[Fault, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scenario:
+    """A script for the server: whose account it is, how jobs run, and which calls go otherwise."""
+
+    name: str
+    description: str = ""
+    account: Account = Account()
+    clock_start: datetime | None = None
+    job: Pace = field(default_factory=Pace)
+    rules: tuple[Rule, ...] = ()
+    limits: Limits = Limits()
+    keys: Mapping[str, Account] = field(default_factory=dict)
+    webhooks: Webhooks = Webhooks()
+    behaviour: Mapping[str, Any] = field(default_factory=dict)
+    """Nested switches that this scenario turns, as `behaviour.parse_behaviour` reads them; known to be valid."""
+    document: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """The scenario as it is written."""
+
+
+class NearMiss(NamedTuple):
+    """A rule that did not speak, by its number from 1, and what kept it from it."""
+
+    number: int
+    reasons: tuple[str, ...]
+
+
+class Choice(NamedTuple):
+    """The rule that speaks to a call with its number from 1, and the one that came nearest of those that do not."""
+
+    rule: Rule | None = None
+    number: int = 0
+    near_miss: NearMiss | None = None
+
+
+SILENT = Choice()
+"""What a script without rules has to say."""
+
+
+@dataclass(slots=True)
+class Script:
+    """Rules in one sandbox, with how often each fitted a call and how often it spoke.
+
+    `name` is the purpose of the draws: two scripts draw independently of each other.
+    """
+
+    name: str
+    rules: tuple[Rule, ...]
+    met: Counter[int] = field(default_factory=Counter)
+    spoken: Counter[int] = field(default_factory=Counter)
+
+    def choose(self, asked: Asked, draw: Callable[..., float]) -> Choice:
+        """Return the first rule that speaks to this call; every rule that it fits counts it."""
+        speaking: int | None = None
+        misses: list[NearMiss] = []
+        for index, rule in enumerate(self.rules):
+            if reasons := self._reasons(index, rule.match, asked, draw):
+                misses.append(NearMiss(index + 1, tuple(reasons)))
+            elif speaking is None:
+                speaking = index
+        nearest = min(misses, key=lambda miss: self._distance(miss, asked), default=None)
+        if speaking is None:
+            return Choice(near_miss=nearest)
+        return Choice(self.rules[speaking], speaking + 1, nearest)
+
+    def speaking(self, asked: Asked, draw: Callable[..., float]) -> Iterator[int]:
+        """Yield the index of every rule that speaks to this call, and count it."""
+        for index, rule in enumerate(self.rules):
+            if not self._reasons(index, rule.match, asked, draw):
+                yield index
+
+    def _distance(self, miss: NearMiss, asked: Asked) -> tuple[bool, bool, int]:
+        """Return how far a rule was from speaking: one for other operations farthest, one that fits the call least."""
+        match = self.rules[miss.number - 1].match
+        return match.operation not in (None, asked.operation), not match.fits(asked), len(miss.reasons)
+
+    def has_healed(self, index: int, age: float) -> bool:
+        """Say whether a rule will speak no more, whatever comes."""
+        match = self.rules[index].match
+        is_past = match.lasts is not None and age >= match.after_seconds + match.lasts
+        is_told = match.nth is not None and self.met[index] >= match.after + match.nth
+        return is_past or is_told or (match.times is not None and self.spoken[index] >= match.times)
+
+    def _reasons(self, index: int, match: Match, asked: Asked, draw: Callable[..., float]) -> list[str]:
+        """Count the call; return why the rule does not speak to it: nothing when it does."""
+        if not match.fits(asked):
+            return match.misses(asked)
+        self.met[index] += 1
+        number = self.met[index]
+        if not match.is_turn(number):
+            return [f"count: this is call {number} of those that fit, and not its turn"]
+        if match.probability is not None and draw("rule", self.name, index, number) >= match.probability:
+            return [f"probability: the draw for call {number} was not among the {match.probability:.0%}"]
+        if match.times is not None and self.spoken[index] >= match.times:
+            return [f"times: all {match.times} are used up"]
+        self.spoken[index] += 1
+        return []

@@ -1,0 +1,1 @@
+"""`faults self-check`: every fault met by real HTTP clients."""

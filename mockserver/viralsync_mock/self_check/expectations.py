@@ -1,0 +1,350 @@
+"""What each kind of fault promises to whoever meets it, and the story that shows it.
+
+A promise must also be able to fail: none holds where its fault is not armed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
+
+from viralsync_mock.faults.views import UNKNOWN_FIELD, UNKNOWN_STATUS
+from viralsync_mock.jobs.models import TERMINAL, Status
+from viralsync_mock.jobs.sse import KEEP_ALIVE
+from viralsync_mock.scenarios.model import Webhooks
+from viralsync_mock.self_check import probes as stories
+from viralsync_mock.self_check.clients import CLOSED, RESET, TIMED_OUT
+from viralsync_mock.self_check.probes import Told, json_of, told_by
+from viralsync_mock.webhooks.payload import sign
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from viralsync_mock.self_check.probes import Lost, Posted, Read, Scene, Stream, Webhook
+
+BRIEF = 1.0
+"""The client's own time-out, in seconds, where it is to strike: time enough for all that comes before."""
+
+
+class Promise(NamedTuple):
+    """What a fault promises: `statement` says what, and `holds` whether the evidence shows it.
+
+    `value` is what the fault is armed with, as it is written; `story` brings the evidence about.
+    """
+
+    statement: str
+    value: object
+    story: Callable[[Scene], object]
+    holds: Callable[[Any], bool]
+
+
+def latency(read: Read) -> bool:
+    """The usual answer, but not before 0.2 s have passed."""
+    return (read.seen.status, read.seen.body) == (
+        200,
+        read.usual.body,
+    ) and read.seen.seconds >= 0.19  # a timer may be early by 1 ms
+
+
+def timeout(lost: Lost) -> bool:
+    """No answer until the client's own time-out, and the job is there all the same."""
+    return (lost.seen.status, lost.seen.problem, lost.jobs) == (None, TIMED_OUT, 1)
+
+
+def reset_peer(lost: Lost) -> bool:
+    """The connection is reset in the place of an answer, and the job is there all the same."""
+    return (lost.seen.status, lost.seen.problem, lost.jobs) == (None, RESET, 1)
+
+
+def empty_response(lost: Lost) -> bool:
+    """The connection is closed without a byte of an answer, and the job is there all the same."""
+    return (lost.seen.status, lost.seen.problem, lost.jobs) == (None, CLOSED, 1)
+
+
+def slow_body(read: Read) -> bool:
+    """The usual answer, but its body takes 0.2 s, give or take."""
+    seen = read.seen
+    trickles = seen.seconds >= 0.15 and seen.seconds - seen.head_after >= 0.1  # timers count whole milliseconds
+    return (seen.status, seen.body, seen.problem) == (200, read.usual.body, "") and trickles
+
+
+def truncated_body(read: Read) -> bool:
+    """A 200 whose connection is closed before the body is whole."""
+    whole = len(read.usual.body)
+    return (read.seen.status, read.seen.problem) == (200, CLOSED) and len(read.seen.body) < whole
+
+
+def malformed_json(read: Read) -> bool:
+    """A 200 that comes in whole, but is no JSON."""
+    seen = read.seen
+    return (seen.status, seen.media_type, seen.problem, json_of(seen)) == (200, "application/json", "", None)
+
+
+def wrong_content_type(read: Read) -> bool:
+    """The usual body as text/html."""
+    return (read.seen.media_type, read.seen.body) == ("text/html", read.usual.body)
+
+
+def status(read: Read) -> bool:
+    """A 503 in the shape of the API's errors."""
+    return (read.seen.status, (json_of(read.seen) or {}).get("code")) == (503, "SERVICE_UNAVAILABLE")
+
+
+def drop_after_events(stream: Stream) -> bool:
+    """No more than two events, the first of the usual ones; then the connection is closed before the stream's end."""
+    return _breaks_off(stream, at_most=2) and stream.rest == b""
+
+
+def cut_inside_event(stream: Stream) -> bool:
+    """No more than one whole event, and at most a part of the second: it ends inside a UTF-8 character."""
+    return _breaks_off(stream, at_most=1) and (stream.rest == b"" or stream.rest[-1:] == "é".encode()[:1])
+
+
+def _breaks_off(stream: Stream, at_most: int) -> bool:
+    """Say whether a stream broke off so early; some clients throw away what was not handed out by then."""
+    told = len(stream.events)
+    return stream.seen.problem == CLOSED and told <= at_most and stream.events == stream.usual[:told]
+
+
+def silence(stream: Stream) -> bool:
+    """The first event, then nothing until the client's own time-out."""
+    return stream.seen.problem == TIMED_OUT and stream.events == stream.usual[:1]
+
+
+def no_keep_alive(stream: Stream) -> bool:
+    """A stream that ends well, in which no comment stands although nothing happens for ten minutes."""
+    return stream.seen.problem == "" and stream.events[-1].status == "done" and KEEP_ALIVE not in stream.seen.body
+
+
+def duplicate_events(stream: Stream) -> bool:
+    """Every event twice."""
+    return _ends(stream, [each for each in stream.usual for _ in range(2)])
+
+
+def reorder_events(stream: Stream) -> bool:
+    """All events, each two that follow each other the wrong way round."""
+    return _ends(stream, _swapped(stream.usual))
+
+
+def never_end(stream: Stream) -> bool:
+    """All events, and no end until the client's own time-out."""
+    return stream.seen.problem == TIMED_OUT and stream.events == stream.usual
+
+
+def end_without_terminal(stream: Stream) -> bool:
+    """A stream that ends well, with all events but the terminal one."""
+    return _ends(stream, stream.usual[:-1]) and stream.usual[-1].status in TERMINAL
+
+
+def progress_goes_back(stream: Stream) -> bool:
+    """All events, but every second one, other than the terminal, tells of half the progress."""
+    return _ends(stream, [_halved(each) if i % 2 else each for i, each in enumerate(stream.usual)])
+
+
+def _halved(told: Told) -> Told:
+    return told if told.status in TERMINAL else told._replace(progress=told.progress / 2)
+
+
+def _ends(stream: Stream, events: Iterable[Told]) -> bool:
+    """Say whether a stream told these events, and ended as HTTP has it."""
+    return stream.seen.problem == "" and stream.events == tuple(events)
+
+
+def _swapped(told: tuple[Told, ...]) -> tuple[Told, ...]:
+    return tuple(each for i in range(0, len(told), 2) for each in reversed(told[i : i + 2]))
+
+
+def stale_read(read: Read) -> bool:
+    """A job that is done is shown as it was a second before."""
+    now, shown = json_of(read.usual)["status"], json_of(read.seen)["status"]
+    return read.seen.status == 200 and now in TERMINAL and shown not in TERMINAL
+
+
+def missing_from_list(read: Read) -> bool:
+    """A list without the job that was just submitted."""
+    return read.seen.status == 200 and json_of(read.seen)["jobs"] == [] and len(json_of(read.usual)["jobs"]) == 1
+
+
+def unknown_field(read: Read) -> bool:
+    """The job as it is, with a field that no page describes."""
+    seen, usual = json_of(read.seen), json_of(read.usual)
+    return read.seen.status == 200 and seen == {**usual, UNKNOWN_FIELD: seen.get(UNKNOWN_FIELD)} != usual
+
+
+def unknown_status(read: Read) -> bool:
+    """The job as it is, unfinished, but for a status that no page describes."""
+    seen, usual = json_of(read.seen), json_of(read.usual)
+    return read.seen.status == 200 and seen == {**usual, "status": UNKNOWN_STATUS} and usual["status"] not in TERMINAL
+
+
+def duplicate(posted: Posted) -> bool:
+    """Every webhook twice, byte for byte."""
+    arrived = posted.later
+    return arrived[::2] == arrived[1::2] and _told_all(posted, arrived[::2])
+
+
+def reorder(posted: Posted) -> bool:
+    """All webhooks, each two that follow each other the wrong way round."""
+    return _is_usual(posted) and told_by(posted.later) == _swapped(posted.usual)
+
+
+def delay(posted: Posted) -> bool:
+    """No webhook for an hour after its time, then all in order."""
+    return posted.later == () and _told_all(posted, posted.in_the_end)
+
+
+def bad_signature(posted: Posted) -> bool:
+    """All webhooks, none with the signature of its body."""
+    return _told_all(posted, posted.later, is_signed=False)
+
+
+def drop(posted: Posted) -> bool:
+    """No webhook at all, however long one waits."""
+    return _is_usual(posted) and posted.in_the_end == ()
+
+
+def tampered_body(posted: Posted) -> bool:
+    """As many webhooks as ever, each with progress 1 and an output of somebody else's, and none with its signature."""
+    bodies = [orjson.loads(each.body) for each in posted.later]
+    forged = all(each["progress"] == 1 and "attacker" in each["outputUrl"] for each in bodies)
+    return _is_usual(posted) and forged and len(bodies) == len(posted.usual) and not any(map(_is_signed, posted.later))
+
+
+def lost_answer(posted: Posted) -> bool:
+    """The terminal webhook twice, since the first answer to it got lost, and those of progress once."""
+    *once, again = posted.later or (None,)
+    return bool(once) and once[-1] == again and _told_all(posted, tuple(once))
+
+
+def early(posted: Posted) -> bool:
+    """When the 202 comes, a webhook has already told of its job in the queue."""
+    jobs = [orjson.loads(each.body)["jobId"] for each in posted.at_once]
+    told = [each.status for each in told_by(posted.at_once)]
+    return _is_usual(posted) and (told, jobs) == ([Status.QUEUED], [json_of(posted.seen)["jobId"]])
+
+
+def _is_usual(posted: Posted) -> bool:
+    """Say whether the submission was answered as ever, and the webhooks of an equal job told of its end."""
+    return (posted.seen.status, posted.seen.problem, posted.usual[-1].status) == (202, "", Status.DONE)
+
+
+def _told_all(posted: Posted, arrived: tuple[Webhook, ...], *, is_signed: bool = True) -> bool:
+    """Say whether these are the usual webhooks, all of them signed, or none."""
+    signed = {_is_signed(each) for each in arrived}
+    return _is_usual(posted) and told_by(arrived) == posted.usual and signed == {is_signed}
+
+
+def _is_signed(webhook: Webhook) -> bool:
+    return webhook.signature == sign(webhook.body, Webhooks().secret)
+
+
+_brief_submission = partial(stories.lost, patience=BRIEF)
+_brief_stream = partial(stories.stream, patience=BRIEF)
+_job = partial(stories.finished, operation="getJob")
+_list = partial(stories.finished, operation="listJobs")
+
+PROMISES: Mapping[str, Promise] = MappingProxyType(
+    {
+        "latency": Promise("The usual answer, but not before 0.2 s have passed.", "200ms", stories.call, latency),
+        "timeout": Promise(
+            "No answer until the client's own time-out, and the job is there all the same.",
+            "after",
+            _brief_submission,
+            timeout,
+        ),
+        "reset_peer": Promise(
+            "The connection is reset in the place of an answer, and the job is there all the same.",
+            "after",
+            stories.lost,
+            reset_peer,
+        ),
+        "empty_response": Promise(
+            "The connection is closed without a byte of an answer, and the job is there all the same.",
+            "after",
+            stories.lost,
+            empty_response,
+        ),
+        "slow_body": Promise(
+            "The usual answer, but its body takes 0.2 s, give or take.", "200ms", stories.call, slow_body
+        ),
+        "truncated_body": Promise(
+            "A 200 whose connection is closed before the body is whole.", 0.5, stories.call, truncated_body
+        ),
+        "malformed_json": Promise("A 200 that comes in whole, but is no JSON.", True, stories.call, malformed_json),
+        "wrong_content_type": Promise("The usual body as text/html.", "text/html", stories.call, wrong_content_type),
+        "status": Promise("A 503 in the shape of the API's errors.", 503, stories.call, status),
+        "drop_after_events": Promise(
+            "No more than two events, the first of the usual ones; then the connection is closed before "
+            "the stream's end.",
+            2,
+            stories.stream,
+            drop_after_events,
+        ),
+        "cut_inside_event": Promise(
+            "No more than one whole event, and at most a part of the second: it ends inside a UTF-8 character.",
+            2,
+            stories.stream,
+            cut_inside_event,
+        ),
+        "silence": Promise("The first event, then nothing until the client's own time-out.", 1, _brief_stream, silence),
+        "no_keep_alive": Promise(
+            "A stream that ends well, in which no comment stands although nothing happens for ten minutes.",
+            True,
+            stories.idle_stream,
+            no_keep_alive,
+        ),
+        "duplicate_events": Promise("Every event twice.", 1, stories.stream, duplicate_events),
+        "reorder_events": Promise(
+            "All events, each two that follow each other the wrong way round.", True, stories.stream, reorder_events
+        ),
+        "never_end": Promise("All events, and no end until the client's own time-out.", True, _brief_stream, never_end),
+        "end_without_terminal": Promise(
+            "A stream that ends well, with all events but the terminal one.", True, stories.stream, end_without_terminal
+        ),
+        "progress_goes_back": Promise(
+            "All events, but every second one, other than the terminal, tells of half the progress.",
+            True,
+            stories.stream,
+            progress_goes_back,
+        ),
+        "stale_read": Promise("A job that is done is shown as it was a second before.", "1s", _job, stale_read),
+        "missing_from_list": Promise("A list without the job that was just submitted.", "1h", _list, missing_from_list),
+        "unknown_field": Promise("The job as it is, with a field that no page describes.", True, _job, unknown_field),
+        "unknown_status": Promise(
+            "The job as it is, unfinished, but for a status that no page describes.",
+            True,
+            stories.unfinished,
+            unknown_status,
+        ),
+        "duplicate": Promise("Every webhook twice, byte for byte.", 1, stories.webhooks, duplicate),
+        "reorder": Promise(
+            "All webhooks, each two that follow each other the wrong way round.", True, stories.webhooks, reorder
+        ),
+        "delay": Promise("No webhook for an hour after its time, then all in order.", "1h", stories.webhooks, delay),
+        "bad_signature": Promise(
+            "All webhooks, none with the signature of its body.", True, stories.webhooks, bad_signature
+        ),
+        "drop": Promise("No webhook at all, however long one waits.", "all", stories.webhooks, drop),
+        "tampered_body": Promise(
+            "As many webhooks as ever, each with progress 1 and an output of somebody else's, and none "
+            "with its signature.",
+            True,
+            stories.webhooks,
+            tampered_body,
+        ),
+        "lost_answer": Promise(
+            "The terminal webhook twice, since the first answer to it got lost, and those of progress once.",
+            1,
+            stories.webhooks,
+            lost_answer,
+        ),
+        "early": Promise(
+            "When the 202 comes, a webhook has already told of its job in the queue.", True, stories.webhooks, early
+        ),
+    }
+)
+"""By kind of fault; the values are written as in a scenario."""

@@ -1,0 +1,291 @@
+"""The stories of the self-check: a client meets a fault in a scene of its own, and brings back evidence of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import orjson
+
+from viralsync_mock.self_check.clients import PATIENCE, Seen, Wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from viralsync_mock.self_check.clients import Client
+
+MOVIE = {"scenes": [{"id": "intro", "duration": 2}, {"id": "middle", "duration": 3.5}, {"id": "end", "duration": 0.5}]}
+
+CALLS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "getMe": ("GET", "/v1/me"),
+        "submitRenderJob": ("POST", "/v1/render/jobs"),
+        "streamJobProgress": ("GET", "/v1/jobs/{}/progress"),
+        "getJob": ("GET", "/v1/jobs/{}"),
+        "listJobs": ("GET", "/v1/jobs"),
+    }
+)
+"""By operation its method and path."""
+
+
+LONG = 600.0
+"""Seconds after which the usual job has long ended and told all its webhooks."""
+
+QUICK = 2000.0
+"""The rate of a clock that spends ten minutes in 0.3 s: 15 s between two keep-alives are enough for none to be lost."""
+
+
+class Webhook(NamedTuple):
+    """A webhook as it arrived."""
+
+    body: bytes
+    signature: str
+
+    def __repr__(self) -> str:
+        return f"{self.body.decode(errors='replace')} signed {self.signature[:8]}…"
+
+
+class Mailbox:
+    """A receiver of webhooks on this machine, with a box for each path. A context manager."""
+
+    def __init__(self) -> None:
+        self._boxes: dict[str, list[Webhook]] = {}
+        self._server = _Receiver(("127.0.0.1", 0), partial(_Box, self._boxes))
+        self._thread = Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+
+    def url(self, box: str) -> str:
+        """Return where webhooks to this box go."""
+        return f"http://127.0.0.1:{self._server.server_port}/{box}"
+
+    def arrived(self, box: str) -> tuple[Webhook, ...]:
+        """Return what this box holds, in the order in which it came."""
+        return tuple(self._boxes.get(f"/{box}", ()))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+class _Receiver(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
+class _Box(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def __init__(self, boxes: dict[str, list[Webhook]], *rest: Any) -> None:
+        self._boxes = boxes
+        super().__init__(*rest)
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self._boxes.setdefault(self.path, []).append(Webhook(body, self.headers["x-render-signature"]))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class Stage(NamedTuple):
+    """Where scenes are played: a mock with a frozen clock, a receiver of webhooks, and a client that meets no fault."""
+
+    base_url: str
+    mailbox: Mailbox
+    observer: Client
+
+
+@dataclass(slots=True)
+class Scene:
+    """One fault and one client, alone in a sandbox; with `fault` empty nothing is armed."""
+
+    stage: Stage
+    client: Client
+    key: str
+    fault: Mapping[str, object] = field(default_factory=dict)
+
+    def meet(self, operation: str, job: str = "", body: object = None, timeout: float = PATIENCE) -> Seen:
+        """Let the client make the one call that the fault strikes."""
+        if self.fault:
+            armed = {"fault": self.fault, "match": {"operation": operation}, "times": 1}
+            self.order("PUT", "/__mock/faults", {"faults": [armed]})
+        return self.client.fetch(self._wanted(*CALLS[operation], job, body)._replace(timeout=timeout))
+
+    def watch(self, operation: str, job: str = "") -> Seen:
+        """Make a call that no fault strikes."""
+        return self.stage.observer.fetch(self._wanted(*CALLS[operation], job, None))
+
+    def order(self, method: str, path: str, body: object) -> Any:
+        """Make a call that must go well, to the control API above all; return what it answers."""
+        seen = self.stage.observer.fetch(self._wanted(method, path, "", body))
+        if seen.status not in (200, 202):
+            raise RuntimeError(f"{method} {path}: {seen}: {seen.body.decode(errors='replace')}")
+        return orjson.loads(seen.body)
+
+    def submit(self, box: str | None = None) -> str:
+        """Submit a job that meets no fault, and return its id; `box` gets its webhooks."""
+        job: str = self.order(*CALLS["submitRenderJob"], self.submission(box))["jobId"]
+        return job
+
+    def submission(self, box: str | None = None) -> dict[str, object]:
+        """Return a body to submit; `box` gets the webhooks of the job."""
+        to = {} if box is None else {"callbackUrl": self.stage.mailbox.url(self._box(box))}
+        return {"kind": "movie", "projectId": "proj_self_check", "movie": MOVIE, **to}
+
+    def arrived(self, box: str) -> tuple[Webhook, ...]:
+        """Return what a box of this scene has got."""
+        return self.stage.mailbox.arrived(self._box(box))
+
+    def advance(self, **how_far: object) -> None:
+        """Move the clock; returns when everything that was due has been delivered."""
+        self.order("POST", "/__mock/clock/advance", how_far)
+
+    def run_clock(self, **how: object) -> None:
+        """Let the clock run otherwise: it is frozen."""
+        self.order("PATCH", "/__mock/clock", how)
+
+    def _box(self, box: str) -> str:
+        return f"{self.key}/{box}"
+
+    def _wanted(self, method: str, path: str, job: str, body: object) -> Wanted:
+        headers = {"x-api-key": self.key, "content-type": "application/json"}
+        written = None if body is None else orjson.dumps(body)
+        return Wanted(method, self.stage.base_url + path.format(job), headers, written)
+
+
+class Told(NamedTuple):
+    """What an event or a webhook told of a job; `id` is the event's."""
+
+    status: str
+    phase: str | None
+    progress: float
+    id: str = ""
+
+    def __repr__(self) -> str:
+        return " ".join(
+            str(each) for each in (self.id, self.status, self.phase, self.progress) if each not in (None, "")
+        )
+
+
+class Read(NamedTuple):
+    """An answer under a fault, and the same call without."""
+
+    seen: Seen
+    usual: Seen
+
+
+class Lost(NamedTuple):
+    """What came of a submission whose answer is lost, and how many jobs there were afterwards."""
+
+    seen: Seen
+    jobs: int
+
+
+class Stream(NamedTuple):
+    """A progress stream: its events, what stood behind the last whole one, and what an equal job's stream told."""
+
+    seen: Seen
+    events: tuple[Told, ...]
+    rest: bytes
+    usual: tuple[Told, ...]
+
+
+class Posted(NamedTuple):
+    """The answer to a submission, its webhooks when that answer came, later and in the end, and an equal job's."""
+
+    seen: Seen
+    at_once: tuple[Webhook, ...]
+    later: tuple[Webhook, ...]
+    in_the_end: tuple[Webhook, ...]
+    usual: tuple[Told, ...]
+
+
+def call(scene: Scene) -> Read:
+    """Ask who one is."""
+    usual = scene.watch("getMe")
+    return Read(scene.meet("getMe"), usual)
+
+
+def lost(scene: Scene, patience: float = PATIENCE) -> Lost:
+    """Submit a job, and look whether there is one."""
+    seen = scene.meet("submitRenderJob", body=scene.submission(), timeout=patience)
+    return Lost(seen, len(json_of(scene.watch("listJobs"))["jobs"]))
+
+
+def finished(scene: Scene, operation: str) -> Read:
+    """Read a job, or the list of jobs, in the instant in which it is done."""
+    job = scene.submit()
+    scene.advance(until={"jobId": job, "status": "done"})
+    usual = scene.watch(operation, job)
+    return Read(scene.meet(operation, job), usual)
+
+
+def unfinished(scene: Scene) -> Read:
+    """Read a job that was just submitted."""
+    job = scene.submit()
+    usual = scene.watch("getJob", job)
+    return Read(scene.meet("getJob", job), usual)
+
+
+def stream(scene: Scene, patience: float = PATIENCE) -> Stream:
+    """Follow a job, after one that met no fault."""
+    scene.run_clock(mode="auto")
+    usual, _ = _events(scene.watch("streamJobProgress", scene.submit()).body)
+    seen = scene.meet("streamJobProgress", scene.submit(), timeout=patience)
+    return Stream(seen, *_events(seen.body), usual)
+
+
+def idle_stream(scene: Scene) -> Stream:
+    """Follow a job that waits for ten minutes until its turn comes."""
+    scene.order("PUT", "/__mock/scenario", {"name": "long-queue"})
+    job = scene.submit()
+    scene.run_clock(rate=QUICK)
+    seen = scene.meet("streamJobProgress", job)
+    return Stream(seen, *_events(seen.body), ())
+
+
+def webhooks(scene: Scene) -> Posted:
+    """Submit a job and let its webhooks come, after one that met no fault."""
+    scene.submit(box="usual")
+    scene.advance(seconds=LONG)
+    usual = told_by(scene.arrived("usual"))
+    seen = scene.meet("submitRenderJob", body=scene.submission(box="struck"))
+    at_once = scene.arrived("struck")
+    scene.advance(seconds=LONG)
+    later = scene.arrived("struck")
+    scene.advance(seconds=2 * 3600)
+    return Posted(seen, at_once, later, scene.arrived("struck"), usual)
+
+
+def json_of(seen: Seen) -> Any:
+    """Return the body, or None when it is no JSON."""
+    try:
+        return orjson.loads(seen.body)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _events(body: bytes) -> tuple[tuple[Told, ...], bytes]:
+    """Return the whole events of a stream, and what stands behind the last of them."""
+    *blocks, rest = body.split(b"\n\n")
+    found = [dict(line.split(b": ", 1) for line in block.split(b"\n")) for block in blocks]
+    return tuple(_of(orjson.loads(each[b"data"]), each[b"id"].decode()) for each in found if b"data" in each), rest
+
+
+def _of(document: Any, number: str = "") -> Told:
+    return Told(document["status"], document.get("phase"), document["progress"], number)
+
+
+def told_by(arrived: Iterable[Webhook]) -> tuple[Told, ...]:
+    """Return what webhooks told."""
+    return tuple(_of(orjson.loads(each.body)) for each in arrived)

@@ -1,0 +1,274 @@
+"""One connection: uvicorn's HTTP on a corked transport, with bounds on what a client may send and a way to hang up."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from functools import partial
+from math import inf
+from typing import TYPE_CHECKING, Any, cast
+
+from httptools import HttpParserError
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from viralsync_mock.api.asgi import HANG_UP, RESPOND, error_answer
+from viralsync_mock.errors import ApiError
+from viralsync_mock.response import JSON
+from viralsync_mock.server.corked import Corked
+
+if TYPE_CHECKING:
+    from uvicorn.config import Config
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+    from uvicorn.server import ServerState
+
+    from viralsync_mock.app import App
+
+HEAD_LIMIT = 64 * 1024
+"""How many bytes a request line and headers may have together, and whatever else of a request is not its body."""
+
+DRAIN_SECONDS = 1
+"""How long a client is listened to after the last byte: closed with bytes unread, the system would reset instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How many real seconds a client may take: for a head, for each piece of a body, and from one call to the next.
+
+    `idle` is longer than the pools of common clients keep a connection.
+    """
+
+    head: float = 30
+    body: float = 60
+    idle: float = 75
+
+
+class Protocol(HttpToolsProtocol):
+    """uvicorn's HTTP, which refuses a client that sends too much or too slowly, and lets the application hang up.
+
+    There is one timer, armed only when a request did not come in one piece, and it looks at the deadline when it
+    fires: bytes that come in time move the deadline alone.
+    """
+
+    def __init__(
+        self,
+        patience: Patience,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._patience = patience
+        self._awaits_head, self._awaits_body = True, False
+        self._piece = 0  # bytes that came last
+        self._framing = 0  # bytes since the last one of a body, or since the last request: head, chunk sizes, trailers
+        self._is_over = False
+        self._deadline = inf
+        self._timer: asyncio.TimerHandle | None = None
+        self._idle_until = inf
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self._running: RequestResponseCycle | None = None
+        # one for all calls: with one for each, call and scope would hold each other until the collector comes
+        self._extensions: dict[str, Any] = {HANG_UP: self._hang_up_running, RESPOND: self._respond}
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's own type
+        """Cork the transport, and wait for the first byte."""
+        super().connection_made(cast("asyncio.Transport", Corked(transport)))
+        self._postpone()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no longer."""
+        self._stop_timer()
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came; once the connection is given up nothing is looked at."""
+        if self._is_over:
+            return
+        self._piece = len(data)
+        self._framing += self._piece
+        super().data_received(data)
+        if (self._awaits_head or self._awaits_body or self._framing) and not self._is_over:
+            self._await_more()
+
+    def on_message_begin(self) -> None:
+        """Await the rest of a head."""
+        super().on_message_begin()
+        self._awaits_head, self._deadline = True, inf
+
+    def on_headers_complete(self) -> None:
+        """Start the call, which may hang up; or refuse its head as too long."""
+        if (self._framing > HEAD_LIMIT or self._piece > HEAD_LIMIT) and self._head_size() > HEAD_LIMIT:
+            self._refuse(_TOO_LONG)
+            raise HttpParserError(_TOO_LONG)  # ends the parsing
+        super().on_headers_complete()
+        self._awaits_head, self._awaits_body, self._framing = False, True, 0
+        if self.pipeline:  # it waits behind another call
+            self.scope["extensions"] = {HANG_UP: partial(self._hang_up, self.cycle)}  # type: ignore[dict-item]  # a function
+        else:
+            self._running, self.scope["extensions"] = self.cycle, self._extensions
+
+    def on_body(self, body: bytes) -> None:
+        """Count anew what is not of the body."""
+        self._framing = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Await nothing: the next request may come or not."""
+        self._awaits_body, self._framing = False, 0
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Go on with the next call, or wait for it: one timer for all waits, which looks at the deadline when it fires.
+
+        This is uvicorn's method with one thing changed: it makes and cancels a timer for each call.
+        """
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_until = self.loop.time() + self._patience.idle
+        if self._idle_timer is None:
+            self._idle_timer = self.loop.call_at(self._idle_until, self._look_whether_idle)
+
+    def _look_whether_idle(self) -> None:
+        self._idle_timer = None
+        if self.cycle.response_complete and not (self._is_over or self.transport.is_closing()):
+            if self.loop.time() < self._idle_until:
+                self._idle_timer = self.loop.call_at(self._idle_until, self._look_whether_idle)
+            else:
+                self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is not HTTP as the API refuses a request that is not valid."""
+        self._refuse(f"the request: expected HTTP/1.1, {msg.strip().rstrip('.')}")
+
+    def _head_size(self) -> int:
+        """Return the size of a head that has come, exact when nothing in it is padded."""
+        line = len(self.parser.get_method()) + len(self.url) + len(b"  HTTP/1.1\r\n")
+        return line + sum(len(name) + len(value) + len(b": \r\n") for name, value in self.headers) + len(b"\r\n")
+
+    def _await_more(self) -> None:
+        """Bound a request that did not end with the bytes that came."""
+        if self._framing > HEAD_LIMIT:
+            self._refuse(_TOO_LONG)
+        elif self._awaits_body or (self._awaits_head and self._deadline == inf):
+            self._postpone()
+
+    @property
+    def _seconds(self) -> float:
+        return self._patience.body if self._awaits_body else self._patience.head
+
+    def _postpone(self) -> None:
+        self._deadline = self.loop.time() + self._seconds
+        if self._timer is not None and self._timer.when() > self._deadline:
+            self._stop_timer()
+        if self._timer is None:
+            self._timer = self.loop.call_at(self._deadline, self._look_at_deadline)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look_at_deadline(self) -> None:
+        self._timer = None
+        if self._is_over or not (self._awaits_head or self._awaits_body):
+            return
+        if not self._is_the_clients_turn():
+            self._postpone()
+        elif self.loop.time() < (deadline := self._fair_deadline()):
+            self._timer = self.loop.call_at(deadline, self._look_at_deadline)
+        elif self._awaits_body:
+            self._refuse(f"the body: expected more of it within {self._seconds:g} seconds, got nothing")
+        else:
+            self._refuse(f"the request: expected the end of its head within {self._seconds:g} seconds")
+
+    def _fair_deadline(self) -> float:
+        """Return the deadline, which does not count the time until the server last did something itself."""
+        return max(self._deadline, cast("Corked", self.transport).acted_at + self._seconds)
+
+    @property
+    def _last_cycle(self) -> RequestResponseCycle | None:
+        return self.cycle  # None before the first head, whatever uvicorn says of its type
+
+    def _is_the_clients_turn(self) -> bool:
+        """Whether only the client keeps the request from going on: no answer is under way, and its bytes are read."""
+        cycle = self._last_cycle
+        if cycle is None or cycle.response_complete:
+            return True
+        is_held = cycle.response_started or cycle.waiting_for_100_continue or self.flow.read_paused
+        return self._awaits_body and not is_held
+
+    def _refuse(self, violation: str) -> None:
+        """Answer 400 in the API's shape and close; within another answer, only close."""
+        if self._is_over:
+            return
+        self._is_over = True
+        if (cycle := self._last_cycle) is not None:
+            _disconnect(cycle)
+        if self._is_answering():
+            self.transport.close()
+        else:
+            self.transport.write(_refusal(cast("App", self.app), violation))
+            self._end()
+
+    def _end(self) -> None:
+        cast("Corked", self.transport).end()
+        self._stop_timer()
+        self._timer = self.loop.call_later(DRAIN_SECONDS, self.transport.close)
+
+    def _is_answering(self) -> bool:
+        """Whether part of an answer is out already: of the request that comes, or of one before it."""
+        cycle = self._last_cycle
+        if cycle is None or not cycle.response_started:
+            return bool(self.pipeline)
+        return self._awaits_body or not cycle.response_complete
+
+    def _respond(self, status: int, head: bytes, body: bytes) -> bool:
+        """Answer in one go what an ordinary call gets; leave to uvicorn whatever needs more thought."""
+        cycle = self._running
+        if cycle is None or not cycle.keep_alive or self.flow.write_paused or cycle.disconnected:
+            return False
+        self.transport.write(b"%b%b\r\n%b" % (STATUS_LINE[status], head, body))
+        cycle.response_started = cycle.response_complete = True
+        cycle.waiting_for_100_continue = False
+        cycle.message_event.set()
+        cycle.on_response()
+        return True
+
+    def _hang_up_running(self, *, reset: bool) -> None:
+        assert self._running is not None  # noqa: S101 - a call is who asks
+        self._hang_up(self._running, reset=reset)
+
+    def _hang_up(self, cycle: RequestResponseCycle, *, reset: bool) -> None:
+        """Break off without a further byte: by a TCP reset, or by closing once what was written so far has left."""
+        _disconnect(cycle)
+        self._is_over = True
+        if self.transport.is_closing():
+            return
+        if reset:
+            cast("Corked", self.transport).reset()
+        else:
+            self._end()
+
+
+_TOO_LONG = f"the request: expected a head of at most {HEAD_LIMIT} bytes (request line and headers), got more"
+
+
+def _disconnect(cycle: RequestResponseCycle) -> None:
+    """Tell a call that the client is gone: what it sends leads nowhere, and uvicorn does not miss the rest."""
+    cycle.disconnected = True
+    cycle.message_event.set()
+
+
+def _refusal(app: App, violation: str) -> bytes:
+    files = app.mock.files
+    answer = error_answer(files.spec, files.behaviour, ApiError("VALIDATION_ERROR", violations=violation))
+    head = b"content-type: %b\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
+    return STATUS_LINE[answer.status] + head % (JSON, len(answer.body)) + answer.body

@@ -1,0 +1,56 @@
+"""What a server is started with: plain values, and where the shipped files are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from viralsync_mock.clock import Mode, RealTime
+from viralsync_mock.errors import SettingsError
+
+
+def shipped(name: str) -> Path:
+    """Return a shipped file or folder: from the package when installed, from the checkout otherwise."""
+    package = Path(__file__).parent
+    for root in (package / "_data", package.parents[1]):
+        if (path := root / name).exists():
+            return path
+    raise SettingsError(f"{name} is missing from this installation: install viralsync-mock again")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a mock behaves until a sandbox is told otherwise.
+
+    `scenario` is a shipped name or a file; `speed` counts in clock mode `scaled`. `sandboxes` bounds how many API
+    keys are served at once; the one idle for longest goes first. `mock_headers` are those that the API does not send:
+    `x-mock-call-id` and its like. Webhooks go to this machine and to the `webhook_hosts`. `check_answers` validates
+    every answer against the spec as it leaves: for tests of the mock itself.
+    """
+
+    spec: Path = field(default_factory=lambda: shipped("openapi.yaml"))
+    scenario: str = "happy"
+    behaviour: Path | None = None
+    seed: str = "0"
+    clock: Mode = Mode.REAL
+    speed: float = 1.0
+    is_rate_limited: bool = True
+    cors: bool = True
+    control: bool = True
+    control_token: str | None = field(default=None, repr=False)
+    sandboxes: int = 10_000
+    journal_size: int = 1000
+    mock_headers: bool = True
+    webhook_hosts: tuple[str, ...] = ()
+    check_answers: bool = False
+    real: RealTime = field(default_factory=RealTime)
+
+    def __post_init__(self) -> None:
+        if not (self.seed.isascii() and self.seed.isprintable()):  # it is sent as `x-mock-seed`
+            raise SettingsError(f"seed: expected printable ASCII, got {self.seed!r}: choose another")
+
+    @property
+    def scenario_file(self) -> Path | None:
+        """The file that `scenario` names, or None when it is the name of a shipped one."""
+        path = Path(self.scenario)
+        return path if path.suffix in {".yaml", ".yml", ".json"} else None

@@ -1,0 +1,1 @@
+"""A sandbox as JSON, and back."""

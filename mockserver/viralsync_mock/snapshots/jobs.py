@@ -1,0 +1,225 @@
+"""Jobs in a snapshot. One whose timeline nobody rewrote is nothing but its recipe."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+
+from viralsync_mock.clock import LAST
+from viralsync_mock.config.yaml_source import shown
+from viralsync_mock.generation.schema_node import Shape
+from viralsync_mock.jobs.models import Children, Floor, Mark, Span, Status, Step, Timeline, whole_milliseconds
+from viralsync_mock.jobs.recipe import Recipe, build, echo
+from viralsync_mock.jobs.steps import HELD_BELOW_ONE, at, steps
+from viralsync_mock.snapshots.references import decode, in_order, pick, require
+from viralsync_mock.snapshots.schema import (
+    ChildrenRow,
+    FloorRow,
+    JobPart,
+    MarkRow,
+    SpanRow,
+    StepRow,
+    TimelinePart,
+    masked_part,
+)
+from viralsync_mock.validation.body import Body
+from viralsync_mock.validation.schema import Invalid, Schema, Violation, invalid
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from viralsync_mock.jobs.models import Job
+    from viralsync_mock.snapshots.references import Known, Tables
+
+_fields = msgspec.structs.astuple
+
+
+def write_job(job: Job, tables: Tables, key: str, *, is_deleted: bool) -> msgspec.Raw:
+    """Return a job as a part of a snapshot."""
+    recipe = cast("Recipe", job.recipe)
+    part = JobPart(
+        number=job.number,
+        id=job.id,
+        created=job.created,
+        status=job.status,
+        payload=msgspec.Raw(job.payload),
+        workers=recipe.workers,
+        scenario=tables.scenario(recipe.scenario),
+        behaviour=tables.behaviour(recipe.behaviour),
+        callback_url=job.callback_url,
+        named=job.scenario,
+        is_deleted=is_deleted,
+        timeline=_timeline_part(job.timeline) if job.version else None,
+    )
+    return masked_part(part, key)
+
+
+def _timeline_part(timeline: Timeline) -> TimelinePart:
+    return TimelinePart(
+        marks=[MarkRow(*mark) for mark in timeline.marks],
+        scenes=[_span_row(span) for span in timeline.scenes],
+        assemble=_span_row(timeline.assemble),
+        error=timeline.error,
+        floors=[FloorRow(*floor) for floor in timeline.floors],
+        told=[StepRow(*step[:-1], ChildrenRow(*step.children or ())) for step in timeline.told],
+    )
+
+
+def _span_row(span: Span) -> SpanRow:
+    return SpanRow(span.start, None if math.isinf(span.length) else span.length, span.end, span.outcome)
+
+
+class JobReader:
+    """Reads the jobs of one snapshot, in order; raises `Invalid`."""
+
+    def __init__(self, known: Known, seed: str, now: datetime) -> None:
+        self._known, self._seed, self._now = known, seed, now
+        spec = known.files.spec
+        operation = spec.operations["submitRenderJob"]
+        asked = Shape(operation.body_schema or {}, spec.document)
+        schema = {
+            "type": "object",
+            "required": ["projectId", "movie"],
+            "properties": {name: asked.below(name).schema for name in ("projectId", "movie")},
+            "additionalProperties": False,
+        }
+        self._payload = Body(replace(operation, body_schema=schema), spec)
+        self._callback_url = Schema(asked.below("callbackUrl").schema, spec.document)
+        self._longest = max(plan.longest_movie_seconds for plan in spec.plans.values())
+
+    def read(self, raw: msgspec.Raw, place: str) -> tuple[Job, JobPart]:
+        """Return a job as it was; its status is what its timeline says of this instant."""
+        part = decode(raw, JobPart, place)
+        asked = self._asked(part, place)
+        movie, known = asked["movie"], self._known
+        recipe = Recipe(
+            payload=echo(asked["projectId"], movie),
+            workers=part.workers,
+            created=part.created,
+            behaviour=pick(known.behaviours, part.behaviour, f"{place}.behaviour"),
+            scenario=pick(known.scenarios, part.scenario, f"{place}.scenario"),
+            seed=self._seed,
+            number=part.number,
+        )
+        if part.named is not None:
+            known.shipped(part.named, f"{place}.named")
+        job = build(recipe, movie, known.files.movies, part.callback_url, part.named)
+        require(job.id == part.id, f"{place}.id", f"{shown(job.id)}, as seed and number have it", part.id)
+        if job.seconds > self._longest:
+            invalid(f"{place}.payload.movie", f"expected at most {self._longest:g} s, got {job.seconds:g} s")
+        in_order([job.created], f"{place}.created", self._now)
+        self._set(job, part, place)
+        return job, part
+
+    def _asked(self, part: JobPart, place: str) -> dict[str, Any]:
+        """Return the payload as JSON, held against the spec as a submission is."""
+        if part.callback_url is not None:
+            wrong = [*self._callback_url.violations(part.callback_url, f"{place}.callbackUrl")]
+            if wrong:
+                raise Invalid(wrong)
+        try:
+            return dict(self._payload.read(bytes(part.payload), None, require_content_type=False))
+        except Invalid as error:
+            moved = [Violation(f"{place}.payload{each.place[1:]}", each.message) for each in error.violations]
+            raise Invalid(moved) from None
+
+    def _set(self, job: Job, part: JobPart, place: str) -> None:
+        """Give the job its timeline and its status, which have to agree."""
+        if part.timeline is not None:
+            timeline = _timeline(job.timeline, part.timeline)
+            _check(timeline, job, f"{place}.timeline", self._now)
+            job.rewrite(timeline)
+        mark = job.timeline.mark_at(self._now)
+        require(part.status is mark.status, f"{place}.status", f"{mark.status}, as its timeline has it", part.status)
+        if part.timeline is not None:
+            self._check_steps(job, f"{place}.timeline")
+        job.status = part.status
+        if job.status.is_terminal:
+            job.rest()
+        require(
+            job.status.is_terminal or not part.is_deleted,
+            f"{place}.isDeleted",
+            "false for a job that is not terminal",
+            "true",
+        )
+
+    def _check_steps(self, job: Job, place: str) -> None:
+        """Raise `Invalid` where what was told does not go with what is to come."""
+        every = steps(job.timeline)
+        for one, other in pairwise(every):
+            if other.progress < one.progress:
+                invalid(place, f"expected progress that never shrinks, got {one.progress} and then {other.progress}")
+        status = at(every, self._now).status
+        require(status is job.timeline.mark_at(self._now).status, f"{place}.told", "the status of the marks", status)
+
+
+def _timeline(planned: Timeline, part: TimelinePart) -> Timeline:
+    return replace(
+        planned,
+        marks=tuple(Mark(*_fields(each)) for each in part.marks),
+        scenes=tuple(map(_span, part.scenes)),
+        assemble=_span(part.assemble),
+        error=part.error,
+        floors=tuple(Floor(*_fields(each)) for each in part.floors),
+        told=tuple(map(_step, part.told)),
+    )
+
+
+def _span(row: SpanRow) -> Span:
+    return Span(row.start, math.inf if row.length is None else row.length, row.end, row.outcome)
+
+
+def _step(row: StepRow) -> Step:
+    return Step(row.number, row.at, row.status, row.phase, row.progress, Children(*_fields(row.children)))
+
+
+def _check(timeline: Timeline, job: Job, place: str, now: datetime) -> None:
+    """Raise `Invalid` for a timeline that no rewriting makes of the planned one."""
+    planned, created = job.timeline, whole_milliseconds(job.created)
+    marks, told = timeline.marks, timeline.told
+    scenes = len(planned.scenes)
+    require(len(timeline.scenes) == scenes, f"{place}.scenes", f"{scenes}", len(timeline.scenes))
+    require(marks[0] == planned.marks[0], f"{place}.marks[0]", "the one of the submission", "another")
+    in_order([mark.at for mark in marks], f"{place}.marks", LAST)
+    in_order([floor.at for floor in timeline.floors], f"{place}.floors", now)
+    in_order([created, *(step.at for step in told)], f"{place}.told", now)
+    for index, mark in enumerate(marks):
+        is_end = index == len(marks) - 1 and mark.status.is_terminal
+        if mark.status.is_terminal != is_end or (mark.phase is None) != (is_end or index == 0):
+            invalid(
+                f"{place}.marks[{index}]", f"expected a phase, and a terminal status at the end alone, got {mark[1:]}"
+            )
+    for index, floor in enumerate(timeline.floors):
+        if floor.progress > HELD_BELOW_ONE:
+            invalid(f"{place}.floors[{index}]", f"expected at most {HELD_BELOW_ONE}, got {floor.progress}")
+    has_failed = timeline.outcome is Status.FAILED
+    require(has_failed == (timeline.error is not None), f"{place}.error", "one for a job that fails", timeline.error)
+    for index, span in enumerate([*timeline.scenes, timeline.assemble]):
+        _check_span(span, f"{place}.scenes[{index}]" if index < scenes else f"{place}.assemble")
+    total = scenes + timeline.assemble_is_counted
+    for index, step in enumerate(told):
+        _check_told(step, index, total, timeline, f"{place}.told[{index}]")
+
+
+def _check_span(span: Span, place: str) -> None:
+    if span.start is not None and span.end is not None:
+        in_order([span.start, span.end], place, LAST)
+    require(span.outcome.is_terminal, place, "a terminal outcome", span.outcome)
+    if span.start is not None and math.isfinite(span.length):
+        most = (LAST - span.start).total_seconds()
+        require(span.length <= most, place, f"a length of at most {most:g} s", span.length)
+
+
+def _check_told(step: Step, index: int, total: int, timeline: Timeline, place: str) -> None:
+    """Raise `Invalid` for a step of which the marks know nothing."""
+    require(step.number == index, place, f"number {index}", step.number)
+    counts = step.children or Children(0, 0, 0, 0, 0)
+    require(counts.total == total and sum(counts[1:]) <= total, f"{place}[5]", f"{total} children", sum(counts))
+    earlier = [mark for mark in timeline.marks if mark.at < step.at][-1:]
+    known = [mark[1:] for mark in (*earlier, *(mark for mark in timeline.marks if mark.at == step.at))]
+    if (step.status, step.phase) not in known:
+        invalid(place, f"expected the status and phase of a mark, got {step.status} and {step.phase}")

@@ -1,0 +1,187 @@
+"""The journal in a snapshot: every call that is kept, with what explains its answer."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+from msgspec import Meta
+
+from viralsync_mock.clock import Mode
+from viralsync_mock.jobs.models import Status
+from viralsync_mock.jobs.store import Slot, Standing
+from viralsync_mock.journal.entry import Entry, packed
+from viralsync_mock.openapi.spec import RateLimit
+from viralsync_mock.response import Answer
+from viralsync_mock.scenarios.armed_faults import Struck
+from viralsync_mock.scenarios.model import Choice, NearMiss
+from viralsync_mock.snapshots.references import decode, in_order, pick, require
+from viralsync_mock.snapshots.schema import (
+    Amount,
+    Count,
+    Document,
+    Headers,
+    Instant,
+    Number,
+    Part,
+    Positive,
+    Row,
+    masked_part,
+)
+from viralsync_mock.validation.schema import Violation, invalid
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from viralsync_mock.sandbox import Sandbox
+    from viralsync_mock.snapshots.references import Known, Tables
+
+
+class SlotRow(Row):
+    """A `store.Slot`."""
+
+    used: Count
+    free_at: Instant | None
+    oldest: Instant | None
+
+
+class LimitRow(Row):
+    """A `spec.RateLimit`."""
+
+    requests: Number
+    window: Positive
+
+
+class StandingRow(Row):
+    """A `store.Standing`."""
+
+    minutes: Amount
+    minutes_today: Amount
+    jobs: dict[Status, Count]
+
+
+class EntryPart(Part):
+    """A `journal.Entry`; `rule` and `near_miss` are numbers of rules of its scenario, from 1."""
+
+    number: Number
+    at: Instant
+    method: str
+    path: str
+    query: bytes
+    headers: Headers
+    body: bytes
+    body_size: Count
+    operation: str
+    job_id: str | None
+    status: Annotated[int, Meta(ge=100, le=999)] | None
+    code: str | None
+    answered_at: Instant | None
+    answer_headers: Headers
+    answer_body: bytes
+    answer_size: Count
+    ending: str
+    events: Count
+    last_event: bytes
+    answered_after: Count
+    ended_after: Count
+    ended_at: Instant | None
+    mode: Mode | None
+    rate: Amount
+    scenario: Count | None
+    chosen_by: str
+    rule: Count
+    near_miss: tuple[Number, list[str]] | None
+    age: int | float
+    struck: list[tuple[str, list[Document]]]
+    slot: SlotRow | None
+    limit: LimitRow | None
+    standing: StandingRow | None
+    plan: str | None
+    violations: list[tuple[str, str]]
+
+
+PLAIN = (
+    *("body_size", "operation", "job_id", "status", "code", "answered_at", "answer_size", "ending", "events"),
+    *("last_event", "answered_after", "ended_after", "ended_at", "mode", "rate", "chosen_by", "age", "plan"),
+)
+"""What an entry and its part hold alike."""
+
+_row = msgspec.structs.astuple
+
+
+def write_journal(sandbox: Sandbox, tables: Tables) -> list[msgspec.Raw]:
+    """Return the calls that are kept, the oldest first."""
+    return [masked_part(_part(entry, tables), sandbox.key) for entry in sandbox.journal.oldest_first()]
+
+
+def _part(entry: Entry, tables: Tables) -> EntryPart:
+    choice, slot, limit, standing = entry.choice, entry.slot, entry.limit, entry.standing
+    near = choice.near_miss
+    return EntryPart(
+        **{name: getattr(entry, name) for name in PLAIN},
+        number=entry.number,
+        at=entry.at,
+        method=entry.method,
+        path=entry.path,
+        query=entry.query,
+        headers=list(entry.headers),
+        body=entry.body,
+        answer_headers=list(entry.answer_headers),
+        answer_body=entry.answer_body,
+        scenario=None if entry.scenario is None else tables.scenario(entry.scenario),
+        rule=choice.number,
+        near_miss=near and (near.number, list(near.reasons)),
+        struck=[(each.id, tables.faults(each.faults)) for each in entry.struck],
+        slot=None if slot is None else SlotRow(*slot),
+        limit=None if limit is None else LimitRow(limit.requests, limit.window),
+        standing=_standing_row(standing),
+        violations=[(each.place, each.message) for each in entry.violations],
+    )
+
+
+def _standing_row(standing: Standing | None) -> StandingRow | None:
+    return None if standing is None else StandingRow(standing.minutes, standing.minutes_today, dict(standing.jobs))
+
+
+def read_journal(parts: Sequence[msgspec.Raw], known: Known, sandbox: Sandbox, now: datetime) -> None:
+    """Fill the journal of a sandbox; raises `Invalid`."""
+    entries = [_entry(raw, known, sandbox.key, now, f"$.journal[{index}]") for index, raw in enumerate(parts)]
+    for index, (one, other) in enumerate(pairwise(entries), 1):
+        if other.number <= one.number:
+            invalid(f"$.journal[{index}].number", f"expected more than {one.number}, got {other.number}")
+    if entries and entries[-1].number > sandbox.calls:
+        invalid("$.calls", f"expected at least {entries[-1].number}, as the journal has it, got {sandbox.calls}")
+    for entry in entries:
+        sandbox.journal.add(entry)
+
+
+def _entry(raw: msgspec.Raw, known: Known, key: str, now: datetime, place: str) -> Entry:
+    part = decode(raw, EntryPart, place)
+    in_order([part.at], f"{place}.at", now)
+    scope = {"method": part.method, "path": part.path, "query_string": part.query, "headers": part.headers}
+    entry = Entry(part.number, part.at, scope, key)
+    entry.take_body(part.body)
+    entry.answer(Answer(200, part.answer_body), packed(part.answer_headers), part.answered_at or part.at)
+    for name in PLAIN:
+        setattr(entry, name, getattr(part, name))
+    entry.scenario = None if part.scenario is None else pick(known.scenarios, part.scenario, f"{place}.scenario")
+    entry.choice = _choice(part, entry, place)
+    entry.struck = tuple(
+        Struck(name, known.faults(documents, f"{place}.struck[{index}][1]"))
+        for index, (name, documents) in enumerate(part.struck)
+    )
+    entry.slot = None if part.slot is None else Slot(*_row(part.slot))
+    entry.limit = None if part.limit is None else RateLimit(*_row(part.limit))
+    entry.standing = None if part.standing is None else Standing(*_row(part.standing))
+    entry.violations = tuple(Violation(*each) for each in part.violations)
+    return entry
+
+
+def _choice(part: EntryPart, entry: Entry, place: str) -> Choice:
+    rules = entry.scenario.rules if entry.scenario else ()
+    numbers = [part.rule, *([part.near_miss[0]] if part.near_miss else [])]
+    require(max(numbers) <= len(rules), f"{place}.rule", f"at most {len(rules)}, as many as there are", max(numbers))
+    near = part.near_miss and NearMiss(part.near_miss[0], tuple(part.near_miss[1]))
+    return Choice(rules[part.rule - 1] if part.rule else None, part.rule, near)

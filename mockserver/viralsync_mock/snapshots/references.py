@@ -1,0 +1,220 @@
+"""The lists that the parts of a snapshot point into, and how a text becomes its parts or is refused with the place."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import msgspec
+
+from viralsync_mock.config.behaviour import as_document, parse_behaviour
+from viralsync_mock.config.yaml_source import Given, Place, json_path, shown
+from viralsync_mock.errors import BehaviourError, ScenarioError
+from viralsync_mock.scenarios.fault_syntax import KINDS, WEBHOOK_KINDS, read_faults, written
+from viralsync_mock.scenarios.loader import parse_scenario
+from viralsync_mock.snapshots.schema import HookPart, ScenarioPart, masked_part
+from viralsync_mock.validation.body import parse
+from viralsync_mock.validation.schema import Invalid, Violation, invalid
+from viralsync_mock.webhooks.payload import Hook
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Sequence
+
+    from viralsync_mock.config.behaviour import Behaviour
+    from viralsync_mock.faults.http import Fault
+    from viralsync_mock.faults.webhook import WebhookFault
+    from viralsync_mock.scenarios.model import Scenario
+    from viralsync_mock.snapshots.schema import Document, WebhooksPart
+    from viralsync_mock.state import Files
+
+T = TypeVar("T")
+
+_AT = re.compile(r" - at `(?:key in )?(\$[^`]*)`\Z")
+
+
+class Register:
+    """A list in which each different part stands once, and where each thing that is written stands in it."""
+
+    def __init__(self) -> None:
+        self.parts: list[Any] = []
+        self._known: dict[int, tuple[object, int]] = {}
+        self._texts: dict[bytes, int] = {}
+
+    def place(self, thing: object, write: Callable[[], object]) -> int:
+        """Return where a thing stands, which is written when it comes for the first time."""
+        known = self._known.get(id(thing))
+        if known is None:
+            part = write()
+            at = self._texts.setdefault(msgspec.json.encode(part), len(self.parts))
+            if at == len(self.parts):
+                self.parts.append(part)
+            known = self._known[id(thing)] = (thing, at)  # it is held, so that its id stays its own
+        return known[1]
+
+
+class Tables:
+    """The lists of a snapshot that is being taken."""
+
+    def __init__(self, files: Files, key: str) -> None:
+        self._files, self._key = files, key
+        self.scenarios, self.behaviours, self.hooks = Register(), Register(), Register()
+
+    def scenario(self, scenario: Scenario) -> int:
+        """Return the place of a scenario: its account is the one of this key, and it has no keys."""
+        return self.scenarios.place(scenario, lambda: masked_part(self._scenario(scenario), self._key))
+
+    def _scenario(self, scenario: Scenario) -> ScenarioPart:
+        document = dict(scenario.document)
+        keys = document.pop("keys", None)
+        if keys and self._key in keys:
+            document["account"] = keys[self._key]
+        return ScenarioPart(is_shipped=keys is None and self.is_shipped(scenario), document=document)
+
+    def is_shipped(self, scenario: Scenario) -> bool:
+        """Say whether this very scenario is one of the library."""
+        library = self._files.library
+        return scenario.name in library.names() and library.get(scenario.name) is scenario
+
+    def behaviour(self, behaviour: Behaviour) -> int:
+        """Return the place of a behaviour profile."""
+        return self.behaviours.place(behaviour, lambda: as_document(behaviour))
+
+    def hook(self, hook: Hook) -> int:
+        """Return the place of a hook."""
+        return self.hooks.place(hook, lambda: self._hook(hook))
+
+    def _hook(self, hook: Hook) -> HookPart:
+        behaviour, faults = self.behaviour(hook.behaviour), self.faults(hook.faults)
+        return HookPart(url=hook.url, secret=hook.secret, behaviour=behaviour, faults=faults)
+
+    def faults(self, faults: Iterable[Fault]) -> list[Document]:
+        """Return faults as they are written, an object for each: two may be of one kind."""
+        return [written([fault], self._files.spec) for fault in faults]
+
+
+class Known:
+    """The lists of a snapshot that is read; raises `Invalid` for what cannot be on this server."""
+
+    def __init__(self, files: Files, scenarios: Sequence[msgspec.Raw], behaviours: Sequence[Document]) -> None:
+        self.files = files
+        self.behaviours = [self._behaviour(each, f"$.behaviours[{i}]") for i, each in enumerate(behaviours)]
+        self.scenarios = [self._scenario(each, f"$.scenarios[{i}]") for i, each in enumerate(scenarios)]
+        self.hooks: list[Hook] = []
+
+    def read_hooks(self, part: WebhooksPart) -> None:
+        """Read the hooks too."""
+        self.hooks = [self._hook(each, f"$.webhooks.hooks[{i}]") for i, each in enumerate(part.hooks)]
+
+    def _behaviour(self, document: Document, place: str) -> Behaviour:
+        try:
+            behaviour = parse_behaviour(document, self.files.spec.errors)
+        except BehaviourError as error:
+            raise _moved(error, place) from None
+        for section, switches in as_document(behaviour).items():
+            for name in switches:
+                if name not in document.get(section, {}):
+                    invalid(f"{place}.{section}.{name}", "required, but missing")
+        return behaviour
+
+    def _scenario(self, raw: msgspec.Raw, place: str) -> Scenario:
+        part = decode(raw, ScenarioPart, place)
+        if "keys" in part.document:
+            invalid(f"{place}.document.keys", "expected none: a snapshot holds no API keys")
+        return self._shipped(part, place) if part.is_shipped else self._own(part, place)
+
+    def _own(self, part: ScenarioPart, place: str) -> Scenario:
+        try:
+            return parse_scenario(part.document, self.files.spec, "")
+        except ScenarioError as error:
+            raise _moved(error, f"{place}.document") from None
+
+    def _shipped(self, part: ScenarioPart, place: str) -> Scenario:
+        name = part.document.get("name")
+        found = self.shipped(name, f"{place}.document.name")
+        if found.document != part.document:
+            invalid(f"{place}.document", f"expected {shown(name)} as this server ships it, got another scenario")
+        return found
+
+    def shipped(self, name: object, place: str) -> Scenario:
+        """Return a shipped scenario by its name."""
+        try:
+            return self.files.library.get(str(name))
+        except ScenarioError as error:
+            invalid(place, str(error))
+
+    def _hook(self, part: HookPart, place: str) -> Hook:
+        behaviour = pick(self.behaviours, part.behaviour, f"{place}.behaviour")
+        faults = self.faults(part.faults, f"{place}.faults", WEBHOOK_KINDS)
+        return Hook(part.url, part.secret, behaviour, cast("tuple[WebhookFault, ...]", faults))
+
+    def faults(self, documents: Sequence[Document], place: str, kinds: Collection[str] = KINDS) -> tuple[Fault, ...]:
+        """Return faults in the order in which they are written, an object for each."""
+        found: list[Fault] = []
+        for index, document in enumerate(documents):
+            try:
+                found += read_faults(Place(Given(document, ScenarioError), document), self.files.spec, kinds)
+            except ScenarioError as error:
+                raise _moved(error, f"{place}[{index}]") from None
+        return tuple(found)
+
+
+def pick(things: Sequence[T], at: int, place: str) -> T:
+    """Return the thing that stands at this place of a list, or raise `Invalid`."""
+    if at >= len(things):
+        invalid(place, f"expected less than {len(things)}, as many as there are, got {at}")
+    return things[at]
+
+
+def require(holds: object, place: str, expected: str, got: object) -> None:
+    """Raise `Invalid` unless this holds."""
+    if not holds:
+        invalid(place, f"expected {expected}, got {got if isinstance(got, str) else shown(got)}")
+
+
+def in_order(instants: Iterable[Any], place: str, last: Any) -> None:
+    """Raise `Invalid` for instants that go back, or past the last that there can be."""
+    before = None
+    for index, instant in enumerate(instants):
+        if before is not None and instant < before:
+            invalid(f"{place}[{index}]", f"expected {before.isoformat()} or later, got {instant.isoformat()}")
+        before = instant
+    if before is not None and before > last:
+        invalid(place, f"expected none after {last.isoformat()}, got {before.isoformat()}")
+
+
+def _moved(error: Exception, place: str) -> Invalid:
+    """Return a complaint about a part with its place in the whole."""
+    at, _, message = str(error).partition(": ")
+    return Invalid([Violation(place + at.removeprefix("$"), message)])
+
+
+def decode(raw: bytes | msgspec.Raw, kind: type[T], place: str = "$") -> T:
+    """Return JSON as this type, or raise `Invalid` with the place, what was expected, and what came."""
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except msgspec.ValidationError as error:
+        raise _violation(str(error), bytes(raw), place) from None
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        parse(bytes(raw))  # which knows line and column
+        invalid(place, f"the body is not JSON: {error}")
+
+
+def _violation(text: str, raw: bytes, place: str) -> Invalid:
+    found = _AT.search(text)
+    path = found[1] if found else "$"
+    message = text[: found.start()] if found else text
+    message = (message[:1].lower() + message[1:]).replace("`", "")
+    if "got" not in message and message.startswith("expected"):
+        message += _got(raw, path)
+    return Invalid([Violation(place + path.removeprefix("$"), message)])
+
+
+def _got(raw: bytes, path: str) -> str:
+    """Return what stands at a place, where that can be said."""
+    value = parse(raw)
+    steps = [int(index) if index else name for name, index in re.findall(r"\.([^.\[]+)|\[(\d+)\]", path)]
+    if json_path(steps) != path:
+        return ""
+    for step in steps:
+        value = value[step]
+    return f", got {shown(value)}"

@@ -1,0 +1,276 @@
+"""What a snapshot is made of: typed shapes, strict and without defaults, so that a part that is missing is an error.
+
+Instants are UTC. What may hold an API key is encoded by `masked_part`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from viralsync_mock.clock import LAST, Mode
+from viralsync_mock.jobs.models import Phase, Status
+from viralsync_mock.redaction import masked_bytes
+from viralsync_mock.webhooks.delivery import Outcome
+
+Instant = Annotated[datetime, Meta(tz=True)]
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+Number = Annotated[int, Meta(ge=1, le=2**53)]
+# 60 stays 60, and 60.0 stays 60.0
+Amount = Annotated[int, Meta(ge=0, le=2**53)] | Annotated[float, Meta(ge=0)]
+Positive = Annotated[int, Meta(gt=0, le=1_000_000)] | Annotated[float, Meta(gt=0, le=1e6)]
+Share = Annotated[int, Meta(ge=0, le=1)] | Annotated[float, Meta(ge=0, le=1)]
+Document = dict[str, Any]
+Headers = list[tuple[bytes, bytes]]
+
+FIRST = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _check(instant: object) -> None:
+    if isinstance(instant, datetime) and not (instant.tzinfo is UTC and FIRST <= instant <= LAST):
+        raise ValueError(f"expected an instant in UTC from 1970 to {LAST.year}, got {instant.isoformat()}")
+
+
+class Part(Struct, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """One object of a snapshot; raises ValueError for an instant that no clock shows."""
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            _check(getattr(self, name))
+
+
+class Row(Struct, array_like=True, forbid_unknown_fields=True):
+    """The same as a list of values, where there are many of them."""
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            _check(getattr(self, name))
+
+
+class SpecPart(Part):
+    """Which spec the mock had; `digest` is of the whole document."""
+
+    title: str
+    version: str
+    digest: str
+
+
+class ClockPart(Part):
+    """Where the clock was, and how it ran."""
+
+    now: Instant
+    mode: Mode
+    speed: Positive
+
+
+class PatchPart(Part, omit_defaults=True):
+    """The fields of the account that a test has set: those that are not are not there."""
+
+    plan: str | msgspec.UnsetType = msgspec.UNSET
+    revoked: bool | msgspec.UnsetType = msgspec.UNSET
+    email: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class ScenarioPart(Part):
+    """A scenario as it is written; a shipped one has to be the same where the snapshot is restored."""
+
+    is_shipped: bool
+    document: Document
+
+
+class ScriptPart(Part):
+    """How often each rule of a scenario fitted a call, and how often it spoke."""
+
+    scenario: Count
+    met: list[Count]
+    spoken: list[Count]
+
+
+class FaultPart(Part):
+    """An armed fault as it was written, and how often it fitted and struck."""
+
+    id: str
+    document: Document
+    met: Count
+    spoken: Count
+
+
+class ArmedPart(Part):
+    """The armed faults."""
+
+    since: Instant
+    faults: list[FaultPart]
+
+
+class MarkRow(Row):
+    """A `models.Mark`."""
+
+    at: Instant
+    status: Status
+    phase: Phase | None
+
+
+class SpanRow(Row):
+    """A `models.Span`; a length of None never ends."""
+
+    start: Instant | None
+    length: Amount | None
+    end: Instant | None
+    outcome: Status
+
+
+class FloorRow(Row):
+    """A `models.Floor`."""
+
+    at: Instant
+    progress: Share
+
+
+class ChildrenRow(Row):
+    """A `models.Children`."""
+
+    total: Count
+    succeeded: Count
+    running: Count
+    queued: Count
+    failed: Count
+
+
+class StepRow(Row):
+    """A `models.Step`."""
+
+    number: Count
+    at: Instant
+    status: Status
+    phase: Phase | None
+    progress: Share
+    children: ChildrenRow
+
+
+class TimelinePart(Part):
+    """A timeline that was rewritten, as far as the job's recipe does not make it."""
+
+    marks: Annotated[list[MarkRow], Meta(min_length=1)]
+    scenes: list[SpanRow]
+    assemble: SpanRow
+    error: str | None
+    floors: list[FloorRow]
+    told: Annotated[list[StepRow], Meta(min_length=1)]
+
+
+class JobPart(Part):
+    """A job: what its timeline follows from, or the one that was rewritten.
+
+    `named` is the scenario that its submission asked for; `is_deleted` is a job of which only webhooks are left.
+    """
+
+    number: Number
+    id: str
+    created: Instant
+    status: Status
+    payload: msgspec.Raw
+    workers: Number
+    scenario: Count
+    behaviour: Count
+    callback_url: str | None
+    named: str | None
+    is_deleted: bool
+    timeline: TimelinePart | None
+
+
+class HookPart(Part):
+    """A `webhooks.Hook`; each fault is an object of one kind."""
+
+    url: str
+    secret: str
+    behaviour: Count
+    faults: list[Document]
+
+
+class AttemptPart(Part):
+    """A `deliveries.Attempt`."""
+
+    at: Instant
+    ended_at: Instant
+    status: Annotated[int, Meta(ge=100, le=999)] | None
+    headers: list[tuple[str, str]]
+    body: bytes
+    problem: str | None
+    reason: str | None
+
+
+class DeliveryPart(Part):
+    """A `deliveries.Delivery`; the body is a text. One that is not logged has left the log, but not its outbox."""
+
+    number: Number
+    job_id: str
+    kind: Literal["progress", "done", "failed", "cancelled"]
+    hook: Count
+    headers: list[tuple[str, str]]
+    body: str
+    made_at: Instant
+    due: Instant
+    lost_answers: Count
+    copy_of: Number | None
+    outcome: Outcome
+    attempts: list[AttemptPart]
+    is_logged: bool
+
+
+class OutboxPart(Part):
+    """A `courier.Outbox`: the number of its job, of the step that was told last (-1: none), and of its deliveries."""
+
+    job: Number
+    hook: Count
+    told: Annotated[int, Meta(ge=-1, le=2**53)]
+    told_at: Instant
+    made: Count
+    waiting: list[Number]
+    held: list[Number]
+
+
+class WebhooksPart(Part):
+    """The log of webhooks, and those still to come."""
+
+    made: Count
+    hooks: list[HookPart]
+    deliveries: list[msgspec.Raw]
+    outboxes: list[OutboxPart]
+
+
+class Snapshot(Part):
+    """A whole sandbox; numbers under `scenario`, `behaviour` and `hook` are places in the lists of these, from 0."""
+
+    format: str
+    version: int
+    spec: SpecPart
+    seed: str
+    clock: ClockPart
+    opened: Instant
+    scenario: Count
+    behaviour: Count
+    account: PatchPart
+    submissions: Count
+    calls: Count
+    charged: dict[str, Count]
+    window: list[Instant]
+    scripts: list[ScriptPart]
+    armed: ArmedPart | None
+    scenarios: list[msgspec.Raw]
+    behaviours: list[Document]
+    jobs: list[msgspec.Raw]
+    webhooks: WebhooksPart
+    journal: list[msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for instant in self.window:
+            _check(instant)
+
+
+def masked_part(part: Part, key: str) -> msgspec.Raw:
+    """Return a part as JSON without any API key."""
+    return msgspec.Raw(masked_bytes(msgspec.json.encode(part), key))

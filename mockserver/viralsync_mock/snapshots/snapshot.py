@@ -1,0 +1,194 @@
+"""A sandbox as one JSON document, and a sandbox made of it again: under another key, or on another server.
+
+Restoring makes a new sandbox; nothing is touched before all of the document is known to be good. API keys do not get
+in: a scenario's `keys` become the account of the sandbox's own, and whatever looks like a key is masked.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from hashlib import sha256
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+import orjson
+
+from viralsync_mock.clock import Clock
+from viralsync_mock.config.yaml_source import shown
+from viralsync_mock.errors import did_you_mean
+from viralsync_mock.jobs.store import Contents, MemoryStore
+from viralsync_mock.journal.entry import Journal
+from viralsync_mock.sandbox import Sandbox
+from viralsync_mock.snapshots.jobs import JobReader, write_job
+from viralsync_mock.snapshots.journal import read_journal, write_journal
+from viralsync_mock.snapshots.references import Known, Tables, decode, in_order, pick, require
+from viralsync_mock.snapshots.schema import ClockPart, PatchPart, Snapshot, SpecPart
+from viralsync_mock.snapshots.snapshot_script import read_armed, read_scripts, write_armed, write_scripts
+from viralsync_mock.snapshots.webhooks import WebhookReader, outboxes_of, write_webhooks
+from viralsync_mock.validation.schema import invalid
+from viralsync_mock.webhooks.dispatcher import Courier
+
+if TYPE_CHECKING:
+    from viralsync_mock.jobs.models import Job
+    from viralsync_mock.openapi.spec import Spec
+    from viralsync_mock.state import Files, Mock
+    from viralsync_mock.webhooks.dispatcher import Outbox
+
+FORMAT = "viralsync-mock-snapshot"
+VERSION = 1
+
+_PERIOD = re.compile(r"\d{4}-\d{2}(-\d{2})?")
+
+
+class Head(msgspec.Struct):
+    """What is looked at first: whose document it is."""
+
+    format: str
+    version: int
+    spec: SpecPart
+
+
+class Restored(NamedTuple):
+    """A sandbox made of a snapshot, and what it has to send still; nobody knows of it yet."""
+
+    sandbox: Sandbox
+    outboxes: list[Outbox]
+    jobs: int
+
+
+def digest(spec: Spec) -> str:
+    """Return what tells one spec from another: SHA-256 over its document, in hexadecimal."""
+    return sha256(orjson.dumps(spec.document, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def take(mock: Mock, sandbox: Sandbox, *, with_journal: bool = False) -> bytes:
+    """Return a sandbox as JSON."""
+    files, clock, now = mock.files, sandbox.clock, sandbox.clock.now()
+    spec, contents = files.spec, sandbox.store.contents(now)
+    tables = Tables(files, sandbox.key)
+    home, behaviour = tables.scenario(mock.home(sandbox)), tables.behaviour(sandbox.profile or files.behaviour)
+    jobs = [write_job(job, tables, sandbox.key, is_deleted=gone) for job, gone in _every_job(sandbox, contents)]
+    webhooks = write_webhooks(sandbox, tables)
+    journal = write_journal(sandbox, tables) if with_journal else msgspec.UNSET
+    snapshot = Snapshot(
+        format=FORMAT,
+        version=VERSION,
+        spec=SpecPart(title=spec.title, version=spec.version, digest=digest(spec)),
+        seed=sandbox.seed,
+        clock=ClockPart(now=now, mode=clock.mode, speed=clock.speed),
+        opened=sandbox.opened,
+        scenario=home,
+        behaviour=behaviour,
+        account=PatchPart(**sandbox.patched),
+        submissions=sandbox.submissions,
+        calls=sandbox.calls,
+        charged={_period(key): milliseconds for key, milliseconds in contents.charged.items()},
+        window=list(contents.calls),
+        scripts=write_scripts(mock, sandbox, tables),
+        armed=write_armed(sandbox.armed) if sandbox.armed else None,
+        scenarios=tables.scenarios.parts,
+        behaviours=tables.behaviours.parts,
+        jobs=jobs,
+        webhooks=webhooks,
+        journal=journal,
+    )
+    return msgspec.json.encode(snapshot)
+
+
+def _every_job(sandbox: Sandbox, contents: Contents) -> list[tuple[Job, bool]]:
+    """Return the jobs with those that are deleted, and told of still, by number."""
+    kept = {job.number for job in contents.jobs}
+    gone = [(each.job, True) for each in outboxes_of(sandbox) if each.job.number not in kept]
+    return sorted([(job, False) for job in contents.jobs] + gone, key=lambda each: each[0].number)
+
+
+def _period(key: tuple[int, ...]) -> str:
+    year, *rest = key
+    return "-".join([f"{year:04}", *(f"{part:02}" for part in rest)])
+
+
+def restore(mock: Mock, key: str, raw: bytes) -> Restored:
+    """Return the sandbox of a key as a snapshot has it; raises `Invalid` with the place, and touches nothing."""
+    check_head(decode(raw, Head), mock.files.spec)
+    snapshot = decode(raw, Snapshot)
+    known = Known(mock.files, snapshot.scenarios, snapshot.behaviours)
+    now = snapshot.clock.now
+    webhooks = WebhookReader(snapshot.webhooks, known, now)
+    jobs, gone = _jobs(snapshot, known)
+    in_order(snapshot.window, "$.window", now)
+    in_order([snapshot.opened], "$.opened", now)
+    contents = Contents(jobs, _charged(snapshot), snapshot.window)
+    sandbox = Sandbox(
+        key,
+        snapshot.seed,
+        Clock(now, snapshot.clock.mode, snapshot.clock.speed, mock.settings.real),
+        MemoryStore.holding(contents, now),
+        chosen=pick(known.scenarios, snapshot.scenario, "$.scenario"),
+        profile=pick(known.behaviours, snapshot.behaviour, "$.behaviour"),
+        patched=_patched(snapshot.account, mock.files),
+        submissions=snapshot.submissions,
+        calls=snapshot.calls,
+        scripts=read_scripts(snapshot.scripts, known),
+        opened=snapshot.opened,
+        armed=read_armed(snapshot.armed, mock.files.spec, now) if snapshot.armed else None,
+        deliveries=webhooks.log(mock.settings.journal_size),
+        journal=Journal(mock.settings.journal_size),
+    )
+    if snapshot.journal is not msgspec.UNSET:
+        read_journal(snapshot.journal, known, sandbox, now)
+    outboxes = webhooks.outboxes({job.number: job for job in (*jobs, *gone)})
+    return Restored(sandbox, outboxes, len(jobs))
+
+
+def open_again(mock: Mock, restored: Restored) -> None:
+    """Put a restored sandbox in the place of the one that its key has, which is closed; webhooks go on."""
+    mock.sandboxes.adopt(restored.sandbox)
+    if restored.outboxes and isinstance(courier := mock.post(restored.sandbox), Courier):
+        courier.resume(restored.outboxes)
+
+
+def check_head(head: Head, spec: Spec) -> None:
+    """Raise `Invalid` for a document of somebody else, of another version, or of another spec."""
+    require(head.format == FORMAT, "$.format", shown(FORMAT), shown(head.format))
+    require(head.version == VERSION, "$.version", f"{VERSION}", head.version)
+    expected, got = f"{spec.title} {spec.version}", f"{head.spec.title} {head.spec.version}"
+    require(expected == got, "$.spec", expected, got)
+    if head.spec.digest != digest(spec):
+        invalid("$.spec.digest", f"expected {digest(spec)}, that of this server's spec, got {shown(head.spec.digest)}")
+
+
+def _jobs(snapshot: Snapshot, known: Known) -> tuple[list[Job], list[Job]]:
+    """Return the jobs that are kept, and those that are deleted."""
+    reader = JobReader(known, snapshot.seed, snapshot.clock.now)
+    found = [reader.read(raw, f"$.jobs[{index}]") for index, raw in enumerate(snapshot.jobs)]
+    before = None
+    for index, (job, _) in enumerate(found):
+        if before is not None and not (before.number < job.number and before.created <= job.created):
+            invalid(f"$.jobs[{index}]", f"expected a later job than number {before.number}, got number {job.number}")
+        before = job
+    last = before.number if before is not None else 0
+    require(snapshot.submissions >= last, "$.submissions", f"at least {last}", snapshot.submissions)
+    least = snapshot.submissions
+    require(snapshot.calls >= least, "$.calls", f"at least {least}, as many as submissions", snapshot.calls)
+    return [job for job, part in found if not part.is_deleted], [job for job, part in found if part.is_deleted]
+
+
+def _charged(snapshot: Snapshot) -> dict[tuple[int, ...], int]:
+    found = {}
+    for period, milliseconds in snapshot.charged.items():
+        try:
+            parts = tuple(map(int, period.split("-"))) if _PERIOD.fullmatch(period) else ()
+            date(*(*parts, 1)[:3])
+        except (TypeError, ValueError):
+            invalid("$.charged", f"expected months and days such as 2026-01 and 2026-01-31, got {shown(period)}")
+        found[parts] = milliseconds
+    return found
+
+
+def _patched(part: PatchPart, files: Files) -> dict[str, object]:
+    patched = {name: value for name, value in msgspec.structs.asdict(part).items() if value is not msgspec.UNSET}
+    plans = files.spec.plans
+    if (plan := patched.get("plan", next(iter(plans)))) not in plans:
+        invalid("$.account.plan", f"expected one of {', '.join(plans)}, got {shown(plan)}.{did_you_mean(plan, plans)}")
+    return patched

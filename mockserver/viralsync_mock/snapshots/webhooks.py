@@ -1,0 +1,175 @@
+"""Webhooks in a snapshot: the log, and for each job that has something to tell still, its outbox."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from viralsync_mock.jobs.steps import steps
+from viralsync_mock.redaction import masked_bytes
+from viralsync_mock.snapshots.references import decode, in_order, pick, require
+from viralsync_mock.snapshots.schema import AttemptPart, DeliveryPart, HookPart, OutboxPart, WebhooksPart, masked_part
+from viralsync_mock.validation.schema import invalid
+from viralsync_mock.webhooks.delivery import Attempt, Delivery, DeliveryLog
+from viralsync_mock.webhooks.dispatcher import Courier, Outbox
+from viralsync_mock.webhooks.payload import Told, untold
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from viralsync_mock.jobs.models import Job
+    from viralsync_mock.sandbox import Sandbox
+    from viralsync_mock.snapshots.references import Known, Tables
+
+
+def outboxes_of(sandbox: Sandbox) -> list[Outbox]:
+    """Return what the courier of a sandbox has to tell and to send still."""
+    return sandbox.post.outboxes() if isinstance(sandbox.post, Courier) else []
+
+
+def write_webhooks(sandbox: Sandbox, tables: Tables) -> WebhooksPart:
+    """Return the webhooks of a sandbox; one that is just under way counts as not yet sent."""
+    outboxes, log = outboxes_of(sandbox), sandbox.deliveries
+    logged = {each.number: each for each in log.newest_first()}
+    every = {each.number: each for outbox in outboxes for each in (*outbox.waiting, *outbox.held)} | logged
+    deliveries = [_delivery_part(every[number], tables, number in logged, sandbox.key) for number in sorted(every)]
+    parts = [_outbox_part(outbox, tables) for outbox in outboxes]
+    hooks = [decode(masked_part(each, sandbox.key), HookPart) for each in tables.hooks.parts]
+    return WebhooksPart(made=log.made, hooks=hooks, deliveries=deliveries, outboxes=parts)
+
+
+def _outbox_part(outbox: Outbox, tables: Tables) -> OutboxPart:
+    return OutboxPart(
+        job=outbox.job.number,
+        hook=tables.hook(outbox.hook),
+        told=outbox.told.step.number,
+        told_at=outbox.told.at,
+        made=outbox.made,
+        waiting=[each.number for each in outbox.waiting],
+        held=[each.number for each in outbox.held],
+    )
+
+
+def _delivery_part(delivery: Delivery, tables: Tables, is_logged: bool, key: str) -> msgspec.Raw:
+    part = DeliveryPart(
+        number=delivery.number,
+        job_id=delivery.job_id,
+        kind=delivery.kind,  # type: ignore[arg-type]  # one of the four
+        hook=tables.hook(delivery.hook),
+        headers=list(delivery.headers),
+        body=delivery.body.decode(),
+        made_at=delivery.made_at,
+        due=delivery.due,
+        lost_answers=delivery.lost_answers,
+        copy_of=delivery.copy_of,
+        outcome=delivery.outcome,
+        attempts=[_attempt_part(each, key) for each in delivery.attempts],
+        is_logged=is_logged,
+    )
+    return masked_part(part, key)
+
+
+def _attempt_part(attempt: Attempt, key: str) -> AttemptPart:
+    values = {**attempt._asdict(), "headers": list(attempt.headers), "body": masked_bytes(attempt.body, key)}
+    return AttemptPart(**values)
+
+
+class WebhookReader:
+    """Reads the webhooks of one snapshot; raises `Invalid`."""
+
+    def __init__(self, part: WebhooksPart, known: Known, now: datetime) -> None:
+        self._part, self._known, self._now = part, known, now
+        self._deliveries: dict[int, Delivery] = {}
+        self._logged: list[Delivery] = []
+        known.read_hooks(part)
+        for index, raw in enumerate(part.deliveries):
+            self._read(raw, f"$.webhooks.deliveries[{index}]")
+
+    def log(self, size: int) -> DeliveryLog:
+        """Return the log, as far as there is room for it."""
+        log = DeliveryLog(size)
+        log.made = self._part.made
+        for each in self._logged:
+            log.add(each)
+        return log
+
+    def outboxes(self, jobs: Mapping[int, Job]) -> list[Outbox]:
+        """Return the outboxes of these jobs."""
+        found = [self._outbox(each, jobs, f"$.webhooks.outboxes[{i}]") for i, each in enumerate(self._part.outboxes)]
+        numbers = [each.job.number for each in found]
+        require(numbers == sorted(set(numbers)), "$.webhooks.outboxes", "one for a job, by their numbers", numbers)
+        sent = [each.number for outbox in found for each in (*outbox.waiting, *outbox.held)]
+        require(len(sent) == len(set(sent)), "$.webhooks.outboxes", "each delivery once", sent)
+        return found
+
+    def _read(self, raw: msgspec.Raw, place: str) -> None:
+        part, before = decode(raw, DeliveryPart, place), max(self._deliveries, default=0)
+        if not before < part.number <= self._part.made:
+            invalid(f"{place}.number", f"expected more than {before}, at most {self._part.made}, got {part.number}")
+        require(part.copy_of is None or part.copy_of < part.number, f"{place}.copyOf", "an earlier one", part.copy_of)
+        in_order([part.made_at], f"{place}.madeAt", self._now)
+        instants = [instant for each in part.attempts for instant in (each.at, each.ended_at)]
+        in_order(instants, f"{place}.attempts", self._now)
+        delivery = Delivery(
+            number=part.number,
+            job_id=part.job_id,
+            kind=part.kind,
+            hook=pick(self._known.hooks, part.hook, f"{place}.hook"),
+            headers=tuple(part.headers),
+            body=_body(part, place),
+            made_at=part.made_at,
+            due=part.due,
+            lost_answers=part.lost_answers,
+            copy_of=part.copy_of,
+            outcome=part.outcome,
+            attempts=[_attempt(each) for each in part.attempts],
+        )
+        self._deliveries[part.number] = delivery
+        if part.is_logged:
+            self._logged.append(delivery)
+
+    def _outbox(self, part: OutboxPart, jobs: Mapping[int, Job], place: str) -> Outbox:
+        if (job := jobs.get(part.job)) is None:
+            invalid(f"{place}.job", f"expected the number of a job of the snapshot, got {part.job}")
+        hook = pick(self._known.hooks, part.hook, f"{place}.hook")
+        require(job.callback_url == hook.url, f"{place}.hook", f"the callbackUrl of {job.id}", hook.url)
+        waiting = self._of(job, part.waiting, f"{place}.waiting")
+        held = self._of(job, part.held, f"{place}.held")
+        told = self._told(part, job, place)
+        return Outbox(job, hook, told, made=part.made, waiting=deque(waiting), held=held)
+
+    def _of(self, job: Job, numbers: Sequence[int], place: str) -> list[Delivery]:
+        found = [self._deliveries.get(number) for number in numbers]
+        for index, each in enumerate(found):
+            if each is None or each.job_id != job.id:
+                invalid(f"{place}[{index}]", f"expected a delivery of {job.id}, got {numbers[index]}")
+        return [each for each in found if each is not None]
+
+    def _told(self, part: OutboxPart, job: Job, place: str) -> Told:
+        """Return what was told last: the step of that number, as the job's timeline has it."""
+        in_order([part.told_at], f"{place}.toldAt", self._now)
+        if part.told < 0:
+            require(
+                part.told_at == job.created, f"{place}.toldAt", f"{job.created.isoformat()}", part.told_at.isoformat()
+            )
+            return untold(job.created)
+        step = pick(steps(job.timeline), part.told, f"{place}.told")
+        if part.told and part.told_at < step.at:
+            invalid(f"{place}.toldAt", f"expected {step.at.isoformat()} or later, got {part.told_at.isoformat()}")
+        return Told(step, part.told_at)
+
+
+def _body(part: DeliveryPart, place: str) -> bytes:
+    try:
+        msgspec.json.decode(part.body, type=msgspec.Raw)
+    except (msgspec.DecodeError, RecursionError) as error:
+        invalid(f"{place}.body", f"expected a text that is JSON: {error}")
+    return part.body.encode()
+
+
+def _attempt(part: AttemptPart) -> Attempt:
+    values = msgspec.structs.asdict(part)
+    return Attempt(**{**values, "headers": tuple(part.headers)})

@@ -1,0 +1,151 @@
+"""Requests and answers against the spec, with schemas that are compiled once, when first needed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from viralsync_mock.errors import SpecError
+from viralsync_mock.validation.body import Body, parse
+from viralsync_mock.validation.closed_schema import closed
+from viralsync_mock.validation.parameters import Parameters
+from viralsync_mock.validation.schema import Invalid, Schema, Violation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from viralsync_mock.openapi.spec import Operation, ResponseSpec, Spec
+
+__all__ = ["Invalid", "Validator", "Violation"]
+
+JSON = "application/json"
+EVENT_STREAM = "text/event-stream"
+
+
+class Validator:
+    """The compiled schemas of one spec; a schema that cannot be compiled is a `SpecError` at once."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+        self._bodies: dict[str, Body] = {}
+        self._parameters: dict[str, Parameters] = {}
+        self._answers: dict[tuple[str, int], _Answer] = {}
+        _check_schemas(spec)
+
+    def body(self, operation: Operation, raw: bytes, content_type: str | None, *, require_content_type: bool) -> Any:
+        """Return the JSON value of a request's body, or raise `Invalid` with every violation.
+
+        None for an operation without a body, whatever was sent, and for an optional body that was not sent.
+        """
+        if operation.body_schema is None:
+            return None
+        body = self._bodies.get(operation.id)
+        if body is None:
+            body = self._bodies[operation.id] = Body(operation, self.spec)
+        return body.read(raw, content_type, require_content_type=require_content_type)
+
+    def parameters(
+        self,
+        operation: Operation,
+        query: bytes,
+        headers: Sequence[tuple[bytes, bytes]],
+        path: Mapping[str, str],
+    ) -> dict[str, Any]:
+        """Return the parameters by name as typed values, or raise `Invalid` with every violation.
+
+        Defaults are filled in; an optional parameter without one is left out. Header names are lower case.
+        Query parameters that the spec does not know are ignored.
+        """
+        if not operation.parameters:
+            return {}
+        parameters = self._parameters.get(operation.id)
+        if parameters is None:
+            parameters = self._parameters[operation.id] = Parameters(operation.parameters, self.spec)
+        return parameters.read(query, headers, path)
+
+    def answer(
+        self, operation: Operation, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes
+    ) -> tuple[Violation, ...]:
+        """Return what an answer with a body breaks; its objects may hold nothing that the spec does not know.
+
+        Of an event stream only status and headers are looked at: see `event`.
+        """
+        response = operation.responses.get(status)
+        if response is None:
+            declared = ", ".join(map(str, operation.responses))
+            return (Violation("status", f"expected one that {operation.id} declares ({declared}), got {status}"),)
+        sent = [(name.lower(), value) for name, value in headers]
+        answers = self._of_answer(operation, response)
+        return (*answers.headers(sent), *answers.body(sent, body))
+
+    def event(self, operation: Operation, data: bytes) -> tuple[Violation, ...]:
+        """Return what the data of one server-sent event breaks: the `contentSchema` of `data`."""
+        for response in operation.responses.values():
+            if response.media_type == EVENT_STREAM:
+                return tuple(self._of_answer(operation, response).event(data))
+        raise SpecError(f"{operation.id} has no answer of type {EVENT_STREAM}")
+
+    def _of_answer(self, operation: Operation, response: ResponseSpec) -> _Answer:
+        key = (operation.id, response.status)
+        answer = self._answers.get(key)
+        if answer is None:
+            answer = self._answers[key] = _Answer(operation, response, self.spec)
+        return answer
+
+
+class _Answer:
+    """What one status of one operation promises, compiled."""
+
+    def __init__(self, operation: Operation, response: ResponseSpec, spec: Spec) -> None:
+        self._media_type = response.media_type
+        self._headers = Parameters(response.headers, spec)
+        schema = response.schema
+        if self._media_type == EVENT_STREAM:
+            schema = _event_schema(operation, schema or {}, spec)
+        # the open schema too: closing the branches of a oneOf could make one of two that fit fail
+        self._schemas = [Schema(schema, spec.document), Schema(closed(schema, spec.document), {})] if schema else []
+
+    def headers(self, sent: Sequence[tuple[bytes, bytes]]) -> Sequence[Violation]:
+        """Return what the declared headers break."""
+        try:
+            self._headers.read(b"", sent, {})
+        except Invalid as broken:
+            return broken.violations
+        return ()
+
+    def body(self, sent: Sequence[tuple[bytes, bytes]], body: bytes) -> Sequence[Violation]:
+        """Return what the media type and the body break."""
+        if self._media_type is None:
+            return [Violation("$", f"expected no body, got {len(body)} bytes")] if body else ()
+        got = dict(sent).get(b"content-type", b"").decode("latin-1")
+        if got.partition(";")[0].strip().lower() != self._media_type:
+            return [Violation("header.content-type", f"expected {self._media_type}, got {got or 'nothing'}")]
+        return self._json(body) if self._media_type == JSON else ()
+
+    def event(self, data: bytes) -> Sequence[Violation]:
+        """Return what the data of one event breaks."""
+        return self._json(data)
+
+    def _json(self, raw: bytes) -> Sequence[Violation]:
+        try:
+            value = parse(raw)
+        except Invalid as broken:
+            return broken.violations
+        return next((found for each in self._schemas if (found := list(each.violations(value)))), [])
+
+
+def _event_schema(operation: Operation, event: Mapping[str, Any], spec: Spec) -> dict[str, Any]:
+    data = spec.resolve(spec.resolve(event).get("properties", {}).get("data", {}))
+    if "contentSchema" not in data:
+        raise SpecError(f"{operation.id}: the `data` of its {EVENT_STREAM} answer has no `contentSchema`: add one")
+    return dict(data["contentSchema"])
+
+
+def _check_schemas(spec: Spec) -> None:
+    """Compile every schema once, in one go, so that a broken one is found at the start, not by a request."""
+    schemas: list[Mapping[str, Any]] = []
+    for operation in spec.operations.values():
+        schemas += [parameter.schema for parameter in operation.parameters]
+        schemas += [response.schema for response in operation.responses.values() if response.schema]
+        schemas += [operation.body_schema] if operation.body_schema else []
+    distinct = {id(schema): schema for schema in schemas}
+    Schema({"anyOf": [*distinct.values(), {}]}, spec.document)

@@ -1,0 +1,1 @@
+"""How well the client behaved, rule by rule."""

@@ -1,0 +1,216 @@
+"""What the verdict is made of: the calls and webhooks of one sandbox, what each call told, and the cases found."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import orjson
+
+from viralsync_mock.clock import EPOCH, Mode
+from viralsync_mock.faults.stream import ReorderEvents
+from viralsync_mock.jobs import sse
+from viralsync_mock.jobs.models import TERMINAL
+from viralsync_mock.journal.entry import ANSWERED, PENDING, Entry
+from viralsync_mock.response import JSON
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from viralsync_mock.response import Headers
+    from viralsync_mock.webhooks.delivery import Delivery
+
+Key = TypeVar("Key")
+
+SUBMIT, READ, LIST, STREAM = "submitRenderJob", "getJob", "listJobs", "streamJobProgress"
+
+TIMEOUT = "timeout"
+"""The ending of a call that was never answered: its client has hung up."""
+
+
+class Outcome(StrEnum):
+    """How a rule was kept."""
+
+    HELD = "held"
+    BROKEN = "broken"
+    NOT_SEEN = "not seen"
+    CANNOT_TELL = "cannot tell"
+    EXCUSED = "excused"
+
+
+class Case(NamedTuple):
+    """One situation that a rule speaks of: how it went, why that is thought, and the calls or webhooks that show it."""
+
+    outcome: Outcome
+    reason: str
+    things: tuple[Entry | Delivery, ...]
+
+
+def held(*things: Entry | Delivery) -> Case:
+    """Return a case in which the rule was kept."""
+    return Case(Outcome.HELD, "", things)
+
+
+def broken(reason: str, *things: Entry | Delivery) -> Case:
+    """Return a case in which it was not."""
+    return Case(Outcome.BROKEN, reason, things)
+
+
+def unclear(reason: str, *things: Entry | Delivery) -> Case:
+    """Return a case of which the journal does not hold enough."""
+    return Case(Outcome.CANNOT_TELL, reason, things)
+
+
+class Unfinished(NamedTuple):
+    """A job that is not terminal when the verdict is asked for."""
+
+    id: str
+    has_webhooks: bool = False
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of one client.
+
+    `calls` and `deliveries` are the oldest first; `strangers` are calls without a key in a header that show this
+    client's key in their URL. `is_whole` says that nothing of them was forgotten. `poll_seconds` is what may lie
+    between two polls, at least. `prefix` and `strangers_prefix` make ids of the numbers of calls.
+    """
+
+    calls: Sequence[Entry] = ()
+    deliveries: Sequence[Delivery] = ()
+    unfinished: Sequence[Unfinished] = ()
+    strangers: Sequence[Entry] = ()
+    now: datetime = EPOCH
+    is_whole: bool = True
+    poll_seconds: float = 1.0
+    prefix: str = "call_"
+    strangers_prefix: str = "call_outside_"
+
+    def id_of(self, thing: Entry | Delivery) -> str:
+        """Return the id by which the control API knows a call or a webhook."""
+        if not isinstance(thing, Entry):
+            return thing.id
+        prefix = self.strangers_prefix if any(thing is each for each in self.strangers) else self.prefix
+        return f"{prefix}{thing.number}"
+
+    @cached_property
+    def by_job(self) -> Mapping[str, list[Entry]]:
+        """The calls that were about each job, its submission first."""
+        return _grouped((each.job_id, each) for each in self.calls if each.job_id)
+
+    @cached_property
+    def by_request(self) -> Mapping[tuple[object, ...], list[Entry]]:
+        """The calls that ask for the very same: method, path, query and body."""
+        return _grouped(((each.method, each.path, each.query, each.body), each) for each in self.calls)
+
+    @cached_property
+    def notified(self) -> frozenset[str]:
+        """The jobs that webhooks tell of."""
+        jobs = (each.job_id for each in self.deliveries)
+        return frozenset(jobs) | {each.id for each in self.unfinished if each.has_webhooks}
+
+    @cached_property
+    def _numbers(self) -> list[int]:
+        return [each.number for each in self.calls]
+
+    def of(self, operation: str) -> list[Entry]:
+        """Return the calls of one operation."""
+        return [each for each in self.calls if each.operation == operation]
+
+    def after(self, number: int) -> Sequence[Entry]:
+        """Return the calls that came after the one of this number."""
+        return self.calls[bisect_right(self._numbers, number) :]
+
+    def is_sequential(self, first: Entry, last: Entry) -> bool:
+        """Say whether no two calls were under way at once, open streams and those that time out apart."""
+        between = self.calls[bisect_right(self._numbers, first.number - 1) : bisect_right(self._numbers, last.number)]
+        return all(
+            each.answered_after == each.number or each.operation == STREAM or each.ending == TIMEOUT
+            for each in between
+            if each is not last
+        )
+
+
+def _grouped(pairs: Iterable[tuple[Key, Entry]]) -> dict[Key, list[Entry]]:
+    groups: dict[Key, list[Entry]] = defaultdict(list)
+    for key, entry in pairs:
+        groups[key].append(entry)
+    return groups
+
+
+def header(lines: Headers, name: bytes) -> bytes | None:
+    """Return the value of the first header of this name."""
+    return next((value for key, value in lines if key.lower() == name), None)
+
+
+def document(entry: Entry) -> Any:
+    """Return what a call told as JSON values; None unless it succeeded and the answer came in whole."""
+    is_fine = entry.ending == ANSWERED and entry.status is not None and 200 <= entry.status < 300
+    if not is_fine or entry.answer_is_cut or header(entry.answer_headers, b"content-type") != JSON:
+        return None
+    try:
+        return orjson.loads(entry.answer_body)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def is_stream(entry: Entry) -> bool:
+    """Say whether a call has opened a stream of progress."""
+    return entry.operation == STREAM and entry.method == "GET" and entry.status == 200
+
+
+def is_struck(entry: Entry, *kinds: type) -> bool:
+    """Say whether a fault of one of these kinds was done to a call."""
+    return any(isinstance(fault, kinds) for struck in entry.struck for fault in struck.faults)
+
+
+def told(entry: Entry) -> dict[str, Any] | None:
+    """Return what a call showed of its job: the answer to GET, or the last event of a stream whose order is kept."""
+    if entry.operation == STREAM:
+        found = _last_event(entry) if is_stream(entry) and not is_struck(entry, ReorderEvents) else None
+    else:
+        found = document(entry) if entry.operation == READ and entry.method == "GET" else None
+    return found if isinstance(found, dict) else None
+
+
+def _last_event(entry: Entry) -> Any:
+    try:
+        return sse.document(entry.last_event)
+    except ValueError:  # there was none
+        return None
+
+
+def status_told(entry: Entry) -> str | None:
+    """Return the status of its job that a call showed in the end; None when it showed none."""
+    status = (told(entry) or {}).get("status")
+    return status if isinstance(status, str) else None
+
+
+def has_told_the_end(entry: Entry) -> bool:
+    """Say whether a call, which is over, has told of a terminal status."""
+    return entry.ending != PENDING and status_told(entry) in TERMINAL
+
+
+def over_at(entry: Entry) -> int:
+    """Return the number of the newest call that had come when a call was over."""
+    return entry.ended_after if is_stream(entry) else entry.answered_after
+
+
+def waited(before: Entry, after: Entry, since: datetime | None) -> float | None:
+    """Return how many seconds lie between an instant of a call and the next call; None where the clock does not tell.
+
+    An auto clock goes on by itself; one that stood still says nothing of how long the client has waited. On a clock
+    that runs slower than real time the client may go by either.
+    """
+    if since is None or before.mode != after.mode or after.mode in (None, Mode.AUTO):
+        return None
+    seconds = (after.at - since).total_seconds()
+    if after.mode is Mode.FROZEN:
+        return seconds or None
+    return seconds / after.rate if 0 < after.rate < 1 else seconds

@@ -1,0 +1,171 @@
+"""The log of webhooks: each delivery with its attempts, and what became of it."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import orjson
+
+from viralsync_mock.jobs.models import after, timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from viralsync_mock.jobs.models import Job
+    from viralsync_mock.webhooks.payload import Hook
+
+
+LONGEST_WAIT = 86_400.0
+"""Seconds from one attempt to the next, at most: dates run out."""
+
+
+class Outcome(StrEnum):
+    """What became of a delivery."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    REFUSED = "refused"
+    DROPPED = "dropped"
+
+
+class Attempt(NamedTuple):
+    """One attempt: when it began and ended, and what the receiver answered or why there is no answer."""
+
+    at: datetime
+    ended_at: datetime
+    status: int | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    problem: str | None = None
+    reason: str | None = None
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether the receiver has taken the webhook: any 2xx."""
+        return self.problem is None and self.status is not None and 200 <= self.status < 300
+
+
+@dataclass(eq=False, slots=True)
+class Delivery:
+    """One webhook: what is sent where, when it is next due, and every attempt so far.
+
+    `kind` is `progress`, or how the job ended; `copy_of` the number of the delivery that a fault sends again.
+    """
+
+    number: int
+    job_id: str
+    kind: str
+    hook: Hook
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    made_at: datetime
+    due: datetime
+    lost_answers: int = 0
+    copy_of: int | None = None
+    outcome: Outcome = Outcome.PENDING
+    attempts: list[Attempt] = field(default_factory=list)
+
+    @property
+    def id(self) -> str:
+        """The id that the control API knows it by."""
+        return delivery_id(self.number)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it will not be tried again."""
+        return self.outcome is not Outcome.PENDING
+
+    def judge(self, attempt: Attempt, now: datetime) -> None:
+        """Decide after an attempt whether there is another, and when: each wait is twice the one before, at most a day.
+
+        The terminal webhook is tried again, one of progress is not (docs page /guides/webhooks).
+        """
+        switches, tried = self.hook.behaviour, len(self.attempts)
+        if attempt.is_accepted:
+            self.outcome = Outcome.DELIVERED
+        elif attempt.problem == "refused_target":
+            self.outcome = Outcome.REFUSED
+        elif self.kind == "progress" or tried >= switches.webhook_attempts:
+            self.outcome = Outcome.FAILED
+        else:
+            self.due = after(now, min(switches.webhook_retry_seconds * 2 ** (tried - 1), LONGEST_WAIT))
+
+    def document(self) -> dict[str, Any]:
+        """Return the delivery as JSON values."""
+        return {
+            "deliveryId": self.id,
+            "jobId": self.job_id,
+            "kind": self.kind,
+            "outcome": self.outcome,
+            "url": self.hook.url,
+            "madeAt": timestamp(self.made_at),
+            "nextAttemptAt": None if self.is_over else timestamp(self.due),
+            "copyOf": None if self.copy_of is None else delivery_id(self.copy_of),
+            "request": {"headers": [list(line) for line in self.headers], "body": orjson.Fragment(self.body)},
+            "attempts": [_attempt_document(each) for each in self.attempts],
+        }
+
+
+def delivery_id(number: int) -> str:
+    """Return the id of the delivery of this number."""
+    return f"delivery_{number}"
+
+
+def _attempt_document(attempt: Attempt) -> dict[str, Any]:
+    response = None
+    if attempt.status is not None:
+        response = {
+            "status": attempt.status,
+            "headers": [list(line) for line in attempt.headers],
+            "body": attempt.body.decode(errors="replace"),
+        }
+    return {
+        "at": timestamp(attempt.at),
+        "endedAt": timestamp(attempt.ended_at),
+        "isAccepted": attempt.is_accepted,
+        "response": response,
+        "problem": attempt.problem,
+        "reason": attempt.reason,
+    }
+
+
+class DeliveryLog:
+    """The last deliveries of a sandbox, at most `size`; older ones are forgotten."""
+
+    def __init__(self, size: int) -> None:
+        self._kept: deque[Delivery] = deque(maxlen=size)
+        self.made = 0
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def take_number(self) -> int:
+        """Return the number of the next delivery, from 1."""
+        self.made += 1
+        return self.made
+
+    def add(self, delivery: Delivery) -> None:
+        """Keep a delivery."""
+        self._kept.append(delivery)
+
+    def newest_first(self) -> Iterator[Delivery]:
+        """Yield those that are kept."""
+        return reversed(tuple(self._kept))
+
+
+class Post(Protocol):
+    """Whoever sends the webhooks of a sandbox."""
+
+    async def take_up(self, job: Job, hook: Hook) -> None:
+        """Send the webhooks of a job from now on."""
+
+    async def redeliver(self, delivery: Delivery) -> None:
+        """Try a delivery once more, whatever became of it."""
+
+    def close(self) -> None:
+        """Send no more; what is under way is given up."""

@@ -1,0 +1,112 @@
+"""The README's code runs as written."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.conftest import LiveServer
+from tests.support.paths import ROOT
+
+BLOCK = re.compile(r"<!-- test: (\w+) -->\n```(\w+)\n(.*?)```", re.DOTALL)
+BLOCKS = {name: (language, code) for name, language, code in BLOCK.findall((ROOT / "README.md").read_text())}
+
+
+def run(name: str, server: LiveServer, folder: Path = ROOT) -> str:
+    """Run one block against a mock with a key of its own and return what it prints."""
+    language, code = BLOCKS[name]
+    key = server.new_key()
+    code = code.replace("http://127.0.0.1:4747", server.base_url)
+    code = re.sub(r"KEY=vs_prod_\w+", f"KEY={key}", code)
+    command = {
+        "sh": ["bash", "-euo", "pipefail", "-c", code],
+        "python": [sys.executable, "-W", "ignore", "-c", code],
+        "js": ["node", "--input-type=module", "-e", code],
+    }[language]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # where `viralsync-mock` is
+    environment = {**os.environ, "PATH": path, "BASE": server.base_url, "KEY": key}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_first_job_in_curl_is_charged(live_server: LiveServer) -> None:
+    """The stream ends with `done` and the usage shows the 52 seconds of the summer promo."""
+    printed = run("curl", live_server)
+    assert '"status":"done"' in printed
+    assert '"used":0.866667' in printed
+
+
+def test_the_first_job_in_python_prints_every_event(live_server: LiveServer) -> None:
+    """From the snapshot to the terminal event."""
+    events = run("python", live_server).splitlines()
+    assert '"status":"queued"' in events[0]
+    assert '"status":"done"' in events[-1]
+
+
+@pytest.mark.needs_node
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+def test_the_first_job_in_javascript_prints_the_stream(live_server: LiveServer) -> None:
+    """Node's fetch reads the stream to its end."""
+    assert '"status":"done"' in run("javascript", live_server)
+
+
+def test_the_mock_conforms_and_the_report_is_written(live_server: LiveServer, tmp_path: Path) -> None:
+    """The conformance run of the README ends well, and its page is there."""
+    assert "conforms (0)" in run("conform", live_server, tmp_path)
+    assert (tmp_path / "report" / "report.html").is_file()
+
+
+def test_scenarios_can_be_asked_for_in_each_way(live_server: LiveServer) -> None:
+    """By header 402, by project id 202, by the control API for all that follows."""
+    printed = run("scenarios", live_server)
+    assert "RENDER_QUOTA_EXCEEDED" in printed
+    assert '"status":"queued"' in printed
+    assert '"flaky"' in printed
+
+
+def test_faults_strike_by_header_and_when_armed(live_server: LiveServer) -> None:
+    """The request gets its 503, and the armed fault is listed."""
+    printed = run("faults", live_server)
+    assert "SERVICE_UNAVAILABLE" in printed
+    assert '"reset_peer":true' in printed.replace(" ", "")
+
+
+def test_webhooks_arrive_signed_and_end_with_done(live_server: LiveServer) -> None:
+    """The receiver of the README checks each signature."""
+    assert run("webhooks", live_server).split()[-2:] == ["running", "done"]
+
+
+def test_the_journal_explains_a_refused_call(live_server: LiveServer, tmp_path: Path) -> None:
+    """The explanation names the violation and the nearest valid query."""
+    printed = run("journal", live_server, tmp_path)
+    assert "query.limit" in printed
+    assert "limit=100" in printed
+
+
+def test_the_clock_is_stopped_and_moved(live_server: LiveServer) -> None:
+    """The clock answers where it is, and an advance what happened."""
+    printed = run("clock", live_server)
+    assert '"mode":"frozen"' in printed
+    assert '"effects":[' in printed
+
+
+def test_every_code_block_is_tested() -> None:
+    """No block of code stands in the README that no test runs, but for the two make commands.
+
+    What is taken from the example is run there: see test_downstream.
+    """
+    text = (ROOT / "README.md").read_text()
+    fences = re.findall(r"^```(\w*)", text, re.MULTILINE)
+    assert len([fence for fence in fences if fence]) == len(BLOCKS) + text.count("<!-- from: examples/")
+
+
+def test_every_document_that_the_readme_names_is_there() -> None:
+    """No link leads nowhere."""
+    links = re.findall(r"\]\(([\w./-]+)\)", (ROOT / "README.md").read_text())
+    assert [link for link in links if not (ROOT / link).exists()] == []

@@ -1,0 +1,165 @@
+"""The calls that Schemathesis makes up: which are sent, and what is said of the answers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import httpx
+import pytest
+from tests.support.fake_target import Api, answer, found, refusal, run_of, trip_of
+from tests.support.results import spec
+
+from viralsync_conform.budget import Budget
+from viralsync_conform.findings import Mark
+from viralsync_conform.fuzzing import coverage_run as generated
+from viralsync_conform.fuzzing.coverage_cases import Generated, everything
+
+DONE = spec().document["components"]["examples"]["doneJob"]["value"]
+JOB = "job_0123456789ab"
+
+
+def case(operation: str, *, is_negative: bool, place: str = "") -> Generated:
+    """Return the first case of an operation that is about a place of the spec."""
+    return next(
+        each
+        for each in everything()
+        if each.operation == operation and each.is_negative == is_negative and each.place.startswith(place)
+    )
+
+
+def test_cases_of_every_operation_that_may_be_tried_are_made_up() -> None:
+    """Jobs are submitted, cancelled and deleted by hand only; what is invalid may be tried everywhere else."""
+    assert {each.operation for each in everything()} >= {"submitRenderJob", "listJobs", "getJob"}
+    assert {each.operation for each in everything() if not each.is_negative} & {
+        "submitRenderJob", "cancelJob", "deleteJob",
+    } == set()  # fmt: skip
+    assert not any(each.operation in {"cancelJob", "deleteJob"} for each in everything())
+
+
+def test_no_case_brings_a_key_or_another_method() -> None:
+    """The run authenticates by itself, and methods that are not there have a journey of their own."""
+    for each in everything():
+        assert {"x-api-key", "authorization"}.isdisjoint(name.lower() for name in each.headers)
+        assert each.method == spec().operations[each.operation].method
+
+
+def test_the_seed_chooses_the_cases() -> None:
+    """The same seed sends the same, another one others, and each kind comes before any comes twice."""
+    run, again, other = run_of(Api()), run_of(Api()), run_of(Api())
+    other.seed = "8"
+    assert generated.chosen(run) == generated.chosen(again) != generated.chosen(other)
+    first = [each.subject for each in generated.chosen(run)]
+    kinds = {each.subject for each in everything()}
+    most = min(len(kinds), len(first))
+    assert len(set(first[:most])) == most
+    assert len(first) == min(run.profile.generated_cases, len(everything()))
+
+
+def test_a_run_that_reads_only_makes_up_no_submission() -> None:
+    """Not even an invalid one: a target that took it for valid would render it."""
+    chosen = generated.chosen(run_of(Api(), profile="quick"))
+    assert chosen
+    assert "submitRenderJob" not in {each.operation for each in chosen}
+
+
+def test_each_case_is_sent_once() -> None:
+    """What filled the window needs no second time."""
+    trip = trip_of(Api(), budget=Budget(99, 60.0))
+    first = generated.left(trip.run)[0]
+    generated.send(trip, first)
+    assert first not in generated.left(trip.run)
+    assert len(generated.left(trip.run)) == len(generated.chosen(trip.run)) - 1
+
+
+@pytest.mark.parametrize("operation", ["listJobs", "submitRenderJob"])
+def test_invalid_data_that_is_accepted_is_found(operation: str) -> None:
+    """No case is in vain: of each that is sent, an answer of success is noticed, and a refusal is none."""
+    tried = {
+        each.subject: each
+        for each in everything()
+        if each.operation == operation and each.is_negative and "content_type" not in each.scenario
+    }
+    assert tried
+    for each in tried.values():
+        trip = trip_of(lambda _: answer(200, {}), budget=Budget(99, 600.0))
+        generated.send(trip, each)
+        assert "negative_data_rejection" in {check for _, check in found(trip.run)}, each.title
+        trip = trip_of(lambda _: refusal(400, "VALIDATION_ERROR"), budget=Budget(99, 600.0))
+        generated.send(trip, each)
+        assert found(trip.run) == []
+        assert trip.run.asserted[generated.REFUSED] == 1
+
+
+def test_the_drawer_is_that_of_the_constraint() -> None:
+    """That `kind` is needed is documented; how a parameter is refused is assumed."""
+    for operation, place, drawer in (
+        ("listJobs", "limit", "difference"),
+        ("submitRenderJob", "/properties/kind", "failure"),
+    ):
+        trip = trip_of(lambda _: answer(202, {}), budget=Budget(99, 600.0))
+        generated.send(trip, case(operation, is_negative=True, place=place))
+        assert (drawer, "negative_data_rejection") in found(trip.run)
+
+
+def test_valid_data_that_is_refused_is_found() -> None:
+    """A refusal of what the spec allows is told with what was tried."""
+    trip = trip_of(Api({"GET /v1/jobs": [refusal(400, "VALIDATION_ERROR")]}))
+    tried = case("listJobs", is_negative=False)
+    generated.send(trip, tried)
+    (finding,) = [each for each in trip.run.findings if each.check == "positive_data_acceptance"]
+    assert tried.title in finding.message
+    trip = trip_of(Api())
+    generated.send(trip, tried)
+    assert "positive_data_acceptance" not in {check for _, check in found(trip.run)}
+
+
+@pytest.mark.parametrize("odd", [refusal(401, "UNAUTHORIZED"), refusal(503, "SERVICE_UNAVAILABLE")])
+def test_an_outage_proves_nothing(odd: httpx.Response) -> None:
+    """A 401 or a 5xx neither accepts nor refuses the data."""
+    trip = trip_of(Api({"GET /v1/jobs": [odd]}))
+    generated.send(trip, case("listJobs", is_negative=True))
+    assert not {"negative_data_rejection", "positive_data_acceptance"} & {check for _, check in found(trip.run)}
+    assert trip.run.asserted[generated.REFUSED] == 0
+
+
+def test_an_invalid_submission_that_is_accepted_is_cancelled_at_once() -> None:
+    """What it could cost was reserved before, and is given back when the cancel succeeds."""
+    cancelled = spec().document["components"]["examples"]["cancelledJob"]["value"]
+    api = Api({
+        "POST /v1/render/jobs": [answer(202, {"jobId": JOB, "status": "queued"})],
+        f"POST /v1/jobs/{JOB}/cancel": [answer(200, {**cancelled, "jobId": JOB})],
+    })  # fmt: skip
+    trip = trip_of(api, budget=Budget(99, 60.0))
+    generated.send(trip, case("submitRenderJob", is_negative=True, place="/properties/kind"))
+    assert api.routes == ["POST /v1/render/jobs", f"POST /v1/jobs/{JOB}/cancel"]
+    assert ("failure", "negative_data_rejection") in found(trip.run)
+    assert trip.run.budget.reserved == pytest.approx(0.0)
+
+
+def test_what_could_cost_too_much_is_not_sent() -> None:
+    """A made-up movie of an hour is not tried on an account that somebody pays for."""
+    long = replace(
+        case("submitRenderJob", is_negative=True), content=b'{"movie": {"scenes": [{"id": "a", "duration": 3600}]}}'
+    )
+    trip = trip_of(Api())
+    assert not generated.is_affordable(trip, long)
+    assert generated.is_affordable(trip, replace(long, content=b"no JSON"))
+    assert generated.is_affordable(trip, case("getJob", is_negative=True))
+    trip.account = replace(trip.account, is_main=False)
+    assert generated.is_affordable(trip, long)
+
+
+@pytest.mark.parametrize(
+    ("place", "mark"),
+    [
+        ("/properties/kind", Mark.DOCUMENTED),
+        ("/properties/movie/properties/fps", Mark.DOCUMENTED),
+        ("/properties/movie/allOf/0/properties/scenes/items/properties/duration", Mark.SAMPLED),
+        ("/nowhere/at/all", Mark.DOCUMENTED),
+        ("limit", Mark.ASSUMED),
+        ("", Mark.ASSUMED),
+    ],
+)
+def test_the_mark_is_that_of_the_constraint(place: str, mark: Mark) -> None:
+    """The nearest mark above the place that a case is about; of parameters only an assumption."""
+    assert generated.mark_of(run_of(Api()), replace(case("submitRenderJob", is_negative=True), place=place)) is mark

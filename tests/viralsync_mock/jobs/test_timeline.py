@@ -1,0 +1,286 @@
+"""The job engine, as laws and by example."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from viralsync_mock.clock import EPOCH
+from viralsync_mock.jobs.models import Children, Phase, Status, Step, Timeline, after
+from viralsync_mock.jobs.steps import at, child_steps, following, steps
+from viralsync_mock.jobs.timeline import Duration, Failure, Order, Pace, ScenePace, hurry, lift, plan, stop
+
+LEGAL = {
+    Status.QUEUED: {Status.QUEUED, Status.RUNNING, Status.WAITING, Status.DONE, Status.FAILED, Status.CANCELLED},
+    Status.RUNNING: {Status.RUNNING, Status.WAITING, Status.DONE, Status.FAILED, Status.CANCELLED},
+    Status.WAITING: {Status.WAITING, Status.RUNNING, Status.DONE, Status.FAILED, Status.CANCELLED},
+    Status.DONE: set(),
+    Status.FAILED: set(),
+    Status.CANCELLED: set(),
+}
+
+
+def order(scenes: list[float], workers: int = 3) -> Order:
+    return Order(scenes, min(workers, len(scenes)), EPOCH, lambda *_: 0.5)
+
+
+def seconds(instant: datetime) -> float:
+    return (instant - EPOCH).total_seconds()
+
+
+durations = st.builds(Duration, st.floats(0, 100), st.floats(0, 50)) | st.just(Duration(math.inf))
+failures = (
+    st.none()
+    | st.builds(
+        Failure,
+        error=st.just("SCENE_RENDER_FAILED: no"),
+        scene=st.integers(1, 9),
+        at=st.floats(0, 1),
+    )
+    | st.builds(
+        Failure,
+        error=st.just("RENDER_TIMEOUT: no"),
+        phase=st.sampled_from([Phase.PLANNING, Phase.RENDERING, Phase.ASSEMBLING, Phase.UPLOADING]),
+        at=st.floats(0, 1),
+    )
+)
+paces = st.builds(
+    Pace,
+    queued=durations,
+    planning=durations,
+    dispatching=durations,
+    scene=st.builds(ScenePace, per_output_second=durations, at_least=st.floats(0, 20), reports=st.integers(1, 6)),
+    assembling=durations,
+    uploading=durations,
+    fail=failures,
+)
+
+
+@st.composite
+def timelines(draw: st.DrawFn) -> Timeline:
+    """Plan any job, and give it up to three orders at any instants."""
+    lengths = draw(st.lists(st.floats(0.01, 100), min_size=1, max_size=9))
+    fraction = draw(st.floats(0, 1, exclude_max=True))
+    planned = plan(Order(lengths, draw(st.integers(1, len(lengths))), EPOCH, lambda *_: fraction), draw(paces))
+    instant = EPOCH
+    for _ in range(draw(st.integers(0, 3))):
+        instant = after(instant, draw(st.sampled_from([0, 0.001, 1, 30, 1000])))
+        if planned.mark_at(instant).status.is_terminal:
+            break
+        planned = rewritten(draw, planned, instant)
+    return planned
+
+
+def rewritten(draw: st.DrawFn, planned: Timeline, instant: datetime) -> Timeline:
+    kind = draw(st.sampled_from(["cancel", "done", "lift", "hurry"]))
+    if kind == "lift":
+        return lift(planned, instant, draw(st.floats(0, 1)))
+    if kind == "hurry":
+        return hurry(planned, instant, draw(st.sampled_from(list(Status)))) or planned
+    return stop(planned, instant, Status.CANCELLED if kind == "cancel" else Status.DONE)
+
+
+def test_a_job_goes_through_every_phase_in_the_documented_order() -> None:
+    """A planned job is queued, planned, dispatched, rendered, assembled, uploaded and done."""
+    phases = list(dict.fromkeys((step.status, step.phase) for step in steps(plan(order([10, 5]), Pace()))))
+    assert phases == [
+        (Status.QUEUED, None),
+        (Status.RUNNING, Phase.PLANNING),
+        (Status.RUNNING, Phase.DISPATCHING),
+        (Status.WAITING, Phase.RENDERING),
+        (Status.RUNNING, Phase.ASSEMBLING),
+        (Status.RUNNING, Phase.UPLOADING),
+        (Status.DONE, None),
+    ]
+
+
+def test_twelve_scenes_on_six_workers_render_in_two_rounds() -> None:
+    """Wall time is rounds times scene time plus assembly (docs page /concepts/render-pipeline)."""
+    pace = Pace(scene=ScenePace(Duration(1.0), at_least=0))
+    timeline = plan(order([10.0] * 12, workers=6), pace)
+    rendering, assembling = (m.at for m in timeline.marks if m.phase in (Phase.RENDERING, Phase.ASSEMBLING))
+    assert (assembling - rendering).total_seconds() == 20
+    assert len({span.start for span in timeline.scenes}) == 2
+
+
+def test_a_round_waits_for_its_slowest_scene() -> None:
+    """No scene of the second round starts before every scene of the first has ended."""
+    timeline = plan(order([1, 30, 2, 2], workers=2), Pace(scene=ScenePace(Duration(1.0), at_least=0)))
+    assert timeline.scenes[2].start == timeline.scenes[1].end
+
+
+def test_the_same_order_pace_and_draws_give_the_same_timeline() -> None:
+    """Planning is a pure function."""
+    pace = Pace(queued=Duration(3, 2))
+    assert plan(order([3, 4]), pace) == plan(order([3, 4]), pace)
+
+
+def test_a_failing_scene_lets_those_in_flight_finish_and_starts_no_more() -> None:
+    """The parent fails at the end of the round in which a scene fails; later scenes never start."""
+    pace = Pace(scene=ScenePace(Duration(1.0), at_least=0), fail=Failure("SCENE_RENDER_FAILED: x", scene=1, at=0.1))
+    timeline = plan(order([10, 20, 5, 5], workers=2), pace)
+    assert [span.outcome for span in timeline.scenes] == [
+        Status.FAILED,
+        Status.DONE,
+        Status.CANCELLED,
+        Status.CANCELLED,
+    ]
+    assert timeline.ends == timeline.scenes[1].end
+    assert steps(timeline)[-1].children == Children(total=4, succeeded=1, running=0, queued=0, failed=1)
+
+
+def test_a_scene_beyond_the_last_fails_the_last() -> None:
+    """A scenario that fails scene 9 still fails a movie of one scene."""
+    assert plan(order([5]), Pace(fail=Failure("SCENE_RENDER_FAILED: x", scene=9))).outcome is Status.FAILED
+
+
+def test_a_failing_phase_fails_the_job_within_it() -> None:
+    """A failure halfway through assembling fails the parent and its assemble child there."""
+    timeline = plan(
+        order([5]), Pace(assembling=Duration(4), fail=Failure("ASSEMBLE_FAILED: x", phase=Phase.ASSEMBLING))
+    )
+    began = next(mark.at for mark in timeline.marks if mark.phase is Phase.ASSEMBLING)
+    assert timeline.marks[-1] == (after(began, 2), Status.FAILED, None)
+    assert timeline.assemble.outcome is Status.FAILED
+
+
+def test_a_phase_that_never_ends_is_the_last() -> None:
+    """A job stuck in its queue has no other step and no end."""
+    timeline = plan(order([5]), Pace(queued=Duration(math.inf)))
+    assert [step.status for step in steps(timeline)] == [Status.QUEUED]
+    assert timeline.ends is None
+
+
+def test_a_cancelled_job_takes_its_children_along_and_freezes_its_progress() -> None:
+    """After a cancel nothing runs, nothing is queued, and progress stays where it was."""
+    planned = plan(order([10, 10], workers=1), Pace())
+    instant = after(EPOCH, 20)
+    before, last = at(steps(planned), instant), steps(stop(planned, instant, Status.CANCELLED))[-1]
+    assert (last.status, last.progress) == (Status.CANCELLED, before.progress)
+    assert last.children == Children(total=2, succeeded=0, running=0, queued=0, failed=0)
+
+
+def test_an_order_at_the_instant_of_a_step_makes_a_step_of_its_own() -> None:
+    """What was told stays told: a cancel in the same instant comes after the step, not in its place."""
+    planned = plan(order([10]), Pace())
+    told = [step for step in steps(planned) if step.at <= after(EPOCH, 1)]
+    after_cancel = steps(stop(planned, after(EPOCH, 1), Status.CANCELLED))
+    assert list(after_cancel[: len(told)]) == told
+    assert [step.status for step in after_cancel[len(told) :]] == [Status.CANCELLED]
+
+
+def test_a_job_told_to_be_done_is_done_with_all_its_children() -> None:
+    """Finishing by order leaves full progress and every scene succeeded."""
+    done = steps(stop(plan(order([10, 10]), Pace()), after(EPOCH, 2), Status.DONE))[-1]
+    assert (done.status, done.progress, done.children) == (Status.DONE, 1.0, Children(2, 2, 0, 0, 0))
+
+
+def test_a_lifted_progress_holds_until_the_children_pass_it() -> None:
+    """An order for 0.5 shows 0.5 at once, and the job still reaches 1."""
+    lifted = steps(lift(plan(order([10]), Pace()), after(EPOCH, 1), 0.5))
+    assert at(lifted, after(EPOCH, 1)).progress == 0.5
+    assert lifted[-1].progress == 1.0
+
+
+def test_a_hurried_job_reaches_the_status_at_once_and_the_rest_as_much_earlier() -> None:
+    """Hurrying to `waiting` at second 0 moves every later step by the same time."""
+    planned = plan(order([10]), Pace())
+    hurried = hurry(planned, EPOCH, Status.WAITING)
+    assert hurried is not None
+    assert hurried.mark_at(EPOCH).status is Status.WAITING
+    assert planned.ends is not None
+    assert hurried.ends == planned.ends - timedelta(seconds=1.8)
+
+
+def test_hurrying_to_a_status_that_never_comes_is_not_possible() -> None:
+    """A job that will be done cannot be hurried to failed."""
+    assert hurry(plan(order([10]), Pace()), EPOCH, Status.FAILED) is None
+
+
+def test_a_child_is_queued_then_runs_then_ends() -> None:
+    """A scene's own steps tell of its queueing, its reports and its end."""
+    timeline = plan(order([10, 10], workers=1), Pace())
+    made = child_steps(timeline.scenes[1], Phase.RENDERING, timeline.created, timeline.reports)
+    assert [(step.status, step.phase, step.progress) for step in made] == [
+        (Status.QUEUED, None, 0.0),
+        (Status.RUNNING, Phase.RENDERING, 0.0),
+        (Status.RUNNING, Phase.RENDERING, 0.25),
+        (Status.RUNNING, Phase.RENDERING, 0.5),
+        (Status.RUNNING, Phase.RENDERING, 0.75),
+        (Status.DONE, None, 1.0),
+    ]
+
+
+@pytest.mark.parametrize("counted", [False, True])
+def test_the_assemble_child_is_counted_where_the_profile_says_so(counted: bool) -> None:
+    """`job.children_counted` decides whether the total of two scenes is 2 or 3."""
+    asked = Order([1, 1], 2, EPOCH, lambda *_: 0.5, assemble_is_counted=counted)
+    last = steps(plan(asked, Pace()))[-1]
+    assert last.children == Children(2 + counted, 2 + counted, 0, 0, 0)
+
+
+@given(timelines())
+def test_law_statuses_change_along_legal_edges_only(timeline: Timeline) -> None:
+    """No status ever follows one that it may not follow; nothing follows a terminal one."""
+    made = steps(timeline)
+    assert all(b.status in LEGAL[a.status] for a, b in itertools.pairwise(made))
+
+
+@given(timelines())
+def test_law_progress_never_falls_and_is_one_exactly_when_done(timeline: Timeline) -> None:
+    """Progress is monotonic, within 0 and 1, and 1 means done."""
+    made = steps(timeline)
+    assert all(a.progress <= b.progress for a, b in itertools.pairwise(made))
+    assert all((step.progress == 1.0) == (step.status is Status.DONE) for step in made)
+
+
+@given(timelines())
+def test_law_steps_are_numbered_ordered_and_each_a_change(timeline: Timeline) -> None:
+    """Steps count from 0, never go back in time, and each differs from the one before."""
+    made = steps(timeline)
+    assert [step.number for step in made] == list(range(len(made)))
+    assert all(a.at <= b.at and a[2:] != b[2:] for a, b in itertools.pairwise(made))
+
+
+def whole(step: Step) -> int:
+    assert step.children is not None
+    return sum(step.children[1:])
+
+
+@given(timelines())
+def test_law_every_child_is_counted_exactly_once_while_the_job_runs(timeline: Timeline) -> None:
+    """Succeeded + running + queued + failed = total until the job is terminal, and never more."""
+    made = steps(timeline)
+    totals = [(whole(step), step.children.total if step.children else 0, step.status.is_terminal) for step in made]
+    assert all(counted == total or (ended and counted <= total) for counted, total, ended in totals)
+
+
+@given(timelines(), st.floats(0, 2000))
+def test_law_a_rewrite_changes_nothing_that_was_told(timeline: Timeline, second: float) -> None:
+    """Whatever had happened when an order came is told the same afterwards."""
+    instant = after(EPOCH, second)
+    if timeline.mark_at(instant).status.is_terminal:
+        return
+    told = [step for step in steps(timeline) if step.at <= instant]
+    assert list(steps(stop(timeline, instant, Status.CANCELLED))[: len(told)]) == told
+
+
+@given(timelines(), st.floats(0, 2000))
+def test_law_marks_and_steps_agree_at_every_instant(timeline: Timeline, second: float) -> None:
+    """The parent's mark and its step in force show the same status and phase."""
+    instant = after(EPOCH, second)
+    assert at(steps(timeline), instant)[2:4] == timeline.mark_at(instant)[1:]
+
+
+@given(timelines())
+def test_law_the_following_step_is_the_first_later_one(timeline: Timeline) -> None:
+    """From the start, going from each step to the following one visits every later instant."""
+    made, seen = steps(timeline), [steps(timeline)[0].at]
+    while (step := following(made, seen[-1])) is not None:
+        seen.append(step.at)
+    assert seen == sorted({step.at for step in made})

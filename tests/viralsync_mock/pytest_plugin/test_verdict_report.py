@@ -1,0 +1,92 @@
+"""The section at the end of a run that tells how well the code under test behaved."""
+
+from __future__ import annotations
+
+import pytest
+from tests.support.pytester_runs import Run, run
+
+from viralsync_mock.pytest_plugin.reporting import Judged, report
+
+pytest_plugins = ["pytester"]
+__all__ = ["run"]
+
+SOURCE = """
+def test_stops(viralsync):
+    job = submit(viralsync)
+    while get(viralsync, f"/v1/jobs/{job}").json()["status"] != "done":
+        pass
+
+def test_goes_on(viralsync):
+    job = submit(viralsync)
+    for _ in range(60):
+        get(viralsync, f"/v1/jobs/{job}")
+"""
+
+
+def section(result: pytest.RunResult) -> str:
+    """Return what stands in the section, without the lines that pytest adds."""
+    _, _, rest = result.stdout.str().partition("= viralsync verdict =")
+    return "\n".join(line for line in rest.splitlines()[1:] if line and not line.startswith("="))
+
+
+def test_the_section_names_each_broken_rule_with_the_tests_that_break_it(run: Run) -> None:
+    """A client that polls on after the end is found out, and the run passes all the same."""
+    result = run(SOURCE, "--viralsync-verdict")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(
+        [
+            "*= viralsync verdict =*",
+            "*held*broken*excused*cannot tell",
+            "stops-at-terminal *1 *1 *- *-",
+            "not seen: *",
+            "stops-at-terminal is broken in",
+            "  test_inner.py::test_goes_on: *",
+            "The client is not well behaved in 1 of 2 sandboxes.",
+        ]
+    )
+
+
+def test_the_section_is_the_same_under_xdist(run: Run) -> None:
+    """What the workers have collected comes together."""
+    alone = section(run(SOURCE, "--viralsync-verdict", subprocess=True))
+    assert section(run(SOURCE, "--viralsync-verdict", "-n", "2", subprocess=True)) == alone
+    assert "1 of 2 sandboxes" in alone
+
+
+def test_an_ini_file_asks_for_it_and_the_factory_is_judged_too(run: Run, pytester: pytest.Pytester) -> None:
+    """Also a sandbox whose client was closed."""
+    pytester.makeini("[pytest]\nviralsync_verdict = true\n")
+    source = """
+def test_key_in_url(make_viralsync):
+    with make_viralsync("leak") as sandbox:
+        get(sandbox, f"/v1/usage?key={sandbox.api_key}")
+"""
+    run(source).stdout.fnmatch_lines(["sends-no-key-in-url is broken in", "  make_viralsync('leak'): *"])
+
+
+def test_nothing_is_printed_unasked(run: Run) -> None:
+    """Neither without the flag, nor when tests are only collected."""
+    assert "viralsync verdict" not in run(SOURCE).stdout.str()
+    assert "viralsync verdict" not in run(SOURCE, "--viralsync-verdict", "--collect-only").stdout.str()
+
+
+def test_a_run_without_sandboxes_says_so(run: Run) -> None:
+    """No praise for a client that nobody has seen."""
+    result = run("def test_inside(): pass", "--viralsync-verdict")
+    result.stdout.fnmatch_lines(["No test has used a sandbox of the ViralSync mock."])
+
+
+def test_a_good_client_is_praised() -> None:
+    """Outcomes are counted by rule; rules that nothing spoke of stand in one line."""
+    judged = [
+        Judged("a", "first", "held", ""),
+        Judged("b", "first", "excused", "a demo"),
+        Judged("a", "second", "not seen", ""),
+        Judged("b", "second", "not seen", ""),
+    ]
+    assert list(report(judged)) == [
+        "              held       broken      excused  cannot tell",
+        "first            1            -            1            -",
+        "not seen: second",
+        "The client is well behaved in all of 2 sandboxes.",
+    ]

@@ -1,0 +1,301 @@
+"""The verdict as a pure function: of calls and webhooks that no server has seen, and of any journal there can be."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.conftest import movie
+from tests.support.in_process import InProcess, arming
+
+from viralsync_mock.api.call import NONE
+from viralsync_mock.clock import EPOCH, Mode
+from viralsync_mock.control.verdict import gather
+from viralsync_mock.faults.views import UNKNOWN_FIELD, UNKNOWN_STATUS
+from viralsync_mock.jobs.sse import encode
+from viralsync_mock.jobs.store import Slot
+from viralsync_mock.journal.entry import ANSWERED, LEFT, PENDING, Entry, packed
+from viralsync_mock.response import JSON
+from viralsync_mock.verdict.evidence import LIST, READ, STREAM, SUBMIT, Evidence, Outcome, Unfinished
+from viralsync_mock.verdict.rules import RULES, Judgement, judge
+
+JOB = "job_0123456789ab"
+NEW = {UNKNOWN_FIELD: 1}
+PATHS = {READ: f"/v1/jobs/{JOB}", STREAM: f"/v1/jobs/{JOB}/progress", LIST: "/v1/jobs", SUBMIT: "/v1/render/jobs"}
+
+
+def call(number: int, operation: str = READ, at: float = 0, **facts: Any) -> Entry:
+    """Return a call: answered at once, with 200 and what `shows` says, on a frozen clock; `facts` are its attributes.
+
+    `over` is the number of the newest call that had come when it was over.
+    """
+    headers = [(name.encode(), value) for name, value in facts.pop("sent", {}).items()]
+    query, shows = facts.pop("query", b""), facts.pop("shows", None)
+    method = "POST" if operation == SUBMIT else "GET"
+    scope = {"method": method, "path": PATHS.get(operation, "/v1/me"), "query_string": query, "headers": headers}
+    entry = Entry(number, EPOCH + timedelta(seconds=at), scope, "")
+    entry.operation, entry.mode, entry.status, entry.ending = operation, Mode.FROZEN, 200, ANSWERED
+    entry.answered_after = entry.ended_after = facts.pop("over", number)
+    entry.answered_at = entry.at
+    entry.job_id = JOB if operation in (READ, STREAM, SUBMIT) else None
+    lines = [(b"content-type", JSON), *facts.pop("answer_headers", ())]
+    entry._answer_headers, entry._answer_body = packed(lines), orjson.dumps(shows)
+    entry.answer_size = len(entry._answer_body)
+    for name, value in facts.items():
+        setattr(entry, name, value)
+    return entry
+
+
+def limited(number: int, at: float, **facts: Any) -> Entry:
+    """Return a call that was refused for 10 s."""
+    return call(number, "getMe", at, status=429, answer_headers=[(b"retry-after", b"10")], **facts)
+
+
+def read(number: int, status: str, at: float = 0, more: Mapping[str, Any] = NONE, **facts: Any) -> Entry:
+    """Return a read that showed a status, and `more`."""
+    return call(number, READ, at, shows={"jobId": JOB, "status": status, "progress": 0, **more}, **facts)
+
+
+def stream(number: int, status: str, event: int, **facts: Any) -> Entry:
+    """Return a stream whose last event had this number, and told this status."""
+    last = encode(orjson.dumps({"jobId": JOB, "status": status}), id=event)
+    return call(number, STREAM, **{"last_event": last, "events": 1, **facts})
+
+
+def page(number: int, cursor: str = "", following: str | None = None, **facts: Any) -> Entry:
+    """Return a page of the list."""
+    query = f"limit=2&cursor={cursor}".encode() if cursor else b"limit=2"
+    return call(number, LIST, shows={"jobs": [], "nextCursor": following}, query=query, **facts)
+
+
+def verdict(rule: str, *calls: Entry, **more: Any) -> Judgement:
+    """Return what is said of one rule."""
+    return next(each for each in judge(Evidence(calls, **more)) if each.rule == rule)
+
+
+AUTO = {"mode": Mode.AUTO}
+JUMPED = {**AUTO, "slot": Slot(120, EPOCH + timedelta(seconds=10))}
+HELD, BROKEN, UNSEEN, UNCLEAR = Outcome.HELD, Outcome.BROKEN, Outcome.NOT_SEEN, Outcome.CANNOT_TELL
+
+TABLE: list[tuple[str, str, Outcome, Sequence[Entry]]] = [
+    ("the wait is over", "waits-out-retry-after", HELD, [limited(1, 0), call(2, "getMe", 10)]),
+    ("a timer is early", "waits-out-retry-after", HELD, [limited(1, 0), call(2, "getMe", 9.96)]),
+    ("too early", "waits-out-retry-after", BROKEN, [limited(1, 0), call(2, "getMe", 9.9)]),
+    ("given up", "waits-out-retry-after", HELD, [limited(1, 0)]),
+    ("another call", "waits-out-retry-after", UNCLEAR, [limited(1, 0), call(2, LIST, 1)]),
+    ("two at once", "waits-out-retry-after", UNCLEAR, [
+        limited(1, 0, over=2), call(2, LIST, over=3), call(3, "getMe", 1)]),
+    ("under way before", "waits-out-retry-after", HELD, [limited(1, 0, over=2), call(2, "getMe", 0)]),
+    ("the clock jumped", "waits-out-retry-after", UNCLEAR, [limited(1, 0, **JUMPED), call(2, "getMe", 10, **AUTO)]),
+    ("slept on top", "waits-out-retry-after", HELD, [limited(1, 0, **JUMPED), call(2, "getMe", 20, **AUTO)]),
+    ("no number", "waits-out-retry-after", UNSEEN, [call(1, status=429, answer_headers=[(b"retry-after", b"soon")])]),
+    ("a slow clock", "waits-out-retry-after", HELD, [
+        limited(1, 0, mode=Mode.SCALED, rate=0.5), call(2, "getMe", 5, mode=Mode.SCALED, rate=0.5)]),
+    ("a quick clock", "waits-out-retry-after", BROKEN, [
+        limited(1, 0, mode=Mode.SCALED, rate=60), call(2, "getMe", 5, mode=Mode.SCALED, rate=60)]),
+    ("growth", "backs-off-after-5xx", HELD, [call(i, at=2**i, status=503) for i in range(1, 6)]),
+    ("growth up to a cap", "backs-off-after-5xx", HELD, [
+        call(i, at=at, status=503) for i, at in enumerate([0, 1, 3, 7, 11, 15], 1)]),
+    ("no growth", "backs-off-after-5xx", BROKEN, [call(i, at=i, status=503) for i in range(1, 4)]),
+    ("a success between", "backs-off-after-5xx", HELD, [
+        call(1, at=1, status=503), call(2, at=2), call(3, at=3, status=503), call(4, at=4)]),
+    ("no retry", "backs-off-after-5xx", UNSEEN, [call(1, status=503)]),
+    ("reset and at once", "backs-off-after-5xx", BROKEN, [
+        call(1, status=None, ending="reset_peer"), call(2, at=0.01)]),
+    ("shrinking", "backs-off-after-5xx", UNCLEAR, [call(i, at=at, status=500) for i, at in enumerate([0, 3, 5], 1)]),
+    ("two clients at once", "backs-off-after-5xx", UNCLEAR, [
+        call(1, status=503, over=2), call(2, at=0.01, status=503), call(3, at=0.02)]),
+    ("told how long", "backs-off-after-5xx", UNCLEAR, [
+        call(i, at=i, status=503, answer_headers=[(b"retry-after", b"1")]) for i in range(1, 4)]),
+    ("ended, confirmed", "stops-at-terminal", HELD, [read(1, "running"), read(2, "done"), read(3, "done")]),
+    ("ended, read on", "stops-at-terminal", BROKEN, [read(i, "failed") for i in range(3)]),
+    ("a stale read", "stops-at-terminal", HELD, [
+        stream(1, "done", 9), read(2, "running"), read(3, "running"), read(4, "done")]),
+    ("broken answers", "stops-at-terminal", HELD, [
+        read(1, "done"), *[read(i, "done", ending="truncated_body") for i in (2, 3, 4)]]),
+    ("streamed after its end", "stops-at-terminal", BROKEN, [
+        stream(1, "done", 9), *[call(i, STREAM, events=0) for i in (2, 3)]]),
+    ("read before it was told", "stops-at-terminal", HELD, [
+        stream(1, "done", 9, over=3), read(2, "done", over=3), read(3, "done")]),
+    ("an open stream", "stops-at-terminal", UNSEEN, [stream(1, "done", 9, ending=PENDING)]),
+    ("read while streaming", "does-not-poll-while-streaming", BROKEN, [
+        stream(1, "done", 9, answered_after=1, ended_after=3), read(2, "running"), read(3, "running")]),
+    ("read after streaming", "does-not-poll-while-streaming", HELD, [
+        stream(1, "done", 9), read(2, "running"), read(3, "running")]),
+    ("an unknown end", "resumes-dropped-streams", UNSEEN, [stream(1, "running", 4, ending=PENDING)]),
+    ("left", "resumes-dropped-streams", UNSEEN, [stream(1, "running", 4, ending=LEFT)]),
+    ("resumed", "resumes-dropped-streams", HELD, [
+        stream(1, "running", 4, ending="drop_after_events"), stream(2, "done", 9, sent={"last-event-id": b"4"})]),
+    ("resumed too late", "resumes-dropped-streams", BROKEN, [
+        stream(1, "running", 4, ending="drop_after_events"), stream(2, "done", 9, sent={"last-event-id": b"5"})]),
+    ("resumed too early", "resumes-dropped-streams", UNCLEAR, [
+        stream(1, "running", 4, ending="drop_after_events"), stream(2, "done", 9, sent={"last-event-id": b"3"})]),
+    ("without an event", "resumes-dropped-streams", HELD, [
+        call(1, STREAM, ending="drop_after_events"), stream(2, "done", 9)]),
+    ("ended too soon", "resumes-dropped-streams", BROKEN, [stream(1, "running", 4)]),
+    ("given up in the end", "resumes-dropped-streams", UNCLEAR, [
+        stream(1, "running", 4), stream(2, "running", 4, sent={"last-event-id": b"4"})]),
+    ("walked twice", "reads-each-page-once", HELD, [
+        page(1, following="a"), page(2, "a"), page(3, following="a"), page(4, "a")]),
+    ("fetched twice", "reads-each-page-once", BROKEN, [page(1, following="a"), page(2, "a"), page(3, "a")]),
+    ("fetched again after a 503", "reads-each-page-once", HELD, [
+        page(1, following="a"), page(2, "a", status=503), page(3, "a")]),
+    ("a cursor from nowhere", "reads-each-page-once", UNSEEN, [page(1, "z"), page(2, "z")]),
+    ("pages too large to keep", "reads-each-page-once", UNCLEAR, [
+        page(1, following="a"), page(2, answer_size=10**6), page(3, "a"), page(4, "a")]),
+    ("two lost at once", "does-not-submit-twice", UNCLEAR, [
+        call(1, SUBMIT, status=None, ending="reset_peer", over=2), call(2, SUBMIT)]),
+    ("never made", "does-not-submit-twice", UNSEEN, [
+        call(1, SUBMIT, status=None, ending="reset_peer", job_id=None), call(2, SUBMIT)]),
+    ("read instead", "does-not-submit-twice", HELD, [
+        call(1, SUBMIT, status=None, ending="reset_peer"), read(2, "done"), call(3, SUBMIT)]),
+    ("a time-out that overlaps", "does-not-submit-twice", BROKEN, [
+        call(1, SUBMIT, status=None, ending="timeout", over=2), call(2, SUBMIT)]),
+    ("a field at the end", "ignores-unknown-fields", UNSEEN, [read(1, "running"), read(2, "done", more=NEW)]),
+    ("a field at once", "ignores-unknown-fields", UNCLEAR, [read(1, "running", more=NEW)]),
+    ("a field, then given up", "ignores-unknown-fields", BROKEN, [read(1, "queued"), read(2, "running", more=NEW)]),
+    ("a field on the 202", "ignores-unknown-fields", BROKEN, [
+        call(1, SUBMIT, shows=NEW, status=202), call(2, SUBMIT, shows=NEW, status=202, job_id="job_other")]),
+    ("a status, streamed on", "ignores-unknown-statuses", HELD, [stream(1, UNKNOWN_STATUS, 4, events=4)]),
+    ("a status, and left", "ignores-unknown-statuses", BROKEN, [stream(1, UNKNOWN_STATUS, 4, ending=LEFT)]),
+    ("a list that failed", "does-not-submit-twice", BROKEN, [
+        call(1, SUBMIT, status=None, ending="reset_peer"), page(2, status=500), call(3, SUBMIT)]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rule", "outcome", "calls"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
+def test_a_journal_is_judged_so(rule: str, outcome: Outcome, calls: Sequence[Entry]) -> None:
+    """One rule, one journal, one outcome."""
+    found = verdict(rule, *calls)
+    assert outcome == found.outcome, found.reason
+
+
+@pytest.mark.parametrize(
+    ("job", "outcome"),
+    [(Unfinished(JOB), BROKEN), (Unfinished(JOB, has_webhooks=True), UNSEEN)],
+    ids=["alone", "told of"],
+)
+def test_a_job_that_webhooks_tell_of_is_not_abandoned(job: Unfinished, outcome: Outcome) -> None:
+    """Who waits for them need not look."""
+    now = EPOCH + timedelta(minutes=2)
+    submission = call(1, SUBMIT, shows={"jobId": JOB, "status": "queued"}, status=202)
+    assert outcome == verdict("cancels-what-it-abandons", submission, unfinished=[job], now=now).outcome
+
+
+def test_a_job_that_is_streamed_is_not_abandoned() -> None:
+    """Its stream is open, however long nothing happens."""
+    open_stream = stream(1, "queued", 0, ending=PENDING)
+    now = EPOCH + timedelta(hours=2)
+    assert verdict("cancels-what-it-abandons", open_stream, unfinished=[Unfinished(JOB)], now=now).outcome is HELD
+
+
+def test_a_job_that_its_client_cannot_know_is_not_abandoned() -> None:
+    """The answer to its submission was lost."""
+    lost = call(1, SUBMIT, status=None, ending="reset_peer")
+    now = EPOCH + timedelta(hours=2)
+    assert verdict("cancels-what-it-abandons", lost, unfinished=[Unfinished(JOB)], now=now).outcome is UNSEEN
+
+
+def test_a_rule_without_an_occasion_in_a_full_journal_is_left_open() -> None:
+    """What was forgotten may have been one."""
+    found = {each.outcome for each in judge(Evidence(is_whole=False))}
+    assert {UNCLEAR} == found
+
+
+def test_the_worst_case_decides_and_only_what_is_broken_is_excused() -> None:
+    """One broken case outweighs those that were held; the evidence is of the broken alone."""
+    calls = [limited(1, 0), call(2, "getMe", 20), limited(3, 30), call(4, "getMe", 31)]
+    found = judge(Evidence(calls, prefix="call_x_"), excused=list(RULES))
+    assert (found[0].outcome, found[0].calls) == (Outcome.EXCUSED, ("call_x_3", "call_x_4"))
+    assert {Outcome.EXCUSED, HELD, UNSEEN, UNCLEAR} >= {each.outcome for each in found}
+
+
+# ---------------------------------------------------------------- any journal
+
+TARGETS = st.sampled_from(
+    [
+        ("POST", "/v1/render/jobs"),
+        ("GET", "/v1/jobs/{}"),
+        ("GET", "/v1/jobs/{}/progress"),
+        ("HEAD", "/v1/jobs/{}/progress"),
+        ("POST", "/v1/jobs/{}/cancel"),
+        ("DELETE", "/v1/jobs/{}"),
+        ("GET", "/v1/jobs?limit=1"),
+        ("GET", "/v1/jobs?limit=1&cursor=%ff"),
+        ("GET", "/v1/me"),
+        ("PUT", "/v1/nowhere"),
+    ]
+)
+ORDERS = st.tuples(st.just("ORDER"), st.sampled_from(["advance", "exhaust", "clear", "forge"]))
+
+
+async def live(mode: Mode, faults: Sequence[Any], deeds: Sequence[tuple[str, str]]) -> list[Judgement]:
+    """Let a client do all this to a mock; return what the verdict says."""
+    async with InProcess(mode, journal_size=20) as process:
+        await process.control("PUT", "/faults", {"faults": faults})
+        job = "job_none"
+        for method, target in deeds:
+            if target == "advance":
+                await process.control("POST", "/clock/advance", {"seconds": 7})
+            elif target == "exhaust":
+                await process.control("POST", "/exhaust", {"limit": "rate"})
+            elif target == "clear":
+                await process.control("DELETE", "/journal")
+            else:
+                submission = movie(callbackUrl="http://127.0.0.1:9/hook") if target == "forge" else movie()
+                body = submission if method in ("POST", "ORDER") else None
+                path = "/v1/render/jobs" if target == "forge" else target.format(job)
+                await process.call("POST" if method == "ORDER" else method, path, body)
+                job = next((each.id for each in process.sandbox.store.unfinished(process.sandbox.clock.now())), job)
+        return judge(gather(process.sandbox, process.mock.sandboxes.outside, 1.0))
+
+
+@settings(max_examples=40)
+@given(
+    mode=st.sampled_from([Mode.FROZEN, Mode.AUTO]),
+    faults=arming(),
+    deeds=st.lists(TARGETS | ORDERS, max_size=25),
+)
+def test_law_a_verdict_is_reached_for_any_journal(
+    mode: Mode, faults: Sequence[Any], deeds: Sequence[tuple[str, str]]
+) -> None:
+    """Whatever a client does under whatever faults: every rule has an outcome and a reason, and nothing is raised."""
+    found = asyncio.run(live(mode, faults, deeds))
+    assert list(RULES) == [each.rule for each in found]
+    assert all(each.reason for each in found)
+
+
+@given(
+    calls=st.lists(
+        st.builds(
+            dict,
+            last_event=st.sampled_from([b"", b"garbage", b"id: x\ndata: 3\n\n"]),
+            operation=st.sampled_from([READ, LIST, STREAM, SUBMIT, "getMe", ""]),
+            at=st.floats(0, 100),
+            status=st.sampled_from([None, 200, 202, 429, 503]),
+            ending=st.sampled_from([ANSWERED, PENDING, LEFT, "reset_peer", "timeout", "drop_after_events"]),
+            shows=st.none()
+            | st.integers(0, 9)
+            | st.just({"status": "done"})
+            | st.just({"status": 3, "nextCursor": "a"}),
+            over=st.integers(0, 30),
+            mode=st.sampled_from([None, *Mode]),
+            sent=st.dictionaries(st.just("last-event-id"), st.binary(max_size=3)),
+            query=st.sampled_from([b"", b"cursor=a", b"%ff=\xff&cursor"]),
+            answer_headers=st.lists(st.tuples(st.just(b"retry-after"), st.sampled_from([b"3", b"x", b"9" * 40]))),
+        ),
+        max_size=12,
+    ),
+    is_whole=st.booleans(),
+)
+def test_law_no_journal_is_too_odd(calls: list[dict[str, Any]], is_whole: bool) -> None:
+    """Also those that no server writes."""
+    entries = [call(number, **facts) for number, facts in enumerate(calls, 1)]
+    found = judge(Evidence(entries, unfinished=[Unfinished(JOB)], is_whole=is_whole))
+    assert list(RULES) == [each.rule for each in found]
