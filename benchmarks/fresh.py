@@ -72,7 +72,7 @@ def sandbox_builder() -> Callable[[str], object] | None:
     """
     try:
         from viralsync_mock.settings import Settings
-        from viralsync_mock.state import Mock
+        from viralsync_mock.state import MockServer
     except ImportError:
         return None
-    return Mock.start(Settings()).sandbox
+    return MockServer.start(Settings()).sandbox

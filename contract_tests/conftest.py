@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from viralsync_conform.conformance import MOCK, Options
-from viralsync_conform.findings import Drawer
-from viralsync_conform.reports.text import headline
+from viralsync_conform.findings import Category
+from viralsync_conform.reports.text import format_headline
 from viralsync_conform.suite import DEFAULT_PROFILES, INCONCLUSIVE, MARKERS, Suite, of, opened
 from viralsync_mock.errors import UsageError
 
@@ -24,11 +24,11 @@ FILES = ("test_journeys", "test_schemathesis", "test_completeness", "test_volume
 """The order of the suite: what was never seen can only be said when all journeys are made."""
 
 SUITE = pytest.StashKey[Suite]()
-SHOWN = {
-    Drawer.INCONCLUSIVE: "could not be told",
-    Drawer.WARNING: "warnings: seen in a sample of the documentation only",
-    Drawer.DIFFERENCE: "differences: the mock is wrong",
-    Drawer.ADDITIVE: "additive drift: new and undocumented",
+MAX_SHOWN = {
+    Category.INCONCLUSIVE: "could not be told",
+    Category.WARNING: "warnings: seen in a sample of the documentation only",
+    Category.DIFFERENCE: "differences: the mock is wrong",
+    Category.ADDITIVE: "additive drift: new and undocumented",
 }
 
 
@@ -118,7 +118,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if suite is None:
         return
     suite.conclude()
-    if session.exitstatus == pytest.ExitCode.OK and of(Drawer.INCONCLUSIVE, list(suite.run.findings)):
+    if session.exitstatus == pytest.ExitCode.OK and of(Category.INCONCLUSIVE, list(suite.run.findings)):
         session.exitstatus = INCONCLUSIVE
 
 
@@ -127,12 +127,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     suite = terminalreporter.config.stash.get(SUITE, None)
     if suite is None:
         return
-    for drawer, title in SHOWN.items():
+    for drawer, title in MAX_SHOWN.items():
         found = of(drawer, list(suite.run.findings))
         if found:
             terminalreporter.section(title)
             for finding in found:
-                terminalreporter.line(headline(finding))
+                terminalreporter.line(format_headline(finding))
     budget = suite.run.budget
     terminalreporter.section("run")
     for job_id in suite.run.unclean:

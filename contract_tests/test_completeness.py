@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from viralsync_conform import completeness
-from viralsync_conform.findings import Drawer
+from viralsync_conform.findings import Category
 from viralsync_conform.journeys import JOURNEYS
 from viralsync_conform.journeys.fuzzing import explored
 from viralsync_conform.suite import Suite, of
@@ -16,11 +16,11 @@ def test_nothing_is_left_behind(suite: Suite) -> None:
     known = {finding.key for finding in suite.run.findings}
     suite.clean()
     found = suite.since(known)
-    failures = of(Drawer.FAILURE, found)
+    failures = of(Category.FAILURE, found)
     if failures:
         pytest.fail(suite.text(failures), pytrace=False)
     if suite.run.unclean:
-        suite.run.cannot_tell("clean_up", f"still on the account: {', '.join(suite.run.unclean)}", name="jobs")
+        suite.run.mark_inconclusive("clean_up", f"still on the account: {', '.join(suite.run.unclean)}", name="jobs")
         pytest.skip(f"inconclusive: still on the account: {', '.join(suite.run.unclean)}")
 
 
@@ -29,8 +29,8 @@ def test_everything_was_seen(suite: Suite) -> None:
     absent = [each.name for each in JOURNEYS if each is not explored and each.name not in suite.settled]
     if absent:
         pytest.skip(f"only a part of the journeys was selected: {', '.join(absent[:5])} …")
-    missing = list(completeness.missing(suite.run))
+    missing = list(completeness.unmet_requirements(suite.run))
     for name, sentence in missing:
-        suite.run.cannot_tell("completeness", sentence, name=name)
+        suite.run.mark_inconclusive("completeness", sentence, name=name)
     if missing:
         pytest.skip(f"inconclusive: {'; '.join(sentence for _, sentence in missing)}")

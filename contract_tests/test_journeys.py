@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from viralsync_conform.findings import Drawer
+from viralsync_conform.findings import Category
 from viralsync_conform.journeys import JOURNEYS
 from viralsync_conform.journeys.fuzzing import explored
-from viralsync_conform.reports.text import headline
+from viralsync_conform.reports.text import format_headline
 from viralsync_conform.run.journey import Journey
 from viralsync_conform.suite import Suite, of, parameters
 
@@ -19,9 +19,9 @@ def test_journey(suite: Suite, journey: Journey) -> None:
     if reason:
         pytest.skip(reason)
     outcome, found = suite.make(journey)
-    failures = of(Drawer.FAILURE, found)
+    failures = of(Category.FAILURE, found)
     if failures:
         pytest.fail(f"{journey.statement}\n\n{suite.text(failures)}", pytrace=False)
-    unclear = of(Drawer.INCONCLUSIVE, found)
+    unclear = of(Category.INCONCLUSIVE, found)
     if unclear or outcome.outcome in {"stopped", "away"}:
-        pytest.skip(f"inconclusive: {'; '.join(map(headline, unclear)) or outcome.reason}")
+        pytest.skip(f"inconclusive: {'; '.join(map(format_headline, unclear)) or outcome.reason}")

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import pytest
 
-from viralsync_conform.findings import Drawer, Finding
-from viralsync_conform.fuzzing.results import PHASES, Exploration
+from viralsync_conform.findings import Category, Finding
+from viralsync_conform.fuzzing.results import PHASES, FuzzingResult
 from viralsync_conform.journeys.fuzzing import EXPLORATION, explored
-from viralsync_conform.reports.text import headline
+from viralsync_conform.reports.text import format_headline
 from viralsync_conform.suite import Suite, marks_of, of
 
 pytestmark = marks_of(explored)
@@ -48,26 +48,28 @@ def findings(suite: Suite) -> list[Finding]:
 
 
 @pytest.fixture
-def exploration(suite: Suite, findings: list[Finding]) -> Exploration:
+def exploration(suite: Suite, findings: list[Finding]) -> FuzzingResult:
     """Return what the engine did; the test is skipped where it was stopped before its end."""
-    found = suite.run.shelf.get(EXPLORATION)
-    if not isinstance(found, Exploration):
-        unclear = of(Drawer.INCONCLUSIVE, findings)
-        pytest.skip(f"inconclusive: {'; '.join(map(headline, unclear)) or suite.away or 'it was stopped'}")
+    found = suite.run.shared.get(EXPLORATION)
+    if not isinstance(found, FuzzingResult):
+        unclear = of(Category.INCONCLUSIVE, findings)
+        pytest.skip(
+            f"inconclusive: {'; '.join(map(format_headline, unclear)) or suite.unreachable_reason or 'it was stopped'}"
+        )
     return found
 
 
 @pytest.mark.parametrize("phase", PHASES)
-def test_phase_finds_nothing(suite: Suite, findings: list[Finding], exploration: Exploration, phase: str) -> None:
+def test_phase_finds_nothing(suite: Suite, findings: list[Finding], exploration: FuzzingResult, phase: str) -> None:
     """Whatever a phase makes up is answered as the spec says."""
     numbers = {call.number for call in exploration.of(phase)}
-    failures = [finding for finding in of(Drawer.FAILURE, findings) if numbers & set(finding.calls)]
+    failures = [finding for finding in of(Category.FAILURE, findings) if numbers & set(finding.calls)]
     if failures:
         pytest.fail(suite.text(failures), pytrace=False)
     assert numbers, f"phase {phase} made no call"
 
 
-def test_no_check_is_excused(suite: Suite, exploration: Exploration) -> None:
+def test_no_check_is_excused(suite: Suite, exploration: FuzzingResult) -> None:
     """Every check that Schemathesis has was asked; a mock keeps all of them, whatever is assumed and whatever known."""
     from schemathesis import checks
 
@@ -77,7 +79,7 @@ def test_no_check_is_excused(suite: Suite, exploration: Exploration) -> None:
         pytest.fail("\n".join(broken[:10]), pytrace=False)
 
 
-def test_green_is_not_empty(exploration: Exploration) -> None:
+def test_green_is_not_empty(exploration: FuzzingResult) -> None:
     """Each operation accepted valid calls, each link led somewhere, no phase was cut short, nothing was limited."""
     empty = list(exploration.empty())
     if empty:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from viralsync_conform.fuzzing.recombination import cross, is_answered
-from viralsync_conform.fuzzing.results import Exploration
+from viralsync_conform.fuzzing.recombination import is_answered, send_recombined
+from viralsync_conform.fuzzing.results import FuzzingResult
 from viralsync_conform.journeys.fuzzing import EXPLORATION
 from viralsync_conform.suite import Suite
 
@@ -16,15 +16,15 @@ GENERATED_CALLS = 10_000
 @pytest.mark.requests_heavy
 def test_ten_thousand_calls_without_a_5xx(suite: Suite) -> None:
     """Each gets an answer, and none is a 5xx."""
-    exploration = suite.run.shelf.get(EXPLORATION)
+    exploration = suite.run.shared.get(EXPLORATION)
     if not suite.run.target.has_control:
         pytest.skip("it needs a mock: throwaway accounts, whose limits it may use up")
-    if not isinstance(exploration, Exploration):
+    if not isinstance(exploration, FuzzingResult):
         pytest.skip("it needs the calls that test_schemathesis.py makes up")
     missing, left = GENERATED_CALLS - len(exploration.calls), suite.run.budget.requests_left
     if missing > left:
         pytest.skip(f"it may make {missing} requests, and {left} are left")
     account = suite.run.target.account("crossed", plan="enterprise")
-    crossed = cross(suite.trip("crossed").on(account), exploration.calls, missing)
+    crossed = send_recombined(suite.trip("crossed").as_account(account), exploration.calls, missing)
     failed = [call for call in (*exploration.calls, *crossed) if not is_answered(call)]
     assert (len(exploration.calls) + len(crossed), failed[:5]) == (GENERATED_CALLS, [])

@@ -53,9 +53,9 @@ class LiveServer:
         mock = self.app.mock
         chosen = mock.files.library.get(scenario) if scenario else None
         sandbox = mock.sandboxes.open(key, chosen or mock.files.scenario)
-        sandbox.chosen, sandbox.clock.mode = chosen, Mode(clock or "auto")
+        sandbox.scenario_override, sandbox.clock.mode = chosen, Mode(clock or "auto")
         if plan:
-            sandbox.patched["plan"] = plan
+            sandbox.account_overrides["plan"] = plan
         return key
 
     def headers(self, key: str) -> dict[str, str]:

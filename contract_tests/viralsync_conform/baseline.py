@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from viralsync_conform.contract.learned_behaviour import Learned
-from viralsync_conform.findings import Drawer, Finding
+from viralsync_conform.contract.learned_behaviour import LearnedBehaviour
+from viralsync_conform.findings import Category, Finding
 from viralsync_conform.result import BaselineComparison, Result
 from viralsync_mock.errors import SettingsError
 from viralsync_mock.redaction import masked
@@ -19,7 +19,7 @@ FORMAT, VERSION = "viralsync-mock baseline", 1
 KEYED = ("check", "operation", "status", "place", "keyword", "name")
 """What makes a finding the same as another: the parts of `Finding.key`, so that a second missing field is new."""
 
-LARGEST_FILE = 20_000_000
+MAX_FILE = 20_000_000
 
 Key = tuple[str, ...]
 
@@ -34,7 +34,7 @@ class Baseline:
 
 def baseline_of(result: Result) -> dict[str, Any]:
     """Return the document that a later run compares itself with; what was inconclusive is not in it."""
-    keys = sorted({_key(finding) for finding in result.findings if finding.drawer is not Drawer.INCONCLUSIVE})
+    keys = sorted({_key(finding) for finding in result.findings if finding.drawer is not Category.INCONCLUSIVE})
     switches = {switch: seen.value for switch, seen in sorted(result.learned.seen.items())}
     return {
         "format": FORMAT,
@@ -50,8 +50,8 @@ def baseline_of(result: Result) -> dict[str, Any]:
 def read_baseline(path: Path) -> Baseline:
     """Read a baseline; raises SettingsError that names the file, what was expected and what to do."""
     try:
-        if path.stat().st_size > LARGEST_FILE:
-            _fail(path, f"the file is larger than {LARGEST_FILE // 1_000_000} MB, which no baseline is")
+        if path.stat().st_size > MAX_FILE:
+            _fail(path, f"the file is larger than {MAX_FILE // 1_000_000} MB, which no baseline is")
         document = json.loads(path.read_bytes())
     except OSError as problem:
         _fail(path, f"cannot be read: {problem.strerror or problem}")
@@ -60,7 +60,7 @@ def read_baseline(path: Path) -> Baseline:
     return _baseline(path, document)
 
 
-def compare(baseline: Baseline, findings: Iterable[Finding], learned: Learned) -> BaselineComparison:
+def compare(baseline: Baseline, findings: Iterable[Finding], learned: LearnedBehaviour) -> BaselineComparison:
     """Return what changed: what is inconclusive is always new, and never makes something that was known gone."""
     findings = tuple(findings)
     known = {finding: _is_known(baseline, finding) for finding in findings}
@@ -85,7 +85,7 @@ def in_words(key: Key) -> str:
 
 
 def _is_known(baseline: Baseline, finding: Finding) -> bool:
-    return finding.drawer is not Drawer.INCONCLUSIVE and _key(finding) in baseline.findings
+    return finding.drawer is not Category.INCONCLUSIVE and _key(finding) in baseline.findings
 
 
 def _key(finding: Finding) -> Key:

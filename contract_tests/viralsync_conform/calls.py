@@ -31,7 +31,7 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Call:
+class Exchange:
     """A request and what came of it; whatever could be a key in it is masked.
 
     `operation` is None for a path or method that the spec does not have. `step` names the call within its journey,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from viralsync_conform.calls import Call
+from viralsync_conform.calls import Exchange
 from viralsync_conform.conformance import Options, conform
 from viralsync_conform.findings import SENTENCES, Finding
 from viralsync_conform.journeys import JOURNEYS
@@ -22,12 +22,12 @@ from viralsync_conform.reports.text import TITLES
 from viralsync_conform.result import Result
 from viralsync_mock.redaction import masked
 
-__all__ = ["Options", "run"]
+__all__ = ["Options", "run_and_report"]
 
-LONGEST_LINE = 300
+MAX_LINE = 300
 
 
-def run(options: Options, report_dir: Path | None, *, has_canary: bool = True) -> int:
+def run_and_report(options: Options, report_dir: Path | None, *, has_canary: bool = True) -> int:
     """Run the kit, print what came of it, write the reports, and return the exit code."""
     if has_canary and PROFILES[options.profile].has_canary:
         options = replace(options, canary=canary)
@@ -43,7 +43,7 @@ def run(options: Options, report_dir: Path | None, *, has_canary: bool = True) -
 
 
 @contextmanager
-def _progress() -> Iterator[tuple[Callable[[str], None], Callable[[Call], None]]]:
+def _progress() -> Iterator[tuple[Callable[[str], None], Callable[[Exchange], None]]]:
     """Yield what is told of journeys and calls, on standard error: a bar on a terminal, else a line a journey."""
     if not sys.stderr.isatty():
         yield lambda name: click.echo(name, err=True), lambda _: None
@@ -106,4 +106,4 @@ def _line(title: str, finding: Finding) -> str:
     values = f" expected {finding.expected}, got {finding.got}" if finding.expected or finding.got else ""
     calls = f" (calls {', '.join(map(str, finding.calls[:3]))})" if finding.calls else ""
     text = f"{title}: {finding.check}: {where}: {finding.message}{values}{calls}"
-    return text if len(text) <= LONGEST_LINE else f"{text[:LONGEST_LINE]}…"
+    return text if len(text) <= MAX_LINE else f"{text[:MAX_LINE]}…"

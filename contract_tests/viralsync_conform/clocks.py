@@ -10,7 +10,7 @@ from typing import Protocol
 
 from viralsync_mock.client import ControlError, Sandbox
 
-BETWEEN_LOOKS = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 3.0, 5.0)
+POLL_INTERVAL = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 3.0, 5.0)
 """Real seconds between two looks at a job; the last one repeats."""
 
 
@@ -28,7 +28,7 @@ class Clock(Protocol):
         """Return when so many seconds have passed for the target."""
         ...
 
-    def step(self, looks: int) -> None:
+    def wait_for_change(self, looks: int) -> None:
         """Let the target go on to where it is worth another look, after so many looks."""
         ...
 
@@ -47,9 +47,9 @@ class RealClock:
         """Sleep."""
         time.sleep(max(0.0, seconds))
 
-    def step(self, looks: int) -> None:
+    def wait_for_change(self, looks: int) -> None:
         """Sleep, longer the more often one has looked."""
-        self.wait(BETWEEN_LOOKS[min(looks, len(BETWEEN_LOOKS) - 1)])
+        self.wait(POLL_INTERVAL[min(looks, len(POLL_INTERVAL) - 1)])
 
 
 class VirtualClock:
@@ -68,7 +68,7 @@ class VirtualClock:
         self._mode, self._rate = self._sandbox.clock.mode, self._sandbox.clock.rate
         self._sandbox.clock.freeze()
 
-    def thaw(self) -> None:
+    def restore(self) -> None:
         """Give the clock back as it was."""
         if self._mode == "auto":
             self._sandbox.clock.auto()
@@ -87,7 +87,7 @@ class VirtualClock:
             self._sandbox.clock.advance(seconds)
         self._now = self._sandbox.clock.now  # here and not when asked: a stream's thread may ask in the middle of it
 
-    def step(self, looks: int) -> None:  # noqa: ARG002 - the mock knows what comes next
+    def wait_for_change(self, looks: int) -> None:  # noqa: ARG002 - the mock knows what comes next
         """Advance to whatever happens next."""
         try:
             self._sandbox.clock.advance_to_next()

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from viralsync_conform.calls import Call
-from viralsync_conform.run.context import Run
+from viralsync_conform.calls import Exchange
+from viralsync_conform.run.context import RunContext
 from viralsync_conform.run.job_invariants import TERMINAL, jobs_of
 
 FAULTS_ONLY = frozenset({"500", "503"})
@@ -20,7 +20,7 @@ WRITES = frozenset({"submitRenderJob", "cancelJob", "deleteJob"})
 NEED_A_JOB = frozenset({"getJob", "streamJobProgress"})
 
 
-def missing(run: Run) -> Iterator[tuple[str, str]]:
+def unmet_requirements(run: RunContext) -> Iterator[tuple[str, str]]:
     """Yield what was not seen: a name, and a sentence."""
     operations = _operations(run)
     for operation in operations:
@@ -36,7 +36,7 @@ def missing(run: Run) -> Iterator[tuple[str, str]]:
         yield "stream", "no stream reached its terminal event"
 
 
-def _operations(run: Run) -> list[str]:
+def _operations(run: RunContext) -> list[str]:
     """Return the operations that this profile can call at all."""
     found = list(run.contract.operations)
     if run.profile.renders:
@@ -46,7 +46,7 @@ def _operations(run: Run) -> list[str]:
     return [operation for operation in found if operation not in left_out]
 
 
-def _links(run: Run, operations: list[str]) -> Iterator[str]:
+def _links(run: RunContext, operations: list[str]) -> Iterator[str]:
     for operation in operations:
         for status, answer in run.contract.responses(operation).items():
             for name, link in answer.get("links", {}).items():
@@ -57,11 +57,11 @@ def _links(run: Run, operations: list[str]) -> Iterator[str]:
                     yield f"{operation} {status} {name}"
 
 
-def _is(call: Call, operation: str, status: str) -> bool:
+def _is(call: Exchange, operation: str, status: str) -> bool:
     return call.operation == operation and str(call.status) == status
 
 
-def _is_followed(run: Run, operation: str, status: str, link: Any) -> bool:
+def _is_followed(run: RunContext, operation: str, status: str, link: Any) -> bool:
     """Say whether a later call used what an answer gave."""
     for call in run.calls:
         if _is(call, operation, status):
@@ -74,14 +74,14 @@ def _is_followed(run: Run, operation: str, status: str, link: Any) -> bool:
     return _is_at_its_end(run, operation, status, link)
 
 
-def _is_at_its_end(run: Run, operation: str, status: str, link: Any) -> bool:
+def _is_at_its_end(run: RunContext, operation: str, status: str, link: Any) -> bool:
     """Say whether a link never led anywhere: every page that was read was the last one."""
     sources = [str(source) for source in link.get("parameters", {}).values()]
     calls = [call for call in run.calls if _is(call, operation, status)]
     return bool(sources) and all(_value(call, source) is None for call in calls for source in sources)
 
 
-def _value(call: Call, source: str) -> Any:
+def _value(call: Exchange, source: str) -> Any:
     if source.startswith("$response.body#/"):
         return call.document.get(source.removeprefix("$response.body#/"))
     if source.startswith("$request.path."):
@@ -90,7 +90,7 @@ def _value(call: Call, source: str) -> Any:
     return None
 
 
-def _statuses(run: Run, operations: list[str]) -> Iterator[str]:
+def _statuses(run: RunContext, operations: list[str]) -> Iterator[str]:
     """Yield the declared answers that this run could have met and did not."""
     for operation in operations:
         for status in run.contract.responses(operation):
@@ -98,7 +98,7 @@ def _statuses(run: Run, operations: list[str]) -> Iterator[str]:
                 yield f"{operation} {status}"
 
 
-def _is_reachable(run: Run, operation: str, status: str) -> bool:
+def _is_reachable(run: RunContext, operation: str, status: str) -> bool:
     has_control = run.target.has_control and run.profile.renders
     if status in FAULTS_ONLY or (status == "405" or status.startswith("2")):
         return False  # 405 is answered to what no operation is; successes are looked for on their own
@@ -113,7 +113,7 @@ def _is_reachable(run: Run, operation: str, status: str) -> bool:
     return True
 
 
-def _job_statuses(run: Run) -> list[str]:
+def _job_statuses(run: RunContext) -> list[str]:
     if not run.profile.renders:
         return []
     behaviour = run.contract.behaviour
@@ -130,7 +130,7 @@ def _job_statuses(run: Run) -> list[str]:
     return sorted(reachable - _seen(run))
 
 
-def _seen(run: Run) -> set[str]:
+def _seen(run: RunContext) -> set[str]:
     found: set[str] = set()
     for call in run.calls:
         documents = [call.document, *jobs_of(run, call)] if call.is_success else []
@@ -139,5 +139,5 @@ def _seen(run: Run) -> set[str]:
     return found
 
 
-def _has_ended_stream(run: Run) -> bool:
+def _has_ended_stream(run: RunContext) -> bool:
     return any(call.events and call.events[-1].document.get("status") in TERMINAL for call in run.calls)

@@ -10,16 +10,16 @@ from importlib.metadata import version
 from viralsync_conform import completeness
 from viralsync_conform.baseline import Baseline, compare
 from viralsync_conform.contract.learned_behaviour import all_switches
-from viralsync_conform.findings import Drawer, Finding, Mark, verdict_of
+from viralsync_conform.findings import Category, Finding, Provenance, verdict_of
 from viralsync_conform.mock_comparison import Trace, compared, trace_of
 from viralsync_conform.result import CanaryOutcome, Fidelity, JourneyOutcome, Result
-from viralsync_conform.run.context import Run
+from viralsync_conform.run.context import RunContext
 
 NO_CANARY = "the kit did not notice a server that is wrong on purpose"
 
 
-def concluded(
-    run: Run,
+def build_result(
+    run: RunContext,
     target: str,
     started_at: datetime,
     seconds: float,
@@ -29,7 +29,7 @@ def concluded(
     baseline: Baseline | None,
 ) -> Result:
     """Return the result of a run that has made its journeys and cleaned up."""
-    say_what_was_learned(run)
+    add_learned_differences(run)
     _say_what_cannot_be_told(run, canary)
     fidelity = None if reference is None else _fidelity(run, reference)
     findings = tuple(run.findings)
@@ -47,9 +47,9 @@ def concluded(
         journeys=tuple(outcomes),
         calls=tuple(run.calls),
         asserted=dict(run.asserted),
-        believed=run.believed.behaviour,
+        believed=run.assumed.behaviour,
         learned=run.learned,
-        learned_profile=run.learned.over(run.believed.behaviour),
+        learned_profile=run.learned.applied_to(run.assumed.behaviour),
         budget=run.budget,
         unclean=tuple(run.unclean),
         fidelity=fidelity,
@@ -58,39 +58,39 @@ def concluded(
     )
 
 
-def say_what_was_learned(run: Run) -> None:
+def add_learned_differences(run: RunContext) -> None:
     """Every switch that stands elsewhere than believed is a difference, and so is one that stands nowhere."""
     for switch in (*all_switches(), *_assumed_codes(run)):
-        run.learned.hide(switch, run.hidden_because(switch))
-    for switch, (believed, seen) in run.learned.differences(run.believed.behaviour).items():
-        text = f"{switch} is {_shown(seen)} here, and {_shown(believed)} in the profile"
+        run.learned.mark_unobservable(switch, run.hidden_because(switch))
+    for switch, (believed, seen) in run.learned.differences(run.assumed.behaviour).items():
+        text = f"{switch} is {_visible(seen)} here, and {_visible(believed)} in the profile"
         _differs(run, "learned", text, switch, seen, believed, run.learned.seen[switch].calls)
-    for switch, torn in run.learned.torn.items():
-        values = ", ".join(_shown(each.value) for each in torn)
+    for switch, torn in run.learned.contradictions.items():
+        values = ", ".join(_visible(each.value) for each in torn)
         calls = tuple(number for each in torn for number in each.calls)
         _differs(run, "learned", f"{switch} is seen in several positions: {values}", switch, "torn", None, calls)
     for switch, odd in run.learned.foreign.items():
-        text = f"{switch} is {_shown(odd.value)} here, which the profile does not know"
+        text = f"{switch} is {_visible(odd.value)} here, which the profile does not know"
         _differs(run, "learned", text, switch, odd.value, None, odd.calls)
 
 
-def _say_what_cannot_be_told(run: Run, canary: CanaryOutcome | None) -> None:
+def _say_what_cannot_be_told(run: RunContext, canary: CanaryOutcome | None) -> None:
     """What was not seen, what was left behind, and a canary that nobody noticed: then green would say too much."""
-    for name, sentence in completeness.missing(run):
-        run.cannot_tell("completeness", sentence, name=name)
+    for name, sentence in completeness.unmet_requirements(run):
+        run.mark_inconclusive("completeness", sentence, name=name)
     if run.unclean:
-        run.cannot_tell("clean_up", f"still on the account: {', '.join(run.unclean)}", name="jobs")
+        run.mark_inconclusive("clean_up", f"still on the account: {', '.join(run.unclean)}", name="jobs")
     if canary is not None and not canary.is_caught:
-        run.cannot_tell("canary", f"{NO_CANARY}: {canary.statement}", name=canary.mutant)
+        run.mark_inconclusive("canary", f"{NO_CANARY}: {canary.statement}", name=canary.mutant)
 
 
-def _assumed_codes(run: Run) -> list[str]:
+def _assumed_codes(run: RunContext) -> list[str]:
     """Return the switches of the error codes whose names are assumed: those that are documented cannot be others."""
     codes = run.contract.spec.errors
-    return [f"errors.{code.lower()}" for code in codes if run.contract.mark_of_code(code) is Mark.ASSUMED]
+    return [f"errors.{code.lower()}" for code in codes if run.contract.mark_of_code(code) is Provenance.ASSUMED]
 
 
-def _shown(value: object) -> str:
+def _visible(value: object) -> str:
     """Return a position as YAML writes it."""
     if value is None:
         return "null"
@@ -98,23 +98,23 @@ def _shown(value: object) -> str:
 
 
 def _differs(
-    run: Run, check: str, text: str, place: str, got: object, expected: object, calls: tuple[int, ...]
+    run: RunContext, check: str, text: str, place: str, got: object, expected: object, calls: tuple[int, ...]
 ) -> None:
     run.findings.add(
         Finding(
-            Drawer.DIFFERENCE,
+            Category.DIFFERENCE,
             check,
             text,
             place=place,
             name=str(got),
-            expected=_shown(expected),
-            got=_shown(got),
+            expected=_visible(expected),
+            got=_visible(got),
             calls=calls,
         )
     )
 
 
-def _fidelity(run: Run, reference: Trace) -> Fidelity:
+def _fidelity(run: RunContext, reference: Trace) -> Fidelity:
     """Compare with the mock; a step that went otherwise is a difference, unless something says so already."""
     has_control = run.target.has_control
     trace = trace_of(run.calls, with_lists=has_control)
@@ -129,7 +129,7 @@ def _fidelity(run: Run, reference: Trace) -> Fidelity:
         if not told & set(calls):
             text = f"{difference.journey}, {difference.step}: the mock answers otherwise"
             finding = Finding(
-                Drawer.DIFFERENCE,
+                Category.DIFFERENCE,
                 "fidelity",
                 text,
                 place=f"{difference.journey}/{difference.step}",
@@ -142,5 +142,5 @@ def _fidelity(run: Run, reference: Trace) -> Fidelity:
     return fidelity
 
 
-def _operation(run: Run, calls: Sequence[int]) -> str | None:
+def _operation(run: RunContext, calls: Sequence[int]) -> str | None:
     return run.calls[calls[0] - 1].operation if calls else None

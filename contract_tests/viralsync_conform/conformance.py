@@ -11,22 +11,22 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from viralsync_conform.budget import Budget
-from viralsync_conform.calls import Call
+from viralsync_conform.calls import Exchange
 from viralsync_conform.clocks import Clock, RealClock, measured
-from viralsync_conform.conclusion import concluded
-from viralsync_conform.contract.schemas import Contract
+from viralsync_conform.conclusion import build_result
+from viralsync_conform.contract.schemas import ExpectedSpec
 from viralsync_conform.journeys import JOURNEYS
 from viralsync_conform.mock_comparison import Trace, trace_of
 from viralsync_conform.profiles import PROFILES, Profile
 from viralsync_conform.result import CanaryOutcome, JourneyOutcome, Result
 from viralsync_conform.run.cleanup import clean
-from viralsync_conform.run.context import Run
-from viralsync_conform.run.http_client import Sender
+from viralsync_conform.run.context import RunContext
+from viralsync_conform.run.http_client import HttpClient
 from viralsync_conform.run.journey import Journey
-from viralsync_conform.run.runner import travel
+from viralsync_conform.run.runner import run_journeys
 from viralsync_conform.target import Target, open_target, own_mock, seeded
-from viralsync_conform.target.webhook_receiver import Receiver
-from viralsync_mock.config.behaviour import Behaviour, as_document, load_behaviour
+from viralsync_conform.target.webhook_receiver import WebhookReceiver
+from viralsync_mock.config.behaviour import BehaviourProfile, load_behaviour, to_document
 from viralsync_mock.openapi.spec import Spec, load_spec
 from viralsync_mock.settings import shipped
 
@@ -63,7 +63,7 @@ class Options:
     uses_control: bool = True
     clock: Clock | None = None
     answer_seconds: float | None = None
-    on_call: Callable[[Call], None] = lambda _: None
+    on_call: Callable[[Exchange], None] = lambda _: None
     on_journey: Callable[[str], None] = lambda _: None
 
 
@@ -76,17 +76,17 @@ def conform(options: Options, journeys: Sequence[Journey] = JOURNEYS) -> Result:
 
     baseline = read_baseline(options.baseline) if options.baseline else None
     started_at = RealClock().now()
-    with measured() as taken, running(options) as run:
-        outcomes = _travelled(run, journeys)
+    with measured() as taken, open_run(options) as run:
+        outcomes = _run_journeys(run, journeys)
     reference, is_whole = options.reference, all(finding.check != INTERRUPT for finding in run.findings)
     if reference is None and options.has_fidelity and options.target != MOCK and is_whole:
         reference = reference_of(options, run)
     canary = options.canary(options) if options.canary and run.profile.has_canary and is_whole else None
-    return concluded(run, options.target, started_at, taken[0], outcomes, reference, canary, baseline)
+    return build_result(run, options.target, started_at, taken[0], outcomes, reference, canary, baseline)
 
 
 @contextmanager
-def running(options: Options) -> Iterator[Run]:
+def open_run(options: Options) -> Iterator[RunContext]:
     """Yield a run that has done nothing yet; raises UsageError for options that cannot be used."""
     with ExitStack() as ending:
         url = options.target
@@ -94,7 +94,7 @@ def running(options: Options) -> Iterator[Run]:
             url = ending.enter_context(own_mock(options.behaviour, options.seed))
         target = ending.enter_context(_opened(options, url))
         if _has_receiver(options, target):
-            receiver = Receiver(port=options.webhook_port, public_url=options.webhook_url, key=target.main.key)
+            receiver = WebhookReceiver(port=options.webhook_port, public_url=options.webhook_url, key=target.main.key)
             target.receiver = ending.enter_context(receiver)
         yield new_run(options, target)
 
@@ -123,16 +123,16 @@ def _spec() -> Spec:
 
 
 @cache
-def _contract(behaviour: Path | None) -> Contract:
-    return Contract(_spec(), load_behaviour(behaviour, _spec().errors) if behaviour else Behaviour())
+def _contract(behaviour: Path | None) -> ExpectedSpec:
+    return ExpectedSpec(_spec(), load_behaviour(behaviour, _spec().errors) if behaviour else BehaviourProfile())
 
 
-def new_run(options: Options, target: Target) -> Run:
+def new_run(options: Options, target: Target) -> RunContext:
     """Return a run that has done nothing yet."""
     profile = PROFILES[options.profile]
-    return Run(
+    return RunContext(
         target=target,
-        believed=_contract(options.behaviour),
+        assumed=_contract(options.behaviour),
         profile=profile,
         budget=_budget(options, profile),
         seed=options.seed,
@@ -149,27 +149,27 @@ def _budget(options: Options, profile: Profile) -> Budget:
     return Budget(requests, minutes)
 
 
-def _travelled(run: Run, journeys: Sequence[Journey]) -> list[JourneyOutcome]:
+def _run_journeys(run: RunContext, journeys: Sequence[Journey]) -> list[JourneyOutcome]:
     """Make the journeys and clean up, whatever happens in between."""
-    sender = Sender(run)
+    sender = HttpClient(run)
     outcomes: list[JourneyOutcome] = []
     try:
-        for outcome in travel(run, sender, journeys):
+        for outcome in run_journeys(run, sender, journeys):
             outcomes.append(outcome)
     except KeyboardInterrupt:
-        run.cannot_tell(INTERRUPT, "the run was interrupted", name="journeys")
+        run.mark_inconclusive(INTERRUPT, "the run was interrupted", name="journeys")
     finally:
         clean(run, sender)
     return outcomes
 
 
-def _plan(run: Run) -> str | None:
+def _plan(run: RunContext) -> str | None:
     """Return the plan of the account, if it said."""
     plans = (call.document.get("plan") for call in run.calls if call.operation == "getMe" and call.is_success)
     return next((plan for plan in plans if isinstance(plan, str)), None)
 
 
-def reference_of(options: Options, run: Run) -> Trace:
+def reference_of(options: Options, run: RunContext) -> Trace:
     """Return how the same journeys go on a mock that acts as was learned, on an account of the same plan."""
     target, plan = run.target, _plan(run)
     with ExitStack() as ending:
@@ -180,19 +180,19 @@ def reference_of(options: Options, run: Run) -> Trace:
             seeded(mock, str(plan), with_jobs=not run.profile.renders)
         mock.has_control = target.has_control
         if target.receiver is not None:
-            mock.receiver = ending.enter_context(Receiver())
+            mock.receiver = ending.enter_context(WebhookReceiver())
         other = new_run(Options(profile=run.profile.name, seed=options.seed, behaviour=behaviour), mock)
-        _travelled(other, [journey for journey in JOURNEYS if not journey.is_deep])  # those are not compared
+        _run_journeys(other, [journey for journey in JOURNEYS if not journey.is_deep])  # those are not compared
     return trace_of(other.calls, with_lists=target.has_control)
 
 
 @contextmanager
-def _profile_of(run: Run, believed: Path | None) -> Iterator[Path | None]:
+def _profile_of(run: RunContext, believed: Path | None) -> Iterator[Path | None]:
     """Yield a file with what was learned; the one that was believed, where nothing else was."""
-    if not run.learned.differences(run.believed.behaviour):
+    if not run.learned.differences(run.assumed.behaviour):
         yield believed
         return
     with TemporaryDirectory() as folder:
         path = Path(folder) / "learned.yaml"
-        path.write_text(json.dumps(as_document(run.learned.over(run.believed.behaviour))))  # JSON is YAML
+        path.write_text(json.dumps(to_document(run.learned.applied_to(run.assumed.behaviour))))  # JSON is YAML
         yield path

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
 
 
-class Mark(StrEnum):
+class Provenance(StrEnum):
     """How well a fact is known: `x-provenance` of the spec."""
 
     DOCUMENTED = "D"
@@ -21,7 +21,7 @@ class Mark(StrEnum):
     ASSUMED = "A"
 
 
-class Drawer(StrEnum):
+class Category(StrEnum):
     """Where a finding belongs."""
 
     FAILURE = "failure"
@@ -41,7 +41,11 @@ class Verdict(IntEnum):
     DIFFERS = 4
 
 
-DRAWERS = {Mark.DOCUMENTED: Drawer.FAILURE, Mark.SAMPLED: Drawer.WARNING, Mark.ASSUMED: Drawer.DIFFERENCE}
+CATEGORY_OF_MARK = {
+    Provenance.DOCUMENTED: Category.FAILURE,
+    Provenance.SAMPLED: Category.WARNING,
+    Provenance.ASSUMED: Category.DIFFERENCE,
+}
 
 SENTENCES = {
     Verdict.CONFORMS: "The target conforms, and does what the mock does.",
@@ -57,7 +61,7 @@ class Check:
 
     name: str
     statement: str
-    mark: Mark
+    mark: Provenance
     source: str = ""
 
 
@@ -69,7 +73,7 @@ class Finding:
     property or value it is about. `calls` are the numbers of the calls that show it.
     """
 
-    drawer: Drawer
+    drawer: Category
     check: str
     message: str
     operation: str | None = None
@@ -81,7 +85,7 @@ class Finding:
     got: str = ""
     calls: tuple[int, ...] = ()
     journey: str = ""
-    mark: Mark | None = None
+    mark: Provenance | None = None
     source: str = ""
 
     @property
@@ -100,8 +104,8 @@ class Findings:
 
     def add(self, finding: Finding) -> None:
         """Put a finding into its drawer."""
-        if self.is_strict and finding.drawer is Drawer.WARNING:
-            finding = replace(finding, drawer=Drawer.FAILURE)
+        if self.is_strict and finding.drawer is Category.WARNING:
+            finding = replace(finding, drawer=Category.FAILURE)
         known = self._found.get(finding.key)
         if known is not None:
             finding = replace(known, calls=tuple(dict.fromkeys((*known.calls, *finding.calls))))
@@ -113,7 +117,7 @@ class Findings:
     def __len__(self) -> int:
         return len(self._found)
 
-    def of(self, drawer: Drawer) -> list[Finding]:
+    def of(self, drawer: Category) -> list[Finding]:
         """Return what lies in one drawer, in the order in which it was found."""
         return [finding for finding in self._found.values() if finding.drawer is drawer]
 
@@ -121,8 +125,8 @@ class Findings:
 def verdict_of(findings: Iterable[Finding]) -> Verdict:
     """Return what the findings come to: broken before inconclusive before differing."""
     drawers = {finding.drawer for finding in findings}
-    if Drawer.FAILURE in drawers:
+    if Category.FAILURE in drawers:
         return Verdict.BROKEN
-    if Drawer.INCONCLUSIVE in drawers:
+    if Category.INCONCLUSIVE in drawers:
         return Verdict.INCONCLUSIVE
     return Verdict.DIFFERS if drawers else Verdict.CONFORMS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from viralsync_conform.calls import Call
+from viralsync_conform.calls import Exchange
 from viralsync_conform.result import Fidelity, StepDifference
 
 Step = tuple[str, str]
@@ -21,7 +21,7 @@ NOT_COMPARED = frozenset({"probe"})
 COMPARED_HEADERS = frozenset({"content-type", "retry-after", "allow", "cache-control"})
 
 
-def trace_of(calls: Iterable[Call], *, with_lists: bool) -> Trace:
+def trace_of(calls: Iterable[Exchange], *, with_lists: bool) -> Trace:
     """Return what each step of each journey came to; `with_lists` looks into the jobs of pages too.
 
     On an account that others use, pages hold jobs that this run knows nothing of.
@@ -51,19 +51,19 @@ def _differences(target: Trace, mock: Trace) -> Iterator[StepDifference]:
         known = mock.get((journey, step), frozenset()) | anywhere
         if not outcomes <= known:
             shown = known - anywhere
-            yield StepDifference(journey, step, _told(outcomes - known), _told(shown - outcomes or shown))
+            yield StepDifference(journey, step, _describe(outcomes - known), _describe(shown - outcomes or shown))
 
 
 def _is_of_the_moment(line: str) -> bool:
     return "/status = " in line or "/phase = " in line
 
 
-def _told(outcomes: Iterable[str], most: int = 3) -> str:
+def _describe(outcomes: Iterable[str], most: int = 3) -> str:
     listed = sorted(outcomes)
     return " | ".join(listed[:most]) + (f" | and {len(listed) - most} more" if len(listed) > most else "")
 
 
-def _outcomes(call: Call, with_lists: bool) -> Iterator[str]:
+def _outcomes(call: Exchange, with_lists: bool) -> Iterator[str]:
     """Yield what is compared of an answer: status, headers, and every field with its type."""
     head = f"{call.status or call.problem.partition(':')[0]}"
     yield head
@@ -71,7 +71,7 @@ def _outcomes(call: Call, with_lists: bool) -> Iterator[str]:
         return
     for name, value in call.headers:
         if name.lower() in COMPARED_HEADERS:
-            yield f"{head} {name.lower()}: {_shown(name.lower(), value)}"
+            yield f"{head} {name.lower()}: {_visible(name.lower(), value)}"
     if call.events:
         for event in call.events:
             kind = event.name or "unnamed"
@@ -82,7 +82,7 @@ def _outcomes(call: Call, with_lists: bool) -> Iterator[str]:
         yield from (f"{head} {field}" for field in _fields(value, ""))
 
 
-def _shown(name: str, value: str) -> str:
+def _visible(name: str, value: str) -> str:
     """Return what is compared of a header's value."""
     if name == "retry-after" and value.isdecimal():
         return "a number"

@@ -16,7 +16,7 @@ class ForeignIdError(Exception):
 
 
 @dataclass(slots=True)
-class Guard:
+class OwnershipGuard:
     """Knows the jobs that a run created; those that it deleted stay its own."""
 
     created: list[str] = field(default_factory=list)

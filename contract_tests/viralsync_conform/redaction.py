@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 from viralsync_mock.redaction import MASK, masked
 
-SHORTEST = 8
+MIN_LENGTH = 8
 """A key of fewer characters than this is none: its pieces would stand everywhere."""
 
 
-def hidden(text: str, key: str) -> str:
+def redact(text: str, key: str) -> str:
     """Return a text without the key, however it is written."""
     text = masked(text, key)
     for form in _forms(key):
@@ -20,17 +20,17 @@ def hidden(text: str, key: str) -> str:
     return text
 
 
-def hidden_bytes(data: bytes, key: str) -> bytes:
+def redact_bytes(data: bytes, key: str) -> bytes:
     """Return bytes of any kind without the key; the same object when there is nothing to hide."""
     text = data.decode("latin-1")
-    shown = hidden(text, key)
+    shown = redact(text, key)
     return data if shown == text else shown.encode("latin-1")
 
 
 def _forms(key: str) -> Iterator[str]:
     """Yield what a key becomes as hex, and within any base64: what stands before it shifts it by 0, 1 or 2 bytes."""
     raw = key.encode()
-    if len(raw) < SHORTEST:
+    if len(raw) < MIN_LENGTH:
         return
     yield raw.hex()
     yield raw.hex().upper()

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from viralsync_conform.budget import Budget
-from viralsync_conform.calls import Call
-from viralsync_conform.contract.learned_behaviour import Learned
+from viralsync_conform.calls import Exchange
+from viralsync_conform.contract.learned_behaviour import LearnedBehaviour
 from viralsync_conform.findings import Check, Finding, Verdict
-from viralsync_mock.config.behaviour import Behaviour
+from viralsync_mock.config.behaviour import BehaviourProfile
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +83,11 @@ class Result:
     verdict: Verdict
     findings: tuple[Finding, ...]
     journeys: tuple[JourneyOutcome, ...]
-    calls: tuple[Call, ...]
+    calls: tuple[Exchange, ...]
     asserted: Mapping[Check, int]
-    believed: Behaviour
-    learned: Learned
-    learned_profile: Behaviour
+    believed: BehaviourProfile
+    learned: LearnedBehaviour
+    learned_profile: BehaviourProfile
     budget: Budget
     unclean: tuple[str, ...] = ()
     fidelity: Fidelity | None = None

@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from viralsync_conform.conclusion import say_what_was_learned
-from viralsync_conform.conformance import MOCK, Options, running
-from viralsync_conform.findings import Drawer, Finding
-from viralsync_conform.reports.text import told
+from viralsync_conform.conclusion import add_learned_differences
+from viralsync_conform.conformance import MOCK, Options, open_run
+from viralsync_conform.findings import Category, Finding
+from viralsync_conform.reports.text import format_findings
 from viralsync_conform.result import JourneyOutcome
 from viralsync_conform.run.cleanup import clean
-from viralsync_conform.run.context import Run
-from viralsync_conform.run.http_client import Sender
+from viralsync_conform.run.context import RunContext
+from viralsync_conform.run.http_client import HttpClient
 from viralsync_conform.run.journey import Journey
-from viralsync_conform.run.journey_context import Trip
-from viralsync_conform.run.runner import left_out, travel
+from viralsync_conform.run.journey_context import JourneyContext
+from viralsync_conform.run.runner import run_journeys, skip_reason
 from viralsync_mock.redaction import masked
 
 INCONCLUSIVE = 30
@@ -40,10 +40,10 @@ MARKERS = (
 class Suite:
     """One run in progress. `settled` are the journeys that were made, or left out for a reason."""
 
-    run: Run
-    sender: Sender
+    run: RunContext
+    sender: HttpClient
     settled: set[str] = field(default_factory=set)
-    away: str = ""
+    unreachable_reason: str = ""
 
     @property
     def base(self) -> str:
@@ -52,7 +52,7 @@ class Suite:
 
     def reason_against(self, journey: Journey) -> str:
         """Return why a journey is not made; empty where it is."""
-        reason = self.away or left_out(self.run, journey)
+        reason = self.unreachable_reason or skip_reason(self.run, journey)
         if reason:
             self.settled.add(journey.name)
         return reason
@@ -60,19 +60,19 @@ class Suite:
     def make(self, journey: Journey) -> tuple[JourneyOutcome, list[Finding]]:
         """Make a journey; return how it went, and what it found that was not found before."""
         known = {finding.key for finding in self.run.findings}
-        (outcome,) = travel(self.run, self.sender, [journey])
+        (outcome,) = run_journeys(self.run, self.sender, [journey])
         self.settled.add(journey.name)
         if outcome.outcome == "away":
-            self.away = f"the target is away since {journey.name}: {outcome.reason}"
+            self.unreachable_reason = f"the target is away since {journey.name}: {outcome.reason}"
         return outcome, self.since(known)
 
     def since(self, known: set[tuple[str, ...]]) -> list[Finding]:
         """Return what was found that was not known."""
         return [finding for finding in self.run.findings if finding.key not in known]
 
-    def trip(self, name: str) -> Trip:
+    def trip(self, name: str) -> JourneyContext:
         """Return a journey of another kind than the kit's own."""
-        return Trip(self.run, self.sender, name)
+        return JourneyContext(self.run, self.sender, name)
 
     def clean(self) -> None:
         """Cancel and delete what the run made and is still there."""
@@ -81,11 +81,11 @@ class Suite:
 
     def conclude(self) -> None:
         """Put what was learned and is otherwise than believed among the findings."""
-        say_what_was_learned(self.run)
+        add_learned_differences(self.run)
 
     def text(self, findings: list[Finding]) -> str:
         """Return findings as text, with their evidence."""
-        return told(findings, self.run.calls, self.base)
+        return format_findings(findings, self.run.calls, self.base)
 
     def hidden(self, text: str) -> str:
         """Return a text without the keys of this run, in whatever form they stand there."""
@@ -97,15 +97,15 @@ class Suite:
 @contextmanager
 def opened(options: Options) -> Iterator[Suite]:
     """Yield a suite; what it made is cleaned up afterwards, whatever happened."""
-    with running(options) as run:
-        suite = Suite(run, Sender(run))
+    with open_run(options) as run:
+        suite = Suite(run, HttpClient(run))
         try:
             yield suite
         finally:
             suite.clean()
 
 
-def of(drawer: Drawer, findings: list[Finding]) -> list[Finding]:
+def of(drawer: Category, findings: list[Finding]) -> list[Finding]:
     """Return the findings of a drawer."""
     return [finding for finding in findings if finding.drawer is drawer]
 

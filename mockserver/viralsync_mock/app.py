@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-from viralsync_mock.api.asgi import RESPOND
+from viralsync_mock.api.asgi import RESPOND_EXTENSION
 from viralsync_mock.api.pipeline import serve
-from viralsync_mock.state import Mock
+from viralsync_mock.state import MockServer
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -19,7 +19,7 @@ CONTROL_PREFIX = "/__mock"
 
 def create_app(settings: Settings) -> App:
     """Read the files that the settings name and return the application; raises UsageError for a broken one."""
-    return App(Mock.start(settings))
+    return App(MockServer.start(settings))
 
 
 class App:
@@ -28,7 +28,7 @@ class App:
     The control API and CORS are built when they are first asked for: most servers start faster than they need them.
     """
 
-    def __init__(self, mock: Mock) -> None:
+    def __init__(self, mock: MockServer) -> None:
         self.mock = mock
         self._api: ASGIApp = partial(serve, mock)
 
@@ -45,7 +45,7 @@ class App:
             return self._control
         if settings.cors and b"origin" in [name for name, _ in scope["headers"]]:
             scope["extensions"] = {
-                k: v for k, v in scope.get("extensions", {}).items() if k != RESPOND
+                k: v for k, v in scope.get("extensions", {}).items() if k != RESPOND_EXTENSION
             }  # CORS adds headers
             return self._cors
         return self._api

@@ -63,7 +63,7 @@ class RealTime:
 
 
 @dataclass(eq=False, slots=True)
-class Alarm:
+class Waiter:
     """Someone who waits on a clock: woken at an instant, or earlier when rung.
 
     Once woken it counts as unsettled until it says `settle()`, waits again or is closed: an `advance` of the
@@ -77,29 +77,29 @@ class Alarm:
 
     async def until(self, instant: datetime | None) -> None:
         """Wait until the instant (None: for ever) or until rung, whichever comes first."""
-        self.settle()
+        self.release()
         if self.rung or (instant is not None and instant <= self.clock.now()):
             self.rung = False
             return
         self.due, self.waiting = instant, asyncio.get_running_loop().create_future()
-        self.clock.arm(self)
+        self.clock.add_waiter(self)
         try:
             await self.waiting
         finally:
             self.due, self.waiting, self.rung = None, None, False
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         """Wake the waiter now; one that is not waiting will not wait next time."""
         self.rung = True
         if self.waiting is not None and not self.waiting.done():
             self.clock.unsettled.add(self)
             self.waiting.set_result(None)
 
-    def claim(self) -> None:
+    def hold(self) -> None:
         """Say that there is something to deliver before anyone has waited: an `advance` goes on once it is settled."""
         self.clock.unsettled.add(self)
 
-    def settle(self) -> None:
+    def release(self) -> None:
         """Say that everything due so far has been delivered."""
         self.clock.settle(self)
 
@@ -109,8 +109,8 @@ class Alarm:
 
     def __exit__(self, *_: object) -> None:
         self.due = None
-        self.settle()
-        self.clock.forget(self)
+        self.release()
+        self.clock.remove_waiter(self)
 
 
 @dataclass(eq=False, slots=True)
@@ -121,12 +121,12 @@ class Clock:
     mode: Mode = Mode.FROZEN
     speed: float = 1.0
     real: RealTime = field(default_factory=RealTime)
-    alarms: set[Alarm] = field(default_factory=set)
-    unsettled: set[Alarm] = field(default_factory=set)
-    under_way: int = 0
+    alarms: set[Waiter] = field(default_factory=set)
+    unsettled: set[Waiter] = field(default_factory=set)
+    in_flight: int = 0
     """How many deliveries are under way: an `advance` waits for them too."""
     _origin: float = 0.0
-    _armed: list[tuple[datetime, int, Alarm]] = field(default_factory=list)
+    _armed: list[tuple[datetime, int, Waiter]] = field(default_factory=list)
     _order: count[int] = field(default_factory=count)
     _timer: asyncio.TimerHandle | None = None
     _quiet: asyncio.Event = field(default_factory=asyncio.Event)
@@ -146,7 +146,7 @@ class Clock:
             return self.anchor
         return self.anchor + timedelta(seconds=(self.real.monotonic() - self._origin) * self.speed)
 
-    def change(self, mode: Mode, speed: float = 1.0) -> None:
+    def set_mode(self, mode: Mode, speed: float = 1.0) -> None:
         """Go on in another mode from the present instant; `speed` counts in mode `scaled` only."""
         if mode is Mode.SCALED and not 0 < speed <= 1e6:
             raise ClockError(f"clock rate: expected a number above 0 and up to 1000000, got {speed}")
@@ -154,7 +154,7 @@ class Clock:
         self.mode, self.speed = mode, speed if mode is Mode.SCALED else 1.0
         self._set_timer()
 
-    def move(self, instant: datetime) -> None:
+    def set_time(self, instant: datetime) -> None:
         """Set the clock forward without waking anyone; raises ClockError for an instant in its past."""
         self.check(instant)
         self._stand(instant)
@@ -170,45 +170,45 @@ class Clock:
         """Go to an instant by way of everything due before it; return when all of it has been delivered."""
         self.check(instant)
         async with self._moving:
-            await self.delivered()
+            await self.wait_idle()
             while self._armed and self._armed[0][0] <= instant:
                 self._stand(max(self._armed[0][0], self.now()))
                 self._ring_due()
-                await self.delivered()
+                await self.wait_idle()
             self._stand(max(instant, self.now()))
         self._set_timer()
 
-    async def settled(self) -> None:
+    async def wait_settled(self) -> None:
         """Wait until everyone who was woken has delivered what was due."""
         while self.unsettled:
             self._quiet.clear()
             await self._quiet.wait()
 
-    async def delivered(self) -> None:
+    async def wait_idle(self) -> None:
         """Wait until everyone has settled and nothing is under way any more."""
-        while self.unsettled or self.under_way:
+        while self.unsettled or self.in_flight:
             self._quiet.clear()
             await self._quiet.wait()
 
     def begin(self) -> None:
         """Take note of a delivery that begins."""
-        self.under_way += 1
+        self.in_flight += 1
 
     def end(self) -> None:
         """Take note of a delivery that has ended, however it did."""
-        self.under_way -= 1
+        self.in_flight -= 1
         self._quiet.set()
 
-    def alarm(self) -> Alarm:
+    def alarm(self) -> Waiter:
         """Return a new alarm, to be used as a context manager."""
-        return Alarm(self)
+        return Waiter(self)
 
     def next_due(self) -> datetime | None:
         """Return the earliest instant that someone waits for."""
         self._forget_cancelled()
         return self._armed[0][0] if self._armed else None
 
-    def arm(self, alarm: Alarm) -> None:
+    def add_waiter(self, alarm: Waiter) -> None:
         """Take note of an alarm that begins to wait."""
         if alarm.due is None:
             return
@@ -216,14 +216,14 @@ class Clock:
         if self._armed[0][2] is alarm:
             self._set_timer()
 
-    def forget(self, alarm: Alarm) -> None:
+    def remove_waiter(self, alarm: Waiter) -> None:
         """Take note of an alarm that is closed; what it had armed goes when it makes half of the heap."""
         self.alarms.discard(alarm)
         if len(self._armed) > 2 * len(self.alarms) + 64:
             self._armed = [entry for entry in self._armed if entry[2].due == entry[0]]
             heapq.heapify(self._armed)
 
-    def settle(self, alarm: Alarm) -> None:
+    def settle(self, alarm: Waiter) -> None:
         """Take note of an alarm that has delivered."""
         self.unsettled.discard(alarm)
         if not self.unsettled:
@@ -241,7 +241,7 @@ class Clock:
         while self._armed and self._armed[0][0] <= now:
             due, _, alarm = heapq.heappop(self._armed)
             if alarm.due == due:
-                alarm.ring()
+                alarm.wake()
 
     def _set_timer(self) -> None:
         if self._timer is not None:

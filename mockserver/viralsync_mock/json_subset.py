@@ -6,31 +6,31 @@ from collections.abc import Iterator
 from reprlib import Repr
 
 
-def contains(whole: object, part: object) -> bool:
+def is_subset(whole: object, part: object) -> bool:
     """Say whether `part` is in `whole`: objects by their keys, lists item by item, all else by equality in JSON."""
     if isinstance(part, dict):
-        return isinstance(whole, dict) and all(k in whole and contains(whole[k], v) for k, v in part.items())
+        return isinstance(whole, dict) and all(k in whole and is_subset(whole[k], v) for k, v in part.items())
     if isinstance(part, list):
-        return isinstance(whole, list) and len(whole) == len(part) and all(map(contains, whole, part))
+        return isinstance(whole, list) and len(whole) == len(part) and all(map(is_subset, whole, part))
     return whole == part and isinstance(whole, bool) is isinstance(part, bool)
 
 
-def missing(whole: object, part: object, place: str = "$") -> Iterator[str]:
+def differences(whole: object, part: object, place: str = "$") -> Iterator[str]:
     """Yield every place where `part` is not in `whole`: `$.movie.title: expected 'a', got 'b'`."""
     if isinstance(part, dict) and isinstance(whole, dict):
         for key, value in part.items():
             if key in whole:
-                yield from missing(whole[key], value, f"{place}.{key}")
+                yield from differences(whole[key], value, f"{place}.{key}")
             else:
-                yield f"{place}.{key}: expected {brief(value)}, got nothing"
+                yield f"{place}.{key}: expected {short_repr(value)}, got nothing"
     elif isinstance(part, list) and isinstance(whole, list) and len(part) == len(whole):
         for index, (one, other) in enumerate(zip(whole, part, strict=True)):
-            yield from missing(one, other, f"{place}[{index}]")
-    elif not contains(whole, part):
-        yield f"{place}: expected {brief(part)}, got {brief(whole)}"
+            yield from differences(one, other, f"{place}[{index}]")
+    elif not is_subset(whole, part):
+        yield f"{place}: expected {short_repr(part)}, got {short_repr(whole)}"
 
 
-def brief(value: object) -> str:
+def short_repr(value: object) -> str:
     """Return a value as Python writes it, shortened where it is long."""
     shortened = Repr()
     shortened.maxstring = shortened.maxother = 80

@@ -18,11 +18,11 @@ def hexadecimal(seed: str, *purpose: object, length: int) -> str:
     return digest(seed, *purpose, size=(length + 1) // 2).hex()[:length]
 
 
-def fraction(seed: str, *purpose: object) -> float:
+def random_fraction(seed: str, *purpose: object) -> float:
     """Return a number in [0, 1)."""
     return (int.from_bytes(digest(seed, *purpose), "big") >> 11) / (1 << 53)
 
 
 def between(low: float, high: float, seed: str, *purpose: object) -> float:
     """Return a number in [low, high)."""
-    return low + (high - low) * fraction(seed, *purpose)
+    return low + (high - low) * random_fraction(seed, *purpose)

@@ -25,7 +25,7 @@ _SCHEMES = frozenset({b"bearer", b"basic", b"digest", b"token"})
 _TAIL = r"[\w*-]"  # with the mask, so that what follows one is part of the key
 _KEY = re.compile(rf"vs_prod_{_TAIL}+", re.IGNORECASE | re.ASCII)
 _ESCAPE = re.compile(r'%([2-9a-f][\da-f])|\\u00([2-9a-f][\da-f])|\\([\\/"])', re.IGNORECASE)  # what a key may hide in
-_DEEPEST_ENCODING = 4
+_MAX_ENCODING = 4
 
 
 def masked(text: str, key: str = "") -> str:
@@ -108,9 +108,9 @@ def _masked_once(text: str, pattern: re.Pattern[str]) -> str:
 def _places(text: str, pattern: re.Pattern[str]) -> Iterator[tuple[int, int]]:
     """Yield from where to where keys stand in the text, as it is and decoded once, twice, and so on."""
     places: Sequence[int] = range(len(text) + 1)
-    for depth in range(_DEEPEST_ENCODING + 1):
+    for depth in range(_MAX_ENCODING + 1):
         yield from ((places[found.start()], places[found.end()]) for found in pattern.finditer(text))
-        if depth == _DEEPEST_ENCODING or not _ESCAPE.search(text):
+        if depth == _MAX_ENCODING or not _ESCAPE.search(text):
             return
         text, places = _decoded(text, places)
 

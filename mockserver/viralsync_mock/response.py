@@ -18,7 +18,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
-class Break:
+class Abort:
     """Where an answer breaks off, by a fault: after a share of its body, or, when None, before its head.
 
     Then the connection is closed, or reset (a TCP RST). `name` is what the journal calls it.
@@ -30,7 +30,7 @@ class Break:
 
 
 @dataclass(slots=True)
-class Answer:
+class Response:
     """One answer: a body, or `events`, which opens the stream of chunks that takes the body's place.
 
     `events` is called with the reader at the other end. `is_scripted` marks what a scenario or a fault put in the
@@ -41,39 +41,39 @@ class Answer:
     body: bytes = b""
     content_type: bytes | None = JSON
     headers: Headers = ()
-    events: Callable[[Reader], AsyncGenerator[bytes]] | None = None
+    stream: Callable[[StreamClient], AsyncGenerator[bytes]] | None = None
     is_scripted: bool = False
-    seconds: float = 0.0
-    breaks: Break | None = None
+    body_duration: float = 0.0
+    abort: Abort | None = None
 
     @property
     def is_plain(self) -> bool:
         """Whether the body goes out whole and at once."""
-        return self.events is None and self.breaks is None and not self.seconds
+        return self.stream is None and self.abort is None and not self.body_duration
 
 
 @dataclass(eq=False, slots=True)
-class Reader:
+class StreamClient:
     """The client at the other end of a stream; `on_leave` is called once when it goes.
 
     A fault says with `breaks` how the stream ends when it has no more to give; without, it ends as HTTP has it.
     """
 
-    has_left: bool = False
-    on_leave: Callable[[], None] = lambda: None
-    breaks: Break | None = None
+    is_disconnected: bool = False
+    on_disconnect: Callable[[], None] = lambda: None
+    breaks: Abort | None = None
 
-    def leave(self) -> None:
+    def disconnect(self) -> None:
         """Take note that the client has gone."""
-        self.has_left = True
-        self.on_leave()
+        self.is_disconnected = True
+        self.on_disconnect()
 
 
-def json_answer(document: object, status: int = 200, headers: Headers = ()) -> Answer:
+def json_response(document: object, status: int = 200, headers: Headers = ()) -> Response:
     """Return an answer whose body is this document as JSON."""
-    return Answer(status, orjson.dumps(document), JSON, headers)
+    return Response(status, orjson.dumps(document), JSON, headers)
 
 
-def empty_answer(status: int = 204) -> Answer:
+def empty_response(status: int = 204) -> Response:
     """Return an answer without a body."""
-    return Answer(status, content_type=None)
+    return Response(status, content_type=None)

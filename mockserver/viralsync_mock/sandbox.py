@@ -11,25 +11,25 @@ from typing import TYPE_CHECKING, Any
 from viralsync_mock.clock import EPOCH, Clock, Mode
 from viralsync_mock.jobs.models import Status, timestamp
 from viralsync_mock.jobs.steps import steps
-from viralsync_mock.jobs.store import MemoryStore, Standing, Store
-from viralsync_mock.journal.coverage import Sightings
+from viralsync_mock.jobs.store import MemoryStore, Store, Usage
+from viralsync_mock.journal.coverage import CoverageRecorder
 from viralsync_mock.journal.entry import Journal
-from viralsync_mock.randomness import fraction, hexadecimal
-from viralsync_mock.scenarios.model import Account, Script
+from viralsync_mock.randomness import hexadecimal, random_fraction
+from viralsync_mock.scenarios.model import Account, RuleState
 from viralsync_mock.webhooks.delivery import DeliveryLog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from viralsync_mock.config.behaviour import Behaviour
+    from viralsync_mock.config.behaviour import BehaviourProfile
     from viralsync_mock.jobs.models import Job, Timeline
-    from viralsync_mock.scenarios.armed_faults import Armed
+    from viralsync_mock.scenarios.armed_faults import ArmedFaults
     from viralsync_mock.scenarios.model import Scenario
     from viralsync_mock.settings import Settings
-    from viralsync_mock.webhooks.delivery import Post
+    from viralsync_mock.webhooks.delivery import Dispatcher
 
-MOST_JOBS_TOLD = 1_000
+MAX_JOBS_TOLD = 1_000
 """An `advance` tells the steps of so many jobs, the oldest first, and says when there were more."""
 
 Effect = dict[str, Any]
@@ -53,23 +53,23 @@ class Sandbox:
     seed: str
     clock: Clock
     store: Store
-    chosen: Scenario | None = None
-    profile: Behaviour | None = None
-    patched: dict[str, Any] = field(default_factory=dict)
+    scenario_override: Scenario | None = None
+    behaviour_override: BehaviourProfile | None = None
+    account_overrides: dict[str, Any] = field(default_factory=dict)
     submissions: int = 0
     calls: int = 0
-    scripts: dict[str, Script] = field(default_factory=dict)
+    scripts: dict[str, RuleState] = field(default_factory=dict)
     is_closed: bool = False
     http_date: tuple[datetime, datetime, bytes] = (EPOCH, EPOCH, b"")
     opened: datetime = EPOCH
     listeners: list[list[Effect]] = field(default_factory=list)
     journal: Journal = field(default_factory=lambda: Journal(0))
-    armed: Armed | None = None
+    armed: ArmedFaults | None = None
     deliveries: DeliveryLog = field(default_factory=lambda: DeliveryLog(0))
-    post: Post | None = None
+    dispatcher: Dispatcher | None = None
     call_prefix: bytes = b""
     named_seed: str | None = None
-    sightings: Sightings = field(default_factory=Sightings)
+    sightings: CoverageRecorder = field(default_factory=CoverageRecorder)
 
     def __post_init__(self) -> None:
         self.call_prefix = f"call_{self.user_id[5:11] if self.key else 'outside'}_".encode()
@@ -82,39 +82,39 @@ class Sandbox:
     def account(self, scenario: Scenario) -> Account:
         """Return the account that a scenario gives to this key, with what a test has set."""
         account = scenario.keys.get(self.key, scenario.account)
-        return replace(account, **self.patched) if self.patched else account
+        return replace(account, **self.account_overrides) if self.account_overrides else account
 
-    def script(self, scenario: Scenario) -> Script:
+    def script(self, scenario: Scenario) -> RuleState:
         """Return the rules of a scenario with their counts in this sandbox; a changed scenario counts anew."""
         script = self.scripts.get(scenario.name)
         if script is None or script.rules is not scenario.rules:
-            script = self.scripts[scenario.name] = Script(scenario.name, scenario.rules)
+            script = self.scripts[scenario.name] = RuleState(scenario.name, scenario.rules)
         return script
 
     def draw(self, *purpose: object) -> float:
         """Draw a number in [0, 1) from the seed: the same purpose always draws the same."""
-        return fraction(self.seed, *purpose)
+        return random_fraction(self.seed, *purpose)
 
     async def rewrite(self, job: Job, timeline: Timeline) -> None:
         """Give a job another timeline; returns when every open stream has told of it."""
         self.store.rewrite(job, timeline, self.clock.now())
-        self.ring(job)
-        await self.clock.settled()
+        self.notify(job)
+        await self.clock.wait_settled()
 
-    def ring(self, job: Job) -> None:
+    def notify(self, job: Job) -> None:
         """Wake whoever watches this job."""
         for wake in tuple(job.watchers or ()):
             wake()
 
-    async def jump(self, instant: datetime | None) -> None:
+    async def auto_advance(self, instant: datetime | None) -> None:
         """On an auto clock, go to the instant that somebody waits for."""
         if instant is not None and self.clock.mode is Mode.AUTO:
             await self.clock.advance(max(instant, self.clock.now()))
 
-    async def hasten(self, instant: datetime | None) -> None:
+    async def auto_advance_if_idle(self, instant: datetime | None) -> None:
         """Jump, unless a webhook is under way, for which the clock would wait: its receiver may be who calls."""
-        if not self.clock.under_way:
-            await self.jump(instant)
+        if not self.clock.in_flight:
+            await self.auto_advance(instant)
 
     async def advance(self, instant: datetime) -> tuple[list[Effect], bool]:
         """Move the clock; return what happened, in order, and whether there was more than is told."""
@@ -125,10 +125,10 @@ class Sandbox:
             await self.clock.advance(instant)
         finally:
             self.listeners = [listener for listener in self.listeners if listener is not seen]
-        told = [effect for job in jobs[:MOST_JOBS_TOLD] for effect in _happened(job, since, instant)]
-        return sorted(told + seen, key=_place), len(jobs) > MOST_JOBS_TOLD
+        told = [effect for job in jobs[:MAX_JOBS_TOLD] for effect in _effects_of(job, since, instant)]
+        return sorted(told + seen, key=_sort_key), len(jobs) > MAX_JOBS_TOLD
 
-    def note(self, kind: str, **what: object) -> None:
+    def record_effect(self, kind: str, **what: object) -> None:
         """Tell every `advance` under way of something that happened."""
         for listener in self.listeners:
             listener.append({"at": timestamp(self.clock.now()), "kind": kind, **what})
@@ -144,19 +144,19 @@ class Sandbox:
     def close(self) -> None:
         """End everything that still waits in this sandbox."""
         self.is_closed = True
-        if self.post is not None:
-            self.post.close()
+        if self.dispatcher is not None:
+            self.dispatcher.close()
         for alarm in tuple(self.clock.alarms):
-            alarm.ring()
+            alarm.wake()
 
 
-def _place(effect: Effect) -> tuple[object, ...]:
+def _sort_key(effect: Effect) -> tuple[object, ...]:
     """Order effects by their instants, and webhooks of one instant as they were made, not as they were answered."""
     delivery = effect.get("deliveryId", "")
     return effect["at"], len(delivery), delivery
 
 
-def _happened(job: Job, since: datetime, until: datetime) -> Iterator[Effect]:
+def _effects_of(job: Job, since: datetime, until: datetime) -> Iterator[Effect]:
     """Tell the steps of one job in an interval, and what it was charged."""
     for step in steps(job.timeline):
         if since < step.at <= until:
@@ -173,13 +173,13 @@ def _happened(job: Job, since: datetime, until: datetime) -> Iterator[Effect]:
                 yield {"at": at, "kind": "charge", "jobId": job.id, "minutes": round(job.seconds / 60, 6)}
 
 
-class Sandboxes:
+class SandboxRegistry:
     """One sandbox for each key that was ever used, up to a bound: then the one idle for longest is dropped."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._open: OrderedDict[str, Sandbox] = OrderedDict()
-        self.outside = self._new("", None)
+        self.anonymous = self._new("", None)
         """For calls without a valid key: a clock, and nothing else that anybody sees."""
 
     def __len__(self) -> int:
@@ -201,7 +201,7 @@ class Sandboxes:
         self._keep(sandbox)
         return sandbox
 
-    def adopt(self, sandbox: Sandbox) -> None:
+    def replace(self, sandbox: Sandbox) -> None:
         """Put a sandbox in the place of the one that its key has."""
         self.drop(sandbox.key)
         self._keep(sandbox)
@@ -250,9 +250,9 @@ def use_account(sandbox: Sandbox, scenario: Scenario) -> None:
         sandbox.store.set_minutes(now, account.minutes_used, account.minutes_used_today)
 
 
-def standing_under(sandbox: Sandbox, scenario: Scenario, home: Scenario, now: datetime) -> Standing:
+def usage_under(sandbox: Sandbox, scenario: Scenario, home: Scenario, now: datetime) -> Usage:
     """Return what is used up; a scenario chosen for one call only brings its own used minutes along."""
-    standing = sandbox.store.standing(now)
+    standing = sandbox.store.usage(now)
     if scenario is home:
         return standing
     account = sandbox.account(scenario)

@@ -24,7 +24,7 @@ PATH = "/webhooks"
 SIGNATURE_HEADER = "x-render-signature"
 OK, UNAUTHORIZED, UNAVAILABLE = 200, 401, 503
 
-BETWEEN_LOOKS = 0.02
+POLL_INTERVAL = 0.02
 """Real seconds between two looks of the server whether it is to stop: its own are half a second."""
 
 JOIN_SECONDS = 5
@@ -36,8 +36,8 @@ class Received(NamedTuple):
 
     body: bytes
     signature: str
-    is_genuine: bool
-    answered: int
+    has_valid_signature: bool
+    response_status: int
 
     @property
     def document(self) -> dict[str, Any]:
@@ -51,8 +51,8 @@ class Received(NamedTuple):
     def __repr__(self) -> str:
         told = self.document
         status = "/".join(filter(None, (str(told.get("status", "no status")), told.get("phase"))))
-        forged = "" if self.is_genuine else " with a bad signature"
-        return f"<{status} of {told.get('jobId', 'no job')}{forged}, answered {self.answered}>"
+        forged = "" if self.has_valid_signature else " with a bad signature"
+        return f"<{status} of {told.get('jobId', 'no job')}{forged}, answered {self.response_status}>"
 
 
 @dataclass(frozen=True)
@@ -87,11 +87,11 @@ class WebhookReceiver:
     @property
     def violations(self) -> list[Received]:
         """The webhooks with a bad signature, in order."""
-        return [each for each in tuple(self.received) if not each.is_genuine]
+        return [each for each in tuple(self.received) if not each.has_valid_signature]
 
     def events(self, job_id: str | None = None) -> list[dict[str, Any]]:
         """Return what genuine webhooks told, in order: of one job, or of all."""
-        told = [each.document for each in tuple(self.received) if each.is_genuine]
+        told = [each.document for each in tuple(self.received) if each.has_valid_signature]
         return [each for each in told if job_id in (None, each.get("jobId"))]
 
     def wait_for(self, status: str, job_id: str | None = None, timeout: float = 5) -> dict[str, Any]:
@@ -125,7 +125,7 @@ class WebhookReceiver:
             raise UsageError(f"expected a number of seconds from 0 on, got {seconds!r}")
         self._replies.append(Reply(OK, seconds))
 
-    def time_out(self) -> None:
+    def never_respond(self) -> None:
         """Never answer the next webhook: who sends it waits `webhook.timeout_seconds` of real time, and gives up."""
         self._replies.append(Reply(UNAVAILABLE, None))
 
@@ -184,6 +184,6 @@ def _server() -> HTTPServer:
         def thread_target(self) -> None:
             """Serve until told to stop."""
             if self.server is not None:
-                self.server.serve_forever(poll_interval=BETWEEN_LOOKS)
+                self.server.serve_forever(poll_interval=POLL_INTERVAL)
 
     return Server("127.0.0.1", threaded=True)

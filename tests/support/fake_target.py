@@ -12,14 +12,14 @@ import httpx
 from tests.support.results import spec
 
 from viralsync_conform.budget import Budget
-from viralsync_conform.contract.schemas import Contract
+from viralsync_conform.contract.schemas import ExpectedSpec
 from viralsync_conform.profiles import PROFILES
-from viralsync_conform.run.context import Run
-from viralsync_conform.run.http_client import Sender
-from viralsync_conform.run.journey_context import Trip
+from viralsync_conform.run.context import RunContext
+from viralsync_conform.run.http_client import HttpClient
+from viralsync_conform.run.journey_context import JourneyContext
 from viralsync_conform.target import Account, Target
 from viralsync_mock.clock import EPOCH
-from viralsync_mock.config.behaviour import Behaviour
+from viralsync_mock.config.behaviour import BehaviourProfile
 
 KEY = "vs_prod_" + "k3" * 16
 ME = {"userId": "user_1", "plan": "pro", "email": "a@example.com"}
@@ -108,24 +108,26 @@ def copied(response: httpx.Response) -> httpx.Response:
 
 def run_of(
     api: Callable[[httpx.Request], httpx.Response], *, base_url: str = "https://api.example", profile: str = "nightly",
-    budget: Budget | None = None, behaviour: Behaviour | None = None, **rest: Any,
-) -> Run:  # fmt: skip
+    budget: Budget | None = None, behaviour: BehaviourProfile | None = None, **rest: Any,
+) -> RunContext:  # fmt: skip
     """Return a run against a function; real seconds are written to `shelf["pauses"]` instead of being waited."""
     http = httpx.Client(transport=httpx.MockTransport(api))
     main = Account("main", KEY, FakeClock(), is_main=True)
     pauses: list[float] = []
     target = Target(base_url, main, False, "7", http, pause=pauses.append)
-    run = Run(target, Contract(spec(), behaviour), PROFILES[profile], budget or Budget(399, 0.1), "7", **rest)
-    run.shelf["pauses"] = pauses
+    run = RunContext(
+        target, ExpectedSpec(spec(), behaviour), PROFILES[profile], budget or Budget(399, 0.1), "7", **rest
+    )
+    run.shared["pauses"] = pauses
     return run
 
 
-def trip_of(api: Callable[[httpx.Request], httpx.Response], **options: Any) -> Trip:
+def trip_of(api: Callable[[httpx.Request], httpx.Response], **options: Any) -> JourneyContext:
     run = run_of(api, **options)
-    return Trip(run, Sender(run), "journey")
+    return JourneyContext(run, HttpClient(run), "journey")
 
 
-def found(run: Run) -> list[tuple[str, str]]:
+def found(run: RunContext) -> list[tuple[str, str]]:
     """Return drawer and check of everything that a run found."""
     return [(str(finding.drawer), finding.check) for finding in run.findings]
 

@@ -14,15 +14,15 @@ import orjson
 from hypothesis import strategies as st
 from starlette.types import Message, Scope
 
-from viralsync_mock.api.asgi import HANG_UP
+from viralsync_mock.api.asgi import ABORT_EXTENSION
 from viralsync_mock.app import App
 from viralsync_mock.clock import Mode, RealTime
 from viralsync_mock.faults.stream import StreamFault
-from viralsync_mock.sandbox import Sandbox, Sandboxes
+from viralsync_mock.sandbox import Sandbox, SandboxRegistry
 from viralsync_mock.scenarios.fault_syntax import KINDS, WEBHOOK_KINDS
 from viralsync_mock.settings import Settings
-from viralsync_mock.state import Files, Mock, read_files
-from viralsync_mock.webhooks.sender import NotSent, Outgoing, Reply
+from viralsync_mock.state import LoadedFiles, MockServer, read_files
+from viralsync_mock.webhooks.sender import DeliveryFailed, Reply, WebhookRequest
 
 KEY = "vs_prod_" + "5e" * 16
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -60,7 +60,7 @@ class Exchange:
 
     def __post_init__(self) -> None:
         self._gone, self._is_asked = asyncio.Event(), False
-        self.scope["extensions"] = {HANG_UP: self._hang_up}
+        self.scope["extensions"] = {ABORT_EXTENSION: self._hang_up}
 
     @property
     def is_over(self) -> bool:
@@ -131,15 +131,15 @@ class Receiver:
     """Takes webhooks in the network's place: one of the `replies` an attempt, 200 after them; None is no answer."""
 
     replies: deque[int | None] = field(default_factory=deque)
-    got: list[tuple[Outgoing, int | None]] = field(default_factory=list)
+    got: list[tuple[WebhookRequest, int | None]] = field(default_factory=list)
 
-    async def __call__(self, request: Outgoing) -> Reply:
+    async def __call__(self, request: WebhookRequest) -> Reply:
         """Take one webhook."""
         await turn()
         status = self.replies.popleft() if self.replies else 200
         self.got.append((request, status))
         if status is None:
-            raise NotSent("unreachable", "Nobody listens there.")
+            raise DeliveryFailed("unreachable", "Nobody listens there.")
         return Reply(status, (), b"")
 
     async def close(self) -> None:
@@ -147,7 +147,7 @@ class Receiver:
 
 
 @cache
-def files_for(scenario: str) -> Files:
+def files_for(scenario: str) -> LoadedFiles:
     """Return the files of a mock, read once."""
     return read_files(Settings(scenario=scenario))
 
@@ -161,7 +161,7 @@ class InProcess:
     def __init__(self, mode: Mode = Mode.FROZEN, scenario: str = "happy", **options: Any) -> None:
         settings = Settings(clock=mode, scenario=scenario, real=STANDING, check_answers=True, **options)
         self.receiver, self.bugs = Receiver(), list[tuple[str, object]]()
-        self.mock = Mock(settings, files_for(scenario), Sandboxes(settings), sender=self.receiver)
+        self.mock = MockServer(settings, files_for(scenario), SandboxRegistry(settings), sender=self.receiver)
         self.mock.on_bug = lambda where, error: self.bugs.append((where, error))
         self.app = App(self.mock)
         self.made: list[Exchange] = []
@@ -217,7 +217,7 @@ class InProcess:
     def _signs(self) -> tuple[object, ...]:
         """Return what changes whenever something happens."""
         sandbox = self.mock.sandboxes.get(KEY)
-        now = None if sandbox is None else (sandbox.clock.now(), len(sandbox.journal), sandbox.clock.under_way)
+        now = None if sandbox is None else (sandbox.clock.now(), len(sandbox.journal), sandbox.clock.in_flight)
         return now, len(self.receiver.got), len(self._tasks), sum(len(each.chunks) for each in self.made[-40:])
 
     def _ended(self, task: asyncio.Task[None]) -> None:
@@ -274,7 +274,7 @@ VALUES: dict[str, list[Any]] = {
 }
 """Values of each kind of fault."""
 
-STREAM_KINDS = tuple(name for name, kind in KINDS.items() if issubclass(kind.make, StreamFault))
+STREAM_KINDS = tuple(name for name, kind in KINDS.items() if issubclass(kind.fault_class, StreamFault))
 CALL_KINDS = tuple(name for name in KINDS if name not in (*STREAM_KINDS, *WEBHOOK_KINDS))
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from viralsync_conform.budget import Budget
-from viralsync_conform.calls import Call, Event
+from viralsync_conform.calls import Event, Exchange
 from viralsync_conform.contract import documented_behaviour as facts
-from viralsync_conform.contract.learned_behaviour import Learned
-from viralsync_conform.findings import Drawer, Finding, Mark, verdict_of
+from viralsync_conform.contract.learned_behaviour import LearnedBehaviour
+from viralsync_conform.findings import Category, Finding, Provenance, verdict_of
 from viralsync_conform.reports import write_reports
 from viralsync_conform.result import (
     BaselineComparison,
@@ -25,10 +25,10 @@ from viralsync_conform.result import (
     StepDifference,
 )
 from viralsync_mock.clock import EPOCH
-from viralsync_mock.config.behaviour import Behaviour
+from viralsync_mock.config.behaviour import BehaviourProfile
 from viralsync_mock.jobs.models import Step, timestamp
 from viralsync_mock.jobs.steps import steps
-from viralsync_mock.jobs.timeline import Order, Pace, plan
+from viralsync_mock.jobs.timeline import JobTimings, RenderOrder, plan
 from viralsync_mock.openapi.spec import Spec, load_spec
 from viralsync_mock.settings import shipped
 
@@ -53,7 +53,7 @@ def spec() -> Spec:
     return load_spec(shipped("openapi.yaml"))
 
 
-def call(number: int, operation: str | None = "getJob", answer: Any = None, **rest: Any) -> Call:
+def call(number: int, operation: str | None = "getJob", answer: Any = None, **rest: Any) -> Exchange:
     """Return a call; `answer` is the body as JSON values."""
     fields: dict[str, Any] = {
         "number": number,
@@ -74,7 +74,7 @@ def call(number: int, operation: str | None = "getJob", answer: Any = None, **re
         "seconds": 0.012,
         "expected": "200",
     }
-    return Call(**{**fields, **rest})
+    return Exchange(**{**fields, **rest})
 
 
 def job(step: Step, job_id: str = JOB, scenes: Sequence[float] = (1.0,)) -> dict[str, Any]:
@@ -95,18 +95,18 @@ def job(step: Step, job_id: str = JOB, scenes: Sequence[float] = (1.0,)) -> dict
     }
 
 
-def life_steps(pace: Pace | None = None, scenes: Sequence[float] = (1.0,), workers: int = 3) -> tuple[Step, ...]:
+def life_steps(pace: JobTimings | None = None, scenes: Sequence[float] = (1.0,), workers: int = 3) -> tuple[Step, ...]:
     """Return every step of a job as the mock would play it."""
-    order = Order(list(scenes), min(workers, len(scenes)), EPOCH, lambda *_: 0.5)
-    return steps(plan(order, pace or Pace()))
+    order = RenderOrder(list(scenes), min(workers, len(scenes)), EPOCH, lambda *_: 0.5)
+    return steps(plan(order, pace or JobTimings()))
 
 
-def polls(told: Sequence[Step], first: int = 1, job_id: str = JOB, scenes: Sequence[float] = (1.0,)) -> list[Call]:
+def polls(told: Sequence[Step], first: int = 1, job_id: str = JOB, scenes: Sequence[float] = (1.0,)) -> list[Exchange]:
     """Return a poll of each step."""
     return [call(first + number, "getJob", job(step, job_id, scenes)) for number, step in enumerate(told)]
 
 
-def stream(told: Sequence[Step], number: int = 1, job_id: str = JOB, **rest: Any) -> Call:
+def stream(told: Sequence[Step], number: int = 1, job_id: str = JOB, **rest: Any) -> Exchange:
     """Return a stream that told every step."""
     events = []
     for step in told:
@@ -116,12 +116,18 @@ def stream(told: Sequence[Step], number: int = 1, job_id: str = JOB, **rest: Any
         events.append(Event(str(step.number), None, json.dumps(data), step.at))
     text = "".join(f"id: {event.id}\ndata: {event.data}\n\n" for event in events)
     return call(
-        number, "streamJobProgress", events=tuple(events), body=text.encode(), step="stream", at=EPOCH,
-        headers=(("content-type", "text/event-stream"),), **rest,
-    )  # fmt: skip
+        number,
+        "streamJobProgress",
+        events=tuple(events),
+        body=text.encode(),
+        step="stream",
+        at=EPOCH,
+        headers=(("content-type", "text/event-stream"),),
+        **rest,
+    )
 
 
-def finding(drawer: Drawer = Drawer.FAILURE, check: str = "schema", message: str = "odd", **rest: Any) -> Finding:
+def finding(drawer: Category = Category.FAILURE, check: str = "schema", message: str = "odd", **rest: Any) -> Finding:
     """Return a finding of `getJob`, unless another place is given."""
     return Finding(drawer, check, message, **{"operation": "getJob", "status": 200, "calls": (1,), **rest})
 
@@ -141,17 +147,17 @@ def result(*findings: Finding, **rest: Any) -> Result:
         "journeys": (),
         "calls": (call(1, "getJob", {"jobId": JOB}),),
         "asserted": {facts.SCHEMA: 12, facts.STATUS: 30},
-        "believed": Behaviour(),
-        "learned": Learned(),
-        "learned_profile": Behaviour(),
+        "believed": BehaviourProfile(),
+        "learned": LearnedBehaviour(),
+        "learned_profile": BehaviourProfile(),
         "budget": Budget(399, 0.06, requests=217, charged=1 / 60, renders=1),
     }
     return Result(**{**fields, **rest})
 
 
-def learned(*calls: Call) -> Learned:
+def learned(*calls: Exchange) -> LearnedBehaviour:
     """Return switches of every kind: as believed, otherwise, torn, foreign, hidden."""
-    found = Learned()
+    found = LearnedBehaviour()
     found.learn("job.type", "render", *calls)
     found.learn("job.executing_status", "running", *calls)
     found.learn("list.key", "items", *calls)
@@ -160,8 +166,8 @@ def learned(*calls: Call) -> Learned:
     found.learn("plan_limit.status", 418, *calls)
     found.learn("errors.job_not_found", "NO_SUCH_JOB", *calls)
     found.learn("errors.forbidden", "FORBIDDEN", *calls)
-    found.hide("quota.check", "the quota of an account that is not a mock is never used up")
-    found.hide("webhook.attempts", "no receiver was given: --webhook-url")
+    found.mark_unobservable("quota.check", "the quota of an account that is not a mock is never used up")
+    found.mark_unobservable("webhook.attempts", "no receiver was given: --webhook-url")
     return found
 
 
@@ -170,10 +176,15 @@ def rich() -> Result:
     scenes = (1.0, 2.5)
     told = life_steps(scenes=scenes)
     submitted = call(
-        1, "submitRenderJob", {"jobId": JOB, "status": "queued"}, status=202, expected="202", step="submit",
+        1,
+        "submitRenderJob",
+        {"jobId": JOB, "status": "queued"},
+        status=202,
+        expected="202",
+        step="submit",
         request_headers=(("x-api-key", "***"), ("content-type", "application/json")),
         request_body=json.dumps({"kind": "movie", **job(told[0], scenes=scenes)["payload"]}).encode(),
-    )  # fmt: skip
+    )
     streamed = stream(told, 2)
     polled = polls(told[::2], 3, scenes=scenes)
     last = polled[-1].number
@@ -183,20 +194,27 @@ def rich() -> Result:
         other[-1], number=last + 5, operation="cancelJob", method="POST", body=_cancelled(cancelled[-1].at)
     )
     outage = call(
-        last + 6, "getUsage", status=502, body=b"<html><script>alert(1)</script><h1>Bad gateway</h1></html>",
-        headers=(("content-type", "text/html"), ("server", "cloud")), step="usage before", journey="ledger",
-    )  # fmt: skip
+        last + 6,
+        "getUsage",
+        status=502,
+        body=b"<html><script>alert(1)</script><h1>Bad gateway</h1></html>",
+        headers=(("content-type", "text/html"), ("server", "cloud")),
+        step="usage before",
+        journey="ledger",
+    )
     away = call(last + 7, "getUsage", status=None, headers=(), problem="time-out: no answer came in time")
     calls = (submitted, streamed, *polled, *other, stopped, outage, away)
     seen = learned(submitted, streamed)
     found = _findings(last)
-    known = finding(Drawer.WARNING, "job_id_form", "The id of a job has the form of the samples.", mark=Mark.SAMPLED)
+    known = finding(
+        Category.WARNING, "job_id_form", "The id of a job has the form of the samples.", mark=Provenance.SAMPLED
+    )
     return result(
         *found,
         known,
         calls=calls,
         learned=seen,
-        learned_profile=seen.over(Behaviour()),
+        learned_profile=seen.applied_to(BehaviourProfile()),
         journeys=_journeys(),
         asserted={facts.SCHEMA: 212, facts.STATUS: 217, facts.ORDER: 4, facts.PROGRESS: 61, facts.CHARGED: 1},
         fidelity=Fidelity(180, 176, (StepDifference("list_pages", "first page", "200 items", "200 jobs"),)),
@@ -220,23 +238,80 @@ def _cancelled(at: datetime) -> bytes:
 
 def _findings(last: int) -> tuple[Finding, ...]:
     return (
-        finding(message='"updatedAt" is a required property', keyword="required", name="updatedAt", place="",
-                calls=(3, 4, 5, 6, 7), mark=Mark.DOCUMENTED, source="/api-reference/jobs", journey="life_by_polling"),
-        finding(check="progress", message="Progress never goes back.", expected="at least 0.625", got="0.5",
-                place="/progress", calls=(3, 2), mark=Mark.DOCUMENTED, source="/api-reference/jobs"),
-        finding(check="charged", message="A job that is done costs a sixtieth of its length in seconds, once.",
-                operation="getUsage", expected="0.0583", got="0.1166", calls=(last + 6,), mark=Mark.DOCUMENTED,
-                source="/concepts/render-minutes", journey="ledger"),
-        finding(Drawer.WARNING, "payload_echo", "The payload echoes what was submitted.", calls=(4,), place="/payload",
-                expected="the movie", got="<script>alert(1)</script>", mark=Mark.SAMPLED, source="/api-reference/jobs"),
-        finding(Drawer.DIFFERENCE, "error_code_assumed", "A refusal has the code that is assumed for it.", status=404,
-                expected="JOB_NOT_FOUND", got="NO_SUCH_JOB", place="unknown job", calls=(1,), mark=Mark.ASSUMED),
-        finding(Drawer.ADDITIVE, "schema", "`etag` is not documented", name="etag", keyword="additional", calls=(5,)),
-        finding(Drawer.ADDITIVE, "headers", "the header x-ratelimit-remaining is not documented", operation=None,
-                place="x-ratelimit-remaining", got="87", calls=(1,), journey="life_by_polling"),
-        finding(Drawer.INCONCLUSIVE, "outage", "a proxy before the API answered 502", operation="getUsage", status=502,
-                calls=(last + 6, last + 7), journey="ledger"),
-    )  # fmt: skip
+        finding(
+            message='"updatedAt" is a required property',
+            keyword="required",
+            name="updatedAt",
+            place="",
+            calls=(3, 4, 5, 6, 7),
+            mark=Provenance.DOCUMENTED,
+            source="/api-reference/jobs",
+            journey="life_by_polling",
+        ),
+        finding(
+            check="progress",
+            message="Progress never goes back.",
+            expected="at least 0.625",
+            got="0.5",
+            place="/progress",
+            calls=(3, 2),
+            mark=Provenance.DOCUMENTED,
+            source="/api-reference/jobs",
+        ),
+        finding(
+            check="charged",
+            message="A job that is done costs a sixtieth of its length in seconds, once.",
+            operation="getUsage",
+            expected="0.0583",
+            got="0.1166",
+            calls=(last + 6,),
+            mark=Provenance.DOCUMENTED,
+            source="/concepts/render-minutes",
+            journey="ledger",
+        ),
+        finding(
+            Category.WARNING,
+            "payload_echo",
+            "The payload echoes what was submitted.",
+            calls=(4,),
+            place="/payload",
+            expected="the movie",
+            got="<script>alert(1)</script>",
+            mark=Provenance.SAMPLED,
+            source="/api-reference/jobs",
+        ),
+        finding(
+            Category.DIFFERENCE,
+            "error_code_assumed",
+            "A refusal has the code that is assumed for it.",
+            status=404,
+            expected="JOB_NOT_FOUND",
+            got="NO_SUCH_JOB",
+            place="unknown job",
+            calls=(1,),
+            mark=Provenance.ASSUMED,
+        ),
+        finding(Category.ADDITIVE, "schema", "`etag` is not documented", name="etag", keyword="additional", calls=(5,)),
+        finding(
+            Category.ADDITIVE,
+            "headers",
+            "the header x-ratelimit-remaining is not documented",
+            operation=None,
+            place="x-ratelimit-remaining",
+            got="87",
+            calls=(1,),
+            journey="life_by_polling",
+        ),
+        finding(
+            Category.INCONCLUSIVE,
+            "outage",
+            "a proxy before the API answered 502",
+            operation="getUsage",
+            status=502,
+            calls=(last + 6, last + 7),
+            journey="ledger",
+        ),
+    )
 
 
 def _journeys() -> tuple[JourneyOutcome, ...]:

@@ -13,7 +13,7 @@ import jsonschema_rs
 from hypothesis import strategies as st
 from tests.support.paths import ROOT
 
-from viralsync_mock.config.behaviour import Behaviour, as_document
+from viralsync_mock.config.behaviour import BehaviourProfile, to_document
 from viralsync_mock.config.yaml_source import read_yaml
 from viralsync_mock.errors import ScenarioError
 from viralsync_mock.openapi.spec import Spec, load_spec
@@ -122,7 +122,7 @@ def full() -> Node:
         ],
         "webhooks": {"secret": "s", "deliver": {name: FAULTS[name] for name in WEBHOOK_KINDS}},
         "limits": {"rate": "120/60s", "quota": "on", "concurrency": "off"},
-        "behaviour": {**as_document(Behaviour()), "errors": {"forbidden": "NO"}},
+        "behaviour": {**to_document(BehaviourProfile()), "errors": {"forbidden": "NO"}},
     }
 
 

@@ -10,8 +10,8 @@ import pytest
 from tests.support.results import KEY, finding, learned, result
 
 from viralsync_conform.baseline import Baseline, baseline_of, compare, read_baseline
-from viralsync_conform.contract.learned_behaviour import Learned
-from viralsync_conform.findings import Drawer, Finding
+from viralsync_conform.contract.learned_behaviour import LearnedBehaviour
+from viralsync_conform.findings import Category, Finding
 from viralsync_mock.errors import UsageError
 
 FIRST = finding(keyword="required", name="updatedAt", place="/jobs/*")
@@ -27,13 +27,13 @@ def kept(folder: Path, *findings: Finding, **rest: Any) -> Baseline:
 
 def test_what_was_found_before_is_known(tmp_path: Path) -> None:
     """The same run again has nothing new, and nothing gone."""
-    comparison = compare(kept(tmp_path, FIRST, SECOND), [FIRST, SECOND], Learned())
+    comparison = compare(kept(tmp_path, FIRST, SECOND), [FIRST, SECOND], LearnedBehaviour())
     assert (comparison.new, comparison.known, comparison.gone) == ((), (FIRST, SECOND), ())
 
 
 def test_a_second_missing_field_is_new(tmp_path: Path) -> None:
     """Place, keyword and name tell findings apart, not the schema alone."""
-    comparison = compare(kept(tmp_path, FIRST), [FIRST, SECOND], Learned())
+    comparison = compare(kept(tmp_path, FIRST), [FIRST, SECOND], LearnedBehaviour())
     assert (comparison.new, comparison.known) == ((SECOND,), (FIRST,))
 
 
@@ -44,32 +44,32 @@ def test_a_second_missing_field_is_new(tmp_path: Path) -> None:
 def test_each_part_of_the_key_counts(tmp_path: Path, other: dict[str, Any]) -> None:
     """Another check, operation, status, place, keyword or name is another finding."""
     parts = {"check": "schema", "keyword": "required", "name": "updatedAt", "place": "/jobs/*", **other}
-    assert len(compare(kept(tmp_path, FIRST), [finding(**parts)], Learned()).new) == 1
+    assert len(compare(kept(tmp_path, FIRST), [finding(**parts)], LearnedBehaviour()).new) == 1
 
 
 def test_what_is_not_found_any_more_is_gone(tmp_path: Path) -> None:
     """It is named in words."""
-    comparison = compare(kept(tmp_path, FIRST), [], Learned())
+    comparison = compare(kept(tmp_path, FIRST), [], LearnedBehaviour())
     assert comparison.gone == ("schema · getJob 200 · /jobs/* · required · updatedAt",)
 
 
 def test_what_was_inconclusive_is_in_no_baseline(tmp_path: Path) -> None:
     """An outage of yesterday excuses none of today."""
-    outage = finding(Drawer.INCONCLUSIVE, "outage")
-    comparison = compare(kept(tmp_path, outage), [outage], Learned())
+    outage = finding(Category.INCONCLUSIVE, "outage")
+    comparison = compare(kept(tmp_path, outage), [outage], LearnedBehaviour())
     assert (comparison.new, comparison.gone) == ((outage,), ())
 
 
 def test_what_cannot_be_told_today_is_not_gone(tmp_path: Path) -> None:
     """A finding that is inconclusive now was not found to be mended, and is not known either."""
-    unknown = finding(Drawer.INCONCLUSIVE, keyword="required", name="updatedAt", place="/jobs/*")
-    comparison = compare(kept(tmp_path, FIRST), [unknown], Learned())
+    unknown = finding(Category.INCONCLUSIVE, keyword="required", name="updatedAt", place="/jobs/*")
+    comparison = compare(kept(tmp_path, FIRST), [unknown], LearnedBehaviour())
     assert (comparison.new, comparison.gone) == ((unknown,), ())
 
 
 def test_a_switch_in_another_position_has_switched(tmp_path: Path) -> None:
     """One that is as before, or that was not seen before, has not."""
-    before, now = Learned(), Learned()
+    before, now = LearnedBehaviour(), LearnedBehaviour()
     before.learn("job.type", "render")
     before.learn("list.key", "jobs")
     now.learn("job.type", "render.movie")
@@ -92,7 +92,7 @@ def test_a_key_is_in_no_baseline(tmp_path: Path) -> None:
     leaky = finding(name=KEY)
     baseline = kept(tmp_path, leaky)
     assert KEY not in (tmp_path / "baseline.json").read_text("utf-8")
-    assert compare(baseline, [leaky], Learned()).known == (leaky,)
+    assert compare(baseline, [leaky], LearnedBehaviour()).known == (leaky,)
 
 
 GOOD = {"format": "viralsync-mock baseline", "version": 1, "findings": [], "switches": {}}

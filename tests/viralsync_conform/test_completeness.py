@@ -11,10 +11,10 @@ import pytest
 from tests.support.fake_target import Api, run_of
 from tests.support.results import JOB, call, spec
 
-from viralsync_conform.calls import Call, Event
-from viralsync_conform.completeness import missing
+from viralsync_conform.calls import Event, Exchange
+from viralsync_conform.completeness import unmet_requirements
 from viralsync_mock.clock import EPOCH
-from viralsync_mock.config.behaviour import Behaviour
+from viralsync_mock.config.behaviour import BehaviourProfile
 
 DONE = spec().document["components"]["examples"]["doneJob"]["value"]
 OWN = {"jobId": JOB}
@@ -22,24 +22,24 @@ SEEN = ("queued", "running", "waiting", "done", "cancelled")
 CURSOR = "c1"
 
 
-def numbered(calls: Sequence[Call]) -> list[Call]:
+def numbered(calls: Sequence[Exchange]) -> list[Exchange]:
     return [replace(each, number=number) for number, each in enumerate(calls, 1)]
 
 
-def job(status: str) -> Call:
+def job(status: str) -> Exchange:
     return call(0, "getJob", {**DONE, "status": status}, path_parameters=OWN)
 
 
-def page(then: str | None = None, **query: Any) -> Call:
+def page(then: str | None = None, **query: Any) -> Exchange:
     return call(0, "listJobs", {"jobs": [DONE], "nextCursor": then}, query=query)
 
 
-def stream(status: str = "done") -> Call:
+def stream(status: str = "done") -> Exchange:
     told = (Event("1", None, json.dumps({"status": status}), EPOCH),)
     return call(0, "streamJobProgress", events=told, path_parameters=OWN)
 
 
-def complete() -> list[Call]:
+def complete() -> list[Exchange]:
     """Return the calls of a run with renders that has seen all that a target without control can show."""
     refused = {
         "submitRenderJob": (400, 401, 413), "listJobs": (400, 401), "getJob": (401, 404),
@@ -62,11 +62,11 @@ def complete() -> list[Call]:
     ]
 
 
-def names(calls: Sequence[Call], has_control: bool = False, **options: Any) -> list[str]:
+def names(calls: Sequence[Exchange], has_control: bool = False, **options: Any) -> list[str]:
     run = run_of(Api(), **options)
     run.target.has_control = has_control
     run.calls[:] = numbered(calls)
-    return [name for name, _ in missing(run)]
+    return [name for name, _ in unmet_requirements(run)]
 
 
 def test_a_run_that_saw_everything_misses_nothing() -> None:
@@ -102,7 +102,7 @@ def test_the_statuses_to_be_seen_are_those_of_the_reading() -> None:
     """Where scenes render as `running`, nobody waits for `waiting`."""
     calls = [each for each in complete() if each.document.get("status") != "waiting"]
     assert names(calls) == ["waiting"]
-    assert names(calls, behaviour=Behaviour(job_executing_status="running")) == []
+    assert names(calls, behaviour=BehaviourProfile(job_executing_status="running")) == []
 
 
 @pytest.mark.parametrize("without", ["events", "end"])
@@ -130,11 +130,11 @@ def test_what_only_used_up_accounts_answer_needs_a_mock() -> None:
         "submitRenderJob 402", "getMe 403", "listJobs 429", "submitRenderJob 409", "failed", "submitRenderJob 500",
         "getMe 405", "getMe 503", "getMe 400",
     }  # fmt: skip
-    allowed = names(complete(), has_control=True, behaviour=Behaviour(free_plan_rest="allowed"))
+    allowed = names(complete(), has_control=True, behaviour=BehaviourProfile(free_plan_rest="allowed"))
     assert "getMe 403" not in allowed
 
 
-def followed(*calls: Call) -> list[str]:
+def followed(*calls: Exchange) -> list[str]:
     return [name for name in names(calls) if len(name.split()) == 3]
 
 
@@ -169,4 +169,4 @@ def test_reads_only_ask_for_reads() -> None:
 def test_a_finding_is_a_sentence() -> None:
     """Whoever reads the report is told what was not seen."""
     run = run_of(Api())
-    assert ("getMe", "getMe got no accepted call") in set(missing(run))
+    assert ("getMe", "getMe got no accepted call") in set(unmet_requirements(run))

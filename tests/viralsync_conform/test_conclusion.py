@@ -9,22 +9,26 @@ from tests.support.fake_target import Api, run_of
 from tests.support.results import call
 
 from viralsync_conform.baseline import Baseline
-from viralsync_conform.conclusion import concluded
+from viralsync_conform.conclusion import build_result
 from viralsync_conform.contract.learned_behaviour import all_switches
-from viralsync_conform.findings import Drawer, Finding, Verdict
+from viralsync_conform.findings import Category, Finding, Verdict
 from viralsync_conform.mock_comparison import Trace, trace_of
 from viralsync_conform.result import CanaryOutcome, Result
-from viralsync_conform.run.context import Run
+from viralsync_conform.run.context import RunContext
 from viralsync_mock.clock import EPOCH
-from viralsync_mock.config.behaviour import Behaviour
+from viralsync_mock.config.behaviour import BehaviourProfile
 
-FOUND = Finding(Drawer.FAILURE, "schema", "odd", "getMe", 200, "/plan", "type", calls=(1,))
+FOUND = Finding(Category.FAILURE, "schema", "odd", "getMe", 200, "/plan", "type", calls=(1,))
 
 
 def end(
-    run: Run, *, reference: Trace | None = None, canary: CanaryOutcome | None = None, baseline: Baseline | None = None
+    run: RunContext,
+    *,
+    reference: Trace | None = None,
+    canary: CanaryOutcome | None = None,
+    baseline: Baseline | None = None,
 ) -> Result:
-    return concluded(run, "https://api.example", EPOCH, 1.5, (), reference, canary, baseline)
+    return build_result(run, "https://api.example", EPOCH, 1.5, (), reference, canary, baseline)
 
 
 def told(result: Result, check: str) -> list[Finding]:
@@ -59,8 +63,8 @@ def test_what_was_learned_otherwise_differs_once() -> None:
         ("difference", "sse.payload", "torn", (4, 5)),
         ("difference", "job.type", "film", (6,)),
     ]
-    assert result.learned_profile == Behaviour(list_key="items")
-    assert result.believed == Behaviour()
+    assert result.learned_profile == BehaviourProfile(list_key="items")
+    assert result.believed == BehaviourProfile()
 
 
 def test_every_switch_was_seen_or_has_a_reason() -> None:
@@ -101,7 +105,7 @@ def test_a_canary_that_nobody_noticed_makes_the_night_inconclusive() -> None:
     assert told(end(run_of(Api()), canary=noticed), "canary") == []
 
 
-def travelled(*calls: Any, findings: Sequence[Finding] = ()) -> Run:
+def travelled(*calls: Any, findings: Sequence[Finding] = ()) -> RunContext:
     run = run_of(Api())
     run.calls[:] = calls
     for finding in findings:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from tests.conftest import LiveServer, movie
 
-from viralsync_conform.calls import Call
+from viralsync_conform.calls import Exchange
 from viralsync_conform.conformance import Options, conform
-from viralsync_conform.findings import Drawer, Verdict
+from viralsync_conform.findings import Category, Verdict
 from viralsync_conform.profiles import PROFILES
 from viralsync_conform.result import Result
 from viralsync_mock.client import Sandbox
@@ -23,7 +23,7 @@ def shown(result: Result) -> list[tuple[str, str, str]]:
     return [(finding.drawer, finding.check, finding.message) for finding in result.findings]
 
 
-def unexplained(calls: Sequence[Call]) -> list[Call]:
+def unexplained(calls: Sequence[Exchange]) -> list[Exchange]:
     """Return the refusals for too many requests that nobody asked for."""
     return [call for call in calls if call.status == 429 and call.expected != "RATE_LIMITED"]
 
@@ -101,7 +101,7 @@ def test_the_walls_can_be_moved() -> None:
     assert result.budget.requests <= 40
     assert (result.budget.renders, result.budget.charged) == (0, 0.0)
     assert result.verdict is Verdict.INCONCLUSIVE
-    assert {finding.drawer for finding in result.findings} == {Drawer.INCONCLUSIVE}
+    assert {finding.drawer for finding in result.findings} == {Category.INCONCLUSIVE}
 
 
 @pytest.mark.parametrize(

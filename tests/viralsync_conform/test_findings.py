@@ -7,23 +7,34 @@ from itertools import combinations
 
 import pytest
 
-from viralsync_conform.findings import DRAWERS, SENTENCES, Drawer, Finding, Findings, Mark, Verdict, verdict_of
+from viralsync_conform.findings import (
+    CATEGORY_OF_MARK,
+    SENTENCES,
+    Category,
+    Finding,
+    Findings,
+    Provenance,
+    Verdict,
+    verdict_of,
+)
 
-FINDING = Finding(Drawer.WARNING, "schema", "odd", "getJob", 200, "/progress", "type", "", calls=(1,))
+FINDING = Finding(Category.WARNING, "schema", "odd", "getJob", 200, "/progress", "type", "", calls=(1,))
 
 
 def test_provenance_decides_the_drawer() -> None:
     """Documented facts fail, sampled ones warn, and assumptions only differ."""
-    assert DRAWERS == {
-        Mark.DOCUMENTED: Drawer.FAILURE, Mark.SAMPLED: Drawer.WARNING, Mark.ASSUMED: Drawer.DIFFERENCE,
-    }  # fmt: skip
+    assert CATEGORY_OF_MARK == {
+        Provenance.DOCUMENTED: Category.FAILURE,
+        Provenance.SAMPLED: Category.WARNING,
+        Provenance.ASSUMED: Category.DIFFERENCE,
+    }
 
 
 def test_the_worst_drawer_gives_the_verdict() -> None:
     """Broken goes before inconclusive, inconclusive before whatever else was found, and nothing conforms."""
-    worst = {Drawer.FAILURE: Verdict.BROKEN, Drawer.INCONCLUSIVE: Verdict.INCONCLUSIVE}
-    for size in range(len(Drawer) + 1):
-        for drawers in combinations(Drawer, size):
+    worst = {Category.FAILURE: Verdict.BROKEN, Category.INCONCLUSIVE: Verdict.INCONCLUSIVE}
+    for size in range(len(Category) + 1):
+        for drawers in combinations(Category, size):
             expected = next((worst[each] for each in worst if each in drawers), Verdict.DIFFERS)
             assert verdict_of(replace(FINDING, drawer=each) for each in drawers) is (
                 expected if drawers else Verdict.CONFORMS
@@ -47,10 +58,14 @@ def test_a_finding_that_comes_again_adds_its_calls() -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        {"check": "headers"}, {"operation": "listJobs"}, {"status": 202}, {"place": "/phase"}, {"keyword": "enum"},
+        {"check": "headers"},
+        {"operation": "listJobs"},
+        {"status": 202},
+        {"place": "/phase"},
+        {"keyword": "enum"},
         {"name": "progress"},
     ],
-)  # fmt: skip
+)
 def test_findings_about_something_else_stay_apart(other: dict[str, object]) -> None:
     """A second missing field is not the first one: every part of the key counts."""
     findings = Findings()
@@ -62,8 +77,8 @@ def test_findings_about_something_else_stay_apart(other: dict[str, object]) -> N
 def test_strict_makes_failures_of_warnings_and_of_nothing_else() -> None:
     """With `--strict` what was only seen in samples counts as documented."""
     findings = Findings(is_strict=True)
-    for drawer in Drawer:
+    for drawer in Category:
         findings.add(replace(FINDING, drawer=drawer, name=drawer))
-    assert [finding.name for finding in findings.of(Drawer.FAILURE)] == ["failure", "warning"]
-    assert findings.of(Drawer.WARNING) == []
-    assert [finding.name for finding in findings.of(Drawer.DIFFERENCE)] == ["difference"]
+    assert [finding.name for finding in findings.of(Category.FAILURE)] == ["failure", "warning"]
+    assert findings.of(Category.WARNING) == []
+    assert [finding.name for finding in findings.of(Category.DIFFERENCE)] == ["difference"]

@@ -15,15 +15,15 @@ from tests.support.foreign_api.outages import Trouble
 from tests.support.foreign_api.server import KEY, Served, produced, self_signed
 
 from viralsync_conform.conformance import Options, conform, new_run
-from viralsync_conform.findings import Drawer, Finding, Verdict
+from viralsync_conform.findings import Category, Finding, Verdict
 from viralsync_conform.journeys import JOURNEYS
 from viralsync_conform.reports.profile import profile_of
 from viralsync_conform.result import Result
-from viralsync_conform.run.http_client import Sender
+from viralsync_conform.run.http_client import HttpClient
 from viralsync_conform.run.journey import Journey
-from viralsync_conform.run.journey_context import Trip
+from viralsync_conform.run.journey_context import JourneyContext
 from viralsync_conform.target import open_target
-from viralsync_mock.config.behaviour import Behaviour, as_document
+from viralsync_mock.config.behaviour import BehaviourProfile, to_document
 from viralsync_mock.errors import SettingsError
 
 pytestmark = pytest.mark.slow
@@ -49,7 +49,7 @@ PROFILE_HABITS = Habits(
 )
 """Where this production acts otherwise and a behaviour profile can say so."""
 
-LEARNED = Behaviour(
+LEARNED = BehaviourProfile(
     list_key="items",
     sse_event_names="by_kind",
     sse_resume="snapshot",
@@ -85,18 +85,18 @@ class Finished:
     result: Result
     served: Served
 
-    def places(self, drawer: Drawer) -> set[str]:
+    def places(self, drawer: Category) -> set[str]:
         """Return what lies in a drawer, as check and place."""
         return {f"{each.check} {each.place or each.name}" for each in self.of(drawer)}
 
-    def of(self, drawer: Drawer) -> list[Finding]:
+    def of(self, drawer: Category) -> list[Finding]:
         """Return what lies in a drawer."""
         return [each for each in self.result.findings if each.drawer is drawer]
 
     @property
     def failures(self) -> list[Finding]:
         """Return what the run calls broken."""
-        return self.of(Drawer.FAILURE)
+        return self.of(Category.FAILURE)
 
 
 def run(served: Served, journeys: str = "", **options: Any) -> Finished:
@@ -180,32 +180,32 @@ def test_a_run_keeps_far_from_the_rate_limit(plain: Finished) -> None:
 
 def test_an_odd_production_differs_and_is_not_broken(odd: Finished) -> None:
     """Whatever was only assumed, sampled or never told breaks nothing: the mock is wrong, says the exit code."""
-    assert odd.failures + odd.of(Drawer.INCONCLUSIVE) == []
+    assert odd.failures + odd.of(Category.INCONCLUSIVE) == []
     assert odd.result.verdict == Verdict.DIFFERS
 
 
 def test_assumptions_are_learned(odd: Finished) -> None:
     """The profile that was learned is what the production does, switch by switch."""
-    assert as_document(LEARNED) == as_document(odd.result.learned_profile)
+    assert to_document(LEARNED) == to_document(odd.result.learned_profile)
 
 
 def test_every_difference_is_one_that_was_learned(odd: Finished) -> None:
     """Nothing else lies in that drawer: each difference is the position of a switch."""
-    learned = {f"learned {switch}" for switch in odd.result.learned.differences(Behaviour())}
-    assert odd.places(Drawer.DIFFERENCE) - learned == {"content_type_needed valid body as text/plain"}
+    learned = {f"learned {switch}" for switch in odd.result.learned.differences(BehaviourProfile())}
+    assert odd.places(Category.DIFFERENCE) - learned == {"content_type_needed valid body as text/plain"}
 
 
 def test_what_is_new_is_additive(odd: Finished) -> None:
     """Fields and headers that nobody documented are drift, and nothing else is."""
-    names = {finding.name for finding in odd.of(Drawer.ADDITIVE)}
+    names = {finding.name for finding in odd.of(Category.ADDITIVE)}
     assert {"seats", "region", "priority", "docs", "x-ratelimit-limit", "x-ratelimit-remaining"} == names
 
 
 def test_other_forms_than_the_samples_are_warnings(odd: Finished) -> None:
     """Ids, instants and media that look otherwise than in the samples are warned of."""
-    checks = {finding.check for finding in odd.of(Drawer.WARNING)}
+    checks = {finding.check for finding in odd.of(Category.WARNING)}
     assert {"job_id_form", "media_data", "schema", "webhook_body"} <= checks
-    assert {"S"} == {finding.mark for finding in odd.of(Drawer.WARNING) if finding.mark}
+    assert {"S"} == {finding.mark for finding in odd.of(Category.WARNING) if finding.mark}
 
 
 def test_nothing_is_left_behind(odd: Finished) -> None:
@@ -294,7 +294,7 @@ def test_an_assumed_shape_never_breaks(habits: Habits, differs: set[str]) -> Non
     with produced(habits) as served:
         finished = run(served, "account life_by_polling life_by_stream resuming ledger cancelling")
     assert finished.failures == []
-    assert {place.split()[0] for place in differs} <= {finding.check for finding in finished.of(Drawer.DIFFERENCE)}
+    assert {place.split()[0] for place in differs} <= {finding.check for finding in finished.of(Category.DIFFERENCE)}
 
 
 @pytest.mark.parametrize(
@@ -307,7 +307,7 @@ def test_plans_are_not_ours_to_know(account: Account) -> None:
     with produced(account=account) as served:
         finished = run(served, "account", profile="quick")
     assert finished.failures == []
-    assert {"/plan"} >= {finding.place for finding in finished.of(Drawer.DIFFERENCE)}
+    assert {"/plan"} >= {finding.place for finding in finished.of(Category.DIFFERENCE)}
 
 
 # troubles
@@ -337,7 +337,7 @@ def test_trouble_is_inconclusive(troubles: list[Trouble]) -> None:
     """An outage, a proxy, a broken connection, a time-out and a refused key are nobody's broken contract."""
     with produced(troubles=troubles) as served:
         finished = run(served, LIFE, answer_seconds=0.4)
-    assert finished.failures + finished.of(Drawer.DIFFERENCE) == []
+    assert finished.failures + finished.of(Category.DIFFERENCE) == []
     assert finished.result.verdict == Verdict.INCONCLUSIVE
 
 
@@ -451,7 +451,7 @@ def test_retry_after_is_obeyed() -> None:
     assert [finding.check for finding in trip.run.findings] == ["rate_limit"]
 
 
-def _trip_to(served: Served, target: Any) -> Trip:
+def _trip_to(served: Served, target: Any) -> JourneyContext:
     options = Options(target=served.base_url, key=KEY, max_requests=1000)
     fresh = new_run(options, target)
-    return Trip(fresh, Sender(fresh), "pacing")
+    return JourneyContext(fresh, HttpClient(fresh), "pacing")

@@ -9,15 +9,15 @@ import yaml
 
 from viralsync_conform.conformance import Options, conform
 from viralsync_conform.contract.learned_behaviour import all_switches
-from viralsync_conform.contract.schemas import Contract
-from viralsync_conform.findings import Drawer, Mark, Verdict
+from viralsync_conform.contract.schemas import ExpectedSpec
+from viralsync_conform.findings import Category, Provenance, Verdict
 from viralsync_conform.target import own_mock
 from viralsync_mock.config.behaviour import load_behaviour
 from viralsync_mock.settings import shipped
 
 pytestmark = pytest.mark.slow
 
-CONTRACT = Contract.load()
+CONTRACT = ExpectedSpec.load()
 OTHER = yaml.safe_load(shipped("fixtures/behaviours/other-readings.yaml").read_text())
 ONE_BY_ONE = {
     f"{section}.{name}": {section: {name: value}} for section in OTHER for name, value in OTHER[section].items()
@@ -43,7 +43,7 @@ def written(folder: Path, document: object) -> Path:
 def test_the_other_readings_turn_every_switch() -> None:
     """No switch is left out of the mirror, and no code whose name is assumed."""
     codes = CONTRACT.spec.errors
-    assumed = {f"errors.{code.lower()}" for code in codes if CONTRACT.mark_of_code(code) is Mark.ASSUMED}
+    assumed = {f"errors.{code.lower()}" for code in codes if CONTRACT.mark_of_code(code) is Provenance.ASSUMED}
     assert {*all_switches(), *assumed} == set(ONE_BY_ONE)
 
 
@@ -57,7 +57,7 @@ def test_a_turned_switch_is_learned_and_nothing_else(switch: str, document: obje
         assert (result.verdict, switch in result.learned.hidden) == (Verdict.CONFORMS, True)
         return
     assert load_behaviour(path, CONTRACT.spec.errors) == result.learned_profile
-    assert [each for each in result.findings if each.drawer in {Drawer.FAILURE, Drawer.INCONCLUSIVE}] == []
+    assert [each for each in result.findings if each.drawer in {Category.FAILURE, Category.INCONCLUSIVE}] == []
     assert result.verdict == Verdict.DIFFERS
 
 
@@ -72,7 +72,7 @@ def test_all_other_readings_at_once_are_learned(tmp_path: Path) -> None:
     with own_mock(path, "0") as url:
         result = conform(Options(target=url))
     assert load_behaviour(path, CONTRACT.spec.errors) == result.learned_profile
-    assert result.learned.torn == {}
+    assert result.learned.contradictions == {}
     assert set(result.learned.hidden) == HIDDEN
 
 

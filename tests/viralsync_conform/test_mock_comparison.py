@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.support.results import JOB, call
 
-from viralsync_conform.calls import Call, Event
+from viralsync_conform.calls import Event, Exchange
 from viralsync_conform.mock_comparison import compared, trace_of
 from viralsync_conform.result import Fidelity, StepDifference
 from viralsync_mock.clock import EPOCH
@@ -15,14 +15,16 @@ from viralsync_mock.clock import EPOCH
 PAGE = {"jobs": [{"jobId": JOB, "status": "done"}], "nextCursor": None}
 
 
-def fidelity(target: Call | list[Call], mock: Call | list[Call], *, with_lists: bool = True) -> Fidelity:
+def fidelity(
+    target: Exchange | list[Exchange], mock: Exchange | list[Exchange], *, with_lists: bool = True
+) -> Fidelity:
     traces = [
         trace_of(calls if isinstance(calls, list) else [calls], with_lists=with_lists) for calls in (target, mock)
     ]
     return compared(*traces)
 
 
-def answered(answer: object, **rest: Any) -> Call:
+def answered(answer: object, **rest: Any) -> Exchange:
     return call(1, "getJob", answer, headers=(), **rest)
 
 
@@ -40,7 +42,7 @@ def answered(answer: object, **rest: Any) -> Call:
         (call(1, headers=(("date", "x"), ("server", "y"))), call(1, headers=())),
     ],
 )  # fmt: skip
-def test_what_differs_in_values_only_is_the_same(target: Call, mock: Call) -> None:
+def test_what_differs_in_values_only_is_the_same(target: Exchange, mock: Exchange) -> None:
     """Ids, instants and amounts differ in any two runs: of them the type counts."""
     assert fidelity(target, mock) == Fidelity(1, 1, ())
     assert fidelity(target, mock).percent == 100.0
@@ -63,7 +65,7 @@ def test_what_differs_in_values_only_is_the_same(target: Call, mock: Call) -> No
          "200 retry-after: soon"),
     ],
 )  # fmt: skip
-def test_what_the_mock_does_not_show_is_a_difference(target: Call, mock: Call, told: str) -> None:
+def test_what_the_mock_does_not_show_is_a_difference(target: Exchange, mock: Exchange, told: str) -> None:
     """Status, headers of the contract, fields, their types, and the words that are contract."""
     found = fidelity(target, mock)
     assert (found.same, found.percent) == (0, 0.0)
@@ -118,7 +120,7 @@ def test_the_jobs_of_others_are_not_compared() -> None:
     assert fidelity(other, mock, with_lists=False).same == 0
 
 
-def streamed(*events: tuple[str | None, str], is_closed: bool = True) -> Call:
+def streamed(*events: tuple[str | None, str], is_closed: bool = True) -> Exchange:
     told = tuple(Event("1", name, data, EPOCH) for name, data in events)
     return call(1, "streamJobProgress", headers=(), events=told, is_closed=is_closed)
 

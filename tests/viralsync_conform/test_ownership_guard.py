@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from viralsync_conform.ownership_guard import ForeignIdError, Guard
+from viralsync_conform.ownership_guard import ForeignIdError, OwnershipGuard
 
 OWN, FOREIGN = "job_0000000000aa", "job_0000000000bb"
 SUBMIT = "/v1/render/jobs"
@@ -30,8 +30,8 @@ PIECES = st.sampled_from(
 PATHS = st.lists(PIECES | st.text(max_size=3), max_size=7).map("".join) | st.sampled_from(sorted(ALLOWED))
 
 
-def guard() -> Guard:
-    return Guard([OWN])
+def guard() -> OwnershipGuard:
+    return OwnershipGuard([OWN])
 
 
 def lets_through(method: str, path: str, *, has_body: bool = False) -> bool:
@@ -95,7 +95,7 @@ def test_submissions_may_have_a_body() -> None:
 @pytest.mark.parametrize("job_id", ["..", ".", "", "../me", "a/b", "x y", "%2e%2e", ".hidden"])
 def test_an_id_that_is_more_than_a_segment_is_not_trusted(job_id: str) -> None:
     """A target that gives such an id cannot lead the clean-up astray."""
-    mine = Guard()
+    mine = OwnershipGuard()
     mine.own(job_id)
     for path in (f"/v1/jobs/{job_id}", f"/v1/jobs/{quote(job_id, safe='')}"):
         with pytest.raises(ForeignIdError, match="was not sent"):
@@ -104,7 +104,7 @@ def test_an_id_that_is_more_than_a_segment_is_not_trusted(job_id: str) -> None:
 
 def test_ids_of_another_form_than_the_samples_are_own_as_well() -> None:
     """Clients treat an id as opaque, and so does the guard."""
-    mine = Guard()
+    mine = OwnershipGuard()
     for job_id in ("7f9c2b1e-5a1d-4c1e-9b43-0d1f3c2b1a09", "A.b~c", "42"):
         mine.own(job_id)
         mine.check("DELETE", f"/v1/jobs/{job_id}", SUBMIT, False, PLAIN)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from viralsync_mock.clock import EPOCH, LAST, Clock, Mode, RealTime
 from viralsync_mock.errors import ClockError
-from viralsync_mock.jobs.models import after
+from viralsync_mock.jobs.models import add_seconds
 
 
 @dataclass
@@ -40,7 +40,7 @@ def test_a_flowing_clock_follows_real_time_at_its_rate(mode: Mode, speed: float,
     hands = Hands()
     clock = Clock(mode=mode, speed=speed, real=hands.real())
     hands.seconds = 7
-    assert clock.now() == after(EPOCH, expected)
+    assert clock.now() == add_seconds(EPOCH, expected)
 
 
 async def test_changing_the_mode_keeps_the_present_instant() -> None:
@@ -48,16 +48,16 @@ async def test_changing_the_mode_keeps_the_present_instant() -> None:
     hands = Hands()
     clock = Clock(mode=Mode.SCALED, speed=100.0, real=hands.real())
     hands.seconds = 10
-    clock.change(Mode.FROZEN)
+    clock.set_mode(Mode.FROZEN)
     hands.seconds = 20
-    assert clock.now() == after(EPOCH, 1000)
+    assert clock.now() == add_seconds(EPOCH, 1000)
 
 
 @pytest.mark.parametrize("rate", [0, -1, 1e9, float("nan")])
 def test_a_rate_out_of_bounds_is_refused(rate: float) -> None:
     """A scaled clock goes forward, and not faster than a million to one."""
     with pytest.raises(ClockError, match="expected a number above 0"):
-        Clock().change(Mode.SCALED, rate)
+        Clock().set_mode(Mode.SCALED, rate)
 
 
 def test_an_unknown_mode_is_refused_with_the_nearest_word() -> None:
@@ -80,7 +80,7 @@ async def test_the_clock_ends_before_dates_do() -> None:
 
 async def wait_for(clock: Clock, seconds: float, seen: list[tuple[float, datetime]]) -> None:
     with clock.alarm() as alarm:
-        await alarm.until(after(EPOCH, seconds))
+        await alarm.until(add_seconds(EPOCH, seconds))
         seen.append((seconds, clock.now()))
 
 
@@ -94,9 +94,9 @@ async def test_advance_wakes_everyone_due_in_order_each_at_their_own_instant() -
     """Whoever waited for second 5 sees second 5, although the clock goes to 100."""
     clock, seen = Clock(), list[tuple[float, datetime]]()
     await started(*(wait_for(clock, seconds, seen) for seconds in (30, 5, 200, 10)))
-    await clock.advance(after(EPOCH, 100))
-    assert seen == [(s, after(EPOCH, s)) for s in (5, 10, 30)]
-    assert clock.now() == after(EPOCH, 100)
+    await clock.advance(add_seconds(EPOCH, 100))
+    assert seen == [(s, add_seconds(EPOCH, s)) for s in (5, 10, 30)]
+    assert clock.now() == add_seconds(EPOCH, 100)
 
 
 async def test_advance_returns_only_when_what_was_due_has_been_delivered() -> None:
@@ -105,12 +105,12 @@ async def test_advance_returns_only_when_what_was_due_has_been_delivered() -> No
 
     async def slow() -> None:
         with clock.alarm() as alarm:
-            await alarm.until(after(EPOCH, 1))
+            await alarm.until(add_seconds(EPOCH, 1))
             await gate.wait()
             delivered.append("at last")
 
     await started(slow())
-    advance = asyncio.ensure_future(clock.advance(after(EPOCH, 2)))
+    advance = asyncio.ensure_future(clock.advance(add_seconds(EPOCH, 2)))
     for _ in range(20):
         await asyncio.tasks.sleep(0)
     assert not advance.done()
@@ -125,12 +125,12 @@ async def test_a_waiter_that_has_settled_holds_nobody_up() -> None:
 
     async def stalled() -> None:
         with clock.alarm() as alarm:
-            await alarm.until(after(EPOCH, 1))
-            alarm.settle()
+            await alarm.until(add_seconds(EPOCH, 1))
+            alarm.release()
             await asyncio.Event().wait()
 
     (task,) = await started(stalled())
-    await asyncio.wait_for(clock.advance(after(EPOCH, 2)), timeout=5)
+    await asyncio.wait_for(clock.advance(add_seconds(EPOCH, 2)), timeout=5)
     assert task.cancel()
 
 
@@ -145,7 +145,7 @@ async def test_a_rung_waiter_wakes_before_its_time() -> None:
 
     (task,) = await started(wait())
     for alarm in clock.alarms:
-        alarm.ring()
+        alarm.wake()
     await task
     assert seen == [EPOCH]
 
@@ -165,7 +165,7 @@ async def test_a_flowing_clock_wakes_its_waiters_by_itself() -> None:
     """At a million to one, a pretended hour is over in a few real milliseconds."""
     clock, seen = Clock(mode=Mode.SCALED, speed=1e6), list[tuple[float, datetime]]()
     await asyncio.wait_for(wait_for(clock, 3600, seen), timeout=10)
-    assert seen[0][1] >= after(EPOCH, 3600)
+    assert seen[0][1] >= add_seconds(EPOCH, 3600)
 
 
 @given(st.lists(st.one_of(st.floats(0, 1e6), st.sampled_from(list(Mode))), max_size=20))
@@ -178,7 +178,7 @@ def test_law_the_clock_never_goes_back_whatever_is_done_to_it(orders: list[float
         last = clock.now()
         for order in orders:
             if isinstance(order, Mode):
-                clock.change(order, 10.0)
+                clock.set_mode(order, 10.0)
             else:
                 hands.seconds += order / 1000
                 await clock.advance(clock.now() + timedelta(seconds=order))

@@ -5,14 +5,14 @@ What the spec itself says of statuses, headers and bodies is not repeated here: 
 
 from __future__ import annotations
 
-from viralsync_conform.findings import Check, Mark
+from viralsync_conform.findings import Check, Provenance
 
-D, S, A = Mark.DOCUMENTED, Mark.SAMPLED, Mark.ASSUMED
+D, S, A = Provenance.DOCUMENTED, Provenance.SAMPLED, Provenance.ASSUMED
 
 JOBS, RENDER, ERRORS = "/api-reference/jobs", "/api-reference/render", "/api-reference/errors"
 OVERVIEW, AUTH, MODEL = "/api-reference/overview", "/getting-started/authentication", "/concepts/jobs-model"
 PIPELINE, RATES, MINUTES = "/concepts/render-pipeline", "/billing/rate-limits", "/concepts/render-minutes"
-HOOKS = "/guides/webhooks"
+WEBHOOK_PAGE = "/guides/webhooks"
 
 # any answer
 STATUS = Check("status", "An operation answers as it is documented.", D, OVERVIEW)
@@ -110,7 +110,7 @@ ONE_EVENT = Check(
 EVENT_IDS = Check("event_ids", "Every event has an id of its own.", A, JOBS)
 EVENT_NAMES = Check("event_names", "Events are named as assumed.", A, JOBS)
 EVENT_JOB = Check("event_job", "Every event of a stream is about its job.", D, JOBS)
-EVENT_TIMES = Check("event_times", "The timestamps of events never go back.", D, HOOKS)
+EVENT_TIMES = Check("event_times", "The timestamps of events never go back.", D, WEBHOOK_PAGE)
 EVERY_CHANGE = Check("stream_every_change", "A stream tells of every change that polling sees.", A, JOBS)
 AGREES = Check("stream_agrees", "Polling and streaming tell the same life.", D, JOBS)
 RESUMES = Check("resume", "`Last-Event-ID` replays exactly what came after it.", A, JOBS)
@@ -145,16 +145,18 @@ REFUSED_FREE = Check("refused_free", "Calls without a valid key, and refused one
 
 # webhooks
 EVENT_CHILDREN = Check("event_children_streamed", "A stream counts the children of a parent.", A, JOBS)
-HOOK_CHILDREN = Check("event_children", "What is told of a parent's progress counts its children.", D, HOOKS)
-HOOK_URL = Check("webhook_url", "A webhook goes to the very address that was given, its query included.", D, HOOKS)
-HOOK_SAME = Check("webhook_same", "A webhook that is sent again says the same.", A, HOOKS)
-HOOK_SENT = Check("webhook_sent", "A job with a `callbackUrl` sends webhooks.", D, HOOKS)
-HOOK_END = Check("webhook_end", "One webhook tells of the end, after all others.", D, HOOKS)
-HOOK_BODY = Check("webhook_body", "The body of a webhook has the documented fields.", D, HOOKS)
-HOOK_SIGNED = Check("webhook_signed", "Every webhook carries `x-render-signature`.", D, HOOKS)
-HOOK_GENUINE = Check("webhook_genuine", "The signature is the HMAC-SHA256 of the raw body.", A, HOOKS)
-HOOK_JSON = Check("webhook_json", "A webhook is a POST of JSON.", D, HOOKS)
-HOOK_ORDER = Check("webhook_order", "The webhooks of a job arrive in the order of what they tell.", D, HOOKS)
-HOOK_ONCE = Check("webhook_once", "A webhook that was received is not sent again.", A, HOOKS)
-HOOK_PROGRESS = Check("webhook_progress", "Webhooks tell of progress while a job is rendered.", D, HOOKS)
-HOOK_RETRY = Check("webhook_retry", "The webhook of the end is sent again until it is received.", A, HOOKS)
+WEBHOOK_CHILDREN = Check("event_children", "What is told of a parent's progress counts its children.", D, WEBHOOK_PAGE)
+WEBHOOK_URL = Check(
+    "webhook_url", "A webhook goes to the very address that was given, its query included.", D, WEBHOOK_PAGE
+)
+WEBHOOK_SAME = Check("webhook_same", "A webhook that is sent again says the same.", A, WEBHOOK_PAGE)
+WEBHOOK_SENT = Check("webhook_sent", "A job with a `callbackUrl` sends webhooks.", D, WEBHOOK_PAGE)
+WEBHOOK_END = Check("webhook_end", "One webhook tells of the end, after all others.", D, WEBHOOK_PAGE)
+WEBHOOK_BODY = Check("webhook_body", "The body of a webhook has the documented fields.", D, WEBHOOK_PAGE)
+WEBHOOK_SIGNED = Check("webhook_signed", "Every webhook carries `x-render-signature`.", D, WEBHOOK_PAGE)
+WEBHOOK_GENUINE = Check("webhook_genuine", "The signature is the HMAC-SHA256 of the raw body.", A, WEBHOOK_PAGE)
+WEBHOOK_JSON = Check("webhook_json", "A webhook is a POST of JSON.", D, WEBHOOK_PAGE)
+WEBHOOK_ORDER = Check("webhook_order", "The webhooks of a job arrive in the order of what they tell.", D, WEBHOOK_PAGE)
+WEBHOOK_ONCE = Check("webhook_once", "A webhook that was received is not sent again.", A, WEBHOOK_PAGE)
+WEBHOOK_PROGRESS = Check("webhook_progress", "Webhooks tell of progress while a job is rendered.", D, WEBHOOK_PAGE)
+WEBHOOK_RETRY = Check("webhook_retry", "The webhook of the end is sent again until it is received.", A, WEBHOOK_PAGE)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from viralsync_conform.calls import Call
-from viralsync_mock.config.behaviour import SWITCHES, Behaviour, as_document, parse_behaviour
+from viralsync_conform.calls import Exchange
+from viralsync_mock.config.behaviour import SWITCHES, BehaviourProfile, parse_behaviour, to_document
 from viralsync_mock.errors import BehaviourError
 
 
@@ -20,7 +20,7 @@ class Observation:
 
 
 @dataclass(slots=True)
-class Learned:
+class LearnedBehaviour:
     """The positions of the switches as the target shows them.
 
     A switch that was seen in two positions is in `torn`; one that was looked for in vain is in `hidden`, with the
@@ -28,11 +28,11 @@ class Learned:
     """
 
     seen: dict[str, Observation] = field(default_factory=dict)
-    torn: dict[str, tuple[Observation, ...]] = field(default_factory=dict)
+    contradictions: dict[str, tuple[Observation, ...]] = field(default_factory=dict)
     hidden: dict[str, str] = field(default_factory=dict)
     foreign: dict[str, Observation] = field(default_factory=dict)
 
-    def learn(self, switch: str, value: object, *calls: Call) -> None:
+    def learn(self, switch: str, value: object, *calls: Exchange) -> None:
         """Note the position of a switch: a key of the profile, or `errors.<name>`."""
         observation = Observation(value, tuple(call.number for call in calls))
         if not _is_position(switch, value):
@@ -41,22 +41,22 @@ class Learned:
         self.hidden.pop(switch, None)
         known = self.seen.setdefault(switch, observation)
         if known.value != value:
-            others = self.torn.get(switch, (known,))
+            others = self.contradictions.get(switch, (known,))
             if all(each.value != value for each in others):
-                self.torn[switch] = (*others, observation)
+                self.contradictions[switch] = (*others, observation)
 
-    def hide(self, switch: str, reason: str) -> None:
+    def mark_unobservable(self, switch: str, reason: str) -> None:
         """Note why a switch could not be seen, unless it was, or a better reason is known."""
         if switch not in self.seen:
             self.hidden.setdefault(switch, reason)
 
-    def over(self, believed: Behaviour) -> Behaviour:
+    def applied_to(self, believed: BehaviourProfile) -> BehaviourProfile:
         """Return the profile that was believed, corrected by what was learned."""
         if not self.differences(believed):
             return believed
         return parse_behaviour(self._document(), _codes(self.seen), believed)
 
-    def differences(self, believed: Behaviour) -> dict[str, tuple[Any, Any]]:
+    def differences(self, believed: BehaviourProfile) -> dict[str, tuple[Any, Any]]:
         """Return every switch that was seen in another position than believed: (believed, seen)."""
         found = {}
         for switch, observation in self.seen.items():
@@ -75,12 +75,12 @@ class Learned:
         return document
 
 
-def position_of(behaviour: Behaviour, switch: str) -> Any:
+def position_of(behaviour: BehaviourProfile, switch: str) -> Any:
     """Return the position of a switch in a profile."""
     section, _, name = switch.partition(".")
     if section == "errors":
         return behaviour.code(name.upper())
-    return as_document(behaviour)[section][name]
+    return to_document(behaviour)[section][name]
 
 
 def all_switches() -> tuple[str, ...]:

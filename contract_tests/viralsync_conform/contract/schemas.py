@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 from jsonschema_rs import Draft202012Validator, ValidationError
 
-from viralsync_conform.findings import Mark
-from viralsync_mock.config.behaviour import Behaviour
+from viralsync_conform.findings import Provenance
+from viralsync_mock.config.behaviour import BehaviourProfile
 from viralsync_mock.openapi.spec import Operation, Spec, load_spec
-from viralsync_mock.validation.closed_schema import closed
+from viralsync_mock.validation.closed_schema import close_objects
 
 JSON, EVENT_STREAM = "application/json", "text/event-stream"
 NO_CONTENT = "204"
@@ -26,32 +26,32 @@ class Violation(NamedTuple):
     keyword: str
     name: str
     message: str
-    mark: Mark
+    mark: Provenance
     source: str
 
 
-class Contract:
+class ExpectedSpec:
     """What the spec promises, where the documentation is open in the reading of `behaviour`."""
 
-    def __init__(self, spec: Spec, behaviour: Behaviour | None = None) -> None:
-        self.spec, self.behaviour = spec, behaviour or Behaviour()
+    def __init__(self, spec: Spec, behaviour: BehaviourProfile | None = None) -> None:
+        self.spec, self.behaviour = spec, behaviour or BehaviourProfile()
         self.document = _in_reading(spec.document, self.behaviour)
         self._schemas: dict[tuple[str, str, str], _Schema | None] = {}
-        self._other: Contract | None = None
+        self._other: ExpectedSpec | None = None
 
     @classmethod
-    def load(cls, behaviour: Behaviour | None = None) -> Contract:
+    def load(cls, behaviour: BehaviourProfile | None = None) -> ExpectedSpec:
         """Read the shipped spec."""
         from viralsync_mock.settings import shipped
 
         return cls(load_spec(shipped("openapi.yaml")), behaviour)
 
-    def reading(self, behaviour: Behaviour) -> Contract:
+    def under_behaviour(self, behaviour: BehaviourProfile) -> ExpectedSpec:
         """Return the same spec in another reading."""
         if behaviour == self.behaviour:
             return self
         if self._other is None or self._other.behaviour != behaviour:
-            self._other = Contract(self.spec, behaviour)
+            self._other = ExpectedSpec(self.spec, behaviour)
         return self._other
 
     @property
@@ -74,15 +74,15 @@ class Contract:
             part = _at(self.document, part["$ref"])
         return part
 
-    def mark_of_status(self, operation: str, status: int) -> Mark:
+    def mark_of_status(self, operation: str, status: int) -> Provenance:
         """Return how well it is known that the operation answers so."""
         answer = self.responses(operation).get(str(status), {})
-        return Mark(answer.get("x-provenance", {}).get("mark", Mark.ASSUMED))
+        return Provenance(answer.get("x-provenance", {}).get("mark", Provenance.ASSUMED))
 
-    def mark_of_code(self, code: str) -> Mark:
+    def mark_of_code(self, code: str) -> Provenance:
         """Return how well an error code of the spec is known."""
         entry = self.document["x-error-catalogue"].get(code, {})
-        return Mark(entry.get("x-provenance", {}).get("mark", Mark.ASSUMED))
+        return Provenance(entry.get("x-provenance", {}).get("mark", Provenance.ASSUMED))
 
     def status_of_code(self, code: str) -> int:
         """Return the status that goes with an error code of the spec."""
@@ -118,11 +118,11 @@ class Contract:
 class _Schema:
     """One schema of the contract, open for violations and closed for what is new."""
 
-    def __init__(self, contract: Contract, schema: Mapping[str, Any]) -> None:
+    def __init__(self, contract: ExpectedSpec, schema: Mapping[str, Any]) -> None:
         self._contract, self._schema = contract, schema
         root = {**schema, "components": contract.document["components"]}
         self._open = Draft202012Validator(root, validate_formats=True)
-        self._closed = Draft202012Validator(closed(schema, contract.document), validate_formats=True)
+        self._closed = Draft202012Validator(close_objects(schema, contract.document), validate_formats=True)
 
     def violations(self, value: object) -> Iterator[Violation]:
         """Yield every place that breaks the schema; of a choice, the branch that was meant."""
@@ -163,7 +163,7 @@ class _Schema:
         got = "" if name else f", got {_short(error.instance)}"
         return Violation(_pointer(error.instance_path), keyword, name, f"{error.message}{got}", mark, source)
 
-    def _provenance(self, path: Sequence[str | int]) -> tuple[Mark, str]:
+    def _provenance(self, path: Sequence[str | int]) -> tuple[Provenance, str]:
         """Return the mark that stands nearest above a place of the schema, references followed."""
         trail: list[Any] = [self._schema]
         found = [{"mark": "A", "source": ""}]
@@ -178,7 +178,7 @@ class _Schema:
                 trail.append(here[step] if not isinstance(here, dict) or step in here else {})
             if isinstance(trail[-1], dict) and "x-provenance" in trail[-1]:
                 found.append(trail[-1]["x-provenance"])
-        return Mark(found[-1]["mark"]), str(found[-1]["source"])
+        return Provenance(found[-1]["mark"]), str(found[-1]["source"])
 
 
 def _meant(error: ValidationError) -> Iterator[ValidationError]:
@@ -216,7 +216,7 @@ def _at(document: Any, reference: str) -> Any:
     return found
 
 
-def _in_reading(document: Mapping[str, Any], behaviour: Behaviour) -> dict[str, Any]:
+def _in_reading(document: Mapping[str, Any], behaviour: BehaviourProfile) -> dict[str, Any]:
     """Return the document with the switches of a profile turned: what the target is then expected to send."""
     found = deepcopy(dict(document))
     schemas = found["components"]["schemas"]

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from viralsync_conform.budget import worst_case
-from viralsync_conform.contract.schemas import Contract
+from viralsync_conform.contract.schemas import ExpectedSpec
 from viralsync_conform.ownership_guard import ForeignIdError
-from viralsync_conform.run.journey_context import Trip
+from viralsync_conform.run.journey_context import JourneyContext
 from viralsync_conform.run.submissions import submission
 
 if TYPE_CHECKING:
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 FIELD = "$response.body#/"
 
 
-class Censor:
+class CaseFilter:
     """Looks at every case before it is sent; `handed_out` are the values that answers gave, by field."""
 
-    def __init__(self, trip: Trip, handed_out: Mapping[str, set[str]]) -> None:
+    def __init__(self, trip: JourneyContext, handed_out: Mapping[str, set[str]]) -> None:
         self._trip, self._handed_out = trip, handed_out
         self._sources = _sources(trip.run.contract)
 
-    def fitted(self, case: Case[Any]) -> Case[Any]:
+    def adapt(self, case: Case[Any]) -> Case[Any]:
         """Return a case without optional parameters that only an answer can give, unless it is about them.
 
         On the account under test what is submitted carries the mark of the run; and on a walk, where all that matters
@@ -53,7 +53,7 @@ class Censor:
 
     def is_allowed(self, case: Case[Any]) -> bool:
         """Say whether a case may be sent; it is fitted first, since that makes some affordable."""
-        case = self.fitted(case)
+        case = self.adapt(case)
         operation = self._trip.run.contract.operations[_operation(case)]
         if not _is_negative(case) and _is_doubled(self._trip.run.contract, operation.body_schema, case.body):
             return False
@@ -89,7 +89,7 @@ def _subject(case: Case[Any]) -> str:
     return str(getattr(case.meta.phase.data, "parameter", "")) if case.meta is not None and _is_negative(case) else ""
 
 
-def _sources(contract: Contract) -> dict[tuple[str, str], str]:
+def _sources(contract: ExpectedSpec) -> dict[tuple[str, str], str]:
     """Return the fields of answers that links take optional parameters of the query from, by operation and name."""
     found = {}
     for operation in contract.operations:
@@ -101,7 +101,7 @@ def _sources(contract: Contract) -> dict[tuple[str, str], str]:
     return found
 
 
-def _is_doubled(contract: Contract, schema: Any, value: object) -> bool:
+def _is_doubled(contract: ExpectedSpec, schema: Any, value: object) -> bool:
     """Say whether two items of a list have the same value where the spec's `x-unique-by` wants others."""
     schema = contract.follow(schema)
     if not isinstance(schema, Mapping):

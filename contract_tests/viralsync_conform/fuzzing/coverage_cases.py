@@ -18,7 +18,7 @@ BASE = "http://generated.invalid"
 
 
 @dataclass(frozen=True, eq=False)
-class Generated:
+class GeneratedCase:
     """One made-up call. `is_negative` says that it must be refused; `place` is what it is about, in the spec."""
 
     case: Case[Any]
@@ -47,12 +47,12 @@ def _schema() -> BaseSchema:
 
 
 @cache
-def everything() -> tuple[Generated, ...]:
+def all_cases() -> tuple[GeneratedCase, ...]:
     """Return every case of Schemathesis' coverage phase, the same in every run; made when first asked for."""
     return tuple(_all())
 
 
-def _all() -> Iterator[Generated]:
+def _all() -> Iterator[GeneratedCase]:
     from schemathesis.core.result import Err
     from schemathesis.generation import GenerationMode
 
@@ -69,7 +69,7 @@ def _all() -> Iterator[Generated]:
                 yield made_up
 
 
-def _generated(case: Case[Any], operation: str) -> Generated | None:
+def _generated(case: Case[Any], operation: str) -> GeneratedCase | None:
     """Return a case as a call; None for one that a run does not send: see `_is_left_out`."""
     import requests
 
@@ -88,7 +88,7 @@ def _generated(case: Case[Any], operation: str) -> Generated | None:
     query = tuple(_query(parts.query, subject))
     if is_negative and _says_nothing(scenario, subject, {name for name, _ in query}):
         return None
-    return Generated(
+    return GeneratedCase(
         case=case,
         operation=operation,
         method=str(sent.method),

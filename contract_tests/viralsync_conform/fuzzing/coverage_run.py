@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from viralsync_conform.budget import worst_case
-from viralsync_conform.calls import Call
+from viralsync_conform.calls import Exchange
 from viralsync_conform.contract import documented_behaviour as facts
-from viralsync_conform.findings import Check, Mark
-from viralsync_conform.fuzzing.coverage_cases import BASE, Generated, everything
-from viralsync_conform.run.submissions import drop, made, reserve
+from viralsync_conform.findings import Check, Provenance
+from viralsync_conform.fuzzing.coverage_cases import BASE, GeneratedCase, all_cases
+from viralsync_conform.run.submissions import cancel, register_job, reserve
 from viralsync_mock.randomness import digest
 
 if TYPE_CHECKING:
-    from viralsync_conform.run.context import Run
-    from viralsync_conform.run.journey_context import Trip
+    from viralsync_conform.run.context import RunContext
+    from viralsync_conform.run.journey_context import JourneyContext
 
 EXAMPLE_PROJECT, EXAMPLE_CALLBACK = b"proj_demo01", b"https://studio.example/hooks/viralsync"
 """What the spec's examples name: a job that is made all the same must be found again, and report to nobody else."""
@@ -30,58 +30,56 @@ EXAMPLE_PROJECT, EXAMPLE_CALLBACK = b"proj_demo01", b"https://studio.example/hoo
 SENT = "generated cases that were sent"
 
 
-def chosen(run: Run) -> list[Generated]:
+def select_cases(run: RunContext) -> list[GeneratedCase]:
     """Return the cases that this run sends: one of each kind first, in an order that the seed draws."""
-    cases = sorted(
-        everything(), key=lambda each: digest(run.seed, each.operation, each.title, each.place, each.content)
-    )
-    kinds: dict[tuple[str, str, str], list[Generated]] = {}
+    cases = sorted(all_cases(), key=lambda each: digest(run.seed, each.operation, each.title, each.place, each.content))
+    kinds: dict[tuple[str, str, str], list[GeneratedCase]] = {}
     for case in cases:
         kinds.setdefault(case.subject, []).append(case)
-    rounds: list[Generated] = []
+    rounds: list[GeneratedCase] = []
     while any(kinds.values()):
         rounds += [group.pop() for group in kinds.values() if group]
     allowed = [case for case in rounds if run.profile.renders or case.operation != "submitRenderJob"]
     return allowed[: run.profile.generated_cases]
 
 
-def counting(run: Run) -> Iterator[Generated]:
+def rate_limited_cases(run: RunContext) -> Iterator[GeneratedCase]:
     """Yield the cases that use the rate limit, each once in a run."""
-    for case in chosen(run):
+    for case in select_cases(run):
         if case.operation != "streamJobProgress":
             yield case
 
 
-def left(run: Run) -> list[Generated]:
+def unsent_cases(run: RunContext) -> list[GeneratedCase]:
     """Return the chosen cases that were not sent yet."""
-    sent = run.shelf.setdefault(SENT, set())
-    return [case for case in chosen(run) if id(case) not in sent]
+    sent = run.shared.setdefault(SENT, set())
+    return [case for case in select_cases(run) if id(case) not in sent]
 
 
-def is_affordable(trip: Trip, case: Generated) -> bool:
+def is_affordable(trip: JourneyContext, case: GeneratedCase) -> bool:
     """Say whether a case may be sent: if the target took it for valid, it could cost so much."""
     if case.operation != "submitRenderJob" or not trip.account.is_main:
         return True
     return trip.run.budget.can_afford(worst_case(body_of(case.content)))
 
 
-def send(trip: Trip, case: Generated) -> Call:
+def send(trip: JourneyContext, case: GeneratedCase) -> Exchange:
     """Send a case and judge what came of it: what is invalid must be refused, what is valid must not."""
-    trip.run.shelf.setdefault(SENT, set()).add(id(case))
+    trip.run.shared.setdefault(SENT, set()).add(id(case))
     body = body_of(case.content)
     minutes = worst_case(body)
     if case.operation == "submitRenderJob":
         reserve(trip, minutes)
     call = send_generated(trip, replace(case, content=_marked_as_ours(trip.run, case.content)))
     if case.operation == "submitRenderJob":
-        job = made(trip, call, body if isinstance(body, dict) else {}, minutes)
+        job = register_job(trip, call, body if isinstance(body, dict) else {}, minutes)
         if job is not None:
-            drop(trip, job)
+            cancel(trip, job)
     _judge(trip, case, call)
     return call
 
 
-def _marked_as_ours(run: Run, content: bytes | None) -> bytes | None:
+def _marked_as_ours(run: RunContext, content: bytes | None) -> bytes | None:
     """Return a body with the run's own project and receiver in the place of those of the spec's examples."""
     if content is None:
         return None
@@ -98,14 +96,14 @@ def body_of(content: bytes | None) -> object:
         return None
 
 
-def _judge(trip: Trip, case: Generated, call: Call) -> None:
+def _judge(trip: JourneyContext, case: GeneratedCase, call: Exchange) -> None:
     """Ask Schemathesis, and put what it finds into the drawer of the part of the spec that the case is about."""
     if call.status is None or call.status in {401, 429} or call.status >= 500:
         return
     for check_name, message in _failures(case, call):
         mark = mark_of(trip.run, case)
         check = Check(check_name, _STATEMENTS[check_name], mark, facts.OVERVIEW)
-        trip.hold(
+        trip.check(
             check, False, call, expected=case.title, got=call.status, place=case.place, name=case.scenario,
             message=f"{message}: {case.title}",
         )  # fmt: skip
@@ -116,11 +114,11 @@ _STATEMENTS = {
     "negative_data_rejection": "Invalid data was accepted",
     "positive_data_acceptance": "Valid data was refused",
 }
-REFUSED = Check("negative_data_rejection", "Invalid data is refused.", Mark.DOCUMENTED, facts.OVERVIEW)
-ACCEPTED = Check("positive_data_acceptance", "Valid data is accepted.", Mark.DOCUMENTED, facts.OVERVIEW)
+REFUSED = Check("negative_data_rejection", "Invalid data is refused.", Provenance.DOCUMENTED, facts.OVERVIEW)
+ACCEPTED = Check("positive_data_acceptance", "Valid data is accepted.", Provenance.DOCUMENTED, facts.OVERVIEW)
 
 
-def _failures(case: Generated, call: Call) -> Iterator[tuple[str, str]]:
+def _failures(case: GeneratedCase, call: Exchange) -> Iterator[tuple[str, str]]:
     import httpx
     from schemathesis.core.failures import Failure, FailureGroup
     from schemathesis.specs.openapi import checks
@@ -140,24 +138,24 @@ def _failures(case: Generated, call: Call) -> Iterator[tuple[str, str]]:
             yield name, _STATEMENTS[name]
 
 
-def mark_of(run: Run, case: Generated) -> Mark:
+def mark_of(run: RunContext, case: GeneratedCase) -> Provenance:
     """Return how well the constraint is known that a case is about."""
     return mark_of_place(run, case.operation, case.place)
 
 
-def mark_of_place(run: Run, operation: str, place: str) -> Mark:
+def mark_of_place(run: RunContext, operation: str, place: str) -> Provenance:
     """Return how well a constraint is known; `place` leads to it in the schema of the body."""
     schema = run.contract.operations[operation].body_schema
     if place.endswith("/format"):
-        return Mark.ASSUMED  # how strictly a format is read is written nowhere
+        return Provenance.ASSUMED  # how strictly a format is read is written nowhere
     if place.startswith("/") and schema is not None:
         return _mark_along(run, schema, place.split("/")[1:])
-    return Mark.ASSUMED
+    return Provenance.ASSUMED
 
 
-def _mark_along(run: Run, schema: Any, steps: Sequence[str]) -> Mark:
+def _mark_along(run: RunContext, schema: Any, steps: Sequence[str]) -> Provenance:
     """Walk down a schema; the generator writes a `$ref` with neighbours as an `allOf`."""
-    mark, here = Mark.DOCUMENTED, schema
+    mark, here = Provenance.DOCUMENTED, schema
     skipped = False
     for step in steps:
         while isinstance(here, dict) and "$ref" in here and step not in here:
@@ -177,12 +175,12 @@ def _mark_along(run: Run, schema: Any, steps: Sequence[str]) -> Mark:
     return _marked(here, mark)
 
 
-def _marked(part: Any, mark: Mark) -> Mark:
+def _marked(part: Any, mark: Provenance) -> Provenance:
     found = part.get("x-provenance") if isinstance(part, dict) else None
-    return Mark(found["mark"]) if isinstance(found, dict) else mark
+    return Provenance(found["mark"]) if isinstance(found, dict) else mark
 
 
-def send_generated(trip: Trip, case: Generated) -> Call:
+def send_generated(trip: JourneyContext, case: GeneratedCase) -> Exchange:
     """Send a generated call; only what holds of every answer is judged."""
     request = trip.build_request(
         case.method,

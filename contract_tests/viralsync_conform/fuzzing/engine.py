@@ -11,11 +11,11 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 
-from viralsync_conform.fuzzing.case_filter import Censor
-from viralsync_conform.fuzzing.results import PHASES, Exploration, Unkept
-from viralsync_conform.fuzzing.transport import KEY_HEADER, PASS, Gateway, Transport
-from viralsync_conform.run.context import Run
-from viralsync_conform.run.journey_context import Trip
+from viralsync_conform.fuzzing.case_filter import CaseFilter
+from viralsync_conform.fuzzing.results import PHASES, FailedCheck, FuzzingResult
+from viralsync_conform.fuzzing.transport import KEY_HEADER, KEY_PLACEHOLDER, EngineTransport, Transport
+from viralsync_conform.run.context import RunContext
+from viralsync_conform.run.journey_context import JourneyContext
 from viralsync_mock.randomness import digest
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ ACCEPTING = ("2xx", "3xx", 401, 402, 403, 404, 409, 429, "5xx")
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
+class FuzzingBudget:
     """How many inputs are made up for an operation, how many walks go along the links of the spec, and how often walks
     begin anew as long as a link was not followed, which is left to chance.
     """
@@ -41,7 +41,7 @@ class Effort:
     rounds: int = 8
 
 
-CAREFUL = Effort(rounds=3)
+CAREFUL = FuzzingBudget(rounds=3)
 """On an account with jobs of others."""
 
 
@@ -66,18 +66,18 @@ class _Schema(OpenApiSchema):
         return super().build_state_machine(**given)
 
 
-def explore(trip: Trip, effort: Effort | None = None) -> Exploration:
+def explore(trip: JourneyContext, effort: FuzzingBudget | None = None) -> FuzzingResult:
     """Run every phase on the account of the trip; raises what stopped the run, and KeyboardInterrupt."""
-    effort = effort or (CAREFUL if trip.account.is_main else Effort())
-    gateway = Gateway(trip)
-    exploration = Exploration(trip.run, len(trip.run.calls), links=_links(trip.run))
+    effort = effort or (CAREFUL if trip.account.is_main else FuzzingBudget())
+    gateway = EngineTransport(trip)
+    exploration = FuzzingResult(trip.run, len(trip.run.calls), links=_links(trip.run))
     for number in range(effort.rounds):
         if exploration.links.keys() - exploration.followed:
             _execute(exploration, gateway, _schema(trip, gateway, _config(exploration, trip, number, effort)))
     return exploration
 
 
-def _execute(exploration: Exploration, gateway: Gateway, schema: OpenApiSchema) -> None:
+def _execute(exploration: FuzzingResult, gateway: EngineTransport, schema: OpenApiSchema) -> None:
     is_interrupted = False
     for event in from_schema(schema).execute():
         if isinstance(event, events.PhaseStarted):
@@ -93,21 +93,21 @@ def _execute(exploration: Exploration, gateway: Gateway, schema: OpenApiSchema) 
         raise KeyboardInterrupt
 
 
-def _schema(trip: Trip, gateway: Gateway, config: dict[str, Any]) -> OpenApiSchema:
+def _schema(trip: JourneyContext, gateway: EngineTransport, config: dict[str, Any]) -> OpenApiSchema:
     document = deepcopy(trip.run.contract.document)
     document["servers"] = [{"url": "/"}]  # no address, so that the engine's own probes go nowhere
     loaded = schemathesis.openapi.from_dict(document, config=SchemathesisConfig.from_dict(config))
     schema = _Schema(raw_schema=loaded.raw_schema, config=loaded.config)
     schema.way = Transport(gateway)
-    _censored(schema, Censor(trip, gateway.handed_out))
+    _censored(schema, CaseFilter(trip, gateway.handed_out))
     return schema
 
 
-def _censored(schema: OpenApiSchema, censor: Censor) -> None:
+def _censored(schema: OpenApiSchema, censor: CaseFilter) -> None:
     """Let the censor see each case; hooks have to be functions."""
 
     def map_case(context: HookContext, case: Case[Any]) -> Case[Any]:  # noqa: ARG001 - the engine names its arguments
-        return censor.fitted(case)
+        return censor.adapt(case)
 
     def filter_case(context: HookContext, case: Case[Any]) -> bool:  # noqa: ARG001 - as above
         return censor.is_allowed(case)
@@ -116,7 +116,7 @@ def _censored(schema: OpenApiSchema, censor: Censor) -> None:
     schema.hook(filter_case)
 
 
-def _config(exploration: Exploration, trip: Trip, number: int, effort: Effort) -> dict[str, Any]:
+def _config(exploration: FuzzingResult, trip: JourneyContext, number: int, effort: FuzzingBudget) -> dict[str, Any]:
     """Return the engine's settings. Ids of answers are not fed into other operations: only links of the spec are.
 
     After the first round only the walks go on, where they lead to links that were not followed yet.
@@ -127,7 +127,7 @@ def _config(exploration: Exploration, trip: Trip, number: int, effort: Effort) -
         "seed": int.from_bytes(digest(trip.run.seed, "exploration", number)[:4], "big"),
         "cache": {"enabled": False},
         "suppress-health-check": ["all"],
-        "headers": {KEY_HEADER: PASS},
+        "headers": {KEY_HEADER: KEY_PLACEHOLDER},
         "workers": 1,
         "continue-on-failure": True,
         "generation": {"deterministic": True, "database": "none", "with-security-parameters": False},
@@ -152,7 +152,7 @@ def _careful() -> list[dict[str, Any]]:
     ]
 
 
-def _off_the_way(exploration: Exploration) -> list[dict[str, Any]]:
+def _off_the_way(exploration: FuzzingResult) -> list[dict[str, Any]]:
     """Leave out of the walks what leads to no link that is still to be followed."""
     missing = exploration.links.keys() - exploration.followed
     needed = {link.partition(" ")[0] for link in missing} | {exploration.links[link] for link in missing}
@@ -162,7 +162,7 @@ def _off_the_way(exploration: Exploration) -> list[dict[str, Any]]:
     return [{"include-operation-id": others, "phases": {"stateful": {"enabled": False}}}] if others else []
 
 
-def _links(run: Run) -> dict[str, str]:
+def _links(run: RunContext) -> dict[str, str]:
     """Return every link of the spec with the operation that it leads to."""
     return {
         f"{operation} {status} {name}": str(link["operationId"])
@@ -172,7 +172,7 @@ def _links(run: Run) -> dict[str, str]:
     }
 
 
-def _take(exploration: Exploration, gateway: Gateway, event: events.EngineEvent) -> None:
+def _take(exploration: FuzzingResult, gateway: EngineTransport, event: events.EngineEvent) -> None:
     if isinstance(event, events.PhaseFinished):
         if event.phase.name.value in PHASES and event.phase.is_enabled:
             exploration.phases[event.phase.name.value] = event.status.value
@@ -182,7 +182,7 @@ def _take(exploration: Exploration, gateway: Gateway, event: events.EngineEvent)
         _take_scenario(exploration, gateway, event.recorder)
 
 
-def _take_scenario(exploration: Exploration, gateway: Gateway, recorder: ScenarioRecorder) -> None:
+def _take_scenario(exploration: FuzzingResult, gateway: EngineTransport, recorder: ScenarioRecorder) -> None:
     for case_id, nodes in recorder.checks.items():
         for node in nodes:
             exploration.asked[node.name] += 1
@@ -200,10 +200,12 @@ def _take_scenario(exploration: Exploration, gateway: Gateway, recorder: Scenari
             exploration.followed.add(exploration.link_of(transition.id))
 
 
-def _unkept(gateway: Gateway, recorder: ScenarioRecorder, case_id: str, check: str, failure: Failure) -> Unkept:
+def _unkept(
+    gateway: EngineTransport, recorder: ScenarioRecorder, case_id: str, check: str, failure: Failure
+) -> FailedCheck:
     case = recorder.cases[case_id].value
     data: Any = case.meta.phase.data if case.meta is not None else None
-    return Unkept(
+    return FailedCheck(
         check,
         " ".join(f"{failure.title}: {failure.message}".split()),
         str(case.operation.definition.raw["operationId"]),

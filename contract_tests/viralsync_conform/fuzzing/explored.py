@@ -7,12 +7,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from viralsync_conform.contract import documented_behaviour as facts
-from viralsync_conform.findings import Check, Mark
+from viralsync_conform.findings import Check, Provenance
 from viralsync_conform.fuzzing.coverage_run import mark_of_place
-from viralsync_conform.run.context import Run
+from viralsync_conform.run.context import RunContext
 
 if TYPE_CHECKING:
-    from viralsync_conform.fuzzing.results import Exploration, Unkept
+    from viralsync_conform.fuzzing.results import FailedCheck, FuzzingResult
 
 JUDGED = frozenset(
     {
@@ -36,24 +36,24 @@ FACTS: Mapping[str, Check] = MappingProxyType(
 """What a page says word by word. The other checks are about a part of the spec, and as well known as that."""
 
 
-def tell(run: Run, exploration: Exploration) -> None:
+def add_findings(run: RunContext, exploration: FuzzingResult) -> None:
     """Put what did not hold, and what could not be told, into drawers, and count what was asked."""
     told = {number for finding in run.findings for number in finding.calls}
     for unkept in exploration.unkept:
         if unkept.check not in JUDGED or unkept.call not in told:
             check = _check(run, unkept)
             calls = [run.calls[unkept.call - 1]] if unkept.call else []
-            run.hold(
+            run.check(
                 check, False, *calls, place=unkept.place, name=unkept.scenario or unkept.phase, message=unkept.message
             )
     for name, times in exploration.asked.items():
         fact = FACTS.get(name)
-        run.asserted[Check(name, f"Schemathesis: {name}", fact.mark if fact else Mark.ASSUMED)] += times
+        run.asserted[Check(name, f"Schemathesis: {name}", fact.mark if fact else Provenance.ASSUMED)] += times
     for reason in exploration.empty():
-        run.cannot_tell("exploration", reason, name=reason[:80])
+        run.mark_inconclusive("exploration", reason, name=reason[:80])
 
 
-def _check(run: Run, unkept: Unkept) -> Check:
+def _check(run: RunContext, unkept: FailedCheck) -> Check:
     fact = FACTS.get(unkept.check)
     if fact is not None:
         return Check(unkept.check, fact.statement, fact.mark, fact.source)

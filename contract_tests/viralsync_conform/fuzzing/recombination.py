@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from itertools import count, islice
 from urllib.parse import parse_qs, urlsplit
 
-from viralsync_conform.calls import Call
+from viralsync_conform.calls import Exchange
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.run.http_client import Request
-from viralsync_conform.run.journey_context import Trip
+from viralsync_conform.run.journey_context import JourneyContext
 from viralsync_mock.randomness import digest
 from viralsync_mock.redaction import SECRET_HEADERS
 
@@ -17,24 +17,24 @@ OWN_METHOD = 4
 """Of so many calls one has the method of another."""
 
 
-def cross(trip: Trip, made_up: Sequence[Call], number: int) -> list[Call]:
+def send_recombined(trip: JourneyContext, made_up: Sequence[Exchange], number: int) -> list[Exchange]:
     """Send so many calls put together from parts of others; whatever they are, the server must not fail."""
     sent = []
     for request in islice(_requests(trip, made_up), number):
         call = trip.sender.send(request)
         sent.append(call)
         if not is_answered(call):
-            trip.hold(facts.SERVER_ERROR, False, call, got=call.problem or call.status, place=call.step)
+            trip.check(facts.SERVER_ERROR, False, call, got=call.problem or call.status, place=call.step)
     trip.run.asserted[facts.SERVER_ERROR] += number
     return sent
 
 
-def is_answered(call: Call) -> bool:
+def is_answered(call: Exchange) -> bool:
     """Say whether an answer came that is no failure of the server; a stream that nobody reads is one too."""
     return call.status is not None and call.status < 500
 
 
-def _requests(trip: Trip, made_up: Sequence[Call]) -> Iterator[Request]:
+def _requests(trip: JourneyContext, made_up: Sequence[Exchange]) -> Iterator[Request]:
     for number in count():
         drawn = digest(trip.run.seed, "crossing", number)
         place, query, rest, method = (made_up[_drawn(drawn, part) % len(made_up)] for part in range(4))

@@ -7,15 +7,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from viralsync_conform.calls import Call
-from viralsync_conform.run.context import Run
+from viralsync_conform.calls import Exchange
+from viralsync_conform.run.context import RunContext
 
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 TO_THE_END = frozenset({"success", "failure"})
 
 
 @dataclass(frozen=True, slots=True)
-class Unkept:
+class FailedCheck:
     """A check of Schemathesis that did not hold. `place` is what the case was about, in the spec."""
 
     check: str
@@ -28,15 +28,15 @@ class Unkept:
 
 
 @dataclass
-class Exploration:
+class FuzzingResult:
     """One exploration. `positive` counts calls with valid data by operation, `accepted` those that were accepted;
     `links` are those of the spec, with the operation that each leads to.
     """
 
-    run: Run
+    run: RunContext
     first: int
     last: int = 0
-    unkept: list[Unkept] = field(default_factory=list)
+    unkept: list[FailedCheck] = field(default_factory=list)
     asked: Counter[str] = field(default_factory=Counter)
     troubles: list[str] = field(default_factory=list)
     phases: dict[str, str] = field(default_factory=dict)
@@ -53,11 +53,11 @@ class Exploration:
         return f"{names.get(source, source)} {status} {name}"
 
     @cached_property
-    def calls(self) -> list[Call]:
+    def calls(self) -> list[Exchange]:
         """Every call that it made."""
         return self.run.calls[self.first : self.last]
 
-    def of(self, phase: str) -> list[Call]:
+    def of(self, phase: str) -> list[Exchange]:
         """Return the calls of a phase."""
         return [call for call in self.calls if call.step.startswith(f"{phase}:")]
 

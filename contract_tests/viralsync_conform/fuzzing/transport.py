@@ -18,7 +18,7 @@ from schemathesis.transport.requests import REQUESTS_TRANSPORT, ManagedCookiesSe
 from urllib3 import HTTPHeaderDict, HTTPResponse
 
 from viralsync_conform.budget import BudgetSpentError, worst_case
-from viralsync_conform.calls import Call
+from viralsync_conform.calls import Exchange
 from viralsync_conform.fuzzing.coverage_cases import BASE
 from viralsync_conform.fuzzing.coverage_run import body_of
 from viralsync_conform.run import job_invariants as laws
@@ -27,14 +27,14 @@ from viralsync_conform.run import response_checks as judge
 from viralsync_conform.run.context import StopRunError
 from viralsync_conform.run.http_client import Request
 from viralsync_conform.run.job_invariants import TERMINAL
-from viralsync_conform.run.journey_context import Trip
-from viralsync_conform.run.submissions import Job, drop, made, reserve, settle
+from viralsync_conform.run.journey_context import JourneyContext
+from viralsync_conform.run.submissions import Job, cancel, register_job, reserve, settle_budget
 
 if TYPE_CHECKING:
     from schemathesis import Case
     from schemathesis.core.transport import Response
 
-PASS = "pass-of-the-run"  # noqa: S105 - stands for the key, which Schemathesis never sees
+KEY_PLACEHOLDER = "pass-of-the-run"
 KEY_HEADER = "x-api-key"
 STREAM_SECONDS = 5.0
 """Real seconds for which a stream is read that the target does not close."""
@@ -44,7 +44,7 @@ _OF_THE_WIRE = frozenset({"content-encoding", "transfer-encoding", "content-leng
 
 
 @dataclass
-class Gateway:
+class EngineTransport:
     """Sends what the engine makes up, on the account of a trip; `numbers` tells which call became of a case.
 
     What stops the engine is in `stopped`: the engine itself only knows that it was interrupted. `handed_out` are the
@@ -52,7 +52,7 @@ class Gateway:
     account under test, until the next one; every other job is cancelled at once there.
     """
 
-    trip: Trip
+    trip: JourneyContext
     phase: str = ""
     numbers: dict[str, int] = field(default_factory=dict)
     handed_out: dict[str, set[str]] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class Gateway:
     def _translated(self, case: Case[Any], request: requests.PreparedRequest) -> Request:
         parts = urlsplit(str(request.url).removeprefix(BASE))
         headers = {name: str(value) for name, value in request.headers.items() if name.lower() not in _OF_REQUESTS}
-        has_pass = headers.get(KEY_HEADER) == PASS
+        has_pass = headers.get(KEY_HEADER) == KEY_PLACEHOLDER
         if has_pass:
             del headers[KEY_HEADER]
         known = self.trip.run.contract.operations[str(case.operation.definition.raw["operationId"])]
@@ -98,7 +98,7 @@ class Gateway:
             is_generated=True,
         )
 
-    def _sent(self, request: Request) -> Call:
+    def _sent(self, request: Request) -> Exchange:
         """Send and judge, and account for the jobs that come of it on the account under test."""
         run, body = self.trip.run, body_of(request.content)
         is_submission = request.operation == "submitRenderJob"
@@ -109,12 +109,12 @@ class Gateway:
         if request.operation == "streamJobProgress":
             call = self._streamed(request)
         else:
-            call = suspicion.answered(self.trip, request, request.method == "GET")
+            call = suspicion.send_with_retries(self.trip, request, request.method == "GET")
         laws.learn_from(run, call)
-        judge.look(run, call)
-        laws.keep(run, call)
+        judge.check_response(run, call)
+        laws.check_jobs(run, call)
         if is_submission and self.trip.account.is_main:
-            job = made(self.trip, call, body if isinstance(body, dict) else {}, minutes)
+            job = register_job(self.trip, call, body if isinstance(body, dict) else {}, minutes)
             if job is not None:
                 self.walks.append(job)
                 if self.phase != "stateful":
@@ -132,34 +132,34 @@ class Gateway:
             call = self.trip.call("getJob", 200, path={"jobId": job.id}, step="look at what was accepted")
             status = call.document.get("status")
             if status in TERMINAL:
-                settle(self.trip, job, status)
+                settle_budget(self.trip, job, status)
             else:
-                drop(self.trip, job)
+                cancel(self.trip, job)
 
-    def _note(self, call: Call) -> None:
+    def _note(self, call: Exchange) -> None:
         """Remember what a walk did to a job of the run."""
         job = self.trip.run.jobs.get(str(call.path_parameters.get("jobId")))
         if job is not None and call.operation == "cancelJob":
-            settle(self.trip, job, "cancelled")
+            settle_budget(self.trip, job, "cancelled")
         if job is not None and call.operation == "deleteJob":
-            settle(self.trip, job, "done" if job.id not in self.trip.run.settled else "cancelled")
+            settle_budget(self.trip, job, "done" if job.id not in self.trip.run.settled else "cancelled")
             self.trip.run.deleted.add(job.id)
 
-    def _streamed(self, request: Request) -> Call:
+    def _streamed(self, request: Request) -> Exchange:
         with self.trip.sender.open(request) as (stream, call):
             if stream is None:
                 return call
             stream.wait_closed(STREAM_SECONDS)
             whole = self.trip.sender.finished(call, stream)
         laws.learn_from_events(self.trip.run, whole)
-        judge.look_at_events(self.trip.run, whole)
+        judge.check_events(self.trip.run, whole)
         return whole
 
 
 class Transport(RequestsTransport):
     """Schemathesis' own transport, which ends at a gateway."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: EngineTransport) -> None:
         super().__init__()
         self._copy_serializers_from(REQUESTS_TRANSPORT)
         self._gateway = gateway
@@ -173,7 +173,7 @@ class Transport(RequestsTransport):
 
 
 class _Adapter(BaseAdapter):
-    def __init__(self, gateway: Gateway, case: Case[Any]) -> None:
+    def __init__(self, gateway: EngineTransport, case: Case[Any]) -> None:
         super().__init__()
         self._gateway, self._case = gateway, case
 
@@ -191,7 +191,7 @@ def _query(text: str) -> dict[str, str | list[str]]:
     return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
 
 
-def _response(call: Call, request: requests.PreparedRequest) -> requests.Response:
+def _response(call: Exchange, request: requests.PreparedRequest) -> requests.Response:
     """Return an answer as `requests` would have read it."""
     headers = HTTPHeaderDict()
     for name, value in call.headers:

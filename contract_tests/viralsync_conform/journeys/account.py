@@ -8,29 +8,29 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from viralsync_conform.budget import worst_case
-from viralsync_conform.calls import Call
+from viralsync_conform.calls import Exchange
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.run.job_invariants import jobs_of
 from viralsync_conform.run.journey import journey
-from viralsync_conform.run.journey_context import Trip
+from viralsync_conform.run.journey_context import JourneyContext
 
-MOST_SUMS = 4096
+MAX_SUMS = 4096
 """So many ways of adding up the lengths of jobs are tried."""
 
 
-def usage_of(trip: Trip, step: str) -> Call:
+def usage_of(trip: JourneyContext, step: str) -> Exchange:
     """Return what the account used so far."""
     return trip.call("getUsage", 200, step=step)
 
 
-def used(call: Call | None) -> float | None:
+def used(call: Exchange | None) -> float | None:
     """Return the render minutes that a usage shows; None where it shows none."""
     minutes = call.document.get("renderMinutes") if call else None
     value = minutes.get("used") if isinstance(minutes, dict) else None
     return float(value) if isinstance(value, int | float) else None
 
 
-def paid_by_others(trip: Trip, minutes: float, before: Call, after: Call) -> bool:
+def paid_by_others(trip: JourneyContext, minutes: float, before: Exchange, after: Exchange) -> bool:
     """Say whether so many minutes were charged for other jobs of the account, which were done between two looks."""
     if minutes <= 0:
         return False
@@ -40,7 +40,7 @@ def paid_by_others(trip: Trip, minutes: float, before: Call, after: Call) -> boo
     for job in jobs_of(trip.run, page):
         ended = _instant(job.get("updatedAt"))
         is_other = job.get("status") == "done" and job.get("jobId") not in trip.run.jobs
-        if is_other and ended is not None and start <= ended <= end and len(sums) < MOST_SUMS:
+        if is_other and ended is not None and start <= ended <= end and len(sums) < MAX_SUMS:
             sums |= {each + length_of(job) / 60 for each in sums}
     return any(abs(each - minutes) < 1e-4 for each in sums)
 
@@ -53,7 +53,7 @@ def length_of(job: Mapping[str, Any]) -> float:
     return worst_case(job.get("payload")) * 60
 
 
-def _about(call: Call, way: int) -> datetime:
+def _about(call: Exchange, way: int) -> datetime:
     """Return when a call was made by the target's own clock, with room on one side."""
     date = call.header("date")
     at, room = (parsedate_to_datetime(date), 3.0) if date else (call.at, 120.0)
@@ -65,58 +65,58 @@ def _about(call: Call, way: int) -> datetime:
     "Account and usage agree with each other and with the plans, by either key header.",
     6,
 )
-def account(trip: Trip) -> None:
+def account(trip: JourneyContext) -> None:
     me = trip.call("getMe", 200, step="me by x-api-key")
     by_bearer = trip.call("getMe", 200, fact=facts.BEARER, auth="bearer", step="me by bearer")
     if me.is_success and by_bearer.is_success:
-        trip.same(facts.BEARER, me.document, by_bearer.document, me, by_bearer)
+        trip.check_equal(facts.BEARER, me.document, by_bearer.document, me, by_bearer)
     usage = usage_of(trip, "usage")
     again = trip.call("getUsage", 200, fact=facts.BEARER, auth="bearer", step="usage by bearer")
     if not (me.is_success and usage.is_success):
         return
     if usage.document and again.document:
-        trip.same(facts.BEARER, usage.document.get("plan"), again.document.get("plan"), usage, again)
+        trip.check_equal(facts.BEARER, usage.document.get("plan"), again.document.get("plan"), usage, again)
     email = str(me.document.get("email"))
-    trip.hold(facts.EMAIL, "@" in email.strip("@"), me, expected="an address", got=f"{len(email)} characters")
+    trip.check(facts.EMAIL, "@" in email.strip("@"), me, expected="an address", got=f"{len(email)} characters")
     plan = me.document.get("plan")
-    trip.same(facts.PLAN_AGREES, plan, usage.document.get("plan"), me, usage)
+    trip.check_equal(facts.PLAN_AGREES, plan, usage.document.get("plan"), me, usage)
     limits(trip, str(plan), usage)
     _period(trip, usage)
 
 
-def limits(trip: Trip, plan: str, usage: Call) -> None:
+def limits(trip: JourneyContext, plan: str, usage: Exchange) -> None:
     """Hold a usage against the terms of a plan."""
     terms = trip.run.contract.spec.plans.get(plan)
     minutes, jobs = _part(usage, "renderMinutes"), _part(usage, "concurrentJobs")
     if terms is None or not minutes:
         return
-    trip.same(facts.PLAN_LIMITS, terms.minutes_per_month, minutes.get("limit"), usage, name="month")
-    trip.same(facts.PLAN_LIMITS, terms.jobs_at_once, jobs.get("limit"), usage, name="jobs at once")
+    trip.check_equal(facts.PLAN_LIMITS, terms.minutes_per_month, minutes.get("limit"), usage, name="month")
+    trip.check_equal(facts.PLAN_LIMITS, terms.jobs_at_once, jobs.get("limit"), usage, name="jobs at once")
     daily = usage.document.get("daily")
     per_day = daily.get("limit") if isinstance(daily, dict) else None
-    trip.same(facts.PLAN_LIMITS, terms.minutes_per_day, per_day, usage, name="day")
+    trip.check_equal(facts.PLAN_LIMITS, terms.minutes_per_day, per_day, usage, name="day")
     limit, spent, left = minutes.get("limit"), minutes.get("used"), minutes.get("remaining")
     if limit is None:
-        trip.same(facts.REMAINING, None, left, usage)
+        trip.check_equal(facts.REMAINING, None, left, usage)
     elif isinstance(limit, int | float) and isinstance(spent, int | float):
         fits = isinstance(left, int | float) and abs(max(0.0, limit - spent) - left) < 0.001
-        trip.hold(facts.REMAINING, fits, usage, expected=max(0.0, limit - spent), got=left)
+        trip.check(facts.REMAINING, fits, usage, expected=max(0.0, limit - spent), got=left)
 
 
-def _period(trip: Trip, usage: Call) -> None:
+def _period(trip: JourneyContext, usage: Exchange) -> None:
     start, end = (_instant(usage.document.get(name)) for name in ("periodStart", "periodEnd"))
     if start is None or end is None:
         return
     is_first = all((each.day, each.hour, each.minute, each.second) == (1, 0, 0, 0) for each in (start, end))
     follows = (end.year * 12 + end.month) - (start.year * 12 + start.month) == 1
-    trip.hold(facts.PERIOD, is_first and follows, usage, expected="the 1st, 00:00, of two months", got=(start, end))
+    trip.check(facts.PERIOD, is_first and follows, usage, expected="the 1st, 00:00, of two months", got=(start, end))
     date = usage.header("date")
     if date:
         now = parsedate_to_datetime(date)
-        trip.hold(facts.PERIOD, start <= now < end, usage, expected=f"holds {now}", got=(start, end), name="now")
+        trip.check(facts.PERIOD, start <= now < end, usage, expected=f"holds {now}", got=(start, end), name="now")
 
 
-def _part(call: Call, name: str) -> dict[str, Any]:
+def _part(call: Exchange, name: str) -> dict[str, Any]:
     part = call.document.get(name)
     return part if isinstance(part, dict) else {}
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.findings import Check
-from viralsync_conform.journeys.job_lifecycle import lived
+from viralsync_conform.journeys.job_lifecycle import completed_job
 from viralsync_conform.run.journey import journey
-from viralsync_conform.run.journey_context import Trip
-from viralsync_conform.run.submissions import drop, made, submission
+from viralsync_conform.run.journey_context import JourneyContext
+from viralsync_conform.run.submissions import cancel, register_job, submission
 
 WRONG_KEY = "vs_prod_no-key-of-anyone"
 READS = ("getMe", "getUsage", "listJobs")
 WITH_JOB = ("getJob", "streamJobProgress", "cancelJob", "deleteJob")
 
 
-def _refused(trip: Trip, operation: str, job_id: str | None, headers: dict[str, str], step: str) -> None:
+def _refused(trip: JourneyContext, operation: str, job_id: str | None, headers: dict[str, str], step: str) -> None:
     """Call an operation without a valid key; what it makes all the same is cancelled."""
     body = submission(trip.run.project_id) if operation == "submitRenderJob" else None
     path = {"jobId": job_id} if job_id else {}
@@ -22,9 +22,9 @@ def _refused(trip: Trip, operation: str, job_id: str | None, headers: dict[str, 
         operation, "UNAUTHORIZED", fact=facts.KEY_NEEDED, path=path, headers=headers, body=body, auth="none", step=step
     )
     if body and call.is_success:
-        job = made(trip, call, body, 0.0)
+        job = register_job(trip, call, body, 0.0)
         if job:
-            drop(trip, job)
+            cancel(trip, job)
 
 
 @journey(
@@ -32,7 +32,7 @@ def _refused(trip: Trip, operation: str, job_id: str | None, headers: dict[str, 
     "Nothing is read without a valid key.",
     6,
 )
-def keys_of_reads(trip: Trip) -> None:
+def keys_of_reads(trip: JourneyContext) -> None:
     for operation in READS:
         _refused(trip, operation, None, {}, f"{operation} without a key")
         _refused(trip, operation, None, {"x-api-key": WRONG_KEY}, f"{operation} with a wrong key")
@@ -44,14 +44,14 @@ def keys_of_reads(trip: Trip) -> None:
     12,
     renders=True,
 )
-def keys_of_jobs(trip: Trip) -> None:
-    job_id = lived(trip).job.id
+def keys_of_jobs(trip: JourneyContext) -> None:
+    job_id = completed_job(trip).job.id
     for operation in (*WITH_JOB, "submitRenderJob"):
         target = None if operation == "submitRenderJob" else job_id
         _refused(trip, operation, target, {}, f"{operation} without a key")
         _refused(trip, operation, target, {"authorization": f"Bearer {WRONG_KEY}"}, f"{operation} with a wrong key")
     call = trip.call("getJob", 200, fact=facts.STAYS, path={"jobId": job_id}, step="read after refused calls")
-    trip.same(facts.STAYS, "done", call.document.get("status"), call)
+    trip.check_equal(facts.STAYS, "done", call.document.get("status"), call)
 
 
 @journey(
@@ -61,16 +61,16 @@ def keys_of_jobs(trip: Trip) -> None:
     renders=True,
     needs_control=True,
 )
-def foreign_jobs(trip: Trip) -> None:
-    job_id = lived(trip).job.id
-    stranger = trip.on(trip.run.target.account("stranger"))
+def foreign_jobs(trip: JourneyContext) -> None:
+    job_id = completed_job(trip).job.id
+    stranger = trip.as_account(trip.run.target.account("stranger"))
     for operation in WITH_JOB:
         stranger.call(
             operation, "JOB_NOT_FOUND", fact=facts.FOREIGN, path={"jobId": job_id}, step=f"{operation} of another's job"
         )
     page = stranger.call("listJobs", 200, step="list of a stranger")
     listed = page.document.get(trip.run.contract.behaviour.list_key)
-    trip.hold(facts.FOREIGN, listed == [], page, expected=[], got=listed)
+    trip.check(facts.FOREIGN, listed == [], page, expected=[], got=listed)
     trip.call("getJob", 200, fact=facts.FOREIGN, path={"jobId": job_id}, step="read after a stranger")
 
 
@@ -80,8 +80,8 @@ def foreign_jobs(trip: Trip) -> None:
     8,
     needs_control=True,
 )
-def revoked_key(trip: Trip) -> None:
-    revoked = trip.on(trip.run.target.account("revoked"))
+def revoked_key(trip: JourneyContext) -> None:
+    revoked = trip.as_account(trip.run.target.account("revoked"))
     sandbox = revoked.account.sandbox
     assert sandbox is not None  # noqa: S101 - a throwaway account has one
     sandbox.account(revoked=True)
@@ -103,7 +103,7 @@ SCHEME = Check("scheme", "A key is taken as a bearer token only.", facts.A, fact
     "What is no key is refused as one that is wrong, whatever it looks like.",
     8,
 )
-def odd_keys(trip: Trip) -> None:
+def odd_keys(trip: JourneyContext) -> None:
     odd = {
         "empty": {"x-api-key": ""},
         "too short": {"x-api-key": "vs_prod_abc"},
@@ -123,7 +123,7 @@ def odd_keys(trip: Trip) -> None:
     "Two keys that differ are refused.",
     1,
 )
-def two_keys(trip: Trip) -> None:
+def two_keys(trip: JourneyContext) -> None:
     other = "vs_prod_" + "0" * 32
     trip.call(
         "getMe", "UNAUTHORIZED", fact=facts.TWO_KEYS, headers={"authorization": f"Bearer {other}"}, step="two keys"

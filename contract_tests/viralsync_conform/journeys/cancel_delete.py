@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from viralsync_conform.calls import Call
+from viralsync_conform.calls import Exchange
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.findings import Check
 from viralsync_conform.journeys.account import paid_by_others, usage_of, used
-from viralsync_conform.journeys.job_lifecycle import CLOSING_SECONDS, Life, lived, moves, state_of, watch
+from viralsync_conform.journeys.job_lifecycle import (
+    CLOSING_SECONDS,
+    ObservedJob,
+    check_transitions,
+    completed_job,
+    poll_until,
+    state_of,
+)
 from viralsync_conform.run.job_invariants import TERMINAL, jobs_of, known_of
 from viralsync_conform.run.journey import journey
-from viralsync_conform.run.journey_context import Trip
-from viralsync_conform.run.submissions import Job, settle, submit
+from viralsync_conform.run.journey_context import JourneyContext
+from viralsync_conform.run.submissions import Job, settle_budget, submit
 
 A_WHILE = 30.0
 """Seconds in which a job that was not really cancelled would go on."""
@@ -18,7 +25,7 @@ A_WHILE = 30.0
 A_MOMENT = 3.0
 """The same for a real target, where they are lived through."""
 
-MOST_STEPS = 4
+MAX_STEPS = 4
 """So many looks a job is given to make some progress before it is cancelled."""
 
 
@@ -28,14 +35,14 @@ MOST_STEPS = 4
     32,
     renders=True,
 )
-def cancelling(trip: Trip) -> None:
+def cancelling(trip: JourneyContext) -> None:
     before = usage_of(trip, "usage before a cancel")
     job = submit(trip, step="submit to be cancelled")
-    life = Life(job)
+    life = ObservedJob(job)
     with trip.stream(job.id, step="stream a cancelled life", auth="bearer") as stream:
-        watch(trip, life, until=("waiting", "running"))
+        poll_until(trip, life, until=("waiting", "running"))
         if life.status in TERMINAL:
-            settle(trip, job, life.status)
+            settle_budget(trip, job, life.status)
             raise trip.stop(f"the job was {life.status} before it could be cancelled", life.last)
         _meanwhile(trip, life, before)
         refused = trip.call(
@@ -48,8 +55,8 @@ def cancelling(trip: Trip) -> None:
     at_once = _look(trip, job, "read a cancelled job")
     if refused.is_success or not cancel.is_success:
         raise trip.stop("the job was not cancelled while it ran", refused, cancel)
-    settle(trip, job, "cancelled")
-    trip.run.shelf["cancelled"] = job
+    settle_budget(trip, job, "cancelled")
+    trip.run.shared["cancelled"] = job
     _is_cancelled(trip, life, cancel, at_once)
     _stands_still(trip, job, at_once)
     _stream_of_cancelled(trip, life)
@@ -57,23 +64,23 @@ def cancelling(trip: Trip) -> None:
     _costs_nothing(trip, before, usage_of(trip, "usage after a cancel"))
 
 
-def _is_cancelled(trip: Trip, life: Life, cancel: Call, at_once: Call) -> None:
+def _is_cancelled(trip: JourneyContext, life: ObservedJob, cancel: Exchange, at_once: Exchange) -> None:
     """The answer to the cancel and the job itself say so; what progress was made stays."""
     if cancel.document:
-        trip.same(facts.CANCELS, "cancelled", cancel.document.get("status"), cancel)
-        trip.same(facts.JOB_ID, life.job.id, cancel.document.get("jobId"), cancel)
-    trip.same(facts.CANCELS, "cancelled", at_once.document.get("status"), at_once)
+        trip.check_equal(facts.CANCELS, "cancelled", cancel.document.get("status"), cancel)
+        trip.check_equal(facts.JOB_ID, life.job.id, cancel.document.get("jobId"), cancel)
+    trip.check_equal(facts.CANCELS, "cancelled", at_once.document.get("status"), at_once)
     if trip.run.target.has_control:  # a real job makes progress between two calls
         before, after = (each.document.get("progress") for each in (life.last, at_once))
-        trip.same(facts.FROZEN, before, after, at_once, name="cancel")
+        trip.check_equal(facts.FROZEN, before, after, at_once, name="cancel")
 
 
-def _meanwhile(trip: Trip, life: Life, before: Call) -> None:
+def _meanwhile(trip: JourneyContext, life: ObservedJob, before: Exchange) -> None:
     """Let the job make some progress, and look at what else tells of it: a late stream, a child, the ledger."""
-    for look in range(MOST_STEPS):
+    for look in range(MAX_STEPS):
         if life.last.document.get("progress") or life.status in TERMINAL:
             break
-        trip.account.clock.step(look)
+        trip.account.clock.wait_for_change(look)
         life.polls.append(_look(trip, life.job, "poll"))
     if life.status in TERMINAL:
         return
@@ -85,7 +92,7 @@ def _meanwhile(trip: Trip, life: Life, before: Call) -> None:
     page = trip.call("listJobs", 200, query={"limit": 1}, step="list a running job")
     listed = next((job for job in jobs_of(trip.run, page) if job.get("jobId") == life.job.id), None)
     if listed is not None and trip.run.target.has_control:
-        trip.same(
+        trip.check_equal(
             facts.LIST_AGREES, state_of(life.last.document), state_of(dict(listed)), page, life.last, name="running"
         )
     usage = usage_of(trip, "usage of a running job")
@@ -93,47 +100,47 @@ def _meanwhile(trip: Trip, life: Life, before: Call) -> None:
     if stream.call is None or not trip.run.target.has_control:
         return
     first = state_of(stream.call.events[0].document) if stream.call.events else ()  # of the call: without any key
-    trip.same(facts.SNAPSHOT, state_of(life.last.document), first, stream.call, life.last, name="late")
+    trip.check_equal(facts.SNAPSHOT, state_of(life.last.document), first, stream.call, life.last, name="late")
     counts = life.last.document.get("children")
     if child.is_success and isinstance(counts, dict) and counts.get("running") == counts.get("total"):
-        trip.same(facts.CHILD_RUNS, "running", child.document.get("status"), child, life.last)
+        trip.check_equal(facts.CHILD_RUNS, "running", child.document.get("status"), child, life.last)
 
 
-def _look(trip: Trip, job: Job, step: str) -> Call:
+def _look(trip: JourneyContext, job: Job, step: str) -> Exchange:
     return trip.call("getJob", 200, path={"jobId": job.id}, step=step)
 
 
-def _stands_still(trip: Trip, job: Job, at_once: Call) -> None:
+def _stands_still(trip: JourneyContext, job: Job, at_once: Exchange) -> None:
     trip.wait(A_WHILE if trip.run.target.has_control else A_MOMENT)
     later = _look(trip, job, "read it after a while")
-    trip.same(facts.STAYS, "cancelled", later.document.get("status"), later, at_once)
+    trip.check_equal(facts.STAYS, "cancelled", later.document.get("status"), later, at_once)
     for name in ("progress", "updatedAt", "children"):
-        trip.same(facts.FROZEN, at_once.document.get(name), later.document.get(name), later, at_once, name=name)
+        trip.check_equal(facts.FROZEN, at_once.document.get(name), later.document.get(name), later, at_once, name=name)
     child = trip.call(
         "getJob", 200, fact=facts.CHILD_READ, path={"jobId": f"scene_{job.id}_001"}, step="child of a cancelled job"
     )
     if child.is_success:
-        trip.hold(CHILD_CANCELLED, child.document.get("status") in TERMINAL, child, got=child.document.get("status"))
+        trip.check(CHILD_CANCELLED, child.document.get("status") in TERMINAL, child, got=child.document.get("status"))
 
 
 CHILD_CANCELLED = Check("child_cancelled", "The children of a cancelled job are cancelled too.", facts.A, facts.JOBS)
 
 
-def _stream_of_cancelled(trip: Trip, life: Life) -> None:
+def _stream_of_cancelled(trip: JourneyContext, life: ObservedJob) -> None:
     call = life.stream
     if call is None or not call.events:
         return
     states = [event.document for event in call.events]
-    moves(trip, [call], states)
+    check_transitions(trip, [call], states)
     ends = [state.get("status") for state in states if state.get("status") in TERMINAL]
-    trip.hold(
+    trip.check(
         facts.TERMINAL_EVENT, ends == ["cancelled"] and states[-1].get("status") == "cancelled", call,
         expected=["cancelled"], got=ends,
     )  # fmt: skip
-    trip.hold(facts.CLOSES, life.closed_in_time, call, expected="closed by the server", got="still open")
+    trip.check(facts.CLOSES, life.closed_in_time, call, expected="closed by the server", got="still open")
 
 
-def _again(trip: Trip, job: Job) -> None:
+def _again(trip: JourneyContext, job: Job) -> None:
     trip.call(
         "cancelJob", "INVALID_STATE_TRANSITION", fact=facts.CANCEL_TERMINAL, path={"jobId": job.id},
         step="cancel a cancelled job",
@@ -142,14 +149,14 @@ def _again(trip: Trip, job: Job) -> None:
         closed = stream.wait_closed(CLOSING_SECONDS)
     told = [event.document.get("status") for event in stream.events]
     if stream.call is not None:
-        trip.hold(facts.ONE_EVENT, told == ["cancelled"] and closed, stream.call, expected=["cancelled"], got=told)
+        trip.check(facts.ONE_EVENT, told == ["cancelled"] and closed, stream.call, expected=["cancelled"], got=told)
 
 
-def _costs_nothing(trip: Trip, before: Call, after: Call) -> None:
+def _costs_nothing(trip: JourneyContext, before: Exchange, after: Exchange) -> None:
     spent, now = used(before), used(after)
     if spent is not None and now is not None:
         holds = abs(now - spent) < 1e-6 or paid_by_others(trip, now - spent, before, after)
-        trip.hold(facts.NOT_CHARGED, holds, before, after, expected=spent, got=now)
+        trip.check(facts.NOT_CHARGED, holds, before, after, expected=spent, got=now)
 
 
 @journey(
@@ -158,15 +165,15 @@ def _costs_nothing(trip: Trip, before: Call, after: Call) -> None:
     4,
     renders=True,
 )
-def ended_jobs(trip: Trip) -> None:
-    life = lived(trip)
+def ended_jobs(trip: JourneyContext) -> None:
+    life = completed_job(trip)
     trip.call(
         "cancelJob", "INVALID_STATE_TRANSITION", fact=facts.CANCEL_TERMINAL, path={"jobId": life.job.id}, auth="bearer",
         step="cancel a job that is done",
     )  # fmt: skip
     call = _look(trip, life.job, "read it again")
     odd = sorted(name for name, value in known_of(trip.run, life.last).items() if call.document.get(name) != value)
-    trip.hold(facts.STAYS, not odd, call, life.last, expected="as it was", got=f"other {odd}", name=",".join(odd))
+    trip.check(facts.STAYS, not odd, call, life.last, expected="as it was", got=f"other {odd}", name=",".join(odd))
 
 
 @journey(
@@ -175,9 +182,9 @@ def ended_jobs(trip: Trip) -> None:
     14,
     renders=True,
 )
-def deleting(trip: Trip) -> None:
-    life = lived(trip)
-    job: Job | None = trip.run.shelf.get("cancelled") or trip.run.shelf.get("cancelled while queued")
+def deleting(trip: JourneyContext) -> None:
+    life = completed_job(trip)
+    job: Job | None = trip.run.shared.get("cancelled") or trip.run.shared.get("cancelled while queued")
     if job is None:
         raise trip.stop("no job was cancelled")
     path = {"jobId": job.id}
@@ -186,7 +193,7 @@ def deleting(trip: Trip) -> None:
         return
     trip.run.deleted.add(job.id)
     if call.document:
-        trip.same(facts.DELETE_BODY, job.id, call.document.get("jobId"), call)
+        trip.check_equal(facts.DELETE_BODY, job.id, call.document.get("jobId"), call)
     for operation in ("getJob", "streamJobProgress", "cancelJob", "deleteJob"):
         trip.call(operation, "JOB_NOT_FOUND", fact=facts.DELETES, path=path, step=f"{operation} after a delete")
     trip.call(
@@ -198,8 +205,8 @@ def deleting(trip: Trip) -> None:
     )
     page = trip.call("listJobs", 200, query={"limit": 100}, step="list after a delete")
     listed = [each.get("jobId") for each in jobs_of(trip.run, page)]
-    trip.hold(facts.DELETES, job.id not in listed, page, call, expected="not listed", got=listed[:10])
-    trip.hold(facts.LISTED, life.job.id in listed, page, call, expected=life.job.id, got=listed[:10], name="others")
+    trip.check(facts.DELETES, job.id not in listed, page, call, expected="not listed", got=listed[:10])
+    trip.check(facts.LISTED, life.job.id in listed, page, call, expected=life.job.id, got=listed[:10], name="others")
 
 
 CHILD_DELETED = Check("child_deleted", "The children of a deleted job are gone with it.", facts.A, facts.JOBS)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from viralsync_conform.calls import Call
+from viralsync_conform.calls import Exchange
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.findings import Check
 from viralsync_conform.journeys.account import usage_of
 from viralsync_conform.journeys.plan_limits import sandbox_of
 from viralsync_conform.run.journey import journey
-from viralsync_conform.run.journey_context import Trip
-from viralsync_conform.run.submissions import Job, made, refused, submission, submit
+from viralsync_conform.run.journey_context import JourneyContext
+from viralsync_conform.run.submissions import Job, refused, register_job, submission, submit
 from viralsync_mock.client import ControlError
 
 SCENES_LATER = {
@@ -37,15 +37,15 @@ COUNTED = Check("concurrency_counted", "The jobs that count are those that are a
     24,
     needs_control=True,
 )
-def concurrency(trip: Trip) -> None:
+def concurrency(trip: JourneyContext) -> None:
     _all_slots(trip, "business")
     busy, jobs = _with_all_slots_taken(trip, "pro")
     usage = usage_of(busy, "usage with all slots taken")
     running = usage.document.get("concurrentJobs")
     if _believed(busy) == "unfinished" and isinstance(running, dict):
-        busy.same(facts.UNFINISHED, len(jobs), running.get("running"), usage)
+        busy.check_equal(facts.UNFINISHED, len(jobs), running.get("running"), usage)
     call, reading = _learned(busy, jobs)
-    busy.hold(facts.CONCURRENCY, reading is not None, call, expected="a refusal", got=call.status)
+    busy.check(facts.CONCURRENCY, reading is not None, call, expected="a refusal", got=call.status)
     if reading is None:
         return
     busy.learn("concurrency.counts", reading, call)
@@ -57,14 +57,14 @@ def concurrency(trip: Trip) -> None:
     submit(busy, step="take the slot of a done job", fact=SLOT)
 
 
-def _with_all_slots_taken(trip: Trip, plan: str) -> tuple[Trip, list[Job]]:
+def _with_all_slots_taken(trip: JourneyContext, plan: str) -> tuple[JourneyContext, list[Job]]:
     """Return a throwaway account of a plan, and as many jobs as may be there at once, all queued."""
-    account = trip.on(trip.run.target.account(f"busy {plan}", plan=plan, scenario=SCENES_LATER))
+    account = trip.as_account(trip.run.target.account(f"busy {plan}", plan=plan, scenario=SCENES_LATER))
     slots = account.run.contract.spec.plans[plan].jobs_at_once or 0
     return account, [submit(account, step=f"take a slot of {plan}") for _ in range(slots)]
 
 
-def _all_slots(trip: Trip, plan: str) -> None:
+def _all_slots(trip: JourneyContext, plan: str) -> None:
     """As many jobs as the plan has slots may be there at once, and no more."""
     wide, jobs = _with_all_slots_taken(trip, plan)
     counted = READINGS[_believed(wide)]
@@ -72,11 +72,11 @@ def _all_slots(trip: Trip, plan: str) -> None:
     refused(wide, "CONCURRENCY_LIMIT_EXCEEDED", COUNTED, step=f"one more than {plan} has slots")
 
 
-def _believed(trip: Trip) -> str:
+def _believed(trip: JourneyContext) -> str:
     return trip.run.contract.behaviour.concurrency_counts
 
 
-def _learned(trip: Trip, jobs: Sequence[Job]) -> tuple[Call, str | None]:
+def _learned(trip: JourneyContext, jobs: Sequence[Job]) -> tuple[Exchange, str | None]:
     """Submit one more while all jobs are in one status, then in the next, and return the reading that fits."""
     call, tried, full = jobs[-1].submitted, set[str](), set[str]()
     for status in STATUSES:
@@ -90,7 +90,7 @@ def _learned(trip: Trip, jobs: Sequence[Job]) -> tuple[Call, str | None]:
     return call, _believed(trip) if _believed(trip) in fitting else next(iter(fitting), None)
 
 
-def _bring(trip: Trip, jobs: Sequence[Job], status: str) -> bool:
+def _bring(trip: JourneyContext, jobs: Sequence[Job], status: str) -> bool:
     """Move time to where all jobs have a status; say whether there is such a time."""
     sandbox = sandbox_of(trip)
     try:
@@ -102,7 +102,7 @@ def _bring(trip: Trip, jobs: Sequence[Job], status: str) -> bool:
     return True
 
 
-def _one_more(trip: Trip, status: str) -> Call:
+def _one_more(trip: JourneyContext, status: str) -> Exchange:
     """Submit one job more, and take it away again if it was accepted."""
     body = submission(trip.run.project_id)
     is_over = status in READINGS[_believed(trip)]
@@ -114,7 +114,7 @@ def _one_more(trip: Trip, status: str) -> Call:
         step=f"one more while they are {status}",
         is_repeatable=False,
     )
-    job = made(trip, call, body, 0.0)
+    job = register_job(trip, call, body, 0.0)
     if job is not None:
         sandbox_of(trip).jobs[job.id].fail()
     return call

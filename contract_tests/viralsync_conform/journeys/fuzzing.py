@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from viralsync_conform.fuzzing import explored as findings
 from viralsync_conform.run.journey import journey
-from viralsync_conform.run.journey_context import Trip
+from viralsync_conform.run.journey_context import JourneyContext
 
 EXPLORATION = "exploration"
 
@@ -16,12 +16,12 @@ EXPLORATION = "exploration"
     renders=True,
     is_deep=True,
 )
-def explored(trip: Trip) -> None:
+def explored(trip: JourneyContext) -> None:
     from viralsync_conform.fuzzing.engine import explore  # loads the whole engine, which only this journey needs
 
     run = trip.run
     has_control = run.target.has_control
-    explorer = trip.on(run.target.account("explorer", plan="enterprise", clock="auto")) if has_control else trip
+    explorer = trip.as_account(run.target.account("explorer", plan="enterprise", clock="auto")) if has_control else trip
     exploration = explore(explorer)
-    run.shelf[EXPLORATION] = exploration
-    findings.tell(run, exploration)
+    run.shared[EXPLORATION] = exploration
+    findings.add_findings(run, exploration)

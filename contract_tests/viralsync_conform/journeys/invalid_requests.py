@@ -5,11 +5,11 @@ from __future__ import annotations
 from viralsync_conform.budget import worst_case
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.findings import Check
-from viralsync_conform.journeys.job_lifecycle import lived
+from viralsync_conform.journeys.job_lifecycle import completed_job
 from viralsync_conform.run.http_client import as_json
 from viralsync_conform.run.journey import journey
-from viralsync_conform.run.journey_context import Trip
-from viralsync_conform.run.submissions import drop, made, reserve, submission
+from viralsync_conform.run.journey_context import JourneyContext
+from viralsync_conform.run.submissions import cancel, register_job, reserve, submission
 from viralsync_mock.randomness import hexadecimal
 
 ALLOW = Check("allow", "A 405 names exactly the methods of the path.", facts.A, facts.ERRORS)
@@ -21,7 +21,7 @@ JSON_TYPE = {"content-type": "application/json"}
     "An unknown path is a 404 in the API's shape, whatever it looks like.",
     5,
 )
-def unknown_routes(trip: Trip) -> None:
+def unknown_routes(trip: JourneyContext) -> None:
     for number, path in enumerate(("/v1/conformance", "/")):
         trip.request("GET", path, "NOT_FOUND", step=f"unknown route {number}")
 
@@ -32,7 +32,7 @@ def unknown_routes(trip: Trip) -> None:
     8,
     writes=True,
 )
-def wrong_methods(trip: Trip) -> None:
+def wrong_methods(trip: JourneyContext) -> None:
     for method, path in (("GET", "/v1/render/jobs"), ("POST", "/v1/jobs"), ("POST", "/v1/me"), ("POST", "/v1/usage")):
         _wrong_method(trip, method, path, path)
 
@@ -43,19 +43,19 @@ def wrong_methods(trip: Trip) -> None:
     4,
     renders=True,
 )
-def wrong_methods_of_jobs(trip: Trip) -> None:
-    job_id = lived(trip).job.id
+def wrong_methods_of_jobs(trip: JourneyContext) -> None:
+    job_id = completed_job(trip).job.id
     for method, rest in (("POST", ""), ("POST", "/progress"), ("GET", "/cancel")):
         _wrong_method(trip, method, f"/v1/jobs/{job_id}{rest}", f"/v1/jobs/{{jobId}}{rest}")
 
 
-def _wrong_method(trip: Trip, method: str, path: str, template: str) -> None:
+def _wrong_method(trip: JourneyContext, method: str, path: str, template: str) -> None:
     call = trip.request(method, path, "METHOD_NOT_ALLOWED", step=f"{method} {template}")
     if call.status != trip.run.contract.status_of_code("METHOD_NOT_ALLOWED"):
         return
     declared = {each.method for each in trip.run.contract.operations.values() if each.path == template}
     named = {each.strip().upper() for each in (call.header("allow") or "").split(",")}
-    trip.hold(ALLOW, declared <= named <= declared | {"HEAD", "OPTIONS"}, call, expected=sorted(declared), got=named)
+    trip.check(ALLOW, declared <= named <= declared | {"HEAD", "OPTIONS"}, call, expected=sorted(declared), got=named)
 
 
 @journey(
@@ -63,7 +63,7 @@ def _wrong_method(trip: Trip, method: str, path: str, template: str) -> None:
     "A job that does not exist is a 404, for its page and for its stream.",
     3,
 )
-def unknown_jobs(trip: Trip) -> None:
+def unknown_jobs(trip: JourneyContext) -> None:
     path = {"jobId": f"job_{hexadecimal(trip.run.seed, 'unknown job', length=12)}"}
     trip.call("getJob", "JOB_NOT_FOUND", path=path, step="unknown job")
     trip.call("streamJobProgress", "JOB_NOT_FOUND", path=path, step="stream of an unknown job")
@@ -75,7 +75,7 @@ def unknown_jobs(trip: Trip) -> None:
     9,
     writes=True,
 )
-def broken_bodies(trip: Trip) -> None:
+def broken_bodies(trip: JourneyContext) -> None:
     bodies = {
         "cut short": b'{"kind": "movie", "projectId": ',
         "empty": b"",
@@ -98,7 +98,7 @@ def broken_bodies(trip: Trip) -> None:
     8,
     needs_control=True,
 )
-def large_bodies(trip: Trip) -> None:
+def large_bodies(trip: JourneyContext) -> None:
     own = next(iter(trip.run.guard.created), "")
     large = b" " * (trip.run.contract.document["x-body-limit"]["bytes"] + 1)
     for operation, known in trip.run.contract.operations.items():
@@ -116,7 +116,7 @@ def large_bodies(trip: Trip) -> None:
     2,
     renders=True,
 )
-def content_type(trip: Trip) -> None:
+def content_type(trip: JourneyContext) -> None:
     body = submission(trip.run.project_id)
     minutes = worst_case(body)
     reserve(trip, minutes)
@@ -130,9 +130,9 @@ def content_type(trip: Trip) -> None:
         step="valid body as text/plain",
         is_repeatable=False,
     )
-    job = made(trip, call, body, minutes)
+    job = register_job(trip, call, body, minutes)
     if job is not None:
-        drop(trip, job)
+        cancel(trip, job)
     if call.status in {202, 400, 415}:
         trip.learn("content_type.required", job is None, call)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.findings import Check
 from viralsync_conform.journeys.account import usage_of, used
-from viralsync_conform.journeys.job_lifecycle import CLOSING_SECONDS, Life, moves, watch
+from viralsync_conform.journeys.job_lifecycle import CLOSING_SECONDS, ObservedJob, check_transitions, poll_until
 from viralsync_conform.run.job_invariants import COUNTERS
 from viralsync_conform.run.journey import journey
-from viralsync_conform.run.journey_context import Trip
+from viralsync_conform.run.journey_context import JourneyContext
 from viralsync_conform.run.submissions import submit
 
 FAILS = {
@@ -29,27 +29,27 @@ THREE = {"scenes": [{"id": f"scene-{number}", "duration": 0.3} for number in (1,
     34,
     needs_control=True,
 )
-def failing(trip: Trip) -> None:
-    unlucky = trip.on(trip.run.target.account("unlucky", scenario=FAILS))
+def failing(trip: JourneyContext) -> None:
+    unlucky = trip.as_account(trip.run.target.account("unlucky", scenario=FAILS))
     before = usage_of(unlucky, "usage before a failure")
     job = submit(
         unlucky, step="submit to fail", movie=THREE, renderOptions={"requestedConcurrency": 2}, **trip.run.callback()
     )
-    life = Life(job)
+    life = ObservedJob(job)
     with unlucky.stream(job.id, step="stream a failing life") as stream:
-        watch(unlucky, life)
+        poll_until(unlucky, life)
         life.closed_in_time = stream.wait_closed(CLOSING_SECONDS)
     call = life.last
-    trip.run.shelf["failed"] = life
-    trip.same(FAILS_TOO, "failed", life.status, call)
+    trip.run.shared["failed"] = life
+    trip.check_equal(FAILS_TOO, "failed", life.status, call)
     polls = [poll for poll in life.polls if poll.is_success]
-    moves(unlucky, polls, [poll.document for poll in polls])
+    check_transitions(unlucky, polls, [poll.document for poll in polls])
     if stream.call is not None and stream.events:
-        moves(unlucky, [stream.call], [event.document for event in stream.events])
+        check_transitions(unlucky, [stream.call], [event.document for event in stream.events])
         last = stream.events[-1].document
-        trip.same(facts.TERMINAL_EVENT, life.status, last.get("status"), stream.call)
-        trip.same(facts.AGREES, call.document.get("error"), last.get("error"), stream.call, call, name="error")
-        trip.hold(facts.CLOSES, life.closed_in_time, stream.call)
+        trip.check_equal(facts.TERMINAL_EVENT, life.status, last.get("status"), stream.call)
+        trip.check_equal(facts.AGREES, call.document.get("error"), last.get("error"), stream.call, call, name="error")
+        trip.check(facts.CLOSES, life.closed_in_time, stream.call)
     _siblings(unlucky, life)
     _afterwards(unlucky, life, used(before))
 
@@ -57,12 +57,12 @@ def failing(trip: Trip) -> None:
 FAILS_TOO = Check("failure_of_a_scene", "A job whose scene fails, fails.", facts.D, facts.PIPELINE)
 
 
-def _siblings(trip: Trip, life: Life) -> None:
+def _siblings(trip: JourneyContext, life: ObservedJob) -> None:
     """The scene that was under way has ended well; the one that had not begun never did."""
     children = life.last.document.get("children")
     counts = {name: children.get(name) for name in COUNTERS} if isinstance(children, dict) else {}
-    trip.hold(facts.SCENE_FAILS, counts.get("failed") == 1, life.last, expected="1 failed", got=counts, name="failed")
-    trip.hold(SIBLINGS, counts.get("succeeded") == 1, life.last, expected="1 succeeded", got=counts)
+    trip.check(facts.SCENE_FAILS, counts.get("failed") == 1, life.last, expected="1 failed", got=counts, name="failed")
+    trip.check(SIBLINGS, counts.get("succeeded") == 1, life.last, expected="1 succeeded", got=counts)
 
 
 SIBLINGS = Check(
@@ -70,24 +70,24 @@ SIBLINGS = Check(
 )
 
 
-def _afterwards(trip: Trip, life: Life, before: float | None) -> None:
+def _afterwards(trip: JourneyContext, life: ObservedJob, before: float | None) -> None:
     path = {"jobId": life.job.id}
     child = trip.call(
         "getJob", 200, fact=facts.CHILD_READ, path={"jobId": f"scene_{life.job.id}_002"}, step="read the failed scene"
     )
     if child.is_success:
-        trip.same(facts.SCENE_FAILS, "failed", child.document.get("status"), child, name="scene")
+        trip.check_equal(facts.SCENE_FAILS, "failed", child.document.get("status"), child, name="scene")
     trip.call(
         "cancelJob", "INVALID_STATE_TRANSITION", fact=facts.CANCEL_TERMINAL, path=path, step="cancel a failed job"
     )
     usage = usage_of(trip, "usage after a failure")
     after = used(usage)
     if before is not None and after is not None:
-        trip.hold(facts.NOT_CHARGED, abs(after - before) < 1e-6, usage, expected=before, got=after, name="failed")
+        trip.check(facts.NOT_CHARGED, abs(after - before) < 1e-6, usage, expected=before, got=after, name="failed")
     with trip.stream(life.job.id, step="stream of a failed job") as stream:
         closed = stream.wait_closed(CLOSING_SECONDS)
     told = [event.document.get("status") for event in stream.events]
     if stream.call is not None:
-        trip.hold(facts.ONE_EVENT, told == ["failed"] and closed, stream.call, expected=["failed"], got=told)
+        trip.check(facts.ONE_EVENT, told == ["failed"] and closed, stream.call, expected=["failed"], got=told)
     trip.call("deleteJob", 200, path=path, step="delete a failed job", is_repeatable=False)
     trip.call("getJob", "JOB_NOT_FOUND", fact=facts.DELETES, path=path, step="read a deleted failed job")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from viralsync_conform.calls import Call
+from viralsync_conform.calls import Exchange
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.findings import Check
 from viralsync_conform.journeys.account import usage_of, used
 from viralsync_conform.journeys.plan_limits import sandbox_of
 from viralsync_conform.run.job_invariants import jobs_of
-from viralsync_conform.run.journey_context import Trip
+from viralsync_conform.run.journey_context import JourneyContext
 from viralsync_conform.run.submissions import Job
 
 DONE, FAILED, CANCELLED = slice(1, 5), slice(5, 7), slice(7, 9)
@@ -25,7 +25,7 @@ FILTERED = Check("cursor_of_another", "A cursor is taken with another filter too
 REUSED = Check("cursor_reused", "A cursor gives the same page again.", facts.A, facts.JOBS)
 
 
-def read(trip: Trip, jobs: Sequence[Job]) -> Iterator[Call]:
+def read(trip: JourneyContext, jobs: Sequence[Job]) -> Iterator[Exchange]:
     """Bring some jobs to their ends and read the list in every way; each call that was made is yielded."""
     if trip.run.contract.behaviour.list_includes_children:
         return  # then who knows how many are listed
@@ -56,26 +56,26 @@ def read(trip: Trip, jobs: Sequence[Job]) -> Iterator[Call]:
     yield from _deleted(trip, jobs)
 
 
-def _of_another_type(trip: Trip, whole: Call) -> Call:
+def _of_another_type(trip: JourneyContext, whole: Exchange) -> Exchange:
     """A cursor takes no filter away: with it too, a type that no job has finds none."""
     cursor = trip.call("listJobs", 200, query={"limit": 1}, step="page before another type").document.get("nextCursor")
     query = {"limit": 1, "type": "publish.youtube", "cursor": cursor}
     call = trip.call("listJobs", 200, fact=FILTERED, query=query, step="page of another type")
     found = sorted({str(job.get("type")) for job in jobs_of(trip.run, call)} - {"publish.youtube"})
-    trip.hold(facts.TYPE_FILTER, not found, call, whole, expected="none", got=found, name="with a cursor")
+    trip.check(facts.TYPE_FILTER, not found, call, whole, expected="none", got=found, name="with a cursor")
     return call
 
 
-def _page(trip: Trip, step: str, expected: Sequence[Any], check: Check, **query: Any) -> Call:
+def _page(trip: JourneyContext, step: str, expected: Sequence[Any], check: Check, **query: Any) -> Exchange:
     """Read a page that must be exactly so."""
     call = trip.call("listJobs", 200, query=query, step=step)
-    trip.same(check, list(expected), [job.get("jobId") for job in jobs_of(trip.run, call)], call, place=step)
+    trip.check_equal(check, list(expected), [job.get("jobId") for job in jobs_of(trip.run, call)], call, place=step)
     return call
 
 
 def _cut(
-    trip: Trip, ids: Sequence[Any], query: dict[str, Any], size: int, pages: int, check: Check, name: str
-) -> Iterator[Call]:
+    trip: JourneyContext, ids: Sequence[Any], query: dict[str, Any], size: int, pages: int, check: Check, name: str
+) -> Iterator[Exchange]:
     """Read the first pages of a size; where it is one, the second twice."""
     cursor: Any = None
     for number in range(pages):
@@ -86,14 +86,14 @@ def _cut(
             yield _page(trip, f"page {number + 1} {name} again", expected, REUSED, limit=size, cursor=cursor)
         cursor = call.document.get("nextCursor")
         is_last = (number + 1) * size >= len(ids)
-        trip.hold(
+        trip.check(
             facts.LAST_PAGE, (cursor is None) == is_last, call, expected=f"last: {is_last}", got=cursor, place=name
         )
         if cursor is None:
             return
 
 
-def _echoed(trip: Trip, call: Call, jobs: dict[str, Job]) -> None:
+def _echoed(trip: JourneyContext, call: Exchange, jobs: dict[str, Job]) -> None:
     """What was submitted is shown as it was, whatever characters and fields it has."""
     for document in jobs_of(trip.run, call):
         job, payload = jobs.get(str(document.get("jobId"))), document.get("payload")
@@ -101,10 +101,10 @@ def _echoed(trip: Trip, call: Call, jobs: dict[str, Job]) -> None:
             continue
         for name in ("projectId", "movie"):
             fits = payload.get(name) == job.body[name]
-            trip.hold(facts.ECHO, fits, call, expected=job.body[name], got=payload.get(name), name=f"{name} of many")
+            trip.check(facts.ECHO, fits, call, expected=job.body[name], got=payload.get(name), name=f"{name} of many")
 
 
-def _deleted(trip: Trip, jobs: Sequence[Job]) -> Iterator[Call]:
+def _deleted(trip: JourneyContext, jobs: Sequence[Job]) -> Iterator[Exchange]:
     """A deleted job is on no page, and what it cost stays spent."""
     before = usage_of(trip, "usage before deletions")
     yield before
@@ -114,9 +114,9 @@ def _deleted(trip: Trip, jobs: Sequence[Job]) -> Iterator[Call]:
     yield after
     spent, left = used(before), used(after)
     if spent is not None and left is not None:
-        trip.hold(facts.NOT_REFUNDED, abs(spent - left) < 1e-6, before, after, expected=spent, got=left)
+        trip.check(facts.NOT_REFUNDED, abs(spent - left) < 1e-6, before, after, expected=spent, got=left)
     page = trip.call("listJobs", 200, step="plain list after deletions")
     yield page
     listed = {job.get("jobId") for job in jobs_of(trip.run, page)}
     gone = {jobs[DONE][-1].id, jobs[FAILED][-1].id}
-    trip.hold(facts.DELETES, not listed & gone, page, expected="not listed", got=sorted(map(str, listed & gone)))
+    trip.check(facts.DELETES, not listed & gone, page, expected="not listed", got=sorted(map(str, listed & gone)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from viralsync_conform.fuzzing import coverage_run as generated
 from viralsync_conform.run.journey import journey
-from viralsync_conform.run.journey_context import Trip
+from viralsync_conform.run.journey_context import JourneyContext
 
 KEPT_ASIDE = 6
 """Requests that a failing call may still need, to be looked into."""
@@ -15,10 +15,10 @@ KEPT_ASIDE = 6
     "What the spec calls invalid is refused, what it calls valid is not, and nothing makes the server fail.",
     10,
 )
-def generated_calls(trip: Trip) -> None:
+def generated_calls(trip: JourneyContext) -> None:
     target = trip.run.target
-    odd = trip.on(target.account("odd", plan="enterprise")) if target.has_control else trip
-    for case in generated.left(trip.run):
+    odd = trip.as_account(target.account("odd", plan="enterprise")) if target.has_control else trip
+    for case in generated.unsent_cases(trip.run):
         if trip.run.budget.requests_left <= KEPT_ASIDE:
             break
         if generated.is_affordable(odd, case):

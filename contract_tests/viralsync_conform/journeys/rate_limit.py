@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from itertools import chain
 
-from viralsync_conform.calls import Call
+from viralsync_conform.calls import Exchange
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.findings import Check
 from viralsync_conform.fuzzing import coverage_run as generated
@@ -15,8 +15,8 @@ from viralsync_conform.journeys.job_lifecycle import CLOSING_SECONDS
 from viralsync_conform.journeys.unusual_input import vary
 from viralsync_conform.run.job_invariants import jobs_of
 from viralsync_conform.run.journey import journey
-from viralsync_conform.run.journey_context import Trip
-from viralsync_conform.run.submissions import Job, made, submission, submit
+from viralsync_conform.run.journey_context import JourneyContext
+from viralsync_conform.run.submissions import Job, register_job, submission, submit
 
 HEAD_START = 50.0
 """Seconds between the first call of the window and all others."""
@@ -40,9 +40,9 @@ PER_CASE = 2
     needs_control=True,
     requests_heavy=True,
 )
-def window(trip: Trip) -> None:
+def window(trip: JourneyContext) -> None:
     limit = trip.run.contract.spec.rate_limit
-    eager = trip.on(trip.run.target.account("eager", plan="enterprise"))
+    eager = trip.as_account(trip.run.target.account("eager", plan="enterprise"))
     eager.is_paced = False
     started_at = eager.account.clock.now()
     first = eager.call("getMe", 200, step="first of the window")
@@ -50,11 +50,13 @@ def window(trip: Trip) -> None:
     for call in _fill(eager):
         counted = _used(eager)
         if call.status == 429:
-            eager.hold(facts.WINDOW, False, call, expected=f"{limit.requests} requests", got=f"refused after {counted}")
+            eager.check(
+                facts.WINDOW, False, call, expected=f"{limit.requests} requests", got=f"refused after {counted}"
+            )
             return
         if counted >= limit.requests:
             break
-    eager.hold(facts.WINDOW, True, first, name="all")
+    eager.check(facts.WINDOW, True, first, name="all")
     over = eager.call("getMe", "RATE_LIMITED", fact=facts.WINDOW, step="one too many")
     wait = _retry_after(eager, over)
     _all_are_refused(eager)
@@ -64,13 +66,13 @@ def window(trip: Trip) -> None:
     _slides(eager, wait, limit.window - (eager.account.clock.now() - started_at).total_seconds())
 
 
-def _used(trip: Trip) -> int:
+def _used(trip: JourneyContext) -> int:
     """Return how many calls of the account had a key and were let in."""
     calls = (call for call in trip.run.calls if call.account == trip.account.name)
     return sum(call.status not in {None, 401, 429} for call in calls)
 
 
-def _fill(trip: Trip) -> Iterator[Call]:
+def _fill(trip: JourneyContext) -> Iterator[Exchange]:
     """Make calls that count until the window is full: more jobs than a page, pages, and generated ones."""
     jobs: list[Job] = []
     for job in chain([submit(trip, step="fill with a job")], vary(trip), _more(trip)):
@@ -82,44 +84,44 @@ def _fill(trip: Trip) -> Iterator[Call]:
     yield from _pages(trip, [job.id for job in reversed(jobs)])
     yield _streamed(trip, jobs[-1].id)
     yield from listing.read(trip, jobs)
-    for case in generated.counting(trip.run):
+    for case in generated.rate_limited_cases(trip.run):
         if trip.run.contract.spec.rate_limit.requests - _used(trip) > PER_CASE:
             yield generated.send(trip, case)
     while True:
         yield trip.call("getUsage", 200, step="fill the rest")
 
 
-def _more(trip: Trip) -> Iterator[Job]:
+def _more(trip: JourneyContext) -> Iterator[Job]:
     while True:
         yield submit(trip, step="fill with another job")
 
 
-def _pages(trip: Trip, ids: list[str]) -> Iterator[Call]:
+def _pages(trip: JourneyContext, ids: list[str]) -> Iterator[Exchange]:
     """Read a page of the usual size, the one after it, and all in one."""
     page = trip.call("listJobs", 200, step="default page")
     found = _ids(trip, page)
-    trip.same(facts.DEFAULT_LIMIT, DEFAULT_PAGE, len(found), page)
+    trip.check_equal(facts.DEFAULT_LIMIT, DEFAULT_PAGE, len(found), page)
     yield page
     if trip.run.contract.behaviour.list_includes_children:
         return  # then who knows how many are listed
-    trip.same(facts.PAGES, ids[:DEFAULT_PAGE], found, page, name="default page")
+    trip.check_equal(facts.PAGES, ids[:DEFAULT_PAGE], found, page, name="default page")
     cursor = page.document.get("nextCursor")
-    trip.hold(facts.LAST_PAGE, cursor is not None, page, expected="a cursor", got=cursor, name="default page")
+    trip.check(facts.LAST_PAGE, cursor is not None, page, expected="a cursor", got=cursor, name="default page")
     if cursor is not None:
         last = trip.call("listJobs", 200, query={"cursor": cursor}, step="page after the default one")
-        trip.same(facts.PAGES, ids[DEFAULT_PAGE:], _ids(trip, last), last, name="page after it")
-        trip.same(facts.LAST_PAGE, None, last.document.get("nextCursor"), last, name="page after it")
+        trip.check_equal(facts.PAGES, ids[DEFAULT_PAGE:], _ids(trip, last), last, name="page after it")
+        trip.check_equal(facts.LAST_PAGE, None, last.document.get("nextCursor"), last, name="page after it")
         yield last
     whole = trip.call("listJobs", 200, query={"limit": 100}, step="all in one page")
-    trip.same(facts.LISTED, ids, _ids(trip, whole), whole, name="all in one page")
+    trip.check_equal(facts.LISTED, ids, _ids(trip, whole), whole, name="all in one page")
     yield whole
 
 
-def _ids(trip: Trip, page: Call) -> list[object]:
+def _ids(trip: JourneyContext, page: Exchange) -> list[object]:
     return [job.get("jobId") for job in jobs_of(trip.run, page)]
 
 
-def _streamed(trip: Trip, job_id: str) -> Call:
+def _streamed(trip: JourneyContext, job_id: str) -> Exchange:
     """Open a stream that tells of several steps: it costs one request all the same."""
     with trip.stream(job_id, step="fill with a stream") as stream:
         for number, seconds in enumerate(STEPS, start=2):
@@ -129,7 +131,7 @@ def _streamed(trip: Trip, job_id: str) -> Call:
     return stream.call
 
 
-def _all_are_refused(trip: Trip) -> None:
+def _all_are_refused(trip: JourneyContext) -> None:
     """The window is that of the key: every operation meets it."""
     own = trip.run.guard.created[-1] if trip.run.guard.created else ""
     trip.call("getMe", "RATE_LIMITED", fact=facts.WINDOW, auth="bearer", step="beyond the limit by bearer")
@@ -140,20 +142,20 @@ def _all_are_refused(trip: Trip) -> None:
             operation, "RATE_LIMITED", fact=facts.WINDOW, path=path, body=body, step=f"{operation} beyond the limit"
         )
         if body is not None:
-            made(trip, call, body, 0.0)
+            register_job(trip, call, body, 0.0)
 
 
-def _retry_after(trip: Trip, over: Call) -> int | None:
+def _retry_after(trip: JourneyContext, over: Exchange) -> int | None:
     value = over.header("retry-after")
     if over.status != 429 or value is None or not value.isdecimal():
         return None
     text = str(over.document.get("error"))
     numbers = [int(word) for word in "".join(c if c.isdecimal() else " " for c in text).split()]
-    trip.hold(facts.RETRY_TEXT, int(value) in numbers, over, expected=value, got=text)
+    trip.check(facts.RETRY_TEXT, int(value) in numbers, over, expected=value, got=text)
     return int(value)
 
 
-def _slides(trip: Trip, wait: int, expected: float) -> None:
+def _slides(trip: JourneyContext, wait: int, expected: float) -> None:
     """One slot frees when the first call leaves the window, and only that one."""
     if wait > 1:
         trip.wait(wait - 1)
@@ -164,7 +166,7 @@ def _slides(trip: Trip, wait: int, expected: float) -> None:
     trip.call("getMe", 200, fact=facts.RETRY_AFTER, step="after Retry-After")
     again = trip.call("getMe", "RATE_LIMITED", fact=facts.SLIDES, step="only one slot is free")
     left = _retry_after(trip, again)
-    trip.hold(RETRY_EXACT, wait == math.ceil(expected - 1e-6), again, expected=expected, got=wait)
+    trip.check(RETRY_EXACT, wait == math.ceil(expected - 1e-6), again, expected=expected, got=wait)
     if left is not None:
         trip.wait(left)
         trip.call("getMe", 200, fact=facts.RETRY_AFTER, step="after the second Retry-After")

@@ -9,7 +9,7 @@ from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.findings import Check
 from viralsync_conform.journeys.plan_limits import sandbox_of
 from viralsync_conform.run.journey import journey
-from viralsync_conform.run.journey_context import Trip
+from viralsync_conform.run.journey_context import JourneyContext
 from viralsync_conform.run.submissions import refused, submit
 
 Changes = Mapping[str, Any]
@@ -98,7 +98,7 @@ def _extremes() -> Iterator[tuple[str, Changes]]:
     yield "an http callback", {"callbackUrl": "http://127.0.0.1:9/hook?a=b&c=%20#x"}
 
 
-def vary(trip: Trip) -> Iterator[Any]:
+def vary(trip: JourneyContext) -> Iterator[Any]:
     """Submit each variation, which must be accepted, and yield the job."""
     for name, changes in variations():
         yield submit(trip, step=f"valid: {name}", fact=ACCEPTED, **changes)
@@ -110,7 +110,7 @@ def vary(trip: Trip) -> Iterator[Any]:
     8,
     renders=True,
 )
-def odd_submissions(trip: Trip) -> None:
+def odd_submissions(trip: JourneyContext) -> None:
     movie = {"scenes": [{"id": name, "duration": 0.1} for name in ("a", "b", "a")]}
     refused(trip, "VALIDATION_ERROR", UNIQUE_IDS, step="doubled scene ids", movie=movie)
     refused(trip, "VALIDATION_ERROR", KIND, step="kind in capitals", kind="MOVIE")
@@ -119,7 +119,7 @@ def odd_submissions(trip: Trip) -> None:
     )
     if call.status == trip.run.contract.status_of_code("VALIDATION_ERROR"):
         text = str(call.document.get("error"))
-        trip.hold(facts.PLACE, "width" in text, call, expected="movie.width", got=text)
+        trip.check(facts.PLACE, "width" in text, call, expected="movie.width", got=text)
     for address in ("ftp://studio.example/hook", "studio.example/hook"):
         refused(trip, "VALIDATION_ERROR", CALLBACK, step=f"callback {address}", callbackUrl=address)
 
@@ -129,7 +129,7 @@ def odd_submissions(trip: Trip) -> None:
     "Ids that no job can have are unknown, whatever characters they are made of.",
     12,
 )
-def odd_paths(trip: Trip) -> None:
+def odd_paths(trip: JourneyContext) -> None:
     for name, job_id in {
         "NUL": "\x00",
         "another alphabet": "работа-🎬",
@@ -138,7 +138,7 @@ def odd_paths(trip: Trip) -> None:
         "percent": "%25",
     }.items():
         call = trip.call("getJob", "JOB_NOT_FOUND", fact=SURVIVES, path={"jobId": job_id}, step=f"odd id: {name}")
-        trip.hold(SURVIVES, not call.is_success, call)
+        trip.check(SURVIVES, not call.is_success, call)
     trip.call("listJobs", 200, fact=TOLERATED, query={"later": "field", "limit": 1}, step="unknown query parameter")
     accepting = {"accept": "text/html", "accept-language": "xx", "cookie": "a=b"}
     trip.call("getMe", 200, fact=TOLERATED, headers=accepting, step="odd headers")
@@ -149,12 +149,12 @@ def odd_paths(trip: Trip) -> None:
     "HEAD answers as GET does, and OPTIONS names the methods of a path.",
     2,
 )
-def other_methods(trip: Trip) -> None:
+def other_methods(trip: JourneyContext) -> None:
     head = trip.request("HEAD", "/v1/me", 200, step="HEAD")
-    trip.hold(METHODS, head.body == b"", head, expected="no body", got=len(head.body))
+    trip.check(METHODS, head.body == b"", head, expected="no body", got=len(head.body))
     options = trip.request("OPTIONS", "/v1/me", 204, step="OPTIONS")
     if options.is_success:
-        trip.hold(
+        trip.check(
             METHODS, "GET" in (options.header("allow") or ""), options, expected="GET", got=options.header("allow")
         )
 
@@ -165,8 +165,8 @@ def other_methods(trip: Trip) -> None:
     14,
     needs_control=True,
 )
-def workers(trip: Trip) -> None:
-    crew = trip.on(trip.run.target.account("crew", plan="enterprise", scenario=LONG_SCENES))
+def workers(trip: JourneyContext) -> None:
+    crew = trip.as_account(trip.run.target.account("crew", plan="enterprise", scenario=LONG_SCENES))
     presets = crew.run.contract.spec.presets
     default = crew.run.contract.document["components"]["schemas"]["RenderOptions"]["properties"]["qualityPreset"][
         "default"
@@ -183,4 +183,4 @@ def workers(trip: Trip) -> None:
         call = crew.call("getJob", 200, path={"jobId": job.id}, step=f"workers: {name}")
         children = call.document.get("children")
         running = children.get("running") if isinstance(children, dict) else None
-        crew.same(WORKERS, expected, running, call, name=name)
+        crew.check_equal(WORKERS, expected, running, call, name=name)

@@ -10,19 +10,19 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from viralsync_conform.calls import Call
+from viralsync_conform.calls import Exchange
 from viralsync_conform.contract import documented_behaviour as facts
-from viralsync_conform.findings import DRAWERS, Check, Drawer, Finding
-from viralsync_conform.journeys.job_lifecycle import CLOSING_SECONDS, lived, moves, rank, state_of
+from viralsync_conform.findings import CATEGORY_OF_MARK, Category, Check, Finding
+from viralsync_conform.journeys.job_lifecycle import CLOSING_SECONDS, check_transitions, completed_job, rank, state_of
 from viralsync_conform.journeys.plan_limits import sandbox_of
 from viralsync_conform.journeys.streaming import as_number
 from viralsync_conform.run.job_invariants import TERMINAL, instants
 from viralsync_conform.run.journey import journey
-from viralsync_conform.run.journey_context import Trip
+from viralsync_conform.run.journey_context import JourneyContext
 from viralsync_conform.run.submissions import Job, submit
-from viralsync_conform.target.webhook_receiver import LANDING, QUERY, Receiver, Webhook
+from viralsync_conform.target.webhook_receiver import LANDING, QUERY, Webhook, WebhookReceiver
 
-PATIENCE = 20.0
+TIMEOUT_SECONDS = 20.0
 """Real seconds that the webhook of an end may take to arrive from a real target."""
 
 LONG_SCENE = {
@@ -30,24 +30,24 @@ LONG_SCENE = {
     "description": "A scene renders for a minute and says nothing.",
     "job": {"queued": "1s", "planning": "1s", "dispatching": "1s", "scene": {"at_least": "60s", "reports": 1}},
 }
-FEWEST = 4
+MIN_COUNT = 4
 """One about every 5 to 10 seconds: so many in a minute at the least."""
 
 A_DAY = 86_400.0
-SHORTEST_WAIT = 1.0
+MIN_WAIT = 1.0
 
 
-def receiver_of(trip: Trip) -> Receiver:
+def receiver_of(trip: JourneyContext) -> WebhookReceiver:
     """Return the receiver; a journey that needs it is only made where there is one."""
     receiver = trip.run.target.receiver
     assert receiver is not None  # noqa: S101 - see `itinerary.left_out`
     return receiver
 
 
-def told_of(trip: Trip, job: Job) -> list[Webhook]:
+def webhooks_of(trip: JourneyContext, job: Job) -> list[Webhook]:
     """Return the webhooks of a job, once that of its end is there or has had its time."""
     receiver = receiver_of(trip)
-    patience = CLOSING_SECONDS if trip.run.target.has_control else PATIENCE
+    patience = CLOSING_SECONDS if trip.run.target.has_control else TIMEOUT_SECONDS
     while not any(each.document.get("status") in TERMINAL for each in receiver.of(job.id)):
         if not receiver.wait_for(len(receiver.received) + 1, patience):
             break
@@ -61,24 +61,24 @@ def told_of(trip: Trip, job: Job) -> list[Webhook]:
     renders=True,
     needs_receiver=True,
 )
-def webhooks_of_a_life(trip: Trip) -> None:
-    life = lived(trip)
-    hooks = told_of(trip, life.job)
+def webhooks_of_a_life(trip: JourneyContext) -> None:
+    life = completed_job(trip)
+    hooks = webhooks_of(trip, life.job)
     check(trip, hooks, str(life.status), life.last)
     states = [hook.document for hook in hooks]
     rendering = [state.get("status") for state in states if state.get("phase") == "rendering"]
     for status in rendering[:1]:
         trip.learn("webhook.executing_status", status, life.last)
     progress = [state for state in states if state.get("status") not in TERMINAL]
-    trip.hold(facts.HOOK_PROGRESS, bool(progress), life.last, expected="progress events", got=len(progress))
+    trip.check(facts.WEBHOOK_PROGRESS, bool(progress), life.last, expected="progress events", got=len(progress))
     if life.stream is not None and life.stream.events:
         streamed = [event.document for event in life.stream.events]
         told, begun = set(map(_bare, streamed)), rank(streamed[0]) or 0
         odd = [state_of(state) for state in states if _bare(state) not in told and (rank(state) or 0) >= begun]
-        trip.hold(HOOKS_AGREE, not odd, life.stream, expected="states of the stream", got=odd, name="webhooks")
+        trip.check(HOOKS_AGREE, not odd, life.stream, expected="states of the stream", got=odd, name="webhooks")
 
 
-HOOKS_AGREE = Check("webhook_agrees", "Webhooks tell what the stream tells.", facts.A, facts.HOOKS)
+HOOKS_AGREE = Check("webhook_agrees", "Webhooks tell what the stream tells.", facts.A, facts.WEBHOOK_PAGE)
 
 
 def _bare(state: dict[str, Any]) -> tuple[Any, Any]:
@@ -93,17 +93,17 @@ def _bare(state: dict[str, Any]) -> tuple[Any, Any]:
     renders=True,
     needs_receiver=True,
 )
-def webhooks_of_other_ends(trip: Trip) -> None:
-    cancelled, failed = trip.run.shelf.get("cancelled while queued"), trip.run.shelf.get("failed")
+def webhooks_of_other_ends(trip: JourneyContext) -> None:
+    cancelled, failed = trip.run.shared.get("cancelled while queued"), trip.run.shared.get("failed")
     if cancelled is not None:
-        check(trip, told_of(trip, cancelled), "cancelled", cancelled.submitted)
+        check(trip, webhooks_of(trip, cancelled), "cancelled", cancelled.submitted)
     if failed is not None:
-        check(trip, told_of(trip, failed.job), "failed", failed.last)
+        check(trip, webhooks_of(trip, failed.job), "failed", failed.last)
 
 
-def check(trip: Trip, hooks: Sequence[Webhook], status: str, call: Call) -> None:
+def check(trip: JourneyContext, hooks: Sequence[Webhook], status: str, call: Exchange) -> None:
     """Hold the webhooks of a job against what is known of them."""
-    trip.hold(facts.HOOK_SENT, bool(hooks), call, expected="webhooks", got="none", name=status)
+    trip.check(facts.WEBHOOK_SENT, bool(hooks), call, expected="webhooks", got="none", name=status)
     if not hooks:
         return
     for hook in hooks:
@@ -113,41 +113,41 @@ def check(trip: Trip, hooks: Sequence[Webhook], status: str, call: Call) -> None
     _count_children(trip, states, call)
     ends = [state.get("status") for state in states if state.get("status") in TERMINAL]
     last = states[-1].get("status")
-    trip.hold(facts.HOOK_END, ends == [status] and last == status, call, expected=[status], got=ends, name=status)
+    trip.check(facts.WEBHOOK_END, ends == [status] and last == status, call, expected=[status], got=ends, name=status)
     times = instants(state.get("timestamp") for state in states)
-    trip.hold(facts.HOOK_ORDER, times == sorted(times), call, expected="ascending", got=times, name=status)
+    trip.check(facts.WEBHOOK_ORDER, times == sorted(times), call, expected="ascending", got=times, name=status)
     bodies = [hook.body for hook in hooks]
-    trip.hold(
-        facts.HOOK_ONCE, len(set(bodies)) == len(bodies), call, expected="each once", got=len(bodies), name=status
+    trip.check(
+        facts.WEBHOOK_ONCE, len(set(bodies)) == len(bodies), call, expected="each once", got=len(bodies), name=status
     )
-    moves(trip, [call], states)
+    check_transitions(trip, [call], states)
 
 
-def _count_children(trip: Trip, states: Sequence[dict[str, Any]], call: Call) -> None:
+def _count_children(trip: JourneyContext, states: Sequence[dict[str, Any]], call: Exchange) -> None:
     silent = [state_of(state) for state in states if state.get("status") not in TERMINAL and "children" not in state]
-    trip.hold(facts.HOOK_CHILDREN, not silent, call, expected="children", got=silent, name="webhooks")
+    trip.check(facts.WEBHOOK_CHILDREN, not silent, call, expected="children", got=silent, name="webhooks")
 
 
-def _form(trip: Trip, hook: Webhook, call: Call) -> None:
-    trip.same(facts.HOOK_URL, QUERY, hook.query, call)
+def _form(trip: JourneyContext, hook: Webhook, call: Exchange) -> None:
+    trip.check_equal(facts.WEBHOOK_URL, QUERY, hook.query, call)
     media_type = hook.headers.get("content-type", "").partition(";")[0].strip().lower()
     is_json = hook.method == "POST" and media_type == "application/json" and bool(hook.document)
-    trip.hold(facts.HOOK_JSON, is_json, call, expected="POST application/json", got=f"{hook.method} {media_type}")
+    trip.check(facts.WEBHOOK_JSON, is_json, call, expected="POST application/json", got=f"{hook.method} {media_type}")
     name = str(trip.run.contract.document["components"]["parameters"]["RenderSignature"]["name"])
     signature = hook.headers.get(name)
-    trip.hold(facts.HOOK_SIGNED, bool(signature), call, expected=name, got=sorted(hook.headers))
+    trip.check(facts.WEBHOOK_SIGNED, bool(signature), call, expected=name, got=sorted(hook.headers))
     if signature:
         _genuine(trip, hook, signature, call)
 
 
-def _genuine(trip: Trip, hook: Webhook, signature: str, call: Call) -> None:
+def _genuine(trip: JourneyContext, hook: Webhook, signature: str, call: Exchange) -> None:
     secret = trip.run.secret
     if secret is None:
-        trip.hide("webhook.signature", "no secret is known: put it into VIRALSYNC_WEBHOOK_SECRET")
+        trip.mark_unobservable("webhook.signature", "no secret is known: put it into VIRALSYNC_WEBHOOK_SECRET")
         return
     forms = dict(_forms(hook.body, secret))
     known = [form for form, text in forms.items() if hmac.compare_digest(text, signature)]
-    trip.hold(facts.HOOK_GENUINE, bool(known), call, expected="the HMAC of the body", got="another signature")
+    trip.check(facts.WEBHOOK_GENUINE, bool(known), call, expected="the HMAC of the body", got="another signature")
     for form in known:
         trip.learn("webhook.signature", form, call)
 
@@ -159,24 +159,31 @@ def _forms(body: bytes, secret: str) -> Iterator[tuple[str, str]]:
     yield "base64", base64.b64encode(digest).decode()
 
 
-def _body(trip: Trip, hook: Webhook, call: Call) -> None:
+def _body(trip: JourneyContext, hook: Webhook, call: Exchange) -> None:
     """Judge the body of a webhook as the spec says; what breaks goes where its mark says."""
-    trip.run.asserted[facts.HOOK_BODY] += 1
+    trip.run.asserted[facts.WEBHOOK_BODY] += 1
     schema = trip.run.contract.component("ProgressEvent")
     kind = str(hook.document.get("status"))
     for place, keyword, name, message, mark, source in schema.violations(hook.document):
-        _found(trip, DRAWERS[mark], call, message, f"{kind}{place}", keyword, name, source)
+        _found(trip, CATEGORY_OF_MARK[mark], call, message, f"{kind}{place}", keyword, name, source)
     for place, name in schema.additions(hook.document):
-        _found(trip, Drawer.ADDITIVE, call, f"`{name}` is not documented", f"{kind}{place}", "additional", name, "")
+        _found(trip, Category.ADDITIVE, call, f"`{name}` is not documented", f"{kind}{place}", "additional", name, "")
 
 
 def _found(
-    trip: Trip, drawer: Drawer, call: Call, message: str, place: str, keyword: str, name: str, source: str
+    trip: JourneyContext,
+    drawer: Category,
+    call: Exchange,
+    message: str,
+    place: str,
+    keyword: str,
+    name: str,
+    source: str,
 ) -> None:
     trip.run.findings.add(
         Finding(
             drawer,
-            facts.HOOK_BODY.name,
+            facts.WEBHOOK_BODY.name,
             message,
             place=place,
             keyword=keyword,
@@ -195,27 +202,27 @@ def _found(
     needs_control=True,
     needs_receiver=True,
 )
-def webhook_retries(trip: Trip) -> None:
+def webhook_retries(trip: JourneyContext) -> None:
     receiver = receiver_of(trip)
-    deaf = trip.on(trip.run.target.account("deaf"))
+    deaf = trip.as_account(trip.run.target.account("deaf"))
     job = submit(deaf, step="submit with a deaf receiver", callbackUrl=receiver.url("/refused"))
     effects = sandbox_of(deaf).clock.advance(A_DAY)
     ends = [hook for hook in receiver.of(job.id) if hook.document.get("status") in TERMINAL]
-    deaf.hold(facts.HOOK_SENT, bool(ends), job.submitted, name="refused")
+    deaf.check(facts.WEBHOOK_SENT, bool(ends), job.submitted, name="refused")
     deaf.learn("webhook.attempts", len(ends) or 1, job.submitted)
     instants = [each.at for each in effects if each.kind == "delivery" and each.details.get("webhook") in TERMINAL]
     if len(ends) == 1:
-        deaf.hide("webhook.retry_seconds", "a webhook that is refused is not sent again")
+        deaf.mark_unobservable("webhook.retry_seconds", "a webhook that is refused is not sent again")
     gaps = [(after - before).total_seconds() for before, after in pairwise(instants)]
     if gaps and len(instants) == len(ends):
         deaf.learn("webhook.retry_seconds", as_number(gaps[0]), job.submitted)
-        deaf.hold(WAITS_GROW, gaps == sorted(gaps), job.submitted, expected="growing waits", got=gaps)
-    deaf.hold(facts.HOOK_SAME, len({hook.body for hook in ends}) <= 1, job.submitted, expected="one body")
+        deaf.check(WAITS_GROW, gaps == sorted(gaps), job.submitted, expected="growing waits", got=gaps)
+    deaf.check(facts.WEBHOOK_SAME, len({hook.body for hook in ends}) <= 1, job.submitted, expected="one body")
     progress = [hook.body for hook in receiver.of(job.id) if hook.document.get("status") not in TERMINAL]
-    deaf.hold(facts.HOOK_RETRY, len(set(progress)) == len(progress), job.submitted, name="progress is not")
+    deaf.check(facts.WEBHOOK_RETRY, len(set(progress)) == len(progress), job.submitted, name="progress is not")
 
 
-WAITS_GROW = Check("webhook_waits", "The waits between attempts grow.", facts.A, facts.HOOKS)
+WAITS_GROW = Check("webhook_waits", "The waits between attempts grow.", facts.A, facts.WEBHOOK_PAGE)
 
 
 @journey(
@@ -225,11 +232,11 @@ WAITS_GROW = Check("webhook_waits", "The waits between attempts grow.", facts.A,
     needs_control=True,
     needs_receiver=True,
 )
-def webhook_redirects(trip: Trip) -> None:
+def webhook_redirects(trip: JourneyContext) -> None:
     receiver = receiver_of(trip)
-    moved = trip.on(trip.run.target.account("moved", scenario="instant"))
+    moved = trip.as_account(trip.run.target.account("moved", scenario="instant"))
     job = submit(moved, step="submit with a receiver that moved", callbackUrl=receiver.url("/moved"))
-    moved.wait(SHORTEST_WAIT)
+    moved.wait(MIN_WAIT)
     arrived = [hook.path for hook in receiver.of(job.id)]
     if arrived:
         moved.learn("webhook.redirects", "followed" if LANDING in arrived else "refused", job.submitted)
@@ -242,19 +249,19 @@ def webhook_redirects(trip: Trip) -> None:
     needs_control=True,
     needs_receiver=True,
 )
-def webhook_cadence(trip: Trip) -> None:
+def webhook_cadence(trip: JourneyContext) -> None:
     receiver = receiver_of(trip)
-    patient = trip.on(trip.run.target.account("patient", scenario=LONG_SCENE))
+    patient = trip.as_account(trip.run.target.account("patient", scenario=LONG_SCENE))
     job = submit(patient, step="submit a long scene", movie=_one_scene(), callbackUrl=receiver.url())
     patient.wait(55)
     rendering = [hook.document for hook in receiver.of(job.id) if hook.document.get("phase") == "rendering"]
     times = [instant for state in rendering if (instant := _instant(state.get("timestamp"))) is not None]
     gaps = [as_number((after - before).total_seconds()) for before, after in pairwise(times)]
-    patient.hold(
-        facts.HOOK_PROGRESS,
-        len(rendering) >= FEWEST,
+    patient.check(
+        facts.WEBHOOK_PROGRESS,
+        len(rendering) >= MIN_COUNT,
         job.submitted,
-        expected=f"{FEWEST} in a minute",
+        expected=f"{MIN_COUNT} in a minute",
         got=len(rendering),
         name="long",
     )

@@ -14,9 +14,9 @@ import click
 from viralsync_conform.mutants.derived.mutations import sample
 from viralsync_conform.mutants.measuring import Run, all_mutants, measure
 from viralsync_conform.mutants.mutant import BEHAVIOUR, MECHANICAL, Mutant
-from viralsync_conform.mutants.schemathesis_baseline import PlainRun, run_plain
+from viralsync_conform.mutants.schemathesis_baseline import PlainRun, run_schemathesis_alone
 from viralsync_conform.mutants.score import Score, lines
-from viralsync_conform.mutants.survivors import UNOBSERVABLE
+from viralsync_conform.mutants.survivors import UNDETECTABLE
 from viralsync_mock.errors import did_you_mean
 
 T = TypeVar("T", Run, PlainRun)
@@ -46,7 +46,9 @@ def main(
         runs = _every(pool, "mutants", measure, [(name, seed) for name in names])
         alone: list[PlainRun] = []
         if plain:
-            alone = _every(pool, "Schemathesis alone", run_plain, [(name, seed) for name in (None, *names)])
+            alone = _every(
+                pool, "Schemathesis alone", run_schemathesis_alone, [(name, seed) for name in (None, *names)]
+            )
     by_name = {run.mutant: run for run in alone}
     score = Score(
         mutants=chosen,
@@ -54,7 +56,7 @@ def main(
         clean=controls,
         plain={name: by_name[name] for name in names} if plain else {},
         plain_clean=by_name.get("mock"),
-        excused=UNOBSERVABLE,
+        excused=UNDETECTABLE,
     )
     for line in lines(score):
         click.echo(line)

@@ -11,7 +11,7 @@ from types import FrameType
 
 from viralsync_conform.clocks import measured
 from viralsync_conform.conformance import Options, conform
-from viralsync_conform.findings import Drawer
+from viralsync_conform.findings import Category
 from viralsync_conform.mock_comparison import Trace, trace_of
 from viralsync_conform.mutants.catalogue import BEHAVIOUR_MUTANTS
 from viralsync_conform.mutants.catalogue.second import SECOND_MUTANTS
@@ -22,7 +22,7 @@ from viralsync_mock.openapi.spec import load_spec
 from viralsync_mock.settings import shipped
 
 LIMITED = 429
-PATIENCE = 180
+TIMEOUT_SECONDS = 180
 """Real seconds that one run may take: the kit gives up long before."""
 
 
@@ -64,7 +64,7 @@ def measure(name: str | None, seed: str) -> Run:
     """Run the kit against a mutant by its name, or against the mock; a run that breaks down says so as its verdict."""
     label = name or "mock"
     try:
-        with _patience(PATIENCE), measured() as taken:
+        with _patience(TIMEOUT_SECONDS), measured() as taken:
             run = _run(name, label, seed)
     except Exception as problem:  # one run that breaks down must not end the others
         return Run(label, f"{type(problem).__name__}: {problem}")
@@ -75,7 +75,7 @@ def _run(name: str | None, label: str, seed: str) -> Run:
     reference = _reference(seed)
     with serving(all_mutants()[name] if name else None, seed=seed) as url:
         result = conform(Options(target=url, seed=seed, reference=reference))
-    firm = [finding for finding in result.findings if finding.drawer is not Drawer.INCONCLUSIVE]
+    firm = [finding for finding in result.findings if finding.drawer is not Category.INCONCLUSIVE]
     return Run(
         mutant=label,
         verdict=result.verdict.name,

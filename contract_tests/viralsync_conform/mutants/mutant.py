@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from viralsync_conform.mutants.engine.asgi import Answer
-    from viralsync_conform.mutants.engine.exchange import Visit
-    from viralsync_conform.mutants.engine.webhook_attempts import Parcel
+    from viralsync_conform.mutants.engine.exchange import MutantCall
+    from viralsync_conform.mutants.engine.webhook_attempts import WebhookAttempt
     from viralsync_mock.webhooks.sender import Reply
 
 BEHAVIOUR, MECHANICAL = "behaviour", "mechanical"
@@ -27,6 +27,6 @@ class Mutant:
     statement: str
     source: str
     subject: str
-    layer: Callable[[Visit], Awaitable[Answer]] | None = field(default=None, repr=False, compare=False)
-    sending: Callable[[Parcel], Awaitable[Reply]] | None = field(default=None, repr=False, compare=False)
+    layer: Callable[[MutantCall], Awaitable[Answer]] | None = field(default=None, repr=False, compare=False)
+    sending: Callable[[WebhookAttempt], Awaitable[Reply]] | None = field(default=None, repr=False, compare=False)
     edit_spec: Callable[[dict[str, Any]], None] | None = field(default=None, repr=False, compare=False)

@@ -15,7 +15,7 @@ from viralsync_conform.mutants.measuring import all_mutants
 from viralsync_mock.randomness import hexadecimal
 from viralsync_mock.settings import shipped
 
-PATIENCE = 300.0
+TIMEOUT_SECONDS = 300.0
 """Real seconds that one run may take."""
 
 
@@ -30,14 +30,16 @@ class PlainRun:
     problem: str = ""
 
 
-def run_plain(name: str | None, seed: str) -> PlainRun:
+def run_schemathesis_alone(name: str | None, seed: str) -> PlainRun:
     """Run Schemathesis against a mutant by its name, or against the mock, without a rate limit to drown in."""
     label = name or "mock"
     mutant = all_mutants()[name] if name else None
     with TemporaryDirectory() as folder, measured() as taken, serving(mutant, seed=seed, is_rate_limited=False) as url:
         report = Path(folder) / "report.json"
         try:
-            subprocess.run(_command(url, report, seed), cwd=folder, capture_output=True, timeout=PATIENCE, check=False)  # noqa: S603 - our own words
+            subprocess.run(  # noqa: S603 - our own words
+                _command(url, report, seed), cwd=folder, capture_output=True, timeout=TIMEOUT_SECONDS, check=False
+            )
             told = json.loads(report.read_text())
         except (subprocess.TimeoutExpired, OSError, ValueError) as problem:
             return PlainRun(label, problem=f"{type(problem).__name__}: {problem}")

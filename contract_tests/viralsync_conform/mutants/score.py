@@ -15,7 +15,7 @@ BARS: Mapping[str, float] = {MECHANICAL: 98.0, BEHAVIOUR: 95.0}
 """Percent of the mutants of each source that have to be noticed."""
 
 CONFORMS = "CONFORMS"
-MOST_REQUESTS, MOST_RENDERS = 400, 3
+MAX_REQUESTS, MAX_RENDERS = 400, 3
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Score:
         return [
             run
             for run in (*self.clean, *self.runs.values())
-            if run.requests > MOST_REQUESTS or run.renders > MOST_RENDERS
+            if run.requests > MAX_REQUESTS or run.renders > MAX_RENDERS
         ]
 
 

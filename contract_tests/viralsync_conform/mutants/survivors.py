@@ -5,5 +5,5 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-UNOBSERVABLE: Mapping[str, str] = MappingProxyType({})
+UNDETECTABLE: Mapping[str, str] = MappingProxyType({})
 """By name, the reason in one sentence."""

@@ -7,16 +7,16 @@ from datetime import date
 
 from viralsync_conform.clocks import RealClock
 from viralsync_conform.conformance import Options, conform
-from viralsync_conform.findings import Drawer, Verdict
+from viralsync_conform.findings import Category, Verdict
 from viralsync_conform.mutants import BEHAVIOUR_MUTANTS, Mutant, serving
-from viralsync_conform.mutants.survivors import UNOBSERVABLE
+from viralsync_conform.mutants.survivors import UNDETECTABLE
 from viralsync_conform.result import CanaryOutcome
 from viralsync_mock.randomness import digest
 
 
 def drawn(day: date) -> Mutant:
     """Return the mutant of a day."""
-    known = [mutant for mutant in BEHAVIOUR_MUTANTS if mutant.name not in UNOBSERVABLE]
+    known = [mutant for mutant in BEHAVIOUR_MUTANTS if mutant.name not in UNDETECTABLE]
     return known[int.from_bytes(digest("canary", day.isoformat()), "big") % len(known)]
 
 
@@ -39,6 +39,6 @@ def canary(options: Options) -> CanaryOutcome:
                 on_journey=lambda _: None,
             )
         )
-    by = sorted({finding.check for finding in result.findings if finding.drawer is not Drawer.INCONCLUSIVE})
+    by = sorted({finding.check for finding in result.findings if finding.drawer is not Category.INCONCLUSIVE})
     is_caught = result.verdict in {Verdict.BROKEN, Verdict.DIFFERS}
     return CanaryOutcome(mutant.name, mutant.statement, is_caught, tuple(by))

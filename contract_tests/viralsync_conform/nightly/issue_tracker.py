@@ -29,7 +29,7 @@ MARKER = "<!-- conformance-tracking -->"
 QUIET_NIGHTS = 2
 """So many nights without a verdict may follow each other before somebody is told."""
 
-LONGEST_SUMMARY = 50_000
+MAX_SUMMARY = 50_000
 """Characters of the summary that an issue takes over: a body holds 65,536."""
 
 NIGHTS_KEPT = 30
@@ -42,7 +42,7 @@ TITLES = {
     Verdict.INCONCLUSIVE: "Conformance: nothing could be told, night after night",
 }
 ENDING = "Each night that finds something writes this issue anew; the first that finds nothing closes it."
-_WAKES_SOMEBODY = re.compile(r"([@#])(?=\w)")
+_ALERTING = re.compile(r"([@#])(?=\w)")
 
 
 class Kind(StrEnum):
@@ -66,7 +66,7 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True)
-class Night:
+class NightlyRun:
     """A night that ended with a verdict; `run` is the address of its job, or whatever else names it."""
 
     run: str
@@ -104,7 +104,7 @@ def _without_verdict(history: Sequence[Verdict], has_open_issue: bool) -> Action
     return Action(Kind.COMMENT, comment=sentence) if before == QUIET_NIGHTS else Action(Kind.NOTHING)
 
 
-def body_of(action: Action, nights: Sequence[Night], summary: str) -> str:
+def body_of(action: Action, nights: Sequence[NightlyRun], summary: str) -> str:
     """Return the text of the issue: what holds, since when, and the report's summary, without keys and mentions."""
     tonight = nights[-1]
     alike = list(takewhile(lambda night: night.verdict is tonight.verdict, reversed(nights)))
@@ -117,9 +117,9 @@ def body_of(action: Action, nights: Sequence[Night], summary: str) -> str:
 def _quoted(summary: str) -> str:
     """Return a summary that is fit for an issue: it tells what a server answered, which may name anybody."""
     text = masked(summary).strip()
-    if len(text) > LONGEST_SUMMARY:
-        text = f"{text[:LONGEST_SUMMARY].rstrip()}\n\n(cut here: the rest is in the job's artefact)"
-    return _WAKES_SOMEBODY.sub("\\1\u200b", text)
+    if len(text) > MAX_SUMMARY:
+        text = f"{text[:MAX_SUMMARY].rstrip()}\n\n(cut here: the rest is in the job's artefact)"
+    return _ALERTING.sub("\\1\u200b", text)
 
 
 def read_report(folder: Path, exit_code: int | None) -> tuple[Verdict, str]:
@@ -142,18 +142,18 @@ def read_report(folder: Path, exit_code: int | None) -> tuple[Verdict, str]:
     return verdict, summary
 
 
-def read_history(path: Path) -> list[Night]:
+def read_history(path: Path) -> list[NightlyRun]:
     """Return the nights that a file keeps, oldest first; none when there is no file yet, or one that is broken."""
     if not path.exists():
         return []
     try:
-        return [Night(str(kept["run"]), Verdict(kept["verdict"])) for kept in json.loads(path.read_text())]
+        return [NightlyRun(str(kept["run"]), Verdict(kept["verdict"])) for kept in json.loads(path.read_text())]
     except (ValueError, KeyError, TypeError) as error:  # a count that starts anew is better than no tracking
         sys.stderr.write(f"tracking: {path}: expected a list of runs with their verdicts ({error}): it starts anew\n")
         return []
 
 
-def write_history(path: Path, nights: Sequence[Night]) -> None:
+def write_history(path: Path, nights: Sequence[NightlyRun]) -> None:
     """Keep the last nights."""
     path.parent.mkdir(parents=True, exist_ok=True)
     kept = [{"run": night.run, "verdict": int(night.verdict)} for night in nights[-NIGHTS_KEPT:]]
@@ -204,7 +204,7 @@ class Tracker:
         return done.stdout
 
 
-def track(tracker: Tracker, summary: str, history: Path, tonight: Night) -> Kind:
+def track(tracker: Tracker, summary: str, history: Path, tonight: NightlyRun) -> Kind:
     """Bring the issue up to date after a night, and remember the night; one that is run again counts once."""
     before = [night for night in read_history(history) if night.run != tonight.run]
     issue = tracker.open_issue()
@@ -220,7 +220,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     try:
         verdict, summary = read_report(given.report_dir, given.exit_code)
-        kind = track(Tracker(given.gh, given.label), summary, given.history, Night(given.run_url, verdict))
+        kind = track(Tracker(given.gh, given.label), summary, given.history, NightlyRun(given.run_url, verdict))
     except TrackingError as error:
         sys.stderr.write(f"tracking: {error}\n")
         return 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from shlex import quote
 
-from viralsync_conform.calls import Call
+from viralsync_conform.calls import Exchange
 from viralsync_mock.redaction import SECRET_HEADERS
 
 KEY = "$VIRALSYNC_API_KEY"
@@ -14,14 +14,14 @@ KEY = "$VIRALSYNC_API_KEY"
 _BY_CURL = frozenset({"host", "content-length", "connection", "accept-encoding", "transfer-encoding"})
 
 
-def curl(call: Call, base: str) -> str:
+def curl(call: Exchange, base: str) -> str:
     """Return the command; a body that is no text is read from a file `body` that is to be put there."""
     return " \\\n  ".join(
         (" ".join(("curl -sS", *_ways(call), quote(f"{base}{call.url}"))), *_headers(call), *_body(call))
     )
 
 
-def _ways(call: Call) -> Iterator[str]:
+def _ways(call: Exchange) -> Iterator[str]:
     if call.operation == "streamJobProgress":
         yield "-N"
     if set("[]{}") & set(call.url):
@@ -34,7 +34,7 @@ def _ways(call: Call) -> Iterator[str]:
         yield f"-X {quote(call.method)}"
 
 
-def _headers(call: Call) -> Iterator[str]:
+def _headers(call: Exchange) -> Iterator[str]:
     names = {name.lower() for name, _ in call.request_headers}
     if "authorization" in names:
         yield f'-H "authorization: Bearer {KEY}"'
@@ -47,7 +47,7 @@ def _headers(call: Call) -> Iterator[str]:
         yield "-H content-type:"  # or curl adds one of its own
 
 
-def _body(call: Call) -> Iterator[str]:
+def _body(call: Exchange) -> Iterator[str]:
     if not call.request_body or call.method == "HEAD":
         return
     try:

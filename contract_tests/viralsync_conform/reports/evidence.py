@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from viralsync_conform.calls import Call, Headers
+from viralsync_conform.calls import Exchange, Headers
 from viralsync_conform.findings import Finding
 from viralsync_conform.reports.curl import curl
 from viralsync_conform.reports.markup import Markup, code, joined, tag
@@ -14,17 +14,17 @@ from viralsync_conform.reports.wording import base_url, one_line
 from viralsync_conform.reports.writing import shown_headers, text_of
 from viralsync_conform.result import Result
 
-MOST_CALLS = 3
+MAX_CALLS = 3
 """Of each finding; the others are in the archive."""
 
-MOST_LINES, LONGEST_LINE = 60, 400
+MAX_LINES, MAX_LINE = 60, 400
 
 
 @dataclass
 class Evidence:
     """The calls that are shown; each is shown once, and named where it comes again."""
 
-    calls: dict[int, Call]
+    calls: dict[int, Exchange]
     base: str
     shown: set[int] = field(default_factory=set)
 
@@ -35,14 +35,14 @@ class Evidence:
 
     def of_finding(self, finding: Finding) -> Markup:
         """Return what shows that a finding is true."""
-        parts = [self._call(self.calls[number]) for number in finding.calls[:MOST_CALLS] if number in self.calls]
-        rest = len(finding.calls) - MOST_CALLS
+        parts = [self._call(self.calls[number]) for number in finding.calls[:MAX_CALLS] if number in self.calls]
+        rest = len(finding.calls) - MAX_CALLS
         if rest > 0:
-            more = ", ".join(map(str, finding.calls[MOST_CALLS : MOST_CALLS + 12]))
+            more = ", ".join(map(str, finding.calls[MAX_CALLS : MAX_CALLS + 12]))
             parts.append(tag("p", f"Also in calls {more}{' …' if rest > 12 else ''} of traffic.har.", class_="quiet"))
         return joined(parts)
 
-    def _call(self, call: Call) -> Markup:
+    def _call(self, call: Exchange) -> Markup:
         if call.number in self.shown:
             again = tag("a", f"call {call.number}", href=f"#call-{call.number}")
             return tag("p", "Shown above: ", again, f", {call.method} ", code(one_line(call.url, 80)), class_="quiet")
@@ -50,7 +50,7 @@ class Evidence:
         summary = tag("summary", tag("span", f"Call {call.number}", class_="number"), " ", _headline(call))
         return tag("details", summary, *self._parts(call), id=f"call-{call.number}", class_="call")
 
-    def _parts(self, call: Call) -> Iterator[Markup]:
+    def _parts(self, call: Exchange) -> Iterator[Markup]:
         yield tag("p", _circumstances(call), class_="quiet")
         yield tag("h5", "Request")
         yield _message(f"{call.method} {call.url}", call.request_headers, call.request_body)
@@ -65,7 +65,7 @@ class Evidence:
         yield tag("pre", code(curl(call, self.base)))
 
 
-def _headline(call: Call) -> Markup:
+def _headline(call: Exchange) -> Markup:
     status = str(call.status) if call.status is not None else "no answer"
     kind = "good" if call.is_success else "bad"
     return joined(
@@ -73,7 +73,7 @@ def _headline(call: Call) -> Markup:
     )
 
 
-def _circumstances(call: Call) -> str:
+def _circumstances(call: Exchange) -> str:
     parts = [f"Step {call.step} of {call.journey}", f"account {call.account}", f"{call.seconds * 1000:.0f} ms"]
     parts.append(f"{call.at:%Y-%m-%d %H:%M:%S} UTC by the target's clock")
     if call.expected:
@@ -94,7 +94,7 @@ def pretty(body: bytes) -> str:
         text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
         text = text.replace("\r\n", "\n")
-    lines = [line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}…" for line in text.split("\n")]
-    if len(lines) > MOST_LINES:
-        return "\n".join((*lines[:MOST_LINES], f"… {len(lines) - MOST_LINES} more lines"))
+    lines = [line if len(line) <= MAX_LINE else f"{line[:MAX_LINE]}…" for line in text.split("\n")]
+    if len(lines) > MAX_LINES:
+        return "\n".join((*lines[:MAX_LINES], f"… {len(lines) - MAX_LINES} more lines"))
     return "\n".join(lines)

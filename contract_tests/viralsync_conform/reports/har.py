@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from viralsync_conform.calls import Call, Headers
+from viralsync_conform.calls import Exchange, Headers
 from viralsync_conform.reports.wording import base_url, printable
 from viralsync_conform.reports.writing import shown_headers, text_of
 from viralsync_conform.result import Result
@@ -36,7 +36,7 @@ def archive_of(result: Result) -> Document:
     }
 
 
-def _entry(call: Call, base: str) -> Document:
+def _entry(call: Exchange, base: str) -> Document:
     wait, receive = round(call.seconds * 1000, 3), _streamed(call)
     return {
         "startedDateTime": _instant(call.at),
@@ -49,14 +49,14 @@ def _entry(call: Call, base: str) -> Document:
     }
 
 
-def _streamed(call: Call) -> float:
+def _streamed(call: Exchange) -> float:
     """Return the milliseconds of the target's time in which a stream told its events."""
     if not call.events:
         return 0.0
     return round(max(0.0, (call.events[-1].at - call.at).total_seconds()) * 1000, 3)
 
 
-def _comment(call: Call) -> str:
+def _comment(call: Exchange) -> str:
     parts = [f"call {call.number}", f"{call.journey}: {call.step}", f"account {call.account}"]
     if call.expected:
         parts.append(f"expected {call.expected}")
@@ -67,7 +67,7 @@ def _comment(call: Call) -> str:
     return printable(", ".join(parts))
 
 
-def _request(call: Call, base: str) -> Document:
+def _request(call: Exchange, base: str) -> Document:
     document: Document = {
         "method": call.method,
         "url": f"{base}{call.url}",
@@ -86,7 +86,7 @@ def _request(call: Call, base: str) -> Document:
     return document
 
 
-def _response(call: Call) -> Document:
+def _response(call: Exchange) -> Document:
     media_type = call.header("content-type") or ""
     return {
         "status": call.status or 0,

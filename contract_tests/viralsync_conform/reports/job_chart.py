@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from viralsync_conform.reports.markup import Markup, code, joined, tag
 from viralsync_conform.reports.wording import amount, counted, one_line
-from viralsync_conform.run.job_history import CREATED, STREAM, Life, Sighting, Stretch
+from viralsync_conform.run.job_history import CREATED, STREAM, Interval, JobHistory, StatusSample
 
 STEPS = frozenset({"queued", "planning", "dispatching", "rendering", "assembling", "uploading"})
 ENDS = frozenset({"done", "failed", "cancelled"})
@@ -18,29 +18,29 @@ POLLS_BELOW, EVENTS_BELOW, HEIGHT = 25, 34, 40
 WHOLE = 1000
 """How wide the curve of the progress is drawn, before it is stretched to the page."""
 
-MOST_LIVES, MOST_STEPS = 24, 40
+MAX_LIVES, MAX_STEPS = 24, 40
 
 
-def lives_drawn(lives: tuple[Life, ...]) -> Markup:
+def lives_drawn(lives: tuple[JobHistory, ...]) -> Markup:
     """Return a drawing of each life that was seen more than once, parents first; the rest are counted."""
     seen = sorted((life for life in lives if len(life.sightings) > 1), key=lambda life: life.parent is not None)
-    drawn = joined(map(life_drawn, seen[:MOST_LIVES]))
-    rest = len(lives) - len(seen[:MOST_LIVES])
+    drawn = joined(map(life_drawn, seen[:MAX_LIVES]))
+    rest = len(lives) - len(seen[:MAX_LIVES])
     told = f"{counted(rest, 'job')} more {'was' if rest == 1 else 'were'} seen once, or did not fit in here."
     return joined((drawn, tag("p", told, class_="quiet") if rest else None))
 
 
-def life_drawn(life: Life) -> Markup:
+def life_drawn(life: JobHistory) -> Markup:
     """Return one life: a heading, the drawing, and a legend that says the same in words."""
     seconds = f"{amount(life.seconds)} s"
     head = tag("h3", code(one_line(life.job_id, 60)), " ", tag("span", _ending(life), class_=f"end {_end(life)}"))
     axis = tag("div", tag("span", "0 s"), tag("span", seconds), class_="axis")
     picture = joined((_picture(life, seconds), axis)) if life.seconds else None
-    steps = tag("ol", *(_legend(stretch) for stretch in life.stretches[:MOST_STEPS]), class_="steps")
+    steps = tag("ol", *(_legend(stretch) for stretch in life.stretches[:MAX_STEPS]), class_="steps")
     return tag("figure", head, tag("p", _seen(life), class_="quiet"), picture, steps, class_="life")
 
 
-def _picture(life: Life, seconds: str) -> Markup:
+def _picture(life: JobHistory, seconds: str) -> Markup:
     """Return the drawing; a job that never made progress has no curve of it."""
     has_curve = any(each.progress for each in life.sightings)
     top = PROGRESS_HEIGHT + 6 if has_curve else 0
@@ -56,15 +56,15 @@ def _picture(life: Life, seconds: str) -> Markup:
     )
 
 
-def _ending(life: Life) -> str:
+def _ending(life: JobHistory) -> str:
     return life.outcome or "not seen to end"
 
 
-def _end(life: Life) -> str:
+def _end(life: JobHistory) -> str:
     return life.outcome if life.outcome in ENDS else "open"
 
 
-def _seen(life: Life) -> str:
+def _seen(life: JobHistory) -> str:
     events = sum(each.source == STREAM for each in life.sightings)
     polls = sum(each.source not in {STREAM, CREATED} for each in life.sightings)
     parts = [counted(len(life.scenes), "scene")] if life.scenes else []
@@ -73,12 +73,12 @@ def _seen(life: Life) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def _share(life: Life, sighting: Sighting | Stretch) -> float:
-    at = sighting.at if isinstance(sighting, Sighting) else sighting.start
+def _share(life: JobHistory, sighting: StatusSample | Interval) -> float:
+    at = sighting.at if isinstance(sighting, StatusSample) else sighting.start
     return (at - life.sightings[0].at).total_seconds() / life.seconds
 
 
-def _progress(life: Life) -> Markup:
+def _progress(life: JobHistory) -> Markup:
     """Return the curve of the progress: level until it is told anew, and stretched as wide as the page."""
     points, height = [f"M0 {PROGRESS_HEIGHT}"], float(PROGRESS_HEIGHT)
     for sighting in life.sightings:
@@ -93,7 +93,7 @@ def _progress(life: Life) -> Markup:
     return tag("svg", area, line, viewBox=box, preserveAspectRatio="none", width="100%", height=PROGRESS_HEIGHT, y=2)
 
 
-def _bar(life: Life, top: int) -> Iterator[Markup]:
+def _bar(life: JobHistory, top: int) -> Iterator[Markup]:
     for stretch in life.stretches:
         start = _share(life, stretch)
         width = (stretch.seconds or 0.0) / life.seconds
@@ -103,7 +103,7 @@ def _bar(life: Life, top: int) -> Iterator[Markup]:
             yield tag("g", tag("rect", **place, class_=f"step {_kind(stretch)}"), title)
 
 
-def _marks(life: Life, top: int) -> Iterator[Markup]:
+def _marks(life: JobHistory, top: int) -> Iterator[Markup]:
     for sighting in life.sightings:
         if sighting.source != CREATED:
             x = f"{_share(life, sighting) * 100:.3f}%"
@@ -111,18 +111,18 @@ def _marks(life: Life, top: int) -> Iterator[Markup]:
             yield tag("circle", cx=x, cy=top + below, r=3, class_=kind)
 
 
-def _legend(stretch: Stretch) -> Markup:
+def _legend(stretch: Interval) -> Markup:
     swatch = tag("span", class_=f"swatch {_kind(stretch)}")
     return tag("li", swatch, tag("span", _named(stretch)), " ", tag("span", _lasted(stretch), class_="lasted"))
 
 
-def _named(stretch: Stretch) -> str:
+def _named(stretch: Interval) -> str:
     return one_line(f"{stretch.phase} ({stretch.status})" if stretch.phase else stretch.status, 60)
 
 
-def _lasted(stretch: Stretch) -> str:
+def _lasted(stretch: Interval) -> str:
     return "" if stretch.seconds is None else f"{amount(stretch.seconds)} s"
 
 
-def _kind(stretch: Stretch) -> str:
+def _kind(stretch: Interval) -> str:
     return stretch.step if stretch.step in STEPS | ENDS else "other"

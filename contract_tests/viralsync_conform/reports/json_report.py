@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from viralsync_conform.contract.learned_behaviour import Learned, Observation, position_of
+from viralsync_conform.contract.learned_behaviour import LearnedBehaviour, Observation, position_of
 from viralsync_conform.findings import Check, Finding
 from viralsync_conform.reports.wording import TITLES, known_keys, plain, sentence
 from viralsync_conform.result import BaselineComparison, CanaryOutcome, Fidelity, JourneyOutcome, Result
-from viralsync_mock.config.behaviour import Behaviour
+from viralsync_mock.config.behaviour import BehaviourProfile
 
 FORMAT, VERSION = "viralsync-mock conformance report", 1
 """The version goes up when a program that reads the old format could misread the new one."""
@@ -134,7 +134,7 @@ def _journey(outcome: JourneyOutcome) -> Document:
     }
 
 
-def _learned(learned: Learned, believed: Behaviour) -> Document:
+def _learned(learned: LearnedBehaviour, believed: BehaviourProfile) -> Document:
     return {
         "switches": [
             {
@@ -148,7 +148,7 @@ def _learned(learned: Learned, believed: Behaviour) -> Document:
         ],
         "torn": [
             {"switch": switch, "positions": [_observation(seen) for seen in positions]}
-            for switch, positions in learned.torn.items()
+            for switch, positions in learned.contradictions.items()
         ],
         "hidden": [{"switch": switch, "reason": reason} for switch, reason in learned.hidden.items()],
         "foreign": [{"switch": switch, **_observation(seen)} for switch, seen in learned.foreign.items()],

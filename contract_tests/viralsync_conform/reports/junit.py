@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from viralsync_conform.findings import Drawer, Finding
+from viralsync_conform.findings import Category, Finding
 from viralsync_conform.reports.json_report import LEFT_OUT
 from viralsync_conform.reports.wording import MARKS, calls_in_words, counting, known_keys, one_line, printable, where
 from viralsync_conform.result import JourneyOutcome, Result
@@ -47,7 +47,7 @@ def junit_of(result: Result) -> str:
 
 
 def _journey_cases(result: Result) -> Iterable[Case]:
-    failed, unknown = counting(result, Drawer.FAILURE), counting(result, Drawer.INCONCLUSIVE)
+    failed, unknown = counting(result, Category.FAILURE), counting(result, Category.INCONCLUSIVE)
     for outcome in result.journeys:
         failures = tuple(finding for finding in failed if finding.journey == outcome.name)
         reasons = [finding.message for finding in unknown if finding.journey == outcome.name]
@@ -72,8 +72,8 @@ def _check_cases(result: Result) -> Iterable[Case]:
         yield Case("checks", EVERYWHERE, name)
     for (check, place), findings in places.items():
         new = [finding for finding in findings if finding.key not in known]
-        failures = tuple(finding for finding in new if finding.drawer is Drawer.FAILURE)
-        unknown = [finding.message for finding in new if finding.drawer is Drawer.INCONCLUSIVE]
+        failures = tuple(finding for finding in new if finding.drawer is Category.FAILURE)
+        unknown = [finding.message for finding in new if finding.drawer is Category.INCONCLUSIVE]
         skipped = f"inconclusive: {'; '.join(unknown)}" if unknown and not failures else ""
         told = tuple(finding for finding in findings if finding not in failures)
         yield Case("checks", place, check, failures=failures, skipped=skipped, told=told)

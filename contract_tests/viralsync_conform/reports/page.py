@@ -11,7 +11,7 @@ from viralsync_conform.reports.page_findings import findings_of, is_empty
 from viralsync_conform.reports.page_sections import canary, changes, fidelity, journeys, learned, notes, unclean
 from viralsync_conform.reports.wording import TITLES, VERDICTS, amount, counted, counting, one_line, sentence
 from viralsync_conform.result import Result
-from viralsync_conform.run.job_history import lives_of
+from viralsync_conform.run.job_history import job_histories
 
 STYLE = Path(__file__).with_name("page.css")
 
@@ -90,7 +90,7 @@ def _sections(result: Result) -> Iterator[Markup | None]:
 
 
 def _jobs(result: Result) -> Markup:
-    lives = lives_of(result.calls)
+    lives = job_histories(result.calls)
     lead = "Progress, statuses and phases by the target's own clock; below, when polls and events told of them."
     if not lives:
         return section("Jobs seen", "jobs", lead="No job was seen.")

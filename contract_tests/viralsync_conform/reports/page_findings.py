@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from viralsync_conform.findings import Drawer, Finding
+from viralsync_conform.findings import Category, Finding
 from viralsync_conform.reports.evidence import Evidence
 from viralsync_conform.reports.markup import Markup, code, escaped, joined, listing, section, tag
 from viralsync_conform.reports.wording import MARKS, MEANINGS, TITLES, counting, known_keys, where
@@ -91,4 +91,4 @@ def _comparison(finding: Finding) -> Markup | None:
 
 def is_empty(result: Result) -> bool:
     """Say whether no drawer holds anything that counts."""
-    return not any(counting(result, drawer) for drawer in Drawer)
+    return not any(counting(result, drawer) for drawer in Category)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from viralsync_conform.contract.learned_behaviour import Observation, position_of
-from viralsync_conform.findings import Drawer
+from viralsync_conform.findings import Category
 from viralsync_conform.reports.json_report import LEFT_OUT
 from viralsync_conform.reports.markup import Markup, code, joined, listing, section, tag
 from viralsync_conform.reports.page_findings import known_of
 from viralsync_conform.reports.wording import calls_in_words, counted, position
 from viralsync_conform.result import JourneyOutcome, Result
 
-MOST_DIFFERENCES = 60
+MAX_DIFFERENCES = 60
 
 
 def changes(result: Result) -> Markup | None:
@@ -18,7 +18,7 @@ def changes(result: Result) -> Markup | None:
     baseline = result.baseline
     if baseline is None:
         return None
-    told = sum(finding.drawer is not Drawer.INCONCLUSIVE for finding in baseline.new)
+    told = sum(finding.drawer is not Category.INCONCLUSIVE for finding in baseline.new)
     new = f"{counted(told, 'finding')} {'is' if told == 1 else 'are'} new" if told else "nothing is new"
     lead = f"Against the baseline {new}, {len(baseline.gone)} gone, {len(baseline.known)} known."
     moved = [
@@ -35,12 +35,12 @@ def learned(result: Result) -> Markup:
     seen, believed = result.learned.seen, result.believed
     differences = result.learned.differences(believed)
     other = [_switch(each, seen[each], position(differences[each][0])) for each in differences]
-    torn = [_torn(switch, positions) for switch, positions in result.learned.torn.items()]
+    torn = [_torn(switch, positions) for switch, positions in result.learned.contradictions.items()]
     foreign = [
         _switch(switch, odd, position(position_of(believed, switch)), "the switch has no such position")
         for switch, odd in result.learned.foreign.items()
     ]
-    told = {*differences, *result.learned.torn}
+    told = {*differences, *result.learned.contradictions}
     same = [_switch(switch, each) for switch, each in seen.items() if switch not in told]
     hidden = [
         joined((code(switch), f" not observable, because {why}")) for switch, why in result.learned.hidden.items()
@@ -83,9 +83,9 @@ def fidelity(result: Result) -> Markup | None:
             tag("div", code(f"{each.journey}: {each.step}")),
             tag("dl", _side("target", each.target), _side("mock", each.mock), class_="comparison"),
         )
-        for each in told.differences[:MOST_DIFFERENCES]
+        for each in told.differences[:MAX_DIFFERENCES]
     ]
-    rest = len(told.differences) - MOST_DIFFERENCES
+    rest = len(told.differences) - MAX_DIFFERENCES
     more = tag("p", f"{rest} more are in report.json.", class_="quiet") if rest > 0 else None
     return section(
         "Fidelity of the mock", "fidelity", tag("ul", *rows, class_="plain") if rows else None, more, lead=lead

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from viralsync_conform.contract.learned_behaviour import position_of
 from viralsync_conform.reports.wording import calls_in_words, one_line, position, scalar
 from viralsync_conform.result import Result
-from viralsync_mock.config.behaviour import as_document
+from viralsync_mock.config.behaviour import to_document
 
 
 def profile_of(result: Result) -> str:
@@ -18,7 +18,7 @@ def profile_of(result: Result) -> str:
 def _lines(result: Result) -> Iterator[str]:
     yield f"# How {one_line(result.target)} acts where the documentation leaves it open, learned on"
     yield f"# {result.started_at:%Y-%m-%d}. Serve it: viralsync-mock serve --behaviour learned-behaviour.yaml"
-    for section, switches in as_document(result.learned_profile).items():
+    for section, switches in to_document(result.learned_profile).items():
         if section != "errors":
             yield ""
             yield f"{section}:"
@@ -46,19 +46,19 @@ def _error_lines(result: Result) -> Iterator[str]:
 
 def _error_switches(result: Result) -> list[str]:
     learned = result.learned
-    told = (*learned.seen, *learned.torn, *learned.hidden, *learned.foreign)
+    told = (*learned.seen, *learned.contradictions, *learned.hidden, *learned.foreign)
     return sorted({switch for switch in told if switch.startswith("errors.")})
 
 
 def _basis(result: Result, switch: str) -> str:
     """Return what the position of a switch rests on, in one line."""
-    return one_line("; ".join(_told(result, switch)) or "believed only: no call showed it", longest=400)
+    return one_line("; ".join(_describe(result, switch)) or "believed only: no call showed it", longest=400)
 
 
-def _told(result: Result, switch: str) -> Iterator[str]:
+def _describe(result: Result, switch: str) -> Iterator[str]:
     learned, believed = result.learned, position_of(result.believed, switch)
-    if switch in learned.torn:
-        seen = [f"{position(each.value)} in {calls_in_words(each.calls)}" for each in learned.torn[switch]]
+    if switch in learned.contradictions:
+        seen = [f"{position(each.value)} in {calls_in_words(each.calls)}" for each in learned.contradictions[switch]]
         yield f"torn: {', '.join(seen)}"
     elif switch in learned.seen:
         observation = learned.seen[switch]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
 from viralsync_conform.contract.learned_behaviour import position_of
-from viralsync_conform.findings import Drawer, Finding
+from viralsync_conform.findings import Category, Finding
 from viralsync_conform.reports.wording import (
     MEANINGS,
     TITLES,
@@ -24,7 +24,7 @@ from viralsync_conform.reports.wording import (
 from viralsync_conform.result import Result
 from viralsync_mock.redaction import masked
 
-MOST_FINDINGS = 20
+MAX_FINDINGS = 20
 """Of each drawer: the text must fit into an issue. `report.html` has all."""
 
 _SPECIAL = str.maketrans({char: f"\\{char}" for char in "\\`*_[]()|~!"} | {"@": "@\u200b", "#": "#\u200b"})
@@ -65,17 +65,17 @@ def _counts(result: Result) -> Iterator[str]:
     yield f"| time | {result.seconds:.1f} s, profile {cell(result.profile)}, seed {cell(result.seed)} |"
 
 
-def _drawer(drawer: Drawer, findings: Sequence[Finding]) -> Iterator[str]:
+def _drawer(drawer: Category, findings: Sequence[Finding]) -> Iterator[str]:
     if not findings:
         return
     yield f"### {TITLES[drawer]}"
     yield ""
     yield MEANINGS[drawer]
     yield ""
-    for finding in findings[:MOST_FINDINGS]:
+    for finding in findings[:MAX_FINDINGS]:
         yield _line(finding)
-    if len(findings) > MOST_FINDINGS:
-        yield f"- and {len(findings) - MOST_FINDINGS} more, all in `report.html`"
+    if len(findings) > MAX_FINDINGS:
+        yield f"- and {len(findings) - MAX_FINDINGS} more, all in `report.html`"
 
 
 def _line(finding: Finding) -> str:
@@ -89,7 +89,7 @@ def _line(finding: Finding) -> str:
 
 def _learned(result: Result) -> Iterator[str]:
     differences = result.learned.differences(result.believed)
-    odd = {**result.learned.torn, **result.learned.foreign}
+    odd = {**result.learned.contradictions, **result.learned.foreign}
     if not differences and not odd:
         return
     yield "### Learned otherwise than believed"
@@ -99,7 +99,7 @@ def _learned(result: Result) -> Iterator[str]:
     for switch, (believed, seen) in differences.items():
         calls = calls_in_words(result.learned.seen[switch].calls)
         yield f"| {cell(switch)} | {cell(position(believed))} | {cell(position(seen))} | {calls} |"
-    for switch, positions in result.learned.torn.items():
+    for switch, positions in result.learned.contradictions.items():
         told = " and ".join(cell(position(each.value)) for each in positions)
         calls = calls_in_words(number for each in positions for number in each.calls)
         yield f"| {cell(switch)} | {cell(position(position_of(result.believed, switch)))} | torn: {told} | {calls} |"
@@ -116,7 +116,7 @@ def _changes(result: Result) -> Iterator[str]:
     yield ""
     for switch, (before, now) in result.baseline.switched.items():
         yield f"- {cell(switch)}: {cell(position(before))} before, {cell(position(now))} now"
-    for key in result.baseline.gone[:MOST_FINDINGS]:
+    for key in result.baseline.gone[:MAX_FINDINGS]:
         yield f"- gone: {cell(key)}"
 
 

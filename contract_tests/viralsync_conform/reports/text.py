@@ -5,50 +5,50 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from textwrap import indent
 
-from viralsync_conform.calls import Call
-from viralsync_conform.findings import Drawer, Finding
+from viralsync_conform.calls import Exchange
+from viralsync_conform.findings import Category, Finding
 from viralsync_conform.reports.curl import curl
 from viralsync_conform.reports.wording import MARKS, one_line
 from viralsync_conform.reports.writing import shown_headers, text_of, without_keys
 
-MOST_CALLS = 3
-LONGEST_BODY = 1500
+MAX_CALLS = 3
+MAX_BODY = 1500
 TITLES = {
-    Drawer.FAILURE: "contract broken",
-    Drawer.INCONCLUSIVE: "could not tell",
-    Drawer.WARNING: "warning",
-    Drawer.DIFFERENCE: "mock wrong",
-    Drawer.ADDITIVE: "additive drift",
+    Category.FAILURE: "contract broken",
+    Category.INCONCLUSIVE: "could not tell",
+    Category.WARNING: "warning",
+    Category.DIFFERENCE: "mock wrong",
+    Category.ADDITIVE: "additive drift",
 }
 
 
-def headline(finding: Finding) -> str:
+def format_headline(finding: Finding) -> str:
     """Return a finding in one line."""
     where = " ".join(str(part) for part in (finding.operation, finding.status, finding.place) if part)
     parts = (TITLES[finding.drawer], finding.check, where, finding.message)
     return without_keys(one_line(": ".join(part for part in parts if part), 300))
 
 
-def told(findings: Iterable[Finding], calls: Sequence[Call], base: str) -> str:
+def format_findings(findings: Iterable[Finding], calls: Sequence[Exchange], base: str) -> str:
     """Return findings one after the other, each with its evidence; without any key."""
     return without_keys("\n\n".join("\n".join(_lines(finding, calls, base)) for finding in findings))
 
 
-def _lines(finding: Finding, calls: Sequence[Call], base: str) -> Iterator[str]:
-    yield headline(finding)
+def _lines(finding: Finding, calls: Sequence[Exchange], base: str) -> Iterator[str]:
+    yield format_headline(finding)
     if finding.expected or finding.got:
         yield f"  expected  {one_line(finding.expected, 500) or 'nothing'}"
         yield f"  got       {one_line(finding.got, 500) or 'nothing'}"
     if finding.mark is not None:
         yield f"  known     {MARKS[finding.mark]}{f', page {finding.source}' if finding.source else ''}"
-    shown = [calls[number - 1] for number in finding.calls[:MOST_CALLS] if number <= len(calls)]
+    shown = [calls[number - 1] for number in finding.calls[:MAX_CALLS] if number <= len(calls)]
     for call in shown:
         yield indent("\n".join(_evidence(call, base)), "  ")
     if len(finding.calls) > len(shown):
         yield f"  also in calls {', '.join(map(str, finding.calls[len(shown) : len(shown) + 12]))}"
 
 
-def _evidence(call: Call, base: str) -> Iterator[str]:
+def _evidence(call: Exchange, base: str) -> Iterator[str]:
     yield f"call {call.number}, step {call.step!r} of {call.journey}, account {call.account}"
     yield from _message(">", f"{call.method} {call.url}", call.request_headers, call.request_body)
     yield from _message("<", str(call.status or f"no answer: {call.problem}"), call.headers, call.body)
@@ -61,4 +61,4 @@ def _message(mark: str, first: str, headers: tuple[tuple[str, str], ...], body: 
         yield f"{mark} {name}: {value}"
     if body:
         text = text_of(body)
-        yield f"{mark} {text if len(text) <= LONGEST_BODY else f'{text[:LONGEST_BODY]}…'}"
+        yield f"{mark} {text if len(text) <= MAX_BODY else f'{text[:MAX_BODY]}…'}"

@@ -8,10 +8,10 @@ from itertools import pairwise
 from statistics import median
 from typing import Any
 
-from viralsync_conform.calls import Call
+from viralsync_conform.calls import Exchange
 from viralsync_conform.reports.wording import one_line, scalar
 from viralsync_conform.result import Result
-from viralsync_conform.run.job_history import STREAM, Life, lives_of
+from viralsync_conform.run.job_history import STREAM, JobHistory, job_histories
 from viralsync_conform.target import MAIN
 from viralsync_mock.openapi.spec import Spec, load_spec
 from viralsync_mock.settings import shipped
@@ -20,7 +20,7 @@ STEPS = ("queued", "planning", "dispatching", "rendering", "assembling", "upload
 PART_OF = {"waiting": "dispatching"}
 """A phase that the scenario format has no step of its own for, and the step that it is counted to."""
 
-LONGEST_STEP, LONGEST_PER_SECOND, MOST_REPORTS = 30 * 86_400.0, 3600.0, 100
+MAX_STEP, MAX_PER_SECOND, MAX_REPORTS = 30 * 86_400.0, 3600.0, 100
 """What the scenario format allows."""
 
 ALIKE = 1.05
@@ -41,7 +41,7 @@ class Rendering:
 def scenario_of(result: Result) -> str:
     """Return the text of the file; without a life that was seen there is no `job:` in it."""
     own = (call for call in result.calls if call.account == MAIN)  # throwaway accounts live by made-up scenarios
-    lives = [life for life in lives_of(own) if life.parent is None and len(life.stretches) > 1]
+    lives = [life for life in job_histories(own) if life.parent is None and len(life.stretches) > 1]
     job = job_of(lives, load_spec(shipped("openapi.yaml")))
     target = one_line(result.target)
     lines = [
@@ -58,7 +58,7 @@ def scenario_of(result: Result) -> str:
     return "\n".join((*lines, "job:", *_job_lines(job), *_measured_lines(lives, result.calls), ""))
 
 
-def job_of(lives: Sequence[Life], spec: Spec) -> dict[str, Any]:
+def job_of(lives: Sequence[JobHistory], spec: Spec) -> dict[str, Any]:
     """Return the `job:` part of a scenario: medians over the lives that were seen whole, else over all."""
     whole = [life for life in lives if set(STEPS) <= set(_seconds(life))] or lives
     found: dict[str, Any] = {}
@@ -73,7 +73,7 @@ def job_of(lives: Sequence[Life], spec: Spec) -> dict[str, Any]:
     return found
 
 
-def _seconds(life: Life) -> dict[str, float]:
+def _seconds(life: JobHistory) -> dict[str, float]:
     """Return how long each step lasted that went on to the next: what failed or was cancelled did not end by itself."""
     ended = [stretch.status for stretch in life.stretches[1:]]
     taken: dict[str, float] = {}
@@ -81,10 +81,10 @@ def _seconds(life: Life) -> dict[str, float]:
         step = PART_OF.get(stretch.step, stretch.step)
         if following not in {"failed", "cancelled"} and stretch.seconds is not None and step in STEPS:
             taken[step] = taken.get(step, 0.0) + stretch.seconds
-    return {step: seconds for step, seconds in taken.items() if 0 <= seconds <= LONGEST_STEP}
+    return {step: seconds for step, seconds in taken.items() if 0 <= seconds <= MAX_STEP}
 
 
-def _scene(lives: Sequence[Life], spec: Spec) -> dict[str, Any]:
+def _scene(lives: Sequence[JobHistory], spec: Spec) -> dict[str, Any]:
     """Return how long a scene renders, and how often it reports.
 
     The longest scenes tell what a second of output costs; the shortest, where they took longer than that, tell what
@@ -98,15 +98,15 @@ def _scene(lives: Sequence[Life], spec: Spec) -> dict[str, Any]:
     briefly = median(each.seconds for each in measured if each.output_seconds == shortest)
     at_least = briefly if briefly > per_second * shortest * ALIKE else 0.0
     scene: dict[str, Any] = {
-        "per_output_second": _length(min(per_second, LONGEST_PER_SECOND)),
+        "per_output_second": _length(min(per_second, MAX_PER_SECOND)),
         "at_least": _length(at_least),
     }
     if reports := [_reports(life, spec) for life in lives if _is_streamed(life) and "rendering" in _seconds(life)]:
-        scene["reports"] = min(max(round(median(reports)), 1), MOST_REPORTS)
+        scene["reports"] = min(max(round(median(reports)), 1), MAX_REPORTS)
     return scene
 
 
-def _renderings(lives: Iterable[Life], spec: Spec) -> Iterator[Rendering]:
+def _renderings(lives: Iterable[JobHistory], spec: Spec) -> Iterator[Rendering]:
     for life in lives:
         taken = _seconds(life).get("rendering")
         if taken is not None and life.scenes:
@@ -114,12 +114,12 @@ def _renderings(lives: Iterable[Life], spec: Spec) -> Iterator[Rendering]:
             yield Rendering(taken / len(rounds), sum(map(max, rounds)) / len(rounds))
 
 
-def _rounds(life: Life, spec: Spec) -> list[tuple[float, ...]]:
+def _rounds(life: JobHistory, spec: Spec) -> list[tuple[float, ...]]:
     workers = _workers(life, spec)
     return [life.scenes[first : first + workers] for first in range(0, len(life.scenes), workers)]
 
 
-def _workers(life: Life, spec: Spec) -> int:
+def _workers(life: JobHistory, spec: Spec) -> int:
     """Return how many scenes rendered at a time (docs page /api-reference/schema/render-options)."""
     options = life.options or {}
     asked = options.get("requestedConcurrency")
@@ -131,11 +131,11 @@ def _workers(life: Life, spec: Spec) -> int:
     return presets.get(preset if isinstance(preset, str) else default, min(presets.values()))
 
 
-def _is_streamed(life: Life) -> bool:
+def _is_streamed(life: JobHistory) -> bool:
     return any(each.source == STREAM and each.phase == "rendering" for each in life.sightings)
 
 
-def _reports(life: Life, spec: Spec) -> float:
+def _reports(life: JobHistory, spec: Spec) -> float:
     """Return how often a scene told of its progress; scenes of one length in one round do so at the same instants."""
     told = {each.progress for each in life.sightings if each.source == STREAM and each.phase == "rendering"}
     return len(told) / max(1, sum(len(set(scenes)) for scenes in _rounds(life, spec)))
@@ -154,7 +154,7 @@ def _job_lines(job: Mapping[str, Any]) -> Iterator[str]:
             yield f"  {step}: {value}"
 
 
-def _measured_lines(lives: Sequence[Life], calls: Iterable[Call]) -> Iterator[str]:
+def _measured_lines(lives: Sequence[JobHistory], calls: Iterable[Exchange]) -> Iterator[str]:
     """Yield what was measured, for people and programs; the mock passes over keys that begin with `x-`."""
     yield "x-measured:"
     yield "  # seconds in each status and phase: how often it was seen, and the shortest, middle and longest"
@@ -171,7 +171,7 @@ def _measured_lines(lives: Sequence[Life], calls: Iterable[Call]) -> Iterator[st
         yield f"  between_keep_alives: {{{_spread(quiet)}}}"
 
 
-def _stretches(lives: Iterable[Life]) -> dict[tuple[str, str | None], list[float]]:
+def _stretches(lives: Iterable[JobHistory]) -> dict[tuple[str, str | None], list[float]]:
     found: dict[tuple[str, str | None], list[float]] = {}
     for life in lives:
         for stretch in life.stretches:

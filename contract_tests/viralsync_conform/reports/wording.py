@@ -9,32 +9,32 @@ from math import isfinite
 from types import MappingProxyType
 from typing import Any
 
-from viralsync_conform.findings import SENTENCES, Drawer, Finding, Mark, Verdict
+from viralsync_conform.findings import SENTENCES, Category, Finding, Provenance, Verdict
 from viralsync_conform.result import Result
 
-TITLES: Mapping[Drawer, str] = MappingProxyType(
+TITLES: Mapping[Category, str] = MappingProxyType(
     {
-        Drawer.FAILURE: "Failures",
-        Drawer.INCONCLUSIVE: "Inconclusive",
-        Drawer.DIFFERENCE: "Differences",
-        Drawer.WARNING: "Warnings",
-        Drawer.ADDITIVE: "Additive drift",
+        Category.FAILURE: "Failures",
+        Category.INCONCLUSIVE: "Inconclusive",
+        Category.DIFFERENCE: "Differences",
+        Category.WARNING: "Warnings",
+        Category.ADDITIVE: "Additive drift",
     }
 )
 """Every drawer in the order in which it is read, with its heading."""
 
-MEANINGS: Mapping[Drawer, str] = MappingProxyType(
+MEANINGS: Mapping[Category, str] = MappingProxyType(
     {
-        Drawer.FAILURE: "A documented fact does not hold.",
-        Drawer.INCONCLUSIVE: "Could not be told: neither for nor against the target.",
-        Drawer.DIFFERENCE: "The target acts otherwise than was assumed: the mock is wrong.",
-        Drawer.WARNING: "Seen in a sample of the documentation only, and it does not hold.",
-        Drawer.ADDITIVE: "New and undocumented: clients must pass over it.",
+        Category.FAILURE: "A documented fact does not hold.",
+        Category.INCONCLUSIVE: "Could not be told: neither for nor against the target.",
+        Category.DIFFERENCE: "The target acts otherwise than was assumed: the mock is wrong.",
+        Category.WARNING: "Seen in a sample of the documentation only, and it does not hold.",
+        Category.ADDITIVE: "New and undocumented: clients must pass over it.",
     }
 )
 
-MARKS: Mapping[Mark, str] = MappingProxyType(
-    {Mark.DOCUMENTED: "documented", Mark.SAMPLED: "seen in a sample", Mark.ASSUMED: "assumed"}
+MARKS: Mapping[Provenance, str] = MappingProxyType(
+    {Provenance.DOCUMENTED: "documented", Provenance.SAMPLED: "seen in a sample", Provenance.ASSUMED: "assumed"}
 )
 
 VERDICTS: Mapping[Verdict, str] = MappingProxyType(
@@ -70,7 +70,7 @@ def known_keys(result: Result) -> frozenset[tuple[str, ...]]:
     return frozenset(finding.key for finding in result.baseline.known) if result.baseline else frozenset()
 
 
-def counting(result: Result, drawer: Drawer) -> list[Finding]:
+def counting(result: Result, drawer: Category) -> list[Finding]:
     """Return the findings of a drawer that count: those that the baseline does not know."""
     known = known_keys(result)
     return [finding for finding in result.findings if finding.drawer is drawer and finding.key not in known]

@@ -3,35 +3,35 @@
 from __future__ import annotations
 
 from viralsync_conform.budget import BudgetSpentError
-from viralsync_conform.calls import Call
+from viralsync_conform.calls import Exchange
 from viralsync_conform.ownership_guard import ForeignIdError
-from viralsync_conform.run.context import Run, StopRunError
-from viralsync_conform.run.http_client import Sender
+from viralsync_conform.run.context import RunContext, StopRunError
+from viralsync_conform.run.http_client import HttpClient
 from viralsync_conform.run.job_invariants import TERMINAL, jobs_of
-from viralsync_conform.run.journey_context import Trip
-from viralsync_conform.run.submissions import Job, foreign, settle
+from viralsync_conform.run.journey_context import JourneyContext
+from viralsync_conform.run.submissions import Job, foreign_jobs, settle_budget
 from viralsync_conform.target import MAIN
 
-MOST_LISTED = 100
+MAX_LISTED = 100
 
 
-def clean(run: Run, sender: Sender) -> None:
+def clean(run: RunContext, sender: HttpClient) -> None:
     """Cancel and delete every job that the run made on the account under test."""
     run.budget.is_cleaning = True
-    trip = Trip(run, sender, "cleaning")
+    trip = JourneyContext(run, sender, "cleaning")
     try:
         lost = _lost_submissions(run)
         if lost:
-            adopt(run, trip, lost[0])
+            find_orphaned_jobs(run, trip, lost[0])
         for job in list(run.jobs.values()):
             if job.id not in run.deleted:
                 _try_to_remove(trip, job)
     except (StopRunError, BudgetSpentError, KeyboardInterrupt) as reason:
-        run.cannot_tell("clean_up", f"the clean-up was not finished: {str(reason) or 'interrupted'}", name="end")
+        run.mark_inconclusive("clean_up", f"the clean-up was not finished: {str(reason) or 'interrupted'}", name="end")
     run.unclean = [job_id for job_id in run.jobs if job_id not in run.deleted]
 
 
-def _lost_submissions(run: Run) -> list[Call]:
+def _lost_submissions(run: RunContext) -> list[Exchange]:
     """Return the submissions that may have made a job without telling its id."""
     submitted = (call for call in run.calls if call.operation == "submitRenderJob" and call.account == MAIN)
     return [
@@ -43,13 +43,13 @@ def _lost_submissions(run: Run) -> list[Call]:
     ]
 
 
-def adopt(run: Run, trip: Trip, lost: Call) -> None:
+def find_orphaned_jobs(run: RunContext, trip: JourneyContext, lost: Exchange) -> None:
     """Look for jobs of this run's project whose submission gave no id, and take them into its care.
 
     What was listed before the first of these submissions is not of this run, though a run of the same seed made it.
     """
-    others = foreign(run, lost)
-    page = trip.call("listJobs", 200, query={"limit": MOST_LISTED}, step="look for lost jobs")
+    others = foreign_jobs(run, lost)
+    page = trip.call("listJobs", 200, query={"limit": MAX_LISTED}, step="look for lost jobs")
     for document in jobs_of(run, page):
         payload, job_id = document.get("payload"), document.get("jobId")
         is_ours = isinstance(payload, dict) and payload.get("projectId") == run.project_id
@@ -58,15 +58,15 @@ def adopt(run: Run, trip: Trip, lost: Call) -> None:
             run.jobs[job_id] = Job(job_id, {}, 0.0, page)
 
 
-def _try_to_remove(trip: Trip, job: Job) -> None:
+def _try_to_remove(trip: JourneyContext, job: Job) -> None:
     """Remove a job; one whose id the guard does not trust keeps no other from being removed."""
     try:
         _remove(trip, job)
     except ForeignIdError as refusal:
-        trip.run.cannot_tell("clean_up", str(refusal), name=job.id)
+        trip.run.mark_inconclusive("clean_up", str(refusal), name=job.id)
 
 
-def _remove(trip: Trip, job: Job) -> None:
+def _remove(trip: JourneyContext, job: Job) -> None:
     path = {"jobId": job.id}
     call = trip.call("getJob", 200, path=path, step="look before cleaning")
     status = call.document.get("status")
@@ -76,6 +76,6 @@ def _remove(trip: Trip, job: Job) -> None:
     if status not in TERMINAL:
         cancelled = trip.call("cancelJob", 200, path=path, step="clean: cancel", is_repeatable=True)
         status = "cancelled" if cancelled.is_success else status
-    settle(trip, job, status)
+    settle_budget(trip, job, status)
     if trip.call("deleteJob", 200, path=path, step="clean: delete", is_repeatable=False).is_success:
         trip.run.deleted.add(job.id)

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from viralsync_conform.budget import Budget
-from viralsync_conform.calls import Call
-from viralsync_conform.contract.learned_behaviour import Learned
-from viralsync_conform.contract.schemas import Contract
-from viralsync_conform.findings import DRAWERS, Check, Drawer, Finding, Findings
-from viralsync_conform.ownership_guard import Guard
+from viralsync_conform.calls import Exchange
+from viralsync_conform.contract.learned_behaviour import LearnedBehaviour
+from viralsync_conform.contract.schemas import ExpectedSpec
+from viralsync_conform.findings import CATEGORY_OF_MARK, Category, Check, Finding, Findings
+from viralsync_conform.ownership_guard import OwnershipGuard
 from viralsync_conform.profiles import Profile
 from viralsync_conform.target import Target
 
@@ -26,7 +26,7 @@ class StopRunError(Exception):
 
 
 @dataclass
-class Run:
+class RunContext:
     """One run against one target; everything mutable of it is here.
 
     `asserted` counts how often each check was made, `shelf` holds what journeys share, `left_out` why a journey was
@@ -35,34 +35,34 @@ class Run:
     """
 
     target: Target
-    believed: Contract
+    assumed: ExpectedSpec
     profile: Profile
     budget: Budget
     seed: str
     is_strict: bool = False
     secret: str | None = None
-    guard: Guard = field(default_factory=Guard)
-    learned: Learned = field(default_factory=Learned)
-    calls: list[Call] = field(default_factory=list)
+    guard: OwnershipGuard = field(default_factory=OwnershipGuard)
+    learned: LearnedBehaviour = field(default_factory=LearnedBehaviour)
+    calls: list[Exchange] = field(default_factory=list)
     asserted: Counter[Check] = field(default_factory=Counter)
-    shelf: dict[str, Any] = field(default_factory=dict)
-    left_out: list[tuple[str, str]] = field(default_factory=list)
+    shared: dict[str, Any] = field(default_factory=dict)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
     jobs: dict[str, Any] = field(default_factory=dict)
     settled: set[str] = field(default_factory=set)
     deleted: set[str] = field(default_factory=set)
     unclean: list[str] = field(default_factory=list)
-    on_call: Callable[[Call], None] = lambda _: None
+    on_call: Callable[[Exchange], None] = lambda _: None
     on_journey: Callable[[str], None] = lambda _: None
 
     def __post_init__(self) -> None:
         self.findings = Findings(self.is_strict)
-        self._reading, self._read_at = self.believed, 0
+        self._reading, self._read_at = self.assumed, 0
 
     @property
-    def contract(self) -> Contract:
+    def contract(self) -> ExpectedSpec:
         """The contract in the reading that was learned so far."""
         if self._read_at != len(self.learned.seen):  # what was learned once stays as it is
-            self._reading = self.believed.reading(self.learned.over(self.believed.behaviour))
+            self._reading = self.assumed.under_behaviour(self.learned.applied_to(self.assumed.behaviour))
             self._read_at = len(self.learned.seen)
         return self._reading
 
@@ -90,24 +90,24 @@ class Run:
         """What marks everything that this run creates."""
         return f"proj_conform_{self.seed}"
 
-    def hold(
+    def check(
         self,
         check: Check,
         holds: bool,
-        *calls: Call,
+        *calls: Exchange,
         expected: object = "",
         got: object = "",
         place: str = "",
         name: str = "",
         message: str = "",
-        drawer: Drawer | None = None,
+        drawer: Category | None = None,
     ) -> bool:
         """Count a check; where it does not hold, put a finding into the drawer that goes with its mark."""
         self.asserted[check] += 1
         if not holds:
             last = calls[-1] if calls else None
             finding = Finding(
-                drawer=drawer or DRAWERS[check.mark],
+                drawer=drawer or CATEGORY_OF_MARK[check.mark],
                 check=check.name,
                 message=message or check.statement,
                 operation=last.operation if last else None,
@@ -124,12 +124,12 @@ class Run:
             self.findings.add(finding)
         return holds
 
-    def cannot_tell(self, check: str, reason: str, *calls: Call, name: str = "") -> None:
+    def mark_inconclusive(self, check: str, reason: str, *calls: Exchange, name: str = "") -> None:
         """Say that something could not be found out, and why."""
         last = calls[-1] if calls else None
         self.findings.add(
             Finding(
-                Drawer.INCONCLUSIVE,
+                Category.INCONCLUSIVE,
                 check,
                 reason,
                 operation=last.operation if last else None,

@@ -14,10 +14,10 @@ import httpx
 import orjson
 
 from viralsync_conform.budget import CALLS_TO_CLEAN_A_JOB, worst_case
-from viralsync_conform.calls import Call, Event, Headers
+from viralsync_conform.calls import Event, Exchange, Headers
 from viralsync_conform.clocks import measured
-from viralsync_conform.redaction import hidden, hidden_bytes
-from viralsync_conform.run.context import Run
+from viralsync_conform.redaction import redact, redact_bytes
+from viralsync_conform.run.context import RunContext
 from viralsync_conform.target import Account
 from viralsync_conform.target.event_stream import Stream
 from viralsync_mock.redaction import SECRET_HEADERS
@@ -25,10 +25,10 @@ from viralsync_mock.redaction import SECRET_HEADERS
 ROOM = 0.8
 """How much of the rate limit a run uses: others may need the rest."""
 
-LONGEST_SILENCE = 600.0
+MAX_SILENCE = 600.0
 """Real seconds that a stream may tell nothing: that a sign of life comes more often is only assumed."""
 
-LARGEST_KEPT_BODY = 64 * 1024
+MAX_KEPT_BODY = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -57,14 +57,14 @@ class Request:
         return f"{self.path}?{query}" if query else self.path
 
 
-class Sender:
+class HttpClient:
     """Sends the calls of a run, one at a time."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: RunContext) -> None:
         self._run = run
         self._numbers = itertools.count(len(run.calls) + 1)
 
-    def send(self, request: Request) -> Call:
+    def send(self, request: Request) -> Exchange:
         """Make one call and record it; raises BudgetSpentError or ForeignIdError instead of making it."""
         self._admit(request)
         at = request.account.clock.now()
@@ -75,7 +75,7 @@ class Sender:
         return self._record(request, at, taken[0], response, _headers(response), body, problem)
 
     @contextmanager
-    def open(self, request: Request) -> Iterator[tuple[Stream | None, Call]]:
+    def open(self, request: Request) -> Iterator[tuple[Stream | None, Exchange]]:
         """Open a stream and yield it with the call as it began; what came of it is recorded by `finished`.
 
         Any success is read as one, also where its media type is another: it may not end until it is left.
@@ -97,7 +97,7 @@ class Sender:
             body = b"" if response is None or problem else response.content
             yield None, self._record(request, at, taken[0], response, _headers(response), body, problem)
             return
-        response.request.extensions["timeout"]["read"] = LONGEST_SILENCE
+        response.request.extensions["timeout"]["read"] = MAX_SILENCE
         stream = Stream(response, request.account.clock.now)
         call = self._record(request, at, taken[0], response, stream.headers, b"", "")
         try:
@@ -105,16 +105,16 @@ class Sender:
         finally:
             stream.close()
 
-    def finished(self, call: Call, stream: Stream) -> Call:
+    def finished(self, call: Exchange, stream: Stream) -> Exchange:
         """Return the call of a stream with all that it told, in the place of the one that was recorded."""
         key = self._key_of(call.account)
         whole = replace(
             call,
-            body=hidden_bytes(stream.text.encode(), key)[:LARGEST_KEPT_BODY],
+            body=redact_bytes(stream.text.encode(), key)[:MAX_KEPT_BODY],
             events=tuple(_without_keys(event, key) for event in stream.events),
             comments=tuple(stream.comments),
             is_closed=stream.is_closed,
-            problem=hidden(stream.problem, key),
+            problem=redact(stream.problem, key),
         )
         self._run.calls[call.number - 1] = whole
         return whole
@@ -131,11 +131,11 @@ class Sender:
             run.guard.check(request.method, request.path, submit, bool(request.content), plain)
         run.budget.spend_request(CALLS_TO_CLEAN_A_JOB if _may_make_a_job(request) else 0)
         if request.is_paced:
-            self.make_room(request.account)
+            self.reserve_rate(request.account)
         now = request.account.clock.now().timestamp()
         request.account.instants.append(now)
 
-    def make_room(self, account: Account, requests: int = 1) -> None:
+    def reserve_rate(self, account: Account, requests: int = 1) -> None:
         """Wait until so many calls may be made without a pause: time that passes within a journey would change it."""
         limit = self._run.contract.spec.rate_limit
         most = max(1, int(limit.requests * ROOM))
@@ -168,28 +168,28 @@ class Sender:
         headers: Headers,
         body: bytes,
         problem: str,
-    ) -> Call:
+    ) -> Exchange:
         key = request.account.key
-        call = Call(
+        call = Exchange(
             number=next(self._numbers),
             journey=request.journey,
             step=request.step,
             account=request.account.name,
             operation=request.operation,
             method=request.method,
-            url=hidden(request.target, key),
-            path_parameters={name: hidden(value, key) for name, value in request.path_parameters.items()},
+            url=redact(request.target, key),
+            path_parameters={name: redact(value, key) for name, value in request.path_parameters.items()},
             query={
-                name: hidden(value, key) if isinstance(value, str) else value for name, value in request.query.items()
+                name: redact(value, key) if isinstance(value, str) else value for name, value in request.query.items()
             },
             request_headers=_hidden({**_auth(request), **request.headers}.items(), key),
-            request_body=hidden_bytes((request.content or b"")[:LARGEST_KEPT_BODY], key),
+            request_body=redact_bytes((request.content or b"")[:MAX_KEPT_BODY], key),
             status=None if response is None else response.status_code,
             headers=_hidden(headers, key),
-            body=hidden_bytes(body, key),
+            body=redact_bytes(body, key),
             at=at,
             seconds=seconds,
-            problem=hidden(problem, key),
+            problem=redact(problem, key),
             expected=request.expected,
             is_generated=request.is_generated,
             shows_key=response is not None and _shows_key(headers, body, key),
@@ -229,7 +229,7 @@ def _came_in(account: Account) -> None:
 
 def _shows_key(headers: Headers, body: bytes, key: str) -> bool:
     """Say whether an answer repeats a key, that of the account or another that was tried."""
-    return hidden_bytes(body, key) != body or any(hidden(value, key) != value for _, value in headers)
+    return redact_bytes(body, key) != body or any(redact(value, key) != value for _, value in headers)
 
 
 def _auth(request: Request) -> dict[str, str]:
@@ -240,16 +240,16 @@ def _auth(request: Request) -> dict[str, str]:
 
 def _hidden(headers: Any, key: str) -> Headers:
     return tuple(
-        (hidden(name, key), "***" if name.lower() in SECRET_HEADERS else hidden(value, key)) for name, value in headers
+        (redact(name, key), "***" if name.lower() in SECRET_HEADERS else redact(value, key)) for name, value in headers
     )
 
 
 def _without_keys(event: Event, key: str) -> Event:
     return replace(
         event,
-        id=hidden(event.id, key) if event.id else event.id,
-        name=hidden(event.name, key) if event.name else event.name,
-        data=hidden(event.data, key),
+        id=redact(event.id, key) if event.id else event.id,
+        name=redact(event.name, key) if event.name else event.name,
+        data=redact(event.data, key),
     )
 
 

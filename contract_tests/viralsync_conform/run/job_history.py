@@ -15,14 +15,14 @@ from itertools import groupby, pairwise
 from math import isfinite
 from typing import Any
 
-from viralsync_conform.calls import Call
+from viralsync_conform.calls import Exchange
 from viralsync_conform.run.job_invariants import PHASES, TERMINAL
 
 POLL, STREAM, CREATED = "poll", "stream", "created"
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class StatusSample:
     """How a job stood at an instant of the target's clock; `source` is a poll, a stream, or its `createdAt`."""
 
     at: datetime
@@ -39,7 +39,7 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class Interval:
     """How long a job stayed in one status and phase; `end` is None where nobody saw what came next."""
 
     status: str
@@ -59,23 +59,23 @@ class Stretch:
 
 
 @dataclass(frozen=True)
-class Life:
+class JobHistory:
     """One job as it was seen; `scenes` are the lengths of its scenes in seconds, where somebody told them."""
 
     job_id: str
     parent: str | None
-    sightings: tuple[Sighting, ...]
+    sightings: tuple[StatusSample, ...]
     scenes: tuple[float, ...] = ()
     options: Mapping[str, Any] | None = None
 
     @cached_property
-    def stretches(self) -> tuple[Stretch, ...]:
+    def stretches(self) -> tuple[Interval, ...]:
         """The statuses and phases that it went through."""
         groups = groupby(self.sightings, lambda each: (each.status, each.phase))
         starts = [(status, phase, next(group).at) for (status, phase), group in groups]
         ends = [start for _, _, start in starts[1:]]
         return tuple(
-            Stretch(status, phase, start, end)
+            Interval(status, phase, start, end)
             for (status, phase, start), end in zip(starts, [*ends, None], strict=True)
         )
 
@@ -97,10 +97,10 @@ class Life:
         return tuple((after - before).total_seconds() for before, after in pairwise(told))
 
 
-def lives_of(calls: Iterable[Call]) -> tuple[Life, ...]:
+def job_histories(calls: Iterable[Exchange]) -> tuple[JobHistory, ...]:
     """Return the life of every job that was polled or streamed, in the order in which they were first met."""
     calls = tuple(calls)
-    seen: dict[str, list[Sighting]] = {}
+    seen: dict[str, list[StatusSample]] = {}
     parents: dict[str, str] = {}
     movies: dict[str, tuple[tuple[float, ...], Mapping[str, Any]]] = {}
     for call in calls:
@@ -113,12 +113,12 @@ def lives_of(calls: Iterable[Call]) -> tuple[Life, ...]:
             if movie := _movie(call):
                 movies.setdefault(about, movie)
     return tuple(
-        Life(job_id, parents.get(job_id), _ordered(sightings), *movies.get(job_id, ((), None)))
+        JobHistory(job_id, parents.get(job_id), _ordered(sightings), *movies.get(job_id, ((), None)))
         for job_id, sightings in seen.items()
     )
 
 
-def _sightings(call: Call) -> Iterator[tuple[str, Sighting]]:
+def _sightings(call: Exchange) -> Iterator[tuple[str, StatusSample]]:
     if call.operation == "streamJobProgress":
         for event in call.events:
             yield from _sighting(event.document, "timestamp", event.at, STREAM, call.number)
@@ -126,21 +126,21 @@ def _sightings(call: Call) -> Iterator[tuple[str, Sighting]]:
         for job_id, sighting in _sighting(call.document, "updatedAt", call.at, POLL, call.number):
             created = _instant(call.document.get("createdAt"))
             if created is not None:
-                yield job_id, Sighting(created, "queued", None, 0.0, CREATED, call.number)
+                yield job_id, StatusSample(created, "queued", None, 0.0, CREATED, call.number)
             yield job_id, sighting
 
 
 def _sighting(
     told: Mapping[str, Any], when: str, otherwise: datetime, source: str, call: int
-) -> Iterator[tuple[str, Sighting]]:
+) -> Iterator[tuple[str, StatusSample]]:
     job_id, status, phase, progress = (told.get(name) for name in ("jobId", "status", "phase", "progress"))
     if isinstance(job_id, str) and isinstance(status, str):
         at = _instant(told.get(when)) or _instant(told.get("updatedAt")) or otherwise
         known = phase if isinstance(phase, str) else None
-        yield job_id, Sighting(at, status, known, _number(progress), source, call)
+        yield job_id, StatusSample(at, status, known, _number(progress), source, call)
 
 
-def _ordered(sightings: list[Sighting]) -> tuple[Sighting, ...]:
+def _ordered(sightings: list[StatusSample]) -> tuple[StatusSample, ...]:
     """Sort by time, what happens in one instant by the order of a job's steps; drop what was told again.
 
     When a job was created is its first sighting if nothing can have been missed between the two.
@@ -151,13 +151,13 @@ def _ordered(sightings: list[Sighting]) -> tuple[Sighting, ...]:
     return (*first, *{replace(each, call=0): each for each in told}.values())
 
 
-def _rank(sighting: Sighting) -> int:
+def _rank(sighting: StatusSample) -> int:
     if sighting.is_terminal:
         return len(PHASES) + 1
     return PHASES.index(sighting.phase) + 1 if sighting.phase in PHASES else 0
 
 
-def _movie(call: Call) -> tuple[tuple[float, ...], Mapping[str, Any]] | None:
+def _movie(call: Exchange) -> tuple[tuple[float, ...], Mapping[str, Any]] | None:
     """Return lengths of the scenes and render options of the job that the call submitted or read."""
     if call.operation not in {"submitRenderJob", "getJob"}:
         return None

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from viralsync_conform.calls import Call
+from viralsync_conform.calls import Exchange
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.contract.schemas import EVENT_STREAM
 from viralsync_conform.findings import Check
-from viralsync_conform.run.context import Run
+from viralsync_conform.run.context import RunContext
 
 Document = Mapping[str, Any]
 
@@ -25,13 +25,13 @@ ECHOED = frozenset({"projectId", "movie"})
 PARENT_TYPES = ("render", "render.movie")
 
 
-def jobs_of(run: Run, call: Call) -> list[Document]:
+def jobs_of(run: RunContext, call: Exchange) -> list[Document]:
     """Return the jobs of a page, under whatever name the target gives them."""
     found = call.document.get(run.contract.behaviour.list_key)
     return [job for job in found if isinstance(job, dict)] if isinstance(found, list) else []
 
 
-def known_of(run: Run, call: Call) -> Document:
+def known_of(run: RunContext, call: Exchange) -> Document:
     """Return the fields of a job that the spec knows: what else there is may change as it likes."""
     known = run.contract.document["components"]["schemas"]["Job"]["properties"]
     return {name: value for name, value in call.document.items() if name in known}
@@ -47,7 +47,7 @@ def instants(texts: Iterable[object]) -> list[Any]:
     return [each if each.tzinfo else each.replace(tzinfo=UTC) for each in found]
 
 
-def learn_from(run: Run, call: Call) -> None:
+def learn_from(run: RunContext, call: Exchange) -> None:
     """Learn the switches that any answer shows."""
     learned = run.learned
     if call.expected == "PLAN_LIMIT_EXCEEDED" and call.status in {402, 403}:
@@ -65,7 +65,7 @@ def learn_from(run: Run, call: Call) -> None:
         _learn_from_job(run, job, call)
 
 
-def _learn_from_job(run: Run, job: Document, call: Call) -> None:
+def _learn_from_job(run: RunContext, job: Document, call: Exchange) -> None:
     kind, status, phase = job.get("type"), job.get("status"), job.get("phase")
     if job.get("parentJobId") is not None or not isinstance(job.get("children"), dict):
         return
@@ -79,7 +79,7 @@ def _learn_from_job(run: Run, job: Document, call: Call) -> None:
         run.learned.learn("job.children_counted", "scenes" if total == len(scenes) else "scenes+assemble", call)
 
 
-def learn_from_events(run: Run, call: Call) -> None:
+def learn_from_events(run: RunContext, call: Exchange) -> None:
     """Learn the switches that a stream shows."""
     if not call.events:
         return
@@ -88,21 +88,21 @@ def learn_from_events(run: Run, call: Call) -> None:
     if named:
         kinds = {"done": "done", "failed": "failed", "cancelled": "cancelled"}
         expected = [kinds.get(str(event.document.get("status")), "progress") for event in call.events]
-        run.hold(facts.EVENT_NAMES, expected == [event.name for event in call.events], call, expected=expected)
+        run.check(facts.EVENT_NAMES, expected == [event.name for event in call.events], call, expected=expected)
     is_job = all({"createdAt", "payload"} & event.document.keys() for event in call.events)
     run.learned.learn("sse.payload", "job" if is_job else "webhook", call)
 
 
-def keep(run: Run, call: Call) -> None:
+def check_jobs(run: RunContext, call: Exchange) -> None:
     """Hold every job of an answer against the laws of jobs."""
     if call.media_type == EVENT_STREAM:
         return
     for job in _jobs(run, call):
-        for check, holds, expected, got in laws_of(run, job):
-            run.hold(check, holds, call, expected=expected, got=got, place="/job", name=str(job.get("status")))
+        for check, holds, expected, got in job_invariants(run, job):
+            run.check(check, holds, call, expected=expected, got=got, place="/job", name=str(job.get("status")))
 
 
-def _jobs(run: Run, call: Call) -> list[Document]:
+def _jobs(run: RunContext, call: Exchange) -> list[Document]:
     if not call.is_success:
         return []
     if call.operation == "listJobs":
@@ -112,10 +112,10 @@ def _jobs(run: Run, call: Call) -> list[Document]:
     return []
 
 
-Law = tuple[Check, bool, object, object]
+Invariant = tuple[Check, bool, object, object]
 
 
-def laws_of(run: Run, job: Document) -> Iterator[Law]:
+def job_invariants(run: RunContext, job: Document) -> Iterator[Invariant]:
     """Yield what must hold of one job, seen at any time: check, whether it holds, what was expected, what came."""
     status = job.get("status")
     yield from _ending(run, job, status)
@@ -128,7 +128,7 @@ def laws_of(run: Run, job: Document) -> Iterator[Law]:
         yield facts.JOB_ID_FORM, _JOB_ID.fullmatch(job["jobId"]) is not None, _JOB_ID.pattern, job["jobId"]
 
 
-def _ending(run: Run, job: Document, status: object) -> Iterator[Law]:
+def _ending(run: RunContext, job: Document, status: object) -> Iterator[Invariant]:
     """What is set when a job has ended, and null before."""
     url, error, media, progress = (job.get(name) for name in ("outputUrl", "error", "mediaData", "progress"))
     is_parent = job.get("parentJobId") is None
@@ -159,7 +159,7 @@ def _ending(run: Run, job: Document, status: object) -> Iterator[Law]:
         yield facts.PROGRESS_QUEUED, progress == 0, 0, progress
 
 
-def _media(job: Document, media: Document) -> Iterator[Law]:
+def _media(job: Document, media: Document) -> Iterator[Invariant]:
     """The output is what was submitted, where the payload says what that was."""
     movie = _movie(job)
     lengths = [scene.get("duration") for scene in movie.get("scenes") or () if isinstance(scene, Mapping)]
@@ -177,7 +177,7 @@ def _media(job: Document, media: Document) -> Iterator[Law]:
             yield facts.MEDIA_MATCHES, media[side] == expected, f"{side} {expected}", media[side]
 
 
-def _phase(run: Run, job: Document, status: object) -> Iterator[Law]:
+def _phase(run: RunContext, job: Document, status: object) -> Iterator[Invariant]:
     phase, behaviour = job.get("phase"), run.contract.behaviour
     if job.get("parentJobId") is not None:
         return
@@ -195,7 +195,7 @@ def _phase(run: Run, job: Document, status: object) -> Iterator[Law]:
     yield facts.PHASE_STATUS, wanted is not None and status == wanted, f"{phase}: {wanted}", f"{phase}: {status}"
 
 
-def _family(job: Document, status: object) -> Iterator[Law]:
+def _family(job: Document, status: object) -> Iterator[Invariant]:
     """Parents count their children, and children name their parent."""
     job_id, parent, kind, children = (job.get(name) for name in ("jobId", "parentJobId", "type", "children"))
     is_child = isinstance(kind, str) and kind in {"render.scene", "render.assemble"}
@@ -227,7 +227,7 @@ def _family(job: Document, status: object) -> Iterator[Law]:
             yield facts.CHILDREN_START, children["queued"] == total, f"{total} queued", children
 
 
-def _at_work(job: Document, status: object, counts: Mapping[str, int]) -> Iterator[Law]:
+def _at_work(job: Document, status: object, counts: Mapping[str, int]) -> Iterator[Invariant]:
     """Counters, phase and progress tell of the same work."""
     progress, phase = job.get("progress"), job.get("phase")
     if not isinstance(progress, int | float) or status in TERMINAL:

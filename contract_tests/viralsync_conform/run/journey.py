@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from viralsync_conform.run.journey_context import Trip
+from viralsync_conform.run.journey_context import JourneyContext
 
-Travel = Callable[[Trip], None]
+JourneyFunction = Callable[[JourneyContext], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Journey:
     """
 
     name: str
-    travel: Travel
+    function: JourneyFunction
     statement: str
     requests: int
     renders: bool = False
@@ -43,10 +43,10 @@ def journey(
     needs_receiver: bool = False,
     requests_heavy: bool = False,
     is_deep: bool = False,
-) -> Callable[[Travel], Journey]:
+) -> Callable[[JourneyFunction], Journey]:
     """Turn a function into a journey of this name, which shows that the statement holds."""
 
-    def of(travel: Travel) -> Journey:
+    def of(travel: JourneyFunction) -> Journey:
         return Journey(
             name,
             travel,

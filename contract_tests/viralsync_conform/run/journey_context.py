@@ -7,15 +7,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from viralsync_conform.calls import Call
+from viralsync_conform.calls import Exchange
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.contract.schemas import NO_CONTENT
-from viralsync_conform.findings import DRAWERS, Check, Drawer, Finding
+from viralsync_conform.findings import CATEGORY_OF_MARK, Category, Check, Finding
 from viralsync_conform.run import job_invariants as laws
 from viralsync_conform.run import outages as suspicion
 from viralsync_conform.run import response_checks as judge
-from viralsync_conform.run.context import Run, StopJourneyError
-from viralsync_conform.run.http_client import Request, Sender, as_json, encoded
+from viralsync_conform.run.context import RunContext, StopJourneyError
+from viralsync_conform.run.http_client import HttpClient, Request, as_json, encoded
 from viralsync_conform.target import Account
 from viralsync_conform.target.event_stream import Stream
 
@@ -26,11 +26,11 @@ NOTHING: Mapping[str, Any] = {}
 
 
 @dataclass
-class Trip:
+class JourneyContext:
     """One journey under way, on one account. Unpaced, it may run into the rate limit, which then says something."""
 
-    run: Run
-    sender: Sender
+    run: RunContext
+    sender: HttpClient
     journey: str
     account: Account = field(init=False)
     is_paced: bool = True
@@ -38,9 +38,9 @@ class Trip:
     def __post_init__(self) -> None:
         self.account = self.run.target.main
 
-    def on(self, account: Account) -> Trip:
+    def as_account(self, account: Account) -> JourneyContext:
         """Return the same journey on another account."""
-        other = Trip(self.run, self.sender, self.journey)
+        other = JourneyContext(self.run, self.sender, self.journey)
         other.account = account
         return other
 
@@ -60,7 +60,7 @@ class Trip:
         auth: str = "header",
         step: str = "",
         is_repeatable: bool | None = None,
-    ) -> Call:
+    ) -> Exchange:
         """Call an operation of the spec and judge the answer; `expect` is a status, or a code of the spec.
 
         `fact` is what a wrong status breaks; without one it is what the spec says of the status. `auth` is `header`,
@@ -76,7 +76,7 @@ class Trip:
         repeatable = known.method == "GET" or isinstance(expect, str) if is_repeatable is None else is_repeatable
         return self._judged(request, expect, fact, repeatable)
 
-    def request(self, method: str, path: str, expect: Expected, *, step: str, auth: str = "header") -> Call:
+    def request(self, method: str, path: str, expect: Expected, *, step: str, auth: str = "header") -> Exchange:
         """Call what the spec does not have: an unknown path, or a method that a path has not."""
         request = self.build_request(method, path, expect, step=step, auth=auth)
         return self._judged(request, expect, None, True)
@@ -95,47 +95,49 @@ class Trip:
             **{**blank, **rest},
         )
 
-    def _judged(self, request: Request, expect: Expected, fact: Check | None, is_repeatable: bool) -> Call:
+    def _judged(self, request: Request, expect: Expected, fact: Check | None, is_repeatable: bool) -> Exchange:
         return self.judged(request, is_repeatable, lambda call: self._expect(call, expect, fact))
 
     def judged(
-        self, request: Request, is_repeatable: bool, expectation: Callable[[Call], None] = lambda _: None
-    ) -> Call:
+        self, request: Request, is_repeatable: bool, expectation: Callable[[Exchange], None] = lambda _: None
+    ) -> Exchange:
         """Send a request, again where that is safe, and judge what holds of every answer, and this expectation."""
-        call = suspicion.answered(self, request, is_repeatable)
+        call = suspicion.send_with_retries(self, request, is_repeatable)
         laws.learn_from(self.run, call)
-        judge.look(self.run, call)
+        judge.check_response(self.run, call)
         expectation(call)
-        laws.keep(self.run, call)
+        laws.check_jobs(self.run, call)
         return call
 
     # what must hold
 
-    def hold(self, check: Check, holds: bool, *calls: Call, **rest: Any) -> bool:
+    def check(self, check: Check, holds: bool, *calls: Exchange, **rest: Any) -> bool:
         """Say what must hold, with the calls that show it; see `Run.hold`."""
-        return self.run.hold(check, bool(holds), *calls, **rest)
+        return self.run.check(check, bool(holds), *calls, **rest)
 
-    def same(self, check: Check, expected: object, got: object, *calls: Call, **rest: Any) -> bool:
+    def check_equal(self, check: Check, expected: object, got: object, *calls: Exchange, **rest: Any) -> bool:
         """Say that two values must be equal."""
-        return self.hold(check, expected == got, *calls, expected=expected, got=got, **rest)
+        return self.check(check, expected == got, *calls, expected=expected, got=got, **rest)
 
-    def learn(self, switch: str, value: object, *calls: Call) -> None:
+    def learn(self, switch: str, value: object, *calls: Exchange) -> None:
         """Note in which position a switch of the behaviour profile was seen."""
         self.run.learned.learn(switch, value, *calls)
 
-    def hide(self, switch: str, reason: str) -> None:
+    def mark_unobservable(self, switch: str, reason: str) -> None:
         """Note why a switch cannot be seen."""
-        self.run.learned.hide(switch, reason)
+        self.run.learned.mark_unobservable(switch, reason)
 
-    def stop(self, reason: str, *calls: Call) -> StopJourneyError:
+    def stop(self, reason: str, *calls: Exchange) -> StopJourneyError:
         """Return what ends the journey; what is missing has been found already, or is told here."""
         if not any(
             finding.calls and set(finding.calls) & {call.number for call in calls} for finding in self.run.findings
         ):
-            self.run.cannot_tell("journey", f"{self.journey} could not go on: {reason}", *calls, name=self.journey)
+            self.run.mark_inconclusive(
+                "journey", f"{self.journey} could not go on: {reason}", *calls, name=self.journey
+            )
         return StopJourneyError(reason)
 
-    def _expect(self, call: Call, expect: Expected, fact: Check | None) -> None:
+    def _expect(self, call: Exchange, expect: Expected, fact: Check | None) -> None:
         """Hold the answer against what was expected; what is nobody's fault is inconclusive."""
         contract = self.run.contract
         status = expect if isinstance(expect, int) else contract.status_of_code(expect)
@@ -143,15 +145,15 @@ class Trip:
             self._expect_code(call, expect)
             self.run.asserted[fact or facts.STATUS] += 1
             return
-        reason = suspicion.excuse(self, call)
+        reason = suspicion.excusing_reason(self, call)
         if reason:
             if reason != suspicion.TOO_LATE:
-                self.run.cannot_tell("outage", reason, call)
+                self.run.mark_inconclusive("outage", reason, call)
             return
         self.run.asserted[fact or facts.STATUS] += 1
         self._unexpected(call, expect, status, fact)
 
-    def _unexpected(self, call: Call, expect: Expected, status: int, fact: Check | None) -> None:
+    def _unexpected(self, call: Exchange, expect: Expected, status: int, fact: Check | None) -> None:
         """Put a status that was not expected into the drawer of what it breaks."""
         mark = fact.mark if fact else self._mark(call, status, call.status)
         got = call.problem or f"{call.status} {call.code or ''}".strip()
@@ -159,7 +161,7 @@ class Trip:
         text = fact.statement if fact else f"{call.operation or call.method} answers another status than documented"
         self.run.findings.add(
             Finding(
-                DRAWERS[mark],
+                CATEGORY_OF_MARK[mark],
                 name,
                 text,
                 operation=call.operation,
@@ -176,7 +178,7 @@ class Trip:
             )
         )
 
-    def _is_learned_success(self, call: Call, status: int) -> bool:
+    def _is_learned_success(self, call: Exchange, status: int) -> bool:
         """Say whether another 2xx is the other reading of a switch: 204 in the place of a body."""
         return (
             200 <= status < 300
@@ -186,19 +188,21 @@ class Trip:
             and NO_CONTENT in self.run.contract.responses(call.operation)
         )
 
-    def _mark(self, call: Call, status: int, got: int | None) -> Any:
+    def _mark(self, call: Exchange, status: int, got: int | None) -> Any:
         marks = self.run.contract.mark_of_status
         if call.operation is None:
             return facts.STATUS_A.mark
         is_error = (got or 500) >= 400
         return facts.D if status < 300 and is_error else marks(call.operation, status)
 
-    def _expect_code(self, call: Call, expect: Expected) -> None:
+    def _expect_code(self, call: Exchange, expect: Expected) -> None:
         if isinstance(expect, int) or call.code is None:
             return
         check = facts.ERROR_CODE if self.run.contract.mark_of_code(expect) is facts.D else facts.ERROR_CODE_A
         if check is facts.ERROR_CODE:
-            self.same(check, self.run.believed.behaviour.code(expect), call.code, call, place=call.step, name=expect)
+            self.check_equal(
+                check, self.run.assumed.behaviour.code(expect), call.code, call, place=call.step, name=expect
+            )
             return
         self.run.asserted[check] += 1
         self.learn(f"errors.{expect.lower()}", call.code, call)
@@ -218,7 +222,7 @@ class Trip:
             step=step, auth=auth,
         )  # fmt: skip
         with self.sender.open(request) as (stream, call):
-            judge.look(self.run, call)
+            judge.check_response(self.run, call)
             self._expect(call, expect, None)
             if stream is None:
                 raise self.stop("no stream was opened", call)
@@ -228,9 +232,9 @@ class Trip:
                 whole = self.sender.finished(call, stream)
                 stream.call = whole
                 laws.learn_from_events(self.run, whole)
-                judge.look_at_events(self.run, whole)
+                judge.check_events(self.run, whole)
             if whole.problem and not self.run.target.has_control:  # to a mock on this machine nothing breaks
-                self.run.cannot_tell("outage", f"the stream broke off: {whole.problem}", whole)
+                self.run.mark_inconclusive("outage", f"the stream broke off: {whole.problem}", whole)
                 raise self.stop("the stream broke off", whole)
 
     # what many journeys need
@@ -239,6 +243,6 @@ class Trip:
         """Let time pass for the target."""
         self.account.clock.wait(seconds)
 
-    def drawer(self, drawer: Drawer) -> list[Finding]:
+    def drawer(self, drawer: Category) -> list[Finding]:
         """Return what lies in a drawer so far."""
         return self.run.findings.of(drawer)

@@ -11,17 +11,17 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
-from viralsync_conform.calls import Call
+from viralsync_conform.calls import Exchange
 from viralsync_conform.contract import documented_behaviour as facts
-from viralsync_conform.findings import Drawer, Finding
+from viralsync_conform.findings import Category, Finding
 from viralsync_conform.run.context import StopRunError
 from viralsync_conform.run.http_client import Request, encoded
-from viralsync_conform.run.response_checks import is_of_a_gateway
+from viralsync_conform.run.response_checks import is_gateway_error
 from viralsync_conform.target import Account
 
 if TYPE_CHECKING:
-    from viralsync_conform.run.context import Run
-    from viralsync_conform.run.http_client import Sender
+    from viralsync_conform.run.context import RunContext
+    from viralsync_conform.run.http_client import HttpClient
 
 TRIES = 3
 NOWHERE: Mapping[str, str] = MappingProxyType({})
@@ -37,7 +37,7 @@ LOCAL_RECOVERY = (0.1, 0.3, 0.6)
 TOO_LATE = "the job had ended before it was cancelled"
 """Nobody's fault, and nothing to be told: a journey that needs a cancelled job says so itself."""
 
-LONGEST_RETRY_AFTER = 120.0
+MAX_RETRY_AFTER = 120.0
 SERVER_ERROR = 500
 TOO_MANY, PAYMENT, CONFLICT, FORBIDDEN, UNAUTHORIZED = 429, 402, 409, 403, 401
 OF_THE_KEY = frozenset({UNAUTHORIZED, FORBIDDEN})
@@ -49,9 +49,9 @@ class Session(Protocol):
     """What is needed here of a journey under way."""
 
     @property
-    def run(self) -> Run: ...
+    def run(self) -> RunContext: ...
     @property
-    def sender(self) -> Sender: ...
+    def sender(self) -> HttpClient: ...
     @property
     def account(self) -> Account: ...
     @property
@@ -60,48 +60,48 @@ class Session(Protocol):
     def is_paced(self) -> bool: ...
 
 
-def answered(trip: Session, request: Request, is_repeatable: bool) -> Call:
+def send_with_retries(trip: Session, request: Request, is_repeatable: bool) -> Exchange:
     """Send a request, again where its answer is no answer and that is safe; return the last."""
     call = trip.sender.send(request)
     for number in range(1, TRIES):
         if call.status == TOO_MANY and request.is_paced and request.expected != "RATE_LIMITED":
             _wait_out(trip, call)
-        elif not (is_repeatable and _is_sick(call)):
+        elif not (is_repeatable and _is_failure(call)):
             break
         elif not trip.run.target.is_local:
             trip.run.target.pause(PAUSES[number - 1])
         call = trip.sender.send(replace(request, step=f"{request.step} again"))
-    if _is_sick(call):
-        _blame(trip, call, is_repeatable)
-    elif call.number > 1 and _is_sick(trip.run.calls[call.number - 2]) and call.step.endswith(" again"):
-        trip.run.cannot_tell("outage", "the target failed for a moment", trip.run.calls[call.number - 2])
+    if _is_failure(call):
+        _attribute_failure(trip, call, is_repeatable)
+    elif call.number > 1 and _is_failure(trip.run.calls[call.number - 2]) and call.step.endswith(" again"):
+        trip.run.mark_inconclusive("outage", "the target failed for a moment", trip.run.calls[call.number - 2])
     return call
 
 
-def _is_sick(call: Call) -> bool:
+def _is_failure(call: Exchange) -> bool:
     return call.status is None or call.status >= SERVER_ERROR or bool(call.problem)
 
 
-def _wait_out(trip: Session, call: Call) -> None:
+def _wait_out(trip: Session, call: Exchange) -> None:
     """Obey `Retry-After`, and note that a 429 was met which the run did not ask for."""
-    trip.run.cannot_tell("rate_limit", "the rate limit was met, though the run keeps below it", call)
+    trip.run.mark_inconclusive("rate_limit", "the rate limit was met, though the run keeps below it", call)
     header = call.header("retry-after") or ""
-    trip.account.clock.wait(min(float(header) if header.isdecimal() else 5.0, LONGEST_RETRY_AFTER))
+    trip.account.clock.wait(min(float(header) if header.isdecimal() else 5.0, MAX_RETRY_AFTER))
 
 
-def _blame(trip: Session, call: Call, is_repeatable: bool) -> None:
+def _attribute_failure(trip: Session, call: Exchange, is_repeatable: bool) -> None:
     """Say whose fault it is: the request's, if the target is well otherwise; raises StopRunError if it stays away."""
-    if not is_well(trip, call):
-        trip.run.cannot_tell("outage", f"the target was not well: {call.problem or call.status}", call)
+    if not is_healthy(trip, call):
+        trip.run.mark_inconclusive("outage", f"the target was not well: {call.problem or call.status}", call)
         _await_recovery(trip, call)
         return
-    if call.status is None or call.problem or is_of_a_gateway(call) or not is_repeatable:
-        trip.run.cannot_tell("outage", f"no answer of the API came: {call.problem or call.status}", call)
+    if call.status is None or call.problem or is_gateway_error(call) or not is_repeatable:
+        trip.run.mark_inconclusive("outage", f"no answer of the API came: {call.problem or call.status}", call)
         return
     trip.run.asserted[facts.SERVER_ERROR] += 1
     trip.run.findings.add(
         Finding(
-            Drawer.FAILURE,
+            Category.FAILURE,
             facts.SERVER_ERROR.name,
             f"the server fails for this request, {TRIES} times of {TRIES}, and answers others",
             operation=call.operation,
@@ -117,13 +117,13 @@ def _blame(trip: Session, call: Call, is_repeatable: bool) -> None:
     )
 
 
-def is_well(trip: Session, call: Call) -> bool:
+def is_healthy(trip: Session, call: Exchange) -> bool:
     """Ask the target for something that must succeed: the account, or its usage where the account is in question."""
     probe = "getUsage" if call.operation == "getMe" else "getMe"
     return _probe(trip, probe, trip.run.target.main).is_success
 
 
-def _probe(trip: Session, operation: str, account: Account, path: Mapping[str, str] = NOWHERE) -> Call:
+def _probe(trip: Session, operation: str, account: Account, path: Mapping[str, str] = NOWHERE) -> Exchange:
     known = trip.run.contract.operations[operation]
     return trip.sender.send(
         Request(
@@ -142,17 +142,17 @@ def _probe(trip: Session, operation: str, account: Account, path: Mapping[str, s
     )
 
 
-def _await_recovery(trip: Session, call: Call) -> None:
+def _await_recovery(trip: Session, call: Exchange) -> None:
     target = trip.run.target
     waits = (0.0, 0.0) if target.has_control else LOCAL_RECOVERY if target.is_local else RECOVERY
     for seconds in waits:
         trip.run.target.pause(seconds)
-        if is_well(trip, call):
+        if is_healthy(trip, call):
             return
     raise StopRunError("the target stays away")
 
 
-def excuse(trip: Session, call: Call) -> str:
+def excusing_reason(trip: Session, call: Exchange) -> str:
     """Return why an unexpected answer says nothing of the contract; empty where it does."""
     if call.problem or call.status is None:
         return f"no answer came: {call.problem}"
@@ -160,12 +160,12 @@ def excuse(trip: Session, call: Call) -> str:
         return f"the target answered {call.status}"
     if call.status == TOO_MANY and trip.is_paced:
         return "the rate limit was met"
-    if call.status in OF_THE_KEY and call.expected not in OF_KEYS and not is_well(trip, call):
+    if call.status in OF_THE_KEY and call.expected not in OF_KEYS and not is_healthy(trip, call):
         return "our own key is refused" if call.status == UNAUTHORIZED else "our own plan does not allow REST"
     return _excuse_of_the_account(trip, call) if call.expected.isdecimal() else ""
 
 
-def _excuse_of_the_account(trip: Session, call: Call) -> str:
+def _excuse_of_the_account(trip: Session, call: Exchange) -> str:
     """Return why what should have succeeded could not."""
     if call.operation == "cancelJob" and call.status == CONFLICT and _has_ended(trip, call):
         return TOO_LATE
@@ -198,7 +198,7 @@ def _has_others(trip: Session) -> bool:
     return isinstance(running, int) and (running > own or (isinstance(limit, int) and running >= limit))
 
 
-def _has_ended(trip: Session, call: Call) -> bool:
+def _has_ended(trip: Session, call: Exchange) -> bool:
     """Say whether a job had ended by itself; on a mock's clock nothing happens between two calls."""
     if trip.account.sandbox is not None:
         return False

@@ -11,18 +11,18 @@ from typing import Any
 
 from jsonschema_rs import Draft202012Validator
 
-from viralsync_conform.calls import Call
+from viralsync_conform.calls import Exchange
 from viralsync_conform.contract import documented_behaviour as facts
-from viralsync_conform.contract.schemas import EVENT_STREAM, JSON, Contract
-from viralsync_conform.findings import DRAWERS, Drawer, Finding, Mark
-from viralsync_conform.run.context import Run
+from viralsync_conform.contract.schemas import EVENT_STREAM, JSON, ExpectedSpec
+from viralsync_conform.findings import CATEGORY_OF_MARK, Category, Finding, Provenance
+from viralsync_conform.run.context import RunContext
 
 GATEWAY = frozenset({502, 504})
 """What a proxy before the API answers: it is not the API's own word."""
 
 FIRST_SERVER_ERROR = 500
 
-OF_THE_WEB = frozenset(
+INFRASTRUCTURE_HEADERS = frozenset(
     {
         "x-cache",
         "x-cache-hits",
@@ -53,14 +53,14 @@ OF_THE_WEB = frozenset(
 """Headers that proxies and frameworks add: they say nothing of the API."""
 
 
-def look(run: Run, call: Call) -> None:
+def check_response(run: RunContext, call: Exchange) -> None:
     """Put whatever an answer breaks into its drawer, and count what was looked at.
 
     A 5xx is not judged: often it is the word of a proxy. `suspicion` says what it means.
     """
     if call.status is None or call.problem or call.status >= FIRST_SERVER_ERROR:
         return
-    run.hold(facts.KEY_SECRET, not call.shows_key, call, expected="no key", got="a key, masked here")
+    run.check(facts.KEY_SECRET, not call.shows_key, call, expected="no key", got="a key, masked here")
     if call.operation is not None:
         for finding in _findings(run, call, call.operation):
             run.findings.add(finding)
@@ -71,12 +71,12 @@ def look(run: Run, call: Call) -> None:
         run.findings.add(finding)
 
 
-def is_of_a_gateway(call: Call) -> bool:
+def is_gateway_error(call: Exchange) -> bool:
     """Say whether an answer is that of a proxy which could not reach the API."""
     return call.status in GATEWAY
 
 
-def _findings(run: Run, call: Call, operation: str) -> Iterator[Finding]:
+def _findings(run: RunContext, call: Exchange, operation: str) -> Iterator[Finding]:
     contract, status = run.contract, call.status or 0
     answers = contract.responses(operation)
     if str(status) not in answers:
@@ -89,8 +89,8 @@ def _findings(run: Run, call: Call, operation: str) -> Iterator[Finding]:
         yield from _body_findings(run, call, operation, next(iter(content)))
 
 
-def _undeclared(call: Call, answers: Iterable[str]) -> Finding:
-    drawer = Drawer.ADDITIVE if call.is_success else Drawer.FAILURE
+def _undeclared(call: Exchange, answers: Iterable[str]) -> Finding:
+    drawer = Category.ADDITIVE if call.is_success else Category.FAILURE
     return _finding(
         call,
         drawer,
@@ -100,12 +100,12 @@ def _undeclared(call: Call, answers: Iterable[str]) -> Finding:
     )
 
 
-def _body_findings(run: Run, call: Call, operation: str, media_type: str) -> Iterator[Finding]:
+def _body_findings(run: RunContext, call: Exchange, operation: str, media_type: str) -> Iterator[Finding]:
     run.asserted[facts.CONTENT_TYPE] += 1
     if call.media_type != media_type:
         yield _finding(
             call,
-            Drawer.FAILURE,
+            Category.FAILURE,
             facts.CONTENT_TYPE.name,
             f"{operation} answers {call.status} with another media type",
             place="content-type",
@@ -117,94 +117,141 @@ def _body_findings(run: Run, call: Call, operation: str, media_type: str) -> Ite
         return  # its events are judged when they are all there: `look_at_events`
     if call.json is None and call.body.strip() != b"null":
         yield _finding(
-            call, Drawer.FAILURE, facts.SCHEMA.name, "the body is not JSON", keyword="json", got=_start(call)
+            call, Category.FAILURE, facts.SCHEMA.name, "the body is not JSON", keyword="json", got=_start(call)
         )
         return
     run.asserted[facts.SCHEMA] += 1
     yield from _schema_findings(run.contract, call, operation, media_type, call.json)
 
 
-def look_at_events(run: Run, call: Call) -> None:
+def check_events(run: RunContext, call: Exchange) -> None:
     """Judge every event of a stream by the schema of its data: that it is that of webhooks is assumed."""
     if call.operation is None or call.media_type != EVENT_STREAM:
         return
     for event in call.events:
         run.asserted[facts.SCHEMA] += 1
         for finding in _schema_findings(run.contract, call, call.operation, EVENT_STREAM, event.document):
-            is_failure = finding.drawer is Drawer.FAILURE
-            run.findings.add(replace(finding, drawer=Drawer.DIFFERENCE, mark=Mark.ASSUMED) if is_failure else finding)
+            is_failure = finding.drawer is Category.FAILURE
+            run.findings.add(
+                replace(finding, drawer=Category.DIFFERENCE, mark=Provenance.ASSUMED) if is_failure else finding
+            )
 
 
 def _schema_findings(
-    contract: Contract, call: Call, operation: str, media_type: str, value: object
+    contract: ExpectedSpec, call: Exchange, operation: str, media_type: str, value: object
 ) -> Iterator[Finding]:
     schema = contract.schema(operation, call.status or 0, media_type)
     if schema is None:
         return
     for place, keyword, name, message, mark, source in schema.violations(value):
         yield _finding(
-            call, DRAWERS[mark], facts.SCHEMA.name, message, place=place, keyword=keyword, name=name, mark=mark,
+            call,
+            CATEGORY_OF_MARK[mark],
+            facts.SCHEMA.name,
+            message,
+            place=place,
+            keyword=keyword,
+            name=name,
+            mark=mark,
             source=source,
-        )  # fmt: skip
+        )
     for place, name in schema.additions(value):
         yield _finding(
-            call, Drawer.ADDITIVE, facts.SCHEMA.name, f"`{name}` is not documented", place=place, keyword="additional",
+            call,
+            Category.ADDITIVE,
+            facts.SCHEMA.name,
+            f"`{name}` is not documented",
+            place=place,
+            keyword="additional",
             name=name,
-        )  # fmt: skip
+        )
     if (call.status or 0) >= 400:
         yield from _code_findings(contract, call, value)
 
 
-def _code_findings(contract: Contract, call: Call, value: object) -> Iterator[Finding]:
+def _code_findings(contract: ExpectedSpec, call: Exchange, value: object) -> Iterator[Finding]:
     """A code that the spec does not know, or that belongs to another status."""
     code = value.get("code") if isinstance(value, Mapping) else None
     if isinstance(code, str) and code not in contract.codes and not call.expected:
         yield _finding(
-            call, Drawer.DIFFERENCE, facts.ERROR_CODE_A.name, f"the code {code} is not known", place="/code", name=code,
-            mark=Mark.ASSUMED,
-        )  # fmt: skip
+            call,
+            Category.DIFFERENCE,
+            facts.ERROR_CODE_A.name,
+            f"the code {code} is not known",
+            place="/code",
+            name=code,
+            mark=Provenance.ASSUMED,
+        )
 
 
-def _error_of_nowhere(run: Run, call: Call) -> Iterator[Finding]:
+def _error_of_nowhere(run: RunContext, call: Exchange) -> Iterator[Finding]:
     """An error of a path or method that the spec does not have is an error like any other."""
     run.asserted[facts.ERROR_SHAPE] += 1
     if call.media_type != JSON or call.json is None:
         yield _finding(
-            call, Drawer.FAILURE, facts.ERROR_SHAPE.name, "an error is not JSON", place="content-type", expected=JSON,
+            call,
+            Category.FAILURE,
+            facts.ERROR_SHAPE.name,
+            "an error is not JSON",
+            place="content-type",
+            expected=JSON,
             got=call.header("content-type") or "none",
-        )  # fmt: skip
+        )
         return
     for place, keyword, name, message, mark, source in run.contract.component("Error").violations(call.json):
         yield _finding(
-            call, DRAWERS[mark], facts.ERROR_SHAPE.name, message, place=place, keyword=keyword, name=name, mark=mark,
+            call,
+            CATEGORY_OF_MARK[mark],
+            facts.ERROR_SHAPE.name,
+            message,
+            place=place,
+            keyword=keyword,
+            name=name,
+            mark=mark,
             source=source,
-        )  # fmt: skip
+        )
     for place, name in run.contract.component("Error").additions(call.json):
         yield _finding(
-            call, Drawer.ADDITIVE, facts.ERROR_SHAPE.name, f"`{name}` is not documented", place=place,
-            keyword="additional", name=name,
-        )  # fmt: skip
+            call,
+            Category.ADDITIVE,
+            facts.ERROR_SHAPE.name,
+            f"`{name}` is not documented",
+            place=place,
+            keyword="additional",
+            name=name,
+        )
 
 
-def _header_findings(run: Run, call: Call, declared: Mapping[str, Any]) -> Iterator[Finding]:
+def _header_findings(run: RunContext, call: Exchange, declared: Mapping[str, Any]) -> Iterator[Finding]:
     for name, part in declared.items():
         header = run.contract.follow(part)
         run.asserted[facts.HEADERS] += 1
-        mark = Mark(header.get("x-provenance", {}).get("mark", "A"))
+        mark = Provenance(header.get("x-provenance", {}).get("mark", "A"))
         value = call.header(name)
         if value is None:
-            if header.get("required") or mark is Mark.ASSUMED:
+            if header.get("required") or mark is Provenance.ASSUMED:
                 yield _finding(
-                    call, DRAWERS[mark], facts.HEADERS.name, f"the header {name} is missing", place=name,
-                    keyword="required", mark=mark,
-                )  # fmt: skip
+                    call,
+                    CATEGORY_OF_MARK[mark],
+                    facts.HEADERS.name,
+                    f"the header {name} is missing",
+                    place=name,
+                    keyword="required",
+                    mark=mark,
+                )
             continue
         schema = run.contract.follow(header["schema"])
         for error in Draft202012Validator(schema).iter_errors(_typed(value, schema)):
             yield _finding(
-                call, DRAWERS[mark], facts.HEADERS.name, f"{name}: {error.message}", place=name,
-                keyword=str(error.schema_path[-1]), got=value, mark=mark,
-            )  # fmt: skip
+                call,
+                CATEGORY_OF_MARK[mark],
+                facts.HEADERS.name,
+                f"{name}: {error.message}",
+                place=name,
+                keyword=str(error.schema_path[-1]),
+                got=value,
+                mark=mark,
+            )
 
 
 def _typed(value: str, schema: Mapping[str, Any]) -> object:
@@ -213,16 +260,16 @@ def _typed(value: str, schema: Mapping[str, Any]) -> object:
     return value
 
 
-def _new_headers(contract: Contract, call: Call) -> Iterator[Finding]:
+def _new_headers(contract: ExpectedSpec, call: Exchange) -> Iterator[Finding]:
     """Headers of the API's own that nobody documented: whatever begins with `x-` or tells of the rate limit."""
     answers = contract.responses(call.operation) if call.operation else {}
     known = {name.lower() for name in answers.get(str(call.status), {}).get("headers", {})}
     for name, value in call.headers:
         lower = name.lower()
         is_own = lower.startswith("ratelimit") or (lower.startswith("x-") and not lower.startswith("x-mock-"))
-        if is_own and lower not in known | OF_THE_WEB:
+        if is_own and lower not in known | INFRASTRUCTURE_HEADERS:
             yield Finding(
-                Drawer.ADDITIVE,
+                Category.ADDITIVE,
                 facts.HEADERS.name,
                 f"the header {lower} is not documented",
                 place=lower,
@@ -234,11 +281,11 @@ def _new_headers(contract: Contract, call: Call) -> Iterator[Finding]:
             )
 
 
-def _start(call: Call, longest: int = 80) -> str:
+def _start(call: Exchange, longest: int = 80) -> str:
     return call.body[:longest].decode("utf-8", "replace")
 
 
-def _finding(call: Call, drawer: Drawer, check: str, message: str, **rest: Any) -> Finding:
+def _finding(call: Exchange, drawer: Category, check: str, message: str, **rest: Any) -> Finding:
     return Finding(
         drawer,
         check,

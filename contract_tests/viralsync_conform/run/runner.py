@@ -8,17 +8,17 @@ from viralsync_conform.budget import BudgetSpentError
 from viralsync_conform.clocks import measured
 from viralsync_conform.ownership_guard import ForeignIdError
 from viralsync_conform.result import JourneyOutcome
-from viralsync_conform.run.context import Run, StopJourneyError, StopRunError
-from viralsync_conform.run.http_client import Sender
+from viralsync_conform.run.context import RunContext, StopJourneyError, StopRunError
+from viralsync_conform.run.http_client import HttpClient
 from viralsync_conform.run.journey import Journey
-from viralsync_conform.run.journey_context import Trip
+from viralsync_conform.run.journey_context import JourneyContext
 from viralsync_mock.errors import ControlError
 from viralsync_mock.redaction import masked
 
 ONE_SECOND_RENDER = 1 / 60
 
 
-def left_out(run: Run, journey: Journey) -> str:
+def skip_reason(run: RunContext, journey: Journey) -> str:
     """Return why a run does not make a journey; empty where it does."""
     target = run.target
     if journey.is_deep and not run.profile.explores:
@@ -31,48 +31,50 @@ def left_out(run: Run, journey: Journey) -> str:
         return "it needs a place that webhooks reach: give one with --webhook-url"
     if journey.requests > run.budget.requests_left:
         return f"it may make {journey.requests} requests, and {run.budget.requests_left} are left"
-    if journey.renders and not run.shelf and not run.budget.can_afford(ONE_SECOND_RENDER):
+    if journey.renders and not run.shared and not run.budget.can_afford(ONE_SECOND_RENDER):
         return "no render minutes are left"
     return ""
 
 
-def travel(run: Run, sender: Sender, journeys: Iterable[Journey]) -> Iterator[JourneyOutcome]:
+def run_journeys(run: RunContext, sender: HttpClient, journeys: Iterable[Journey]) -> Iterator[JourneyOutcome]:
     """Make the journeys that the run may make; one that cannot go on does not keep the others from going."""
     is_away = ""
     for journey in journeys:
-        reason = is_away or left_out(run, journey)
+        reason = is_away or skip_reason(run, journey)
         if reason:
-            run.left_out.append((journey.name, reason))
+            run.skipped.append((journey.name, reason))
             yield JourneyOutcome(journey.name, journey.statement, "left out", reason)
             continue
         run.on_journey(journey.name)
-        sender.make_room(run.target.main, journey.requests)
-        outcome = made(run, sender, journey)
+        sender.reserve_rate(run.target.main, journey.requests)
+        outcome = run_journey(run, sender, journey)
         yield outcome
         if outcome.outcome == "away":
             is_away = outcome.reason
 
 
-def made(run: Run, sender: Sender, journey: Journey) -> JourneyOutcome:
+def run_journey(run: RunContext, sender: HttpClient, journey: Journey) -> JourneyOutcome:
     """Make one journey and say how it went."""
     found, requests = len(run.findings), run.budget.requests
     outcome, reason = "held", ""
     with measured() as taken:
         try:
-            journey.travel(Trip(run, sender, journey.name))
+            journey.function(JourneyContext(run, sender, journey.name))
         except StopJourneyError as stop:
             outcome, reason = "stopped", str(stop)
         except StopRunError as stop:
             outcome, reason = "away", str(stop)
         except (BudgetSpentError, ForeignIdError) as wall:
             outcome, reason = "stopped", str(wall)
-            run.cannot_tell("journey", f"{journey.name} was not made to its end: {wall}", name=journey.name)
+            run.mark_inconclusive("journey", f"{journey.name} was not made to its end: {wall}", name=journey.name)
         except ControlError as refusal:
             outcome, reason = "stopped", str(refusal)
-            run.cannot_tell("journey", f"{journey.name}: the mock's control API refused: {refusal}", name=journey.name)
+            run.mark_inconclusive(
+                "journey", f"{journey.name}: the mock's control API refused: {refusal}", name=journey.name
+            )
         except Exception as bug:
             outcome, reason = "stopped", f"{type(bug).__name__}: {masked(str(bug))}"
-            run.cannot_tell(
+            run.mark_inconclusive(
                 "journey", f"{journey.name} met what the kit does not understand: {reason}", name=journey.name
             )
     if outcome == "held" and len(run.findings) > found:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from viralsync_conform.budget import worst_case
-from viralsync_conform.calls import Call
+from viralsync_conform.calls import Exchange
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.findings import Check
-from viralsync_conform.run.context import Run
+from viralsync_conform.run.context import RunContext
 from viralsync_conform.run.job_invariants import jobs_of
-from viralsync_conform.run.journey_context import Trip
+from viralsync_conform.run.journey_context import JourneyContext
 
 Document = dict[str, Any]
 
@@ -26,7 +26,7 @@ class Job:
     id: str
     body: Document
     minutes: float
-    submitted: Call
+    submitted: Exchange
 
 
 def submission(project_id: str, **changes: Any) -> Document:
@@ -41,40 +41,42 @@ def submission(project_id: str, **changes: Any) -> Document:
     return {"kind": "movie", "projectId": project_id, "movie": movie, **changes}
 
 
-def submit(trip: Trip, *, step: str = "submit", fact: Check | None = None, auth: str = "header", **changes: Any) -> Job:
+def submit(
+    trip: JourneyContext, *, step: str = "submit", fact: Check | None = None, auth: str = "header", **changes: Any
+) -> Job:
     """Submit a movie that must be accepted; raises StopJourneyError when no job came of it."""
     body = submission(trip.run.project_id, **changes)
     minutes = worst_case(body)
     reserve(trip, minutes)
     call = trip.call("submitRenderJob", 202, body=body, step=step, fact=fact, auth=auth, is_repeatable=False)
-    job = made(trip, call, body, minutes)
+    job = register_job(trip, call, body, minutes)
     if job is None:
         raise trip.stop("no job was made", call)
-    trip.hold(facts.QUEUED_FIRST, call.document.get("status") == "queued", call, got=call.document.get("status"))
+    trip.check(facts.QUEUED_FIRST, call.document.get("status") == "queued", call, got=call.document.get("status"))
     return job
 
 
 def refused(
-    trip: Trip, code: str, fact: Check, *, step: str, headers: Mapping[str, str] | None = None, **changes: Any
-) -> Call:
+    trip: JourneyContext, code: str, fact: Check, *, step: str, headers: Mapping[str, str] | None = None, **changes: Any
+) -> Exchange:
     """Submit what must be refused; if it is accepted all the same, it is cancelled at once."""
     body = submission(trip.run.project_id, **changes)
     minutes = worst_case(body)
     reserve(trip, minutes)
     call = trip.call("submitRenderJob", code, body=body, step=step, fact=fact, headers=headers or {})
-    job = made(trip, call, body, minutes)
+    job = register_job(trip, call, body, minutes)
     if job is not None:
-        drop(trip, job)
+        cancel(trip, job)
     return call
 
 
-def reserve(trip: Trip, minutes: float) -> None:
+def reserve(trip: JourneyContext, minutes: float) -> None:
     """Keep the render minutes that a submission could cost; those of throwaway accounts are nobody's."""
     if trip.account.is_main:
         trip.run.budget.reserve(minutes)
 
 
-def made(trip: Trip, call: Call, body: Document, minutes: float) -> Job | None:
+def register_job(trip: JourneyContext, call: Exchange, body: Document, minutes: float) -> Job | None:
     """Take what a submission made into the run's care, and give back what it cannot cost."""
     job_id = call.document.get("jobId")
     if not (call.is_success and isinstance(job_id, str) and job_id):
@@ -82,8 +84,8 @@ def made(trip: Trip, call: Call, body: Document, minutes: float) -> Job | None:
             trip.run.budget.release(minutes)  # else it may have made a job that nobody can name
         return None
     run = trip.run
-    if trip.account.is_main and job_id in foreign(run, call):
-        trip.hold(facts.NEW_JOB, False, call, expected="a new job", got=job_id)
+    if trip.account.is_main and job_id in foreign_jobs(run, call):
+        trip.check(facts.NEW_JOB, False, call, expected="a new job", got=job_id)
         return None
     run.guard.own(job_id)
     job = Job(job_id, body, minutes, call)
@@ -93,14 +95,14 @@ def made(trip: Trip, call: Call, body: Document, minutes: float) -> Job | None:
     return job
 
 
-def foreign(run: Run, submitted: Call) -> set[str]:
+def foreign_jobs(run: RunContext, submitted: Exchange) -> set[str]:
     """Return the jobs that were listed before a submission was made, and are not this run's own: never its to touch."""
     pages = (call for call in run.calls if call.operation == "listJobs" and call.number < submitted.number)
     listed = {str(job.get("jobId")) for page in pages for job in jobs_of(run, page)}
     return listed - set(run.guard.created)
 
 
-def settle(trip: Trip, job: Job, status: object) -> None:
+def settle_budget(trip: JourneyContext, job: Job, status: object) -> None:
     """Account for a job that has ended: what is done costs, everything else is given back."""
     if not trip.account.is_main or job.id in trip.run.settled:
         return
@@ -111,8 +113,8 @@ def settle(trip: Trip, job: Job, status: object) -> None:
         trip.run.budget.release(job.minutes)
 
 
-def drop(trip: Trip, job: Job) -> None:
+def cancel(trip: JourneyContext, job: Job) -> None:
     """Cancel a job that is not to be rendered, at once."""
     call = trip.call("cancelJob", 200, path={"jobId": job.id}, step="cancel what was accepted", is_repeatable=False)
     if call.is_success:
-        settle(trip, job, "cancelled")
+        settle_budget(trip, job, "cancelled")

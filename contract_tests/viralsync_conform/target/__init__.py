@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from viralsync_conform.clocks import Clock, RealClock, VirtualClock, pause
-from viralsync_conform.target.webhook_receiver import Receiver
+from viralsync_conform.target.webhook_receiver import WebhookReceiver
 from viralsync_mock.client import ControlError, Sandbox
 from viralsync_mock.errors import SettingsError
 from viralsync_mock.randomness import hexadecimal
@@ -54,7 +54,7 @@ class Target:
     seed: str
     http: httpx.Client
     control_token: str | None = None
-    receiver: Receiver | None = None
+    receiver: WebhookReceiver | None = None
     pause: Callable[[float], None] = pause
     opened: dict[str, Account] = field(default_factory=dict)
 
@@ -83,7 +83,7 @@ class Target:
                 account.sandbox.close()
         if isinstance(self.main.clock, VirtualClock):
             with suppress(ControlError):
-                self.main.clock.thaw()
+                self.main.clock.restore()
         if self.main.sandbox is not None:
             self.main.sandbox.close()
         self.http.close()

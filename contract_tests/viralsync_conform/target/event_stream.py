@@ -11,7 +11,7 @@ from datetime import datetime
 
 import httpx
 
-from viralsync_conform.calls import Call, Event, Headers
+from viralsync_conform.calls import Event, Exchange, Headers
 
 FEW_MOMENTS = 0.5
 """Real seconds that something which was sent may take to be read on this machine."""
@@ -25,7 +25,7 @@ class Stream:
         self.events: list[Event] = []
         self.comments: list[datetime] = []
         self.problem = ""
-        self.call: Call | None = None
+        self.call: Exchange | None = None
         """What was recorded of it, once it is left."""
         self._response, self._now = response, now
         self._lines: list[str] = []

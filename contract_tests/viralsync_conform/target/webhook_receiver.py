@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from threading import Condition
 from typing import TYPE_CHECKING, Any, Self
 
-from viralsync_conform.redaction import hidden_bytes
+from viralsync_conform.redaction import redact_bytes
 from viralsync_mock.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ LANDING = "/landing"
 QUERY = "of=conform&text=a%20b"
 """Part of every address that is handed out: it has to come back as it is."""
 
-BETWEEN_LOOKS = 0.02
+POLL_INTERVAL = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Webhook:
 
 
 @dataclass
-class Receiver:
+class WebhookReceiver:
     """Listens on a port of this machine; a context manager.
 
     `public_url` is where the target reaches it; `key` is hidden in whatever comes in.
@@ -87,7 +87,7 @@ class Receiver:
                     request.path,
                     request.query_string.decode("latin-1"),
                     headers,
-                    hidden_bytes(request.get_data(), self.key),
+                    redact_bytes(request.get_data(), self.key),
                 )
             )
             self._arrival.notify_all()
@@ -117,6 +117,6 @@ def _server(host: str, port: int) -> HTTPServer:
         def thread_target(self) -> None:
             """Serve until told to stop."""
             if self.server is not None:
-                self.server.serve_forever(poll_interval=BETWEEN_LOOKS)
+                self.server.serve_forever(poll_interval=POLL_INTERVAL)
 
     return Server(host, port, threaded=True)

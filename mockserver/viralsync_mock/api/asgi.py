@@ -9,22 +9,22 @@ import orjson
 
 from viralsync_mock.api.call import NONE, Call
 from viralsync_mock.jobs.sse import KEEP_ALIVE
-from viralsync_mock.journal.entry import ANSWERED, LEFT, Entry, unpacked
+from viralsync_mock.journal.entry import ANSWERED, CLIENT_DISCONNECTED, JournalEntry, parse_headers
 from viralsync_mock.redaction import masked
-from viralsync_mock.response import Answer, json_answer
+from viralsync_mock.response import Response, json_response
 
 FORBIDDEN = 403
 NO_CONTENT = 204
-LONGEST_LENGTH = 15
+MAX_LENGTH = 15
 """So many digits of a `Content-Length` are read: a petabyte."""
 
 PIECES = 20
 """A slow body is sent in so many pieces."""
 
-HANG_UP = "viralsync.hang_up"
+ABORT_EXTENSION = "viralsync.hang_up"
 """The extension of ASGI by which the server lets a fault break a connection off: `hang_up(reset=...)`."""
 
-RESPOND = "viralsync.respond"
+RESPOND_EXTENSION = "viralsync.respond"
 """The extension by which the server takes a whole answer at once, when it can: `respond(status, head, body)`."""
 
 ByName = dict[bytes, bytes]
@@ -34,15 +34,17 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from viralsync_mock.config.behaviour import Behaviour
+    from viralsync_mock.config.behaviour import BehaviourProfile
     from viralsync_mock.errors import ApiError
     from viralsync_mock.openapi.spec import Spec
     from viralsync_mock.response import Headers
     from viralsync_mock.sandbox import Sandbox
-    from viralsync_mock.state import Mock
+    from viralsync_mock.state import MockServer
 
 
-def begin(mock: Mock, scope: Scope, receive: Receive, whose: Callable[[Mock, ByName], Sandbox]) -> Call:
+def create_call(
+    mock: MockServer, scope: Scope, receive: Receive, whose: Callable[[MockServer, ByName], Sandbox]
+) -> Call:
     """Take a request up, in the sandbox that `whose` finds by its headers."""
     files, headers = mock.files, _by_name(scope["headers"])
     sandbox = whose(mock, headers)
@@ -57,12 +59,12 @@ def begin(mock: Mock, scope: Scope, receive: Receive, whose: Callable[[Mock, ByN
         raw_headers=scope["headers"],
         sandbox=sandbox,
         scenario=files.scenario,
-        behaviour=sandbox.profile or files.behaviour,
+        behaviour=sandbox.behaviour_override or files.behaviour,
         account=files.scenario.account,
         receive=receive,
-        hang_up=extensions.get(HANG_UP, _cannot_hang_up),
-        respond=extensions.get(RESPOND, _cannot_respond),
-        entry=Entry(sandbox.calls + 1, now, scope, sandbox.key),
+        hang_up=extensions.get(ABORT_EXTENSION, _cannot_hang_up),
+        respond=extensions.get(RESPOND_EXTENSION, _cannot_respond),
+        entry=JournalEntry(sandbox.calls + 1, now, scope, sandbox.key),
         _now=now,
     )
 
@@ -90,7 +92,7 @@ async def read_body(call: Call, limit: int) -> bytes | None:
     headers = call.headers
     if b"content-length" not in headers and b"transfer-encoding" not in headers:
         return b""
-    if b"expect" in headers and int(headers.get(b"content-length", b"0")[:LONGEST_LENGTH]) > limit:
+    if b"expect" in headers and int(headers.get(b"content-length", b"0")[:MAX_LENGTH]) > limit:
         return None  # the client waits for leave to send it
     chunks: list[bytes] = []
     size = 0
@@ -106,11 +108,11 @@ async def read_body(call: Call, limit: int) -> bytes | None:
             break
         if size > 2 * limit:
             return None
-    call.later()
+    call.invalidate_now()
     return b"".join(chunks) if size <= limit else None
 
 
-def parsed(call: Call, key: str | None = None) -> Any:
+def parse_body(call: Call, key: str | None = None) -> Any:
     """Return the body as JSON, or one key of it; None for anything else. It has not been validated yet."""
     try:
         document = orjson.loads(call.body or b"null")
@@ -121,12 +123,12 @@ def parsed(call: Call, key: str | None = None) -> Any:
     return document.get(key) if isinstance(document, dict) else None
 
 
-def refusal(call: Call, error: ApiError) -> Answer:
+def refusal(call: Call, error: ApiError) -> Response:
     """Refuse a call."""
-    return error_answer(call.spec, call.behaviour, error, call.sandbox.key)
+    return error_response(call.spec, call.behaviour, error, call.sandbox.key)
 
 
-def error_answer(spec: Spec, behaviour: Behaviour, error: ApiError, key: str = "") -> Answer:
+def error_response(spec: Spec, behaviour: BehaviourProfile, error: ApiError, key: str = "") -> Response:
     """Write an error as the API does: `error` for people, `code` for programs, status and text from the spec.
 
     The text repeats no API key that stood in the path or in a value; `key` is the caller's.
@@ -137,7 +139,7 @@ def error_answer(spec: Spec, behaviour: Behaviour, error: ApiError, key: str = "
     if error.code == "PLAN_LIMIT_EXCEEDED" and behaviour.plan_limit_status == FORBIDDEN:
         status = FORBIDDEN
     headers = tuple((name.lower().encode(), value.encode()) for name, value in error.headers.items())
-    return json_answer({"error": masked(text, key), "code": behaviour.code(error.code)}, status, headers)
+    return json_response({"error": masked(text, key), "code": behaviour.code(error.code)}, status, headers)
 
 
 class _Values(dict[str, object]):
@@ -147,58 +149,58 @@ class _Values(dict[str, object]):
         return f"{{{name}}}"
 
 
-async def write(call: Call, answer: Answer, head: bytes, send: Send) -> None:
+async def send_response(call: Call, answer: Response, head: bytes, send: Send) -> None:
     """Send an answer as far as it goes; `head` holds all its headers, and HEAD gets those of GET."""
-    if answer.breaks is not None and answer.breaks.share is None:
-        call.hang_up(reset=answer.breaks.is_reset)
+    if answer.abort is not None and answer.abort.share is None:
+        call.hang_up(reset=answer.abort.is_reset)
         return
     if answer.is_plain and call.method != "HEAD" and call.respond(answer.status, head, answer.body):
         return
-    await send({"type": "http.response.start", "status": answer.status, "headers": unpacked(head)})
+    await send({"type": "http.response.start", "status": answer.status, "headers": parse_headers(head)})
     if call.method == "HEAD":
         await send({"type": "http.response.body", "body": b""})
-    elif answer.events is not None:
+    elif answer.stream is not None:
         await write_events(call, answer, send)
-    elif answer.breaks is not None or answer.seconds:
-        await write_in_pieces(call, answer, send)
+    elif answer.abort is not None or answer.body_duration:
+        await send_slowly(call, answer, send)
     else:
         await send({"type": "http.response.body", "body": answer.body})
 
 
-def headers_of(call: Call, answer: Answer, more: Headers = ()) -> Headers:
+def response_headers(call: Call, answer: Response, more: Headers = ()) -> Headers:
     """Return all headers of an answer."""
     headers = [(b"date", call.sandbox.date_header(call.now)), *answer.headers, *more]
     if answer.content_type is not None:
         headers.append((b"content-type", answer.content_type))
-    if answer.events is None and answer.status != NO_CONTENT:
+    if answer.stream is None and answer.status != NO_CONTENT:
         headers.append((b"content-length", b"%d" % len(answer.body)))
     return headers
 
 
-async def write_in_pieces(call: Call, answer: Answer, send: Send) -> None:
+async def send_slowly(call: Call, answer: Response, send: Send) -> None:
     """Send a body over some real time, or only a share of it before the connection breaks."""
-    body, breaks = answer.body, answer.breaks
+    body, breaks = answer.body, answer.abort
     if breaks is not None and breaks.share is not None:
         body = body[: min(int(len(body) * breaks.share), len(body) - 1)]
-    size = max(-(-len(body) // PIECES), 1) if answer.seconds else len(body) or 1
+    size = max(-(-len(body) // PIECES), 1) if answer.body_duration else len(body) or 1
     starts = range(0, len(body), size)
     for start in starts:
         await send({"type": "http.response.body", "body": body[start : start + size], "more_body": True})
-        if answer.seconds:
-            await call.pause(answer.seconds / len(starts))
+        if answer.body_duration:
+            await call.pause(answer.body_duration / len(starts))
     if breaks is not None:
         call.hang_up(reset=breaks.is_reset)
     else:
         await send({"type": "http.response.body", "body": b""})
 
 
-async def write_events(call: Call, answer: Answer, send: Send) -> None:
+async def write_events(call: Call, answer: Response, send: Send) -> None:
     """Send the events of a stream until they end, the reader goes, or a fault breaks the connection."""
-    assert answer.events is not None  # noqa: S101 - write() has looked
+    assert answer.stream is not None  # noqa: S101 - write() has looked
     entry, last = call.entry, None
     async with call.reader() as reader:
         try:
-            async with aclosing(answer.events(reader)) as chunks:
+            async with aclosing(answer.stream(reader)) as chunks:
                 async for chunk in chunks:
                     if chunk is not KEEP_ALIVE:
                         entry.events, last = entry.events + 1, chunk
@@ -207,8 +209,10 @@ async def write_events(call: Call, answer: Answer, send: Send) -> None:
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
         finally:
             entry.ended_at, entry.ended_after = call.sandbox.clock.now(), call.sandbox.calls
-            entry.ending = LEFT if reader.has_left else reader.breaks.name if reader.breaks else ANSWERED
-            call.sandbox.sightings.ended(entry.ending, last)
+            entry.ending = (
+                CLIENT_DISCONNECTED if reader.is_disconnected else reader.breaks.name if reader.breaks else ANSWERED
+            )
+            call.sandbox.sightings.record_stream_end(entry.ending, last)
         if reader.breaks is not None:
             call.hang_up(reset=reader.breaks.is_reset)
         else:

@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 NO_KEY = "no API key was sent: send it as x-api-key, or as Authorization: Bearer"
 
 
-def presented_key(headers: Mapping[bytes, bytes], pattern: re.Pattern[str]) -> str | None:
+def require_api_key(headers: Mapping[bytes, bytes], pattern: re.Pattern[str]) -> str | None:
     """Return the well-formed key that the headers hold, or None when they hold none; raises UNAUTHORIZED."""
-    key = sent_key(headers)
+    key = read_api_key(headers)
     if key is not None:
-        check_form(key, pattern)
+        check_key_format(key, pattern)
     return key
 
 
-def sent_key(headers: Mapping[bytes, bytes]) -> str | None:
+def read_api_key(headers: Mapping[bytes, bytes]) -> str | None:
     """Return the key that the headers hold, of whatever form, or None when they hold none.
 
     Raises UNAUTHORIZED for two keys that differ and for another scheme.
@@ -35,14 +35,14 @@ def sent_key(headers: Mapping[bytes, bytes]) -> str | None:
     return None if key is None else key.decode("latin-1")
 
 
-def refuse(headers: Mapping[bytes, bytes], pattern: re.Pattern[str]) -> NoReturn:
+def raise_unauthorized(headers: Mapping[bytes, bytes], pattern: re.Pattern[str]) -> NoReturn:
     """Raise UNAUTHORIZED with what is wrong with the key, or that there is none."""
-    if (key := sent_key(headers)) is not None:
-        check_form(key, pattern)
+    if (key := read_api_key(headers)) is not None:
+        check_key_format(key, pattern)
     raise ApiError("UNAUTHORIZED", reason=NO_KEY)
 
 
-def check_form(key: str, pattern: re.Pattern[str]) -> None:
+def check_key_format(key: str, pattern: re.Pattern[str]) -> None:
     """Raise UNAUTHORIZED for a key of another form; the text never repeats the key."""
     if not pattern.fullmatch(key):
         reason = f"expected an API key of the form {pattern.pattern}, got {len(key)} characters of another form"

@@ -12,10 +12,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from viralsync_mock.clock import Mode
-from viralsync_mock.jobs.models import after
+from viralsync_mock.jobs.models import add_seconds
 from viralsync_mock.jobs.sse import KEEP_ALIVE
 from viralsync_mock.openapi.spec import Operation
-from viralsync_mock.response import Reader
+from viralsync_mock.response import StreamClient
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive
 
-    from viralsync_mock.config.behaviour import Behaviour
-    from viralsync_mock.journal.entry import Entry
+    from viralsync_mock.config.behaviour import BehaviourProfile
+    from viralsync_mock.journal.entry import JournalEntry
     from viralsync_mock.openapi.spec import Spec
     from viralsync_mock.sandbox import Sandbox
     from viralsync_mock.scenarios.model import Account, Scenario
-    from viralsync_mock.state import Files, Mock
+    from viralsync_mock.state import LoadedFiles, MockServer
 
 NO_TIME = timedelta()
 NONE: Mapping[str, Any] = MappingProxyType({})
@@ -42,11 +42,11 @@ class Call:
     """One request on its way through the pipeline; each stage fills in what it finds out.
 
     `account` is who calls, as the scenario has it; `body` is None when it was larger than the spec's limit.
-    `entry` is the call in the journal. Faults set `lag`, `hidden_for` and `webhook_faults`: see `faults.World`.
+    `entry` is the call in the journal. Faults set `read_lag`, `listing_delay` and `webhook_faults`: see `FaultContext`.
     """
 
-    mock: Mock
-    files: Files
+    mock: MockServer
+    files: LoadedFiles
     method: str
     path: str
     query: bytes
@@ -54,19 +54,19 @@ class Call:
     raw_headers: list[tuple[bytes, bytes]]
     sandbox: Sandbox
     scenario: Scenario
-    behaviour: Behaviour
+    behaviour: BehaviourProfile
     account: Account
     receive: Receive
     hang_up: Callable[..., None]
     respond: Callable[[int, bytes, bytes], bool]
-    entry: Entry
+    entry: JournalEntry
     operation: Operation = UNRESOLVED
     path_parameters: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = b""
     document: Any = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    lag: timedelta = NO_TIME
-    hidden_for: timedelta = NO_TIME
+    read_lag: timedelta = NO_TIME
+    listing_delay: timedelta = NO_TIME
     webhook_faults: tuple[object, ...] = ()
     _now: datetime | None = None
 
@@ -79,7 +79,7 @@ class Call:
         """Let real time pass; once the client has gone, nobody waits any more."""
         sleeping = asyncio.ensure_future(self.sandbox.clock.real.sleep(seconds))
         async with self.reader() as reader:
-            reader.on_leave = partial(_cancel, sleeping)
+            reader.on_disconnect = partial(_cancel, sleeping)
             try:
                 await asyncio.wait({sleeping})
             finally:
@@ -88,11 +88,11 @@ class Call:
             sleeping.result()  # what went wrong with it is not lost
         self._now = None
 
-    async def jump(self, next_change: Callable[[datetime], datetime | None]) -> None:
+    async def auto_advance(self, next_change: Callable[[datetime], datetime | None]) -> None:
         """On an auto clock, go to where the view of this call next changes, as reckoned from its instant."""
         if self.sandbox.clock.mode is Mode.AUTO:
             instant = next_change(self.seen_at)
-            await self.sandbox.hasten(instant and instant + self.lag)
+            await self.sandbox.auto_advance_if_idle(instant and instant + self.read_lag)
             self._now = None
 
     @property
@@ -105,9 +105,9 @@ class Call:
     @property
     def seen_at(self) -> datetime:
         """The instant whose jobs the call gets to see: now, but for a fault."""
-        return self.now - self.lag if self.lag else self.now
+        return self.now - self.read_lag if self.read_lag else self.now
 
-    def later(self) -> None:
+    def invalidate_now(self) -> None:
         """Take note that time may have passed."""
         self._now = None
 
@@ -115,30 +115,30 @@ class Call:
         """Draw from the sandbox's seed, for this call alone."""
         return self.sandbox.draw(purpose, self.entry.number)
 
-    async def gone(self) -> None:
+    async def wait_disconnect(self) -> None:
         """Wait until the client has gone, or the sandbox is closed."""
         async with self.reader() as reader:
-            async for _ in self.linger(reader, keep_alive=False):
+            async for _ in self.keep_open(reader, keep_alive=False):
                 pass
 
     @asynccontextmanager
-    async def reader(self) -> AsyncIterator[Reader]:
+    async def reader(self) -> AsyncIterator[StreamClient]:
         """Watch the client at the other end."""
-        reader = Reader()
+        reader = StreamClient()
         watch = asyncio.create_task(_watch(self.receive, reader))
         try:
             yield reader
         finally:
             watch.cancel()
 
-    async def linger(self, reader: Reader, *, keep_alive: bool) -> AsyncGenerator[bytes]:
+    async def keep_open(self, reader: StreamClient, *, keep_alive: bool) -> AsyncGenerator[bytes]:
         """Keep a stream open until its reader goes or the sandbox is closed: in silence, or with keep-alives."""
         clock, seconds = self.sandbox.clock, self.behaviour.sse_keep_alive_seconds
         with clock.alarm() as alarm:
-            reader.on_leave = alarm.ring
-            while not (reader.has_left or self.sandbox.is_closed):
+            reader.on_disconnect = alarm.wake
+            while not (reader.is_disconnected or self.sandbox.is_closed):
                 # the clock counts milliseconds: a shorter pause would be none, and the loop never wait
-                due = None if seconds is None or not keep_alive else after(clock.now(), max(seconds, 0.001))
+                due = None if seconds is None or not keep_alive else add_seconds(clock.now(), max(seconds, 0.001))
                 await alarm.until(due)
                 if due is not None and due <= clock.now():
                     yield KEEP_ALIVE
@@ -148,7 +148,7 @@ def _cancel(sleeping: asyncio.Future[None]) -> None:
     sleeping.cancel()
 
 
-async def _watch(receive: Receive, reader: Reader) -> None:
+async def _watch(receive: Receive, reader: StreamClient) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-    reader.leave()
+    reader.disconnect()

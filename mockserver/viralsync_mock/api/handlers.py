@@ -7,15 +7,15 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from viralsync_mock.api import submission
-from viralsync_mock.api.pagination import list_page, next_look
-from viralsync_mock.api.progress_stream import follow
+from viralsync_mock.api.pagination import list_page, next_list_change
+from viralsync_mock.api.progress_stream import stream_events
 from viralsync_mock.errors import ApiError
 from viralsync_mock.jobs import timeline
-from viralsync_mock.jobs.limits import COUNTED, next_month, this_month
+from viralsync_mock.jobs.limits import COUNTED_STATUSES, next_month, this_month
 from viralsync_mock.jobs.models import Status, timestamp
 from viralsync_mock.jobs.views import Subject, job_document_at, parse_child_id
-from viralsync_mock.response import EVENT_STREAM, Answer, empty_answer, json_answer
-from viralsync_mock.sandbox import standing_under
+from viralsync_mock.response import EVENT_STREAM, Response, empty_response, json_response
+from viralsync_mock.sandbox import usage_under
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -24,79 +24,79 @@ if TYPE_CHECKING:
     from viralsync_mock.api.call import Call
 
 
-async def submit_render_job(call: Call) -> Answer:
+async def submit_render_job(call: Call) -> Response:
     """POST /v1/render/jobs: plan the job, and answer at once (docs page /api-reference/render)."""
     job = submission.submit(call)
     call.entry.job_id = job.id
-    call.sandbox.sightings.submitted(job)
+    call.sandbox.sightings.record_submission(job)
     if job.callback_url is not None:
-        await call.mock.post(call.sandbox).take_up(job, submission.hook(call, job.callback_url))
-    return json_answer({"jobId": job.id, "status": Status.QUEUED}, 202)
+        await call.mock.dispatcher_for(call.sandbox).add_job(job, submission.hook(call, job.callback_url))
+    return json_response({"jobId": job.id, "status": Status.QUEUED}, 202)
 
 
-async def list_jobs(call: Call) -> Answer:
+async def list_jobs(call: Call) -> Response:
     """GET /v1/jobs: one page, newest first (docs page /api-reference/jobs)."""
-    await call.jump(partial(next_look, call))
+    await call.auto_advance(partial(next_list_change, call))
     page = list_page(call)
-    call.sandbox.sightings.paged(call.parameters.get("cursor"), page.next_cursor)
-    jobs = [shown(call, subject, call.seen_at) for subject in page.subjects]
-    return json_answer({call.behaviour.list_key: jobs, "nextCursor": page.next_cursor})
+    call.sandbox.sightings.record_page(call.parameters.get("cursor"), page.next_cursor)
+    jobs = [job_document(call, subject, call.seen_at) for subject in page.subjects]
+    return json_response({call.behaviour.list_key: jobs, "nextCursor": page.next_cursor})
 
 
-async def get_job(call: Call) -> Answer:
+async def get_job(call: Call) -> Response:
     """GET /v1/jobs/{jobId}: the job, or a child of it, as it stands (docs page /api-reference/jobs)."""
-    subject = find(call)
-    await call.jump(subject.next_change)
-    return json_answer(shown(call, subject, call.seen_at))
+    subject = find_job(call)
+    await call.auto_advance(subject.next_change)
+    return json_response(job_document(call, subject, call.seen_at))
 
 
-async def stream_job_progress(call: Call) -> Answer:
+async def stream_job_progress(call: Call) -> Response:
     """GET /v1/jobs/{jobId}/progress: server-sent events until the job is terminal."""
-    subject = find(call)
-    return Answer(
+    subject = find_job(call)
+    return Response(
         200,
         content_type=EVENT_STREAM,
         headers=((b"cache-control", b"no-cache"),),
-        events=lambda reader: follow(call, subject, reader),
+        stream=lambda reader: stream_events(call, subject, reader),
     )
 
 
-async def cancel_job(call: Call) -> Answer:
+async def cancel_job(call: Call) -> Response:
     """POST /v1/jobs/{jobId}/cancel: end a job that is not terminal, its children too."""
-    subject = find(call)
+    subject = find_job(call)
     if subject.is_child or subject.look(call.now).status.is_terminal:
         raise conflict(call, subject, "cancel")
-    await call.sandbox.rewrite(subject.job, timeline.stop(subject.job.timeline, call.now, Status.CANCELLED))
+    await call.sandbox.rewrite(subject.job, timeline.terminate(subject.job.timeline, call.now, Status.CANCELLED))
     if call.behaviour.cancel_response == "empty":
-        return empty_answer()
-    return json_answer(shown(call, subject, call.now))
+        return empty_response()
+    return json_response(job_document(call, subject, call.now))
 
 
-async def delete_job(call: Call) -> Answer:
+async def delete_job(call: Call) -> Response:
     """DELETE /v1/jobs/{jobId}: forget a terminal job, its children too."""
-    subject = find(call)
+    subject = find_job(call)
     if subject.is_child or not subject.look(call.now).status.is_terminal:
         raise conflict(call, subject, "delete")
     call.sandbox.store.delete(subject.job, call.now)
     if call.behaviour.delete_response == "empty":
-        return empty_answer()
-    return json_answer({"jobId": subject.id, "deleted": True})
+        return empty_response()
+    return json_response({"jobId": subject.id, "deleted": True})
 
 
-async def get_me(call: Call) -> Answer:
+async def get_me(call: Call) -> Response:
     """GET /v1/me: whose key this is (docs page /getting-started/authentication)."""
     account, user_id = call.account, call.sandbox.user_id
     email = account.email or f"{user_id}@example.com"
-    return json_answer({"userId": user_id, "plan": account.plan, "email": email})
+    return json_response({"userId": user_id, "plan": account.plan, "email": email})
 
 
-async def get_usage(call: Call) -> Answer:
+async def get_usage(call: Call) -> Response:
     """GET /v1/usage: what is used up of the month, of the day and of the jobs at once."""
     plan = call.spec.plans[call.account.plan]
-    standing = standing_under(call.sandbox, call.scenario, call.mock.home(call.sandbox), call.now)
+    standing = usage_under(call.sandbox, call.scenario, call.mock.scenario_of(call.sandbox), call.now)
     used, limit = round(standing.minutes, 6), plan.minutes_per_month
     daily = {"used": round(standing.minutes_today, 6), "limit": plan.minutes_per_day}
-    return json_answer(
+    return json_response(
         {
             "plan": plan.name,
             "periodStart": timestamp(this_month(call.now)),
@@ -108,14 +108,14 @@ async def get_usage(call: Call) -> Answer:
             },
             "daily": None if plan.minutes_per_day is None else daily,
             "concurrentJobs": {
-                "running": standing.count(*COUNTED[call.behaviour.concurrency_counts]),
+                "running": standing.count(*COUNTED_STATUSES[call.behaviour.concurrency_counts]),
                 "limit": plan.jobs_at_once,
             },
         }
     )
 
 
-HANDLERS: Mapping[str, Callable[[Call], Awaitable[Answer]]] = MappingProxyType(
+HANDLERS: Mapping[str, Callable[[Call], Awaitable[Response]]] = MappingProxyType(
     {
         "submitRenderJob": submit_render_job,
         "listJobs": list_jobs,
@@ -130,7 +130,7 @@ HANDLERS: Mapping[str, Callable[[Call], Awaitable[Answer]]] = MappingProxyType(
 """By operationId. An operation of the spec that is not here is answered from the spec alone."""
 
 
-def find(call: Call) -> Subject:
+def find_job(call: Call) -> Subject:
     """Return the job or child that the path names; raises JOB_NOT_FOUND, also for another account's job."""
     job_id = call.path_parameters["jobId"]
     call.entry.job_id = job_id
@@ -143,10 +143,10 @@ def find(call: Call) -> Subject:
     raise ApiError("JOB_NOT_FOUND", jobId=job_id)
 
 
-def shown(call: Call, subject: Subject, instant: datetime) -> dict[str, Any]:
+def job_document(call: Call, subject: Subject, instant: datetime) -> dict[str, Any]:
     """Return a job as it stands, and take note that the client is told of it."""
     step = subject.look(instant)
-    call.sandbox.sightings.shown(subject, step)
+    call.sandbox.sightings.record_step(subject, step)
     return job_document_at(subject, step, call.files.movies.output_url)
 
 

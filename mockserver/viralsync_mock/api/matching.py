@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from viralsync_mock.api.asgi import parsed
+from viralsync_mock.api.asgi import parse_body
 from viralsync_mock.errors import ApiError, ScenarioError
 from viralsync_mock.faults.http import Latency
 from viralsync_mock.jobs.limits import next_day, next_month
 from viralsync_mock.jobs.models import timestamp
-from viralsync_mock.scenarios.armed_faults import Struck
-from viralsync_mock.scenarios.fault_syntax import header, in_order, misfit, parse_header
-from viralsync_mock.scenarios.model import SILENT, Asked
+from viralsync_mock.scenarios.armed_faults import MatchedFaults
+from viralsync_mock.scenarios.fault_syntax import incompatibility, parse_header, sort_faults, to_header
+from viralsync_mock.scenarios.model import NO_MATCH, RequestFacts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,40 +22,40 @@ if TYPE_CHECKING:
     from viralsync_mock.scenarios.model import Respond
 
 
-def strike(call: Call) -> tuple[Respond | None, tuple[Fault, ...]]:
+def match_rules_and_faults(call: Call) -> tuple[Respond | None, tuple[Fault, ...]]:
     """Return what takes the handler's place, if anything, and the faults that strike, the outermost first."""
     armed, asked_for = call.sandbox.armed, call.headers.get(b"x-mock-fault")
     sandbox, entry = call.sandbox, call.entry
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in call.headers.items()}
     entry.age = (call.now - sandbox.opened).total_seconds()
-    asked = Asked(call.operation.id, headers, parsed(call), entry.age)
+    asked = RequestFacts(call.operation.id, headers, parse_body(call), entry.age)
     struck = list(_asked_for(call, asked_for)) if asked_for is not None else []
     if armed is not None:
-        struck += armed.strike(replace(asked, age=armed.age(call.now)), sandbox.draw)
-    choice = sandbox.script(call.scenario).choose(asked, sandbox.draw) if call.scenario.rules else SILENT
+        struck += armed.match_request(replace(asked, age=armed.age(call.now)), sandbox.draw)
+    choice = sandbox.script(call.scenario).first_match(asked, sandbox.draw) if call.scenario.rules else NO_MATCH
     if choice.rule is not None and choice.rule.faults:
-        struck.append(Struck(f"rule {choice.number}", choice.rule.faults))
-    entry.choice, entry.struck = choice, tuple(_fitting(call, struck))
-    return choice.rule.respond if choice.rule else None, striking(entry.struck)
+        struck.append(MatchedFaults(f"rule {choice.number}", choice.rule.faults))
+    entry.rule_match, entry.matched_faults = choice, tuple(_applicable(call, struck))
+    return choice.rule.respond if choice.rule else None, effective_faults(entry.matched_faults)
 
 
-def _fitting(call: Call, struck: Sequence[Struck]) -> Iterator[Struck]:
+def _applicable(call: Call, struck: Sequence[MatchedFaults]) -> Iterator[MatchedFaults]:
     """Yield what can show at all: a header may go with every call of a client, also with those that have no stream."""
     for each in struck:
-        if faults := tuple(fault for fault in each.faults if misfit(fault, call.operation) is None):
-            yield Struck(each.id, faults)
+        if faults := tuple(fault for fault in each.faults if incompatibility(fault, call.operation) is None):
+            yield MatchedFaults(each.id, faults)
 
 
-def striking(struck: Sequence[Struck]) -> tuple[Fault, ...]:
+def effective_faults(struck: Sequence[MatchedFaults]) -> tuple[Fault, ...]:
     """Return the faults that are applied, the outermost first: of each kind one, the header's before any other."""
     first = {type(fault): fault for each in reversed(struck) for fault in each.faults}
-    return in_order(first.values())
+    return sort_faults(first.values())
 
 
-def _asked_for(call: Call, sent: bytes) -> list[Struck]:
+def _asked_for(call: Call, sent: bytes) -> list[MatchedFaults]:
     """Read `X-Mock-Fault`; raises VALIDATION_ERROR."""
     try:
-        return [Struck("header", parse_header(sent.decode("latin-1"), call.spec))]
+        return [MatchedFaults("header", parse_header(sent.decode("latin-1"), call.spec))]
     except ScenarioError as error:
         raise ApiError("VALIDATION_ERROR", violations=f"header.x-mock-fault: {error}") from None
 
@@ -96,9 +96,9 @@ def _of_limits(call: Call) -> dict[str, dict[str, object]]:
     }
 
 
-def replay(call: Call) -> str:
+def replay_header(call: Call) -> str:
     """Return the `X-Mock-Fault` that brings the faults of this call about again, with what was drawn for it."""
-    return header((_drawn(call, fault) for fault in striking(call.entry.struck)), call.spec)
+    return to_header((_drawn(call, fault) for fault in effective_faults(call.entry.matched_faults)), call.spec)
 
 
 def _drawn(call: Call, fault: Fault) -> Fault:

@@ -63,13 +63,13 @@ def _subjects(call: Call, position: Position | None) -> Iterator[Subject]:
     if wanted is not None and not call.sandbox.store.has_type(lambda name: _is_of(name, wanted)):
         return iter(())
     before = position.number if position else None
-    if call.lag or call.hidden_for:
-        return _as_seen(call, before, wanted, wanted_status)
+    if call.read_lag or call.listing_delay:
+        return _lagged(call, before, wanted, wanted_status)
     jobs = call.sandbox.store.newest_first(call.now, wanted_status, before)
     return (Subject(job) for job in jobs if wanted is None or _is_of(job.type, wanted))
 
 
-def _as_seen(call: Call, before: int | None, wanted: str | None, status: Status | None) -> Iterator[Subject]:
+def _lagged(call: Call, before: int | None, wanted: str | None, status: Status | None) -> Iterator[Subject]:
     """Yield what a fault lets the call see: jobs as they were, without those that are too new."""
     newest = _newest_seen(call)
     for job in call.sandbox.store.newest_first(call.now, None, before):
@@ -82,13 +82,13 @@ def _as_seen(call: Call, before: int | None, wanted: str | None, status: Status 
 
 def _newest_seen(call: Call) -> datetime:
     """Return when the newest job was made that the call gets to see."""
-    return call.now - max(call.lag, call.hidden_for)
+    return call.now - max(call.read_lag, call.listing_delay)
 
 
-def next_look(call: Call, seen_at: datetime) -> datetime | None:
+def next_list_change(call: Call, seen_at: datetime) -> datetime | None:
     """Return when the list that this call sees next changes; where it lags, also for what has long happened."""
     change = call.sandbox.store.next_change(call.now)
-    behind = max(call.lag, call.hidden_for)
+    behind = max(call.read_lag, call.listing_delay)
     return seen_at + behind if change is None and behind else change
 
 
@@ -99,7 +99,7 @@ def _with_children(
     for job in call.sandbox.store.newest_first(call.now, None, before):
         if job.created > newest:
             continue
-        for subject in _family(job):
+        for subject in _job_with_children(job):
             if position and job.number == position.number and _position(subject).child <= position.child:
                 continue
             if wanted is not None and not _is_of(subject.type, wanted):
@@ -108,7 +108,7 @@ def _with_children(
                 yield subject
 
 
-def _family(job: Job) -> Iterator[Subject]:
+def _job_with_children(job: Job) -> Iterator[Subject]:
     """Yield the job, its assemble child and its scenes, by their numbers."""
     yield Subject(job)
     for number in range(len(job.timeline.scenes) + 1):

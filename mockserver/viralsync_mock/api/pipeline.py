@@ -9,18 +9,18 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from viralsync_mock.api import auth
-from viralsync_mock.api.asgi import begin, headers_of, read_body, refusal, write
+from viralsync_mock.api.asgi import create_call, read_body, refusal, response_headers, send_response
 from viralsync_mock.api.handlers import HANDLERS
-from viralsync_mock.api.scripting import choose_scenario, script
-from viralsync_mock.api.self_validation import checked
+from viralsync_mock.api.scripting import match_rules, resolve_scenario
+from viralsync_mock.api.self_validation import validate_response
 from viralsync_mock.errors import ApiError
 from viralsync_mock.generation.response import synthesise
 from viralsync_mock.jobs.rate_limit import RateLimited, spend
-from viralsync_mock.journal.entry import packed
+from viralsync_mock.journal.entry import serialize_headers
 from viralsync_mock.openapi.spec import MethodNotAllowed, RouteNotFound
-from viralsync_mock.response import Answer, empty_answer, json_answer
+from viralsync_mock.response import Response, empty_response, json_response
 from viralsync_mock.state import behaviour_under
-from viralsync_mock.validation.validator import Invalid, Violation
+from viralsync_mock.validation.validator import ValidationFailed, Violation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,54 +28,54 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from viralsync_mock.api.call import Call
-    from viralsync_mock.faults.http import Fault, Proceed
+    from viralsync_mock.faults.http import CallNext, Fault
     from viralsync_mock.response import Headers
     from viralsync_mock.sandbox import Sandbox
     from viralsync_mock.scenarios.model import Respond
-    from viralsync_mock.state import Mock
+    from viralsync_mock.state import MockServer
 
 FAILURE = 400
 
 
-async def serve(mock: Mock, scope: Scope, receive: Receive, send: Send) -> None:
+async def serve(mock: MockServer, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer one request."""
-    call = begin(mock, scope, receive, sandbox_of)
-    note(call)
+    call = create_call(mock, scope, receive, sandbox_of)
+    record_call(call)
     try:
-        answer = await answer_to(call)
+        answer = await dispatch(call)
     except ApiError as error:
         answer = refuse(call, error)
-        await pass_time(call, error)
+        await auto_advance_after_refusal(call, error)
     except Exception as error:  # a bug of ours: the client still gets the API's shape
         mock.on_bug(f"{call.method} {call.path}", error)
         answer = refuse(call, ApiError("INTERNAL_ERROR"))
     if mock.settings.check_answers:
-        answer = checked(call, answer)
-    head = packed(headers_of(call, answer, signature(call, answer)))
+        answer = validate_response(call, answer)
+    head = serialize_headers(response_headers(call, answer, mock_headers(call, answer)))
     entry = call.entry
     entry.answered_after = call.sandbox.calls
-    entry.answer(answer, head, call.now)
+    entry.record_response(answer, head, call.now)
     call.sandbox.sightings.answers.add((entry.operation, entry.status, entry.code))
     mock.on_call(entry, answer)
-    await write(call, answer, head, send)
+    await send_response(call, answer, head, send)
 
 
-def sandbox_of(mock: Mock, headers: Mapping[bytes, bytes]) -> Sandbox:
+def sandbox_of(mock: MockServer, headers: Mapping[bytes, bytes]) -> Sandbox:
     """Return the sandbox of the key that was sent; that of strangers for none, or one that cannot be."""
     try:
-        key = auth.sent_key(headers)
+        key = auth.read_api_key(headers)
         if key is not None:
             sandbox = mock.sandboxes.get(key)
             if sandbox is not None:
                 return sandbox
-            auth.check_form(key, mock.files.spec.key_pattern)
+            auth.check_key_format(key, mock.files.spec.key_pattern)
             return mock.sandbox(key)
     except ApiError:  # `authenticate` says what is wrong with it
         pass
-    return mock.sandboxes.outside
+    return mock.sandboxes.anonymous
 
 
-def note(call: Call) -> None:
+def record_call(call: Call) -> None:
     """Take note of a call in the journal, as it arrives."""
     sandbox, entry = call.sandbox, call.entry
     entry.mode, entry.rate = sandbox.clock.mode, sandbox.clock.rate
@@ -83,15 +83,15 @@ def note(call: Call) -> None:
     sandbox.journal.add(entry)
 
 
-async def answer_to(call: Call) -> Answer:
+async def dispatch(call: Call) -> Response:
     """Take a call through every check to its handler; raises the ApiError of the first that refuses."""
     if (allow := resolve(call)) is not None:
-        return Answer(204, content_type=None, headers=((b"allow", allow.encode()),))
+        return Response(204, content_type=None, headers=((b"allow", allow.encode()),))
     call.body = await read_body(call, call.spec.body_limit)
     authenticate(call)
-    count(call)
-    entitle(call)
-    return await play(call, *script(call))
+    enforce_rate_limit(call)
+    check_plan_access(call)
+    return await run_with_faults(call, *match_rules(call))
 
 
 def resolve(call: Call) -> str | None:
@@ -114,20 +114,20 @@ def resolve(call: Call) -> str | None:
 def authenticate(call: Call) -> None:
     """Find the scenario and the account of the call; raises UNAUTHORIZED or API_KEY_REVOKED."""
     sandbox, entry = call.sandbox, call.entry
-    if sandbox is call.mock.sandboxes.outside:
+    if sandbox is call.mock.sandboxes.anonymous:
         if call.operation.secured:
-            auth.refuse(call.headers, call.spec.key_pattern)
+            auth.raise_unauthorized(call.headers, call.spec.key_pattern)
         return
     if call.body:
-        entry.take_body(call.body)
-    entry.scenario = call.scenario = choose_scenario(call)
-    call.behaviour = behaviour_under(call.files, call.scenario, sandbox.profile)
+        entry.record_body(call.body)
+    entry.scenario = call.scenario = resolve_scenario(call)
+    call.behaviour = behaviour_under(call.files, call.scenario, sandbox.behaviour_override)
     call.account = sandbox.account(call.scenario)
     if call.account.revoked and call.operation.secured:
         raise ApiError("API_KEY_REVOKED")
 
 
-def count(call: Call) -> None:
+def enforce_rate_limit(call: Call) -> None:
     """Count the call against the rate limit; raises RATE_LIMITED."""
     limits = call.scenario.limits
     if limits.is_rated and call.mock.settings.is_rate_limited and call.operation.secured:
@@ -136,7 +136,7 @@ def count(call: Call) -> None:
         call.entry.slot = spend(call.sandbox.store, limit, call.now)
 
 
-def entitle(call: Call) -> None:
+def check_plan_access(call: Call) -> None:
     """See whether the plan has the REST API; raises FORBIDDEN."""
     if not call.operation.secured:
         return
@@ -145,24 +145,24 @@ def entitle(call: Call) -> None:
         raise ApiError("FORBIDDEN", plan=plan.name)
 
 
-async def play(call: Call, response: Respond | None, faults: tuple[Fault, ...]) -> Answer:
+async def run_with_faults(call: Call, response: Respond | None, faults: tuple[Fault, ...]) -> Response:
     """Carry out a call as the script says: its faults around its response, or around the handler."""
-    proceed = partial(respond, call, response) if response else partial(handle, call)
+    proceed = partial(scripted_response, call, response) if response else partial(handle, call)
     for fault in reversed(faults):
-        proceed = partial(fault.apply, call, partial(answered, call, proceed))
+        proceed = partial(fault.apply, call, partial(catch_api_error, call, proceed))
     return await proceed()
 
 
-async def answered(call: Call, proceed: Proceed) -> Answer:
+async def catch_api_error(call: Call, proceed: CallNext) -> Response:
     """Let a fault see a refusal as it sees any other answer."""
     try:
         return await proceed()
     except ApiError as error:
-        await pass_time(call, error)
+        await auto_advance_after_refusal(call, error)
         return refuse(call, error)
 
 
-async def respond(call: Call, response: Respond) -> Answer:
+async def scripted_response(call: Call, response: Respond) -> Response:
     """Answer in the handler's place."""
     if response.error is not None:
         from viralsync_mock.api.matching import scripted_error  # imported here: see scripting
@@ -170,20 +170,20 @@ async def respond(call: Call, response: Respond) -> Answer:
         answer = refuse(call, scripted_error(call, response))
         answer.is_scripted = True
         return answer
-    answer = empty_answer(response.status) if response.body is None else json_answer(response.body, response.status)
+    answer = empty_response(response.status) if response.body is None else json_response(response.body, response.status)
     answer.headers = tuple((name.lower().encode(), value.encode()) for name, value in response.headers.items())
     answer.is_scripted = True
     return answer
 
 
-async def handle(call: Call) -> Answer:
+async def handle(call: Call) -> Response:
     """Validate the request, then let the operation's handler answer, or the spec where there is none."""
     validate(call)
     handler = HANDLERS.get(call.operation.id)
     if handler is not None:
         return await handler(call)
     status, media_type, body = synthesise(call.spec, call.operation, f"{call.sandbox.seed}{call.path}")
-    return Answer(status, body, media_type.encode() if media_type else None)
+    return Response(status, body, media_type.encode() if media_type else None)
 
 
 def validate(call: Call) -> None:
@@ -193,7 +193,7 @@ def validate(call: Call) -> None:
     validator, operation, violations = call.files.validator, call.operation, list[Violation]()
     try:
         call.parameters = validator.parameters(operation, call.query, call.raw_headers, call.path_parameters)
-    except Invalid as error:
+    except ValidationFailed as error:
         violations += error.violations
     if operation.body_schema is not None:
         content_type = call.headers.get(b"content-type")
@@ -204,14 +204,14 @@ def validate(call: Call) -> None:
                 content_type.decode("latin-1") if content_type else None,
                 require_content_type=call.behaviour.content_type_required,
             )
-        except Invalid as error:
+        except ValidationFailed as error:
             violations += error.violations
     if violations:
         call.entry.violations = tuple(violations)
         raise ApiError("VALIDATION_ERROR", violations="; ".join(map(str, violations)))
 
 
-def refuse(call: Call, error: ApiError) -> Answer:
+def refuse(call: Call, error: ApiError) -> Response:
     """Refuse a call, and take note of the code, and of the place where a scenario, fault or cursor is named wrongly."""
     call.entry.code = error.code
     if not call.entry.violations and (text := error.values.get("violations")):
@@ -220,28 +220,28 @@ def refuse(call: Call, error: ApiError) -> Answer:
     return refusal(call, error)
 
 
-def signature(call: Call, answer: Answer) -> Headers:
+def mock_headers(call: Call, answer: Response) -> Headers:
     """Return the headers that the API does not send: the call's id, and how to bring a failure about again."""
     if not call.mock.settings.mock_headers:
         return ()
     call_id = (b"x-mock-call-id", b"%b%d" % (call.sandbox.call_prefix, call.entry.number))
-    if not call.entry.struck and answer.status < FAILURE:
+    if not call.entry.matched_faults and answer.status < FAILURE:
         return (call_id,)
     seed = (b"x-mock-seed", (call.sandbox.named_seed or call.mock.settings.seed).encode("latin-1"))
-    if not call.entry.struck:
+    if not call.entry.matched_faults:
         return (call_id, seed)
-    from viralsync_mock.api.matching import replay  # imported here: see scripting
+    from viralsync_mock.api.matching import replay_header  # imported here: see scripting
 
-    return (call_id, seed, (b"x-mock-fault", replay(call).encode("latin-1")))
+    return (call_id, seed, (b"x-mock-fault", replay_header(call).encode("latin-1")))
 
 
-async def pass_time(call: Call, error: ApiError) -> None:
+async def auto_advance_after_refusal(call: Call, error: ApiError) -> None:
     """On an auto clock, go to where a refused client would wait to: the next free slot, or the next change of a job.
 
     The refusal itself keeps its own instant.
     """
     if isinstance(error, RateLimited):
         call.entry.slot = error.slot
-        await call.sandbox.hasten(error.slot.free_at)
+        await call.sandbox.auto_advance_if_idle(error.slot.free_at)
     elif error.code == "CONCURRENCY_LIMIT_EXCEEDED":
-        await call.sandbox.hasten(call.sandbox.store.next_change(call.now))
+        await call.sandbox.auto_advance_if_idle(call.sandbox.store.next_change(call.now))

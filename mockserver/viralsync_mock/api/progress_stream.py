@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from viralsync_mock.api.call import Call
     from viralsync_mock.jobs.models import Step
     from viralsync_mock.jobs.views import Subject
-    from viralsync_mock.response import Reader
+    from viralsync_mock.response import StreamClient
 
-BRIEFEST = timedelta(milliseconds=1)
+MIN_PAUSE = timedelta(milliseconds=1)
 """The shortest pause between two keep-alives."""
 
 
-async def follow(call: Call, subject: Subject, reader: Reader) -> AsyncGenerator[bytes]:
+async def stream_events(call: Call, subject: Subject, reader: StreamClient) -> AsyncGenerator[bytes]:
     """Yield a snapshot, then one event per step, keep-alives while nothing happens, and end after the terminal one.
 
     With a `Last-Event-ID` exactly what came after it is told instead of the snapshot.
@@ -32,17 +32,17 @@ async def follow(call: Call, subject: Subject, reader: Reader) -> AsyncGenerator
     sandbox, clock = call.sandbox, call.sandbox.clock
     last, quiet_since = _resumed(call, subject), clock.now()
     with clock.alarm() as alarm:
-        reader.on_leave = alarm.ring
-        subject.job.watch(alarm.ring)
+        reader.on_disconnect = alarm.wake
+        subject.job.subscribe(alarm.wake)
         try:
-            while not (reader.has_left or sandbox.is_closed):
-                alarm.settle()
+            while not (reader.is_disconnected or sandbox.is_closed):
+                alarm.release()
                 now = clock.now()
                 current = subject.look(now)
-                for step in _untold(subject, last, current):
+                for step in _pending_steps(subject, last, current):
                     last, quiet_since = step.number, now
-                    sandbox.sightings.shown(subject, step)
-                    sandbox.note("event", jobId=subject.id, id=str(step.number), status=step.status)
+                    sandbox.sightings.record_step(subject, step)
+                    sandbox.record_effect("event", jobId=subject.id, id=str(step.number), status=step.status)
                     yield _event(call, subject, step)
                 if current.status.is_terminal:
                     return
@@ -54,11 +54,11 @@ async def follow(call: Call, subject: Subject, reader: Reader) -> AsyncGenerator
                 following = subject.next_change(now)
                 if clock.mode is Mode.AUTO and following is not None:
                     await clock.real.sleep(0)  # let the reader's other calls in
-                    await sandbox.jump(following)
+                    await sandbox.auto_advance(following)
                 else:
                     await alarm.until(min(filter(None, (following, keep_alive)), default=None))
         finally:
-            subject.job.unwatch(alarm.ring)
+            subject.job.unsubscribe(alarm.wake)
 
 
 def _resumed(call: Call, subject: Subject) -> int | None:
@@ -68,11 +68,11 @@ def _resumed(call: Call, subject: Subject) -> int | None:
     last = sse.last_event_id(call.headers.get(b"last-event-id"))
     if last is None or last > subject.look(call.now).number:
         return None
-    call.sandbox.sightings.resumed()
+    call.sandbox.sightings.record_resume()
     return last
 
 
-def _untold(subject: Subject, last: int | None, current: Step) -> tuple[Step, ...]:
+def _pending_steps(subject: Subject, last: int | None, current: Step) -> tuple[Step, ...]:
     """Return the steps to tell: the present one to a new reader, to another all since the last it saw."""
     if last is None:
         return (current,)
@@ -93,4 +93,4 @@ def _event(call: Call, subject: Subject, step: Step) -> bytes:
 def _keep_alive_due(call: Call, quiet_since: datetime) -> datetime | None:
     """Return when a stream that goes on being silent is kept alive; never at once, or it would never wait."""
     seconds = call.behaviour.sse_keep_alive_seconds
-    return None if seconds is None else quiet_since + max(timedelta(seconds=seconds), BRIEFEST)
+    return None if seconds is None else quiet_since + max(timedelta(seconds=seconds), MIN_PAUSE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from viralsync_mock.api.asgi import parsed
+from viralsync_mock.api.asgi import parse_body
 from viralsync_mock.errors import ApiError, ScenarioError
 from viralsync_mock.jobs.views import parse_child_id
 
@@ -19,22 +19,22 @@ PROJECT_PREFIX = "proj_mock_"
 PROJECT_MARK = PROJECT_PREFIX.encode()
 
 
-def choose_scenario(call: Call) -> Scenario:
+def resolve_scenario(call: Call) -> Scenario:
     """Return the first that applies: header, projectId, the job's own or its parent's, the sandbox's, the server's."""
     header = call.headers.get(b"x-mock-scenario")
     if header is not None:
         return _named(call, header.decode("latin-1"), "header", "header.x-mock-scenario")
     if call.body and PROJECT_MARK in call.body:
-        project = parsed(call, "projectId")
+        project = parse_body(call, "projectId")
         if isinstance(project, str) and project.startswith(PROJECT_PREFIX):
             return _named(call, project.removeprefix(PROJECT_PREFIX), "projectId", "$.projectId")
     if job_id := call.path_parameters.get("jobId"):
         job = call.sandbox.store.read((parse_child_id(job_id) or (job_id,))[0])
         if job is not None and job.scenario is not None:
             return _named(call, job.scenario, "job", "the job's scenario")
-    if call.sandbox.chosen is not None:
+    if call.sandbox.scenario_override is not None:
         call.entry.chosen_by = "sandbox"
-    return call.mock.home(call.sandbox)
+    return call.mock.scenario_of(call.sandbox)
 
 
 def _named(call: Call, name: str, chosen_by: str, place: str) -> Scenario:
@@ -46,10 +46,12 @@ def _named(call: Call, name: str, chosen_by: str, place: str) -> Scenario:
         raise ApiError("VALIDATION_ERROR", violations=f"{place}: {error}") from None
 
 
-def script(call: Call) -> tuple[Respond | None, tuple[Fault, ...]]:
+def match_rules(call: Call) -> tuple[Respond | None, tuple[Fault, ...]]:
     """Return what takes the handler's place, if anything, and the faults that strike, the outermost first."""
     if not call.scenario.rules and call.sandbox.armed is None and b"x-mock-fault" not in call.headers:
         return None, ()
-    from viralsync_mock.api.matching import strike  # imported here: most servers start faster than they need a fault
+    from viralsync_mock.api.matching import (
+        match_rules_and_faults,  # imported here: most servers start faster than they need a fault
+    )
 
-    return strike(call)
+    return match_rules_and_faults(call)

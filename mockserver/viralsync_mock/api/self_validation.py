@@ -6,30 +6,30 @@ from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING
 
-from viralsync_mock.config.behaviour import Behaviour
-from viralsync_mock.response import Answer, json_answer
+from viralsync_mock.config.behaviour import BehaviourProfile
+from viralsync_mock.response import Response, json_response
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
 
     from viralsync_mock.api.call import Call
-    from viralsync_mock.response import Reader
+    from viralsync_mock.response import StreamClient
     from viralsync_mock.validation.validator import Violation
 
 
-class AnswerBreaksSpec(AssertionError):
+class ResponseViolatesSpec(AssertionError):
     """The mock answered what its own spec does not allow."""
 
 
-def checked(call: Call, answer: Answer) -> Answer:
+def validate_response(call: Call, answer: Response) -> Response:
     """Hold an answer against the spec; one that breaks it becomes a bug and a 500 that says where.
 
     What a scenario scripts and what a behaviour profile turns may differ from the spec.
     """
-    if answer.is_scripted or not call.operation.id or call.behaviour != Behaviour():
+    if answer.is_scripted or not call.operation.id or call.behaviour != BehaviourProfile():
         return answer
-    if answer.events is not None:
-        answer.events = partial(_checked_events, call, answer.events)
+    if answer.stream is not None:
+        answer.stream = partial(_checked_events, call, answer.stream)
         return answer
     content_type = [(b"content-type", answer.content_type)] if answer.content_type else []
     headers = [*content_type, *answer.headers]
@@ -37,11 +37,11 @@ def checked(call: Call, answer: Answer) -> Answer:
     if not violations:
         return answer
     text = _report(call, answer.status, violations)
-    return json_answer({"error": text, "code": "INTERNAL_ERROR"}, 500)
+    return json_response({"error": text, "code": "INTERNAL_ERROR"}, 500)
 
 
 async def _checked_events(
-    call: Call, events: Callable[[Reader], AsyncGenerator[bytes]], reader: Reader
+    call: Call, events: Callable[[StreamClient], AsyncGenerator[bytes]], reader: StreamClient
 ) -> AsyncGenerator[bytes]:
     async with aclosing(events(reader)) as chunks:
         async for chunk in chunks:
@@ -58,5 +58,5 @@ def _violations(call: Call, chunk: bytes) -> list[Violation]:
 
 def _report(call: Call, status: int, violations: Sequence[Violation]) -> str:
     text = f"this answer ({status}) breaks the spec: {'; '.join(map(str, violations))}"
-    call.mock.on_bug(f"{call.method} {call.path}", AnswerBreaksSpec(text))
+    call.mock.on_bug(f"{call.method} {call.path}", ResponseViolatesSpec(text))
     return text

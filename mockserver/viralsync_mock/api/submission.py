@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from viralsync_mock.jobs.limits import Ceilings
+from viralsync_mock.jobs.limits import PlanLimits
 from viralsync_mock.jobs.recipe import Recipe, build, echo
-from viralsync_mock.sandbox import standing_under
+from viralsync_mock.sandbox import usage_under
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from viralsync_mock.api.call import Call
     from viralsync_mock.jobs.models import Job
-    from viralsync_mock.jobs.store import Standing
-    from viralsync_mock.webhooks.payload import Hook
+    from viralsync_mock.jobs.store import Usage
+    from viralsync_mock.webhooks.payload import WebhookSettings
 
 
 def submit(call: Call) -> Job:
@@ -28,16 +28,16 @@ def submit(call: Call) -> Job:
     return job
 
 
-def _admit(call: Call, job: Job, standing: Callable[[datetime], Standing]) -> None:
+def _admit(call: Call, job: Job, standing: Callable[[datetime], Usage]) -> None:
     """Hold the job against the ceilings of the plan, as the scenario of the call has them."""
-    home = call.mock.home(call.sandbox)
+    home = call.mock.scenario_of(call.sandbox)
     if call.scenario is not home:
-        standing = partial(standing_under, call.sandbox, call.scenario, home)
+        standing = partial(usage_under, call.sandbox, call.scenario, home)
     plan, limits, entry = call.spec.plans[call.account.plan], call.scenario.limits, call.entry
     entry.plan = plan.name
-    ceilings = Ceilings(plan, call.behaviour, call.now, limits.quota, limits.concurrency)
+    ceilings = PlanLimits(plan, call.behaviour, call.now, limits.quota, limits.concurrency)
 
-    def seen(now: datetime) -> Standing:
+    def seen(now: datetime) -> Usage:
         entry.standing = standing(now)
         return entry.standing
 
@@ -50,19 +50,21 @@ def make_job(call: Call, number: int) -> Job:
     movie, workers = body["movie"], _workers(body.get("renderOptions") or {}, call)
     payload = echo(body["projectId"], movie)
     recipe = Recipe(payload, workers, call.now, call.behaviour, scenario, sandbox.seed, number)
-    named = None if scenario is call.mock.home(sandbox) else scenario.name
+    named = None if scenario is call.mock.scenario_of(sandbox) else scenario.name
     return build(recipe, movie, call.files.movies, body.get("callbackUrl"), named)
 
 
-def hook(call: Call, url: str) -> Hook:
+def hook(call: Call, url: str) -> WebhookSettings:
     """Return how the webhooks of a job that this call submits are sent."""
     # imported here: most servers start faster than they need webhooks
     from viralsync_mock.faults.webhook import WebhookFault
-    from viralsync_mock.webhooks.payload import Hook
+    from viralsync_mock.webhooks.payload import WebhookSettings
 
     webhooks = call.scenario.webhooks
     faults = (*webhooks.deliver, *call.webhook_faults)
-    return Hook(url, webhooks.secret, call.behaviour, tuple(each for each in faults if isinstance(each, WebhookFault)))
+    return WebhookSettings(
+        url, webhooks.secret, call.behaviour, tuple(each for each in faults if isinstance(each, WebhookFault))
+    )
 
 
 def _workers(options: Mapping[str, Any], call: Call) -> int:

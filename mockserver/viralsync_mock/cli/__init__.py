@@ -52,23 +52,23 @@ VIRALSYNC_MOCK_CORS=0.
 """
 
 
-class _Refused(click.ClickException):
+class _UsageFailure(click.ClickException):
     """A wrong use of the kit, or a bad file: one line on standard error."""
 
     exit_code = WRONG_USE
 
 
-class _Kit(click.Group):
+class _ErrorHandlingGroup(click.Group):
     """A group of commands that turns every UsageError into exit code 2."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except UsageError as error:
-            raise _Refused(str(error)) from None
+            raise _UsageFailure(str(error)) from None
 
 
-@click.group(cls=_Kit, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_ErrorHandlingGroup, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="viralsync-mock", prog_name="viralsync-mock")
 def main() -> None:
     """A mock of the ViralSync API, driven by its OpenAPI document."""
@@ -152,12 +152,12 @@ def serve(context: click.Context, /, **_: Any) -> None:
 def _serve(context: click.Context) -> None:
     # imported here: only this subcommand needs a server, whose libraries take most of the time to start
     from viralsync_mock.app import create_app
-    from viralsync_mock.cli.reload import look, watched
+    from viralsync_mock.cli.reload import read_stamps, watched
     from viralsync_mock.server import bind
 
     given = context.params
     settings, binding = settings_of(context), _binding(given)
-    stamps = look(watched(settings)) if given["watch"] else None
+    stamps = read_stamps(watched(settings)) if given["watch"] else None
     with bind(binding) as listener:
         app = create_app(settings)
         log = _request_log(given["log_format"])
@@ -251,6 +251,6 @@ def _server(app: App, binding: Binding, listener: socket.socket, log: RequestLog
     def on_ready() -> None:
         click.echo(f"viralsync-mock ready on {base_url(binding, listener)}")
         if stamps is not None:
-            tasks.add(asyncio.get_running_loop().create_task(watch(app.mock, stamps, log.note)))
+            tasks.add(asyncio.get_running_loop().create_task(watch(app.mock, stamps, log.message)))
 
     return Server(app, binding, on_ready)

@@ -51,7 +51,7 @@ def conform(report_dir: Path | None, canary: bool, **given: Any) -> None:
     try:
         import schemathesis  # noqa: F401 - only to see that it is there: the kit imports it when it needs it
 
-        from viralsync_conform.cli import Options, run
+        from viralsync_conform.cli import Options, run_and_report
     except ImportError as missing:
         raise UsageError(
             f"conform needs {missing.name}, which is not installed: pip install 'viralsync-mock[conform]'"
@@ -61,4 +61,4 @@ def conform(report_dir: Path | None, canary: bool, **given: Any) -> None:
     for name, variable in {"key": KEY, "webhook_secret": SECRET, "control_token": TOKEN}.items():
         given[name] = os.environ.get(variable) or None
     options = Options(**given)
-    raise SystemExit(run(options, report_dir, has_canary=canary))
+    raise SystemExit(run_and_report(options, report_dir, has_canary=canary))

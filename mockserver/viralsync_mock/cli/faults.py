@@ -14,7 +14,7 @@ from viralsync_mock.errors import UsageError, did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from viralsync_mock.self_check.runner import Cell
+    from viralsync_mock.self_check.runner import CheckResult
 
 SELF_CHECK_EXAMPLES = """\b
 Examples:
@@ -39,11 +39,11 @@ def list_faults() -> None:
     """
     # imported here: they bring the spec's readers along, and the clients that the values were chosen for
     from viralsync_mock.scenarios.fault_syntax import KINDS
-    from viralsync_mock.self_check.expectations import PROMISES
+    from viralsync_mock.self_check.expectations import EXPECTATIONS
 
     _print(
         ("fault", "of", "for example", "what happens"),
-        [(name, kind.group, _written(PROMISES[name].value), kind.title) for name, kind in KINDS.items()],
+        [(name, kind.group, _written(EXPECTATIONS[name].value), kind.title) for name, kind in KINDS.items()],
     )
 
 
@@ -58,10 +58,10 @@ def self_check(clients: tuple[str, ...], kinds: tuple[str, ...], as_json: bool) 
     """
     # imported here: they bring the server and the clients along
     from viralsync_mock.self_check.clients import CLIENTS
-    from viralsync_mock.self_check.expectations import PROMISES
+    from viralsync_mock.self_check.expectations import EXPECTATIONS
     from viralsync_mock.self_check.runner import FAILED, NOT_INSTALLED, run
 
-    cells = run(_chosen("--fault", kinds, PROMISES), _chosen("--client", clients, CLIENTS))
+    cells = run(_chosen("--fault", kinds, EXPECTATIONS), _chosen("--client", clients, CLIENTS))
     verdicts = Counter(cell.verdict for cell in cells)
     if verdicts[NOT_INSTALLED] == len(cells):
         raise UsageError(f"--client: {' and '.join(clients)} cannot be found here: install it, or choose another.")
@@ -88,7 +88,7 @@ def _written(value: object) -> str:
     return "true" if value is True else f"{value}"
 
 
-def _print_matrix(cells: Sequence[Cell]) -> None:
+def _print_matrix(cells: Sequence[CheckResult]) -> None:
     """Print the verdicts as a table of faults and clients, and below what was seen where it was not as promised."""
     clients = tuple(dict.fromkeys(cell.client for cell in cells))
     by_place = {(cell.fault, cell.client): cell for cell in cells}

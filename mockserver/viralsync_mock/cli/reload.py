@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from viralsync_mock.settings import Settings
-    from viralsync_mock.state import Mock
+    from viralsync_mock.state import MockServer
 
 POLL_SECONDS = 0.5
 
@@ -26,7 +26,7 @@ def watched(settings: Settings) -> tuple[Path, ...]:
     return (settings.spec, scenario, *([settings.behaviour] if settings.behaviour else []))
 
 
-def look(files: Iterable[Path]) -> Stamps:
+def read_stamps(files: Iterable[Path]) -> Stamps:
     """Return the present stamps of files."""
     return {file: _stamp(file) for file in files}
 
@@ -39,7 +39,7 @@ def _stamp(file: Path) -> tuple[int, int] | None:
     return stat.st_mtime_ns, stat.st_size
 
 
-def poll(mock: Mock, before: Stamps, after: Stamps, say: Callable[[str], None]) -> None:
+def poll(mock: MockServer, before: Stamps, after: Stamps, say: Callable[[str], None]) -> None:
     """Read the files anew if a stamp has changed; one that is broken, or only half written, leaves the old ones."""
     names = ", ".join(str(file) for file in after if after[file] != before[file])
     if not names:
@@ -54,10 +54,10 @@ def poll(mock: Mock, before: Stamps, after: Stamps, say: Callable[[str], None]) 
         say(f"reloaded {names}")
 
 
-async def watch(mock: Mock, before: Stamps, say: Callable[[str], None]) -> None:
+async def watch(mock: MockServer, before: Stamps, say: Callable[[str], None]) -> None:
     """Poll for ever; `before` is how the files looked before they were read."""
     while True:
         await mock.settings.real.sleep(POLL_SECONDS)
-        after = look(before)
+        after = read_stamps(before)
         poll(mock, before, after, say)
         before = after

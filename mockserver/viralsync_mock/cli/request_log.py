@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import TextIO
 
-    from viralsync_mock.journal.entry import Entry
-    from viralsync_mock.response import Answer
+    from viralsync_mock.journal.entry import JournalEntry
+    from viralsync_mock.response import Response
 
 FLUSH_SECONDS = 0.05
 """Lines are written together, at the latest so long after the first of them."""
@@ -38,7 +38,7 @@ _METHODS = MappingProxyType({name: f"{name:<6}" for name in ("GET", "POST", "HEA
 _FAINT, _PLAINLY = "\x1b[2m", "\x1b[0m"
 _FIRST_ERROR = 400
 _WITH_FRACTION = len("2026-01-01T00:00:00+00:00") + 1
-_TAG_LENGTH, _MOST_TAGS = 6, 10_000
+_TAG_LENGTH, _MAX_TAGS = 6, 10_000
 
 
 Told = tuple["datetime", str, str, bytes, str, int, str | None, str, str | None, bool]
@@ -70,7 +70,7 @@ def is_for_colour(stream: TextIO, environment: Mapping[str, str]) -> bool:
     return stream.isatty() and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
 
 
-def error_code(answer: Answer) -> str | None:
+def error_code(answer: Response) -> str | None:
     """Return the `code` of an error's body, where it has one."""
     try:
         document = orjson.loads(answer.body)
@@ -87,10 +87,10 @@ class RequestLog:
         self._stream = stream
         self._as_json, self._in_colour = as_json, in_colour
         self._told: list[Told] = []
-        self._tag = lru_cache(_MOST_TAGS)(tag)
+        self._tag = lru_cache(_MAX_TAGS)(tag)
         self._timer: asyncio.TimerHandle | None = None
 
-    def on_call(self, entry: Entry, answer: Answer) -> None:
+    def on_call(self, entry: JournalEntry, answer: Response) -> None:
         """Tell of a call and its answer."""
         scenario, status = entry.scenario, answer.status
         self._told.append(
@@ -116,7 +116,7 @@ class RequestLog:
         report = f"this is a bug in the mock, please report it: {place}"
         self._say(_as_json({"bug": report, "traceback": trace}) if self._as_json else f"{report}\n{trace}")
 
-    def note(self, text: str) -> None:
+    def message(self, text: str) -> None:
         """Tell of something that is not a call."""
         self._say(_as_json({"note": _fit(text)}) if self._as_json else f"viralsync-mock: {_fit(text)}\n")
 
@@ -185,7 +185,7 @@ class LibraryRecords(logging.Handler):
         if isinstance(error, asyncio.CancelledError):
             return
         if error is None:
-            self._log.note(record.getMessage())
+            self._log.message(record.getMessage())
         else:
             self._log.on_bug(record.getMessage().strip(), error)
 

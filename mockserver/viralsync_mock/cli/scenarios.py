@@ -11,7 +11,7 @@ from viralsync_mock.cli.cli_options import FILE, WRONG_USE, option
 from viralsync_mock.errors import UsageError
 
 if TYPE_CHECKING:
-    from viralsync_mock.scenarios.loader import Library
+    from viralsync_mock.scenarios.loader import ScenarioLibrary
 
 
 @click.group()
@@ -32,13 +32,13 @@ def list_scenarios() -> None:
         click.echo("".join(f"{name}\t{description}\n" for name, description in rows), nl=False)
 
 
-def _library() -> Library:
+def _library() -> ScenarioLibrary:
     # imported here: they bring YAML and the spec along
     from viralsync_mock.openapi.spec import load_spec
-    from viralsync_mock.scenarios.loader import Library
+    from viralsync_mock.scenarios.loader import ScenarioLibrary
     from viralsync_mock.settings import shipped
 
-    return Library(shipped("fixtures/scenarios"), load_spec(shipped("openapi.yaml")))
+    return ScenarioLibrary(shipped("fixtures/scenarios"), load_spec(shipped("openapi.yaml")))
 
 
 def _print_table(rows: list[tuple[str, str]]) -> None:

@@ -1,7 +1,7 @@
 """The typed client of the control API: what tests and scripts hold in their hands."""
 
-from viralsync_mock.client.client_coverage import Covered
-from viralsync_mock.client.connection import connect
+from viralsync_mock.client.client_coverage import Coverage
+from viralsync_mock.client.connection import open_connections
 from viralsync_mock.client.records import Call, Delivery, Effect, Step, Timeline
 from viralsync_mock.client.results import RuleVerdict, Verdict
 from viralsync_mock.client.sandbox import Sandbox
@@ -10,7 +10,7 @@ from viralsync_mock.errors import ControlError
 __all__ = [
     "Call",
     "ControlError",
-    "Covered",
+    "Coverage",
     "Delivery",
     "Effect",
     "RuleVerdict",
@@ -18,5 +18,5 @@ __all__ = [
     "Step",
     "Timeline",
     "Verdict",
-    "connect",
+    "open_connections",
 ]

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from threading import Event, Timer
 from typing import TYPE_CHECKING, Any
 
-from viralsync_mock.client.records import listed
-from viralsync_mock.json_subset import brief, contains, missing
+from viralsync_mock.client.records import format_last
+from viralsync_mock.json_subset import differences, is_subset, short_repr
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from viralsync_mock.client.records import Call, Delivery
-    from viralsync_mock.client.resources import JournalFace
+    from viralsync_mock.client.resources import JournalView
 
 NEAREST = 5
 """A failure shows so many calls."""
@@ -21,14 +21,14 @@ NEAREST = 5
 SETTLING = 1.0
 """Real seconds for which a webhook that is under way is waited for."""
 
-BETWEEN_LOOKS = 0.01
+POLL_INTERVAL = 0.01
 """Real seconds between two looks into the journal while a test waits for a call."""
 
 
-class Assertions:
+class AssertionMixin:
     """The assertions of a sandbox, in pytest's manner: an AssertionError that says what came instead."""
 
-    journal: JournalFace
+    journal: JournalView
 
     @property
     def deliveries(self) -> tuple[Delivery, ...]:
@@ -50,7 +50,7 @@ class Assertions:
         of the answer.
         """
         __tracebackhide__ = True
-        sought = Sought(operation, body, status, job_id)
+        sought = CallCriteria(operation, body, status, job_id)
         calls = self.journal.calls(operation)
         found = self._fitting(sought, calls)
         if len(found) != times if times is not None else not found:
@@ -90,12 +90,12 @@ class Assertions:
     def _settled(self, kind: str | None, job_id: str | None) -> tuple[Sequence[Delivery], list[Delivery]]:
         """Return all webhooks and those that are sought, once none of them is under its first attempt."""
         pause = Event()
-        for _ in range(round(SETTLING / BETWEEN_LOOKS)):
+        for _ in range(round(SETTLING / POLL_INTERVAL)):
             made = self.deliveries
             found = [each for each in made if kind in (None, each.kind) and job_id in (None, each.job_id)]
             if not any(each.outcome == "pending" and not each.attempts for each in found):
                 break
-            pause.wait(BETWEEN_LOOKS)
+            pause.wait(POLL_INTERVAL)
         return made, found
 
     def wait_for_call(
@@ -113,7 +113,7 @@ class Assertions:
         The time-out is in real seconds: what is waited for is the code under test, in a thread or process of its own.
         """
         __tracebackhide__ = True
-        sought, is_over = Sought(operation, body, status, job_id), Event()
+        sought, is_over = CallCriteria(operation, body, status, job_id), Event()
         alarm = Timer(timeout, is_over.set)
         alarm.start()
         try:
@@ -126,31 +126,31 @@ class Assertions:
                 if is_last:
                     difference = self._difference(sought, None if times == 1 else times, found, calls)
                     raise AssertionError(f"after {timeout:g} s: {difference}")
-                is_over.wait(BETWEEN_LOOKS)
+                is_over.wait(POLL_INTERVAL)
         finally:
             alarm.cancel()
             alarm.join()
 
-    def _fitting(self, sought: Sought, calls: list[Call]) -> list[Call]:
-        likely = [call for call in calls if not sought.unlike(call)]
+    def _fitting(self, sought: CallCriteria, calls: list[Call]) -> list[Call]:
+        likely = [call for call in calls if not sought.mismatches(call)]
         if sought.body is None:
             return likely
-        return [call for call in map(self.journal.explain, likely) if contains(call.body, sought.body)]
+        return [call for call in map(self.journal.explain, likely) if is_subset(call.body, sought.body)]
 
-    def _difference(self, sought: Sought, times: int | None, found: list[Call], calls: list[Call]) -> str:
+    def _difference(self, sought: CallCriteria, times: int | None, found: list[Call], calls: list[Call]) -> str:
         """Say what was expected and what came: the calls that fit, those of the operation that do not, or all."""
-        head = f"expected {sought.told(times)}, got {len(found) or 'none'}"
+        head = f"expected {sought.describe(times)}, got {len(found) or 'none'}"
         fitting = {call.id for call in found}
         others = [call for call in calls if call.id not in fitting]
         if others and (times is None or len(found) < times):
             near = self._nearest(sought, others)
-            fit = f" These fit:{listed(found, NEAREST)}\nThe nearest others:" if found else " The nearest:"
-            return f"{head}.{fit}{listed(near, NEAREST)}"
+            fit = f" These fit:{format_last(found, NEAREST)}\nThe nearest others:" if found else " The nearest:"
+            return f"{head}.{fit}{format_last(near, NEAREST)}"
         if found:
             return f"{head}:{_last(found)}"
         return f"{head}.{_last(self.journal.calls(), ' Calls there were:') or ' There was no call at all.'}"
 
-    def _nearest(self, sought: Sought, calls: list[Call]) -> list[str]:
+    def _nearest(self, sought: CallCriteria, calls: list[Call]) -> list[str]:
         """Return the calls that differ least, each with its differences, in the order in which they were made."""
         explained = calls if sought.body is None else [self.journal.explain(call) for call in calls[-50:]]
         reasons = {call.id: sought.differences(call) for call in explained}
@@ -159,7 +159,7 @@ class Assertions:
 
 
 @dataclass(frozen=True)
-class Sought:
+class CallCriteria:
     """The calls that an assertion is about."""
 
     operation: str
@@ -167,27 +167,27 @@ class Sought:
     status: int | None
     job_id: str | None
 
-    def unlike(self, call: Call) -> list[str]:
+    def mismatches(self, call: Call) -> list[str]:
         """Return what keeps a call of the operation from being one of them, but for its body."""
         wanted = (("status", self.status, call.status), ("job", self.job_id, call.job_id))
         return [f"{what}: expected {one}, got {other}" for what, one, other in wanted if one not in (None, other)]
 
     def differences(self, call: Call) -> list[str]:
         """Return all that differs, the body's places too; the call is an explained one."""
-        bodily = [] if self.body is None else list(missing(call.body, self.body))
-        return [*self.unlike(call), *bodily] or (["not answered yet"] if not call.is_answered else [])
+        bodily = [] if self.body is None else list(differences(call.body, self.body))
+        return [*self.mismatches(call), *bodily] or (["not answered yet"] if not call.is_answered else [])
 
-    def told(self, times: int | None) -> str:
+    def describe(self, times: int | None) -> str:
         """Return what is expected, in words."""
         number = "a call" if times is None else f"{times} call{'' if times == 1 else 's'}"
         parts = [
             f"{number} of {self.operation}",
             f"about {self.job_id}" if self.job_id else "",
             f"answered {self.status}" if self.status is not None else "",
-            f"with a body containing {brief(self.body)}" if self.body is not None else "",
+            f"with a body containing {short_repr(self.body)}" if self.body is not None else "",
         ]
         return " ".join(filter(None, parts))
 
 
 def _last(things: Sequence[object], head: str = "") -> str:
-    return f"{head}{listed(things, NEAREST)}" if things else ""
+    return f"{head}{format_last(things, NEAREST)}" if things else ""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from viralsync_mock.client.connection import Door
+    from viralsync_mock.client.connection import ControlConnection
 
 
-class Covered(NamedTuple):
+class Coverage(NamedTuple):
     """Which facts were met and which not, as in `operation getJob 200`, and how much that is: 0 to 100."""
 
     met: tuple[str, ...]
@@ -16,12 +16,12 @@ class Covered(NamedTuple):
     percent: float
 
 
-class Coverages:
+class CoverageMixin:
     """Asks a sandbox what its client has met of the API."""
 
-    _door: Door
+    _door: ControlConnection
 
-    def coverage(self, *, strangers: bool = False) -> Covered:
+    def coverage(self, *, strangers: bool = False) -> Coverage:
         """Return what was met since the sandbox was opened; with `strangers` also by calls without a usable key."""
-        answer = self._door.ask("GET", "/coverage", strangers=str(strangers).lower())
-        return Covered(tuple(answer["met"]), tuple(answer["unmet"]), answer["percent"])
+        answer = self._door.request("GET", "/coverage", strangers=str(strangers).lower())
+        return Coverage(tuple(answer["met"]), tuple(answer["unmet"]), answer["percent"])

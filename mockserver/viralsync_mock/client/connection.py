@@ -9,18 +9,18 @@ import httpx
 
 from viralsync_mock.errors import ControlError
 
-KEPT_OPEN = 3.0
+MAX_IDLE_CONNECTIONS = 3.0
 """Seconds that an idle connection is kept: less than the mock's server keeps it."""
 
 
-def connect() -> httpx.Client:
+def open_connections() -> httpx.Client:
     """Return connections for any number of sandboxes; threads may share them. Certificates are not checked."""
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=KEPT_OPEN)
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=MAX_IDLE_CONNECTIONS)
     # a mock's certificate is made up on the spot, and reading those of the authorities takes longer than a test
     return httpx.Client(transport=httpx.HTTPTransport(verify=False, trust_env=False, limits=limits), trust_env=False)
 
 
-class Door:
+class ControlConnection:
     """Asks the control API of one sandbox; raises ControlError for every refusal.
 
     Without `http` the door has connections of its own, which `close` closes; those that it is given stay open.
@@ -33,13 +33,13 @@ class Door:
         self.control_token, self.timeout = control_token, timeout
         self._headers = {"x-api-key": api_key, **({"x-mock-token": control_token} if control_token else {})}
         self._is_shared = http is not None
-        self._http = connect() if http is None else http
+        self._http = open_connections() if http is None else http
 
-    def beside(self, api_key: str) -> Door:
+    def with_key(self, api_key: str) -> ControlConnection:
         """Return the door of another key on the same mock, with the same connections."""
-        return Door(self.base_url, api_key, self.control_token, self.timeout, self._http)
+        return ControlConnection(self.base_url, api_key, self.control_token, self.timeout, self._http)
 
-    def ask(self, method: str, path: str, document: object = None, **query: object) -> Any:
+    def request(self, method: str, path: str, document: object = None, **query: object) -> Any:
         """Make one call under `/__mock` and return its answer as JSON values."""
         target = f"/__mock{path}"
         try:

@@ -13,12 +13,12 @@ def _instant(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
 
 
-def instant_text(instant: datetime | None) -> str:
+def format_timestamp(instant: datetime | None) -> str:
     """Return an instant as the API writes it."""
     return "-" if instant is None else f"{instant:%Y-%m-%dT%H:%M:%S}.{instant.microsecond // 1000:03}Z"
 
 
-def listed(things: Sequence[object], most: int) -> str:
+def format_last(things: Sequence[object], most: int) -> str:
     """Return the last so many, each on a line of its own, below how many come before them; texts stay as they are."""
     before = f"\n  ... {len(things) - most} before" if len(things) > most else ""
     return before + "".join(f"\n  {each if isinstance(each, str) else repr(each)}" for each in things[-most:])
@@ -40,7 +40,7 @@ class Effect:
 
     def __repr__(self) -> str:
         details = " ".join(f"{name}={value}" for name, value in self.details.items() if value is not None)
-        return f"<{self.kind} at {instant_text(self.at)} {details}>"
+        return f"<{self.kind} at {format_timestamp(self.at)} {details}>"
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Call:
     def __repr__(self) -> str:
         target = f"{self.path}?{self.query}" if self.query else self.path
         result = " ".join(str(part) for part in (self.status or self.ending, self.code) if part)
-        return f"<{self.id} {instant_text(self.at)} {self.method} {target} -> {result}>"
+        return f"<{self.id} {format_timestamp(self.at)} {self.method} {target} -> {result}>"
 
 
 def _values(message: Mapping[str, Any]) -> Any:
@@ -163,7 +163,9 @@ class Step:
     progress: float
 
     def __repr__(self) -> str:
-        return f"<{instant_text(self.at)} {self.status}{f'/{self.phase}' if self.phase else ''} {self.progress:.0%}>"
+        return (
+            f"<{format_timestamp(self.at)} {self.status}{f'/{self.phase}' if self.phase else ''} {self.progress:.0%}>"
+        )
 
 
 @dataclass(frozen=True)
@@ -202,7 +204,7 @@ class Timeline:
         )
 
     def __repr__(self) -> str:
-        end = "never ends" if self.ends_at is None else f"ends {self.outcome} at {instant_text(self.ends_at)}"
+        end = "never ends" if self.ends_at is None else f"ends {self.outcome} at {format_timestamp(self.ends_at)}"
         error = f" with {self.error}" if self.error else ""
         return f"<{self.job_id} is {self._state}, {end}{error}: {', '.join(self._life())}>"
 

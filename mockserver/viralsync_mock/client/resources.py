@@ -6,42 +6,42 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from viralsync_mock.client.records import Call, Effect, Timeline, instant_text, listed
+from viralsync_mock.client.records import Call, Effect, Timeline, format_last, format_timestamp
 from viralsync_mock.errors import UsageError
 
 if TYPE_CHECKING:
-    from viralsync_mock.client.connection import Door
+    from viralsync_mock.client.connection import ControlConnection
 
-MOST = 1000
+MAX_LISTED = 1000
 """The control API tells at most so many calls or deliveries at a time."""
 
-SHOWN = 10
+MAX_SHOWN = 10
 """The `repr` of a journal or of the jobs shows so many of them, the newest."""
 
 COUNTS = ("times", "probability", "for")
 """What an armed fault may have beside `fault` and `match`."""
 
 
-class ClockFace:
+class ClockControl:
     """The sandbox's clock. Time moves forward only, at most 31 days with one call."""
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: ControlConnection) -> None:
         self._door = door
 
     @property
     def now(self) -> datetime:
         """The instant, aware, UTC."""
-        return datetime.fromisoformat(self._door.ask("GET", "/clock")["now"])
+        return datetime.fromisoformat(self._door.request("GET", "/clock")["now"])
 
     @property
     def mode(self) -> str:
         """`real`, `scaled`, `frozen` or `auto`."""
-        return str(self._door.ask("GET", "/clock")["mode"])
+        return str(self._door.request("GET", "/clock")["mode"])
 
     @property
     def rate(self) -> float:
         """How many times as fast as outside the clock goes; 0 where it stands until it is moved."""
-        return float(self._door.ask("GET", "/clock")["rate"])
+        return float(self._door.request("GET", "/clock")["rate"])
 
     def advance(self, time: float | timedelta) -> list[Effect]:
         """Go on by so many seconds; return what happened, in order, once streams and webhooks have told of it."""
@@ -58,33 +58,33 @@ class ClockFace:
 
     def set(self, instant: datetime) -> None:
         """Go forward to an instant."""
-        self._door.ask("PATCH", "/clock", {"now": instant_text(instant)})
+        self._door.request("PATCH", "/clock", {"now": format_timestamp(instant)})
 
     def freeze(self) -> None:
         """Let time stand still until it is told to move."""
-        self._door.ask("PATCH", "/clock", {"mode": "frozen"})
+        self._door.request("PATCH", "/clock", {"mode": "frozen"})
 
     def auto(self) -> None:
         """Let time jump to whatever is waited for."""
-        self._door.ask("PATCH", "/clock", {"mode": "auto"})
+        self._door.request("PATCH", "/clock", {"mode": "auto"})
 
     def real(self, rate: float = 1) -> None:
         """Let time pass as it does outside, or so many times as fast."""
         change = {"mode": "real"} if rate == 1 else {"mode": "scaled", "rate": rate}
-        self._door.ask("PATCH", "/clock", change)
+        self._door.request("PATCH", "/clock", change)
 
     def _advance(self, how_far: Mapping[str, Any]) -> list[Effect]:
-        return list(map(Effect.of, self._door.ask("POST", "/clock/advance", how_far)["effects"]))
+        return list(map(Effect.of, self._door.request("POST", "/clock/advance", how_far)["effects"]))
 
     def __repr__(self) -> str:
-        clock = self._door.ask("GET", "/clock")
+        clock = self._door.request("GET", "/clock")
         return f"<clock {clock['now']} {clock['mode']}>"
 
 
-class FaultsFace:
+class FaultControl:
     """The armed faults."""
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: ControlConnection) -> None:
         self._door = door
 
     def arm(
@@ -109,11 +109,11 @@ class FaultsFace:
         given = zip(COUNTS, (times, probability, lasts), strict=True)
         document.update({name: value for name, value in given if value is not None})
         armed = [_left(each) for each in self._armed() if each["isLive"]]
-        self._door.ask("PUT", "/faults", {"faults": [*armed, document]})
+        self._door.request("PUT", "/faults", {"faults": [*armed, document]})
 
     def clear(self) -> None:
         """Disarm all."""
-        self._door.ask("DELETE", "/faults")
+        self._door.request("DELETE", "/faults")
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
         return iter(self._armed())
@@ -122,12 +122,12 @@ class FaultsFace:
         return len(self._armed())
 
     def _armed(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self._door.ask("GET", "/faults")["faults"]
+        found: list[dict[str, Any]] = self._door.request("GET", "/faults")["faults"]
         return found
 
     def __repr__(self) -> str:
         armed = [f"{_left(each)}, struck {each['struck']}" for each in self._armed()]
-        return f"<{len(armed)} faults armed{listed(armed, SHOWN)}>"
+        return f"<{len(armed)} faults armed{format_last(armed, MAX_SHOWN)}>"
 
 
 def _left(armed: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,16 +141,16 @@ def _left(armed: Mapping[str, Any]) -> dict[str, Any]:
     return document
 
 
-class JobFace:
+class JobControl:
     """One job, as a test sees and orders it."""
 
-    def __init__(self, door: Door, job_id: str) -> None:
+    def __init__(self, door: ControlConnection, job_id: str) -> None:
         self._door, self.id = door, job_id
 
     @property
     def timeline(self) -> Timeline:
         """Its whole life, past and to come."""
-        return Timeline.of(self._door.ask("GET", f"/jobs/{self.id}"))
+        return Timeline.of(self._door.request("GET", f"/jobs/{self.id}"))
 
     @property
     def status(self) -> str:
@@ -170,46 +170,46 @@ class JobFace:
         return self._change({"progress": progress})
 
     def _change(self, patch: Mapping[str, Any]) -> Timeline:
-        return Timeline.of(self._door.ask("PATCH", f"/jobs/{self.id}", patch))
+        return Timeline.of(self._door.request("PATCH", f"/jobs/{self.id}", patch))
 
     def __repr__(self) -> str:
         return repr(self.timeline)
 
 
-class JobsFace:
+class JobList:
     """The jobs of the sandbox: `jobs[job_id]`, and the newest 100 of them in turn, oldest first."""
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: ControlConnection) -> None:
         self._door = door
 
-    def __getitem__(self, job_id: str) -> JobFace:
-        return JobFace(self._door, job_id)
+    def __getitem__(self, job_id: str) -> JobControl:
+        return JobControl(self._door, job_id)
 
-    def __iter__(self) -> Iterator[JobFace]:
-        newest = self._door.ask("GET", "/jobs")["jobs"]
-        return (JobFace(self._door, each["jobId"]) for each in reversed(newest))
+    def __iter__(self) -> Iterator[JobControl]:
+        newest = self._door.request("GET", "/jobs")["jobs"]
+        return (JobControl(self._door, each["jobId"]) for each in reversed(newest))
 
     @property
-    def newest(self) -> JobFace:
+    def newest(self) -> JobControl:
         """The job that was submitted last; raises UsageError when there is none."""
-        newest = self._door.ask("GET", "/jobs")["jobs"]
+        newest = self._door.request("GET", "/jobs")["jobs"]
         if not newest:
             raise UsageError("this sandbox has no job: submit one first")
         return self[newest[0]["jobId"]]
 
     def __len__(self) -> int:
-        return int(self._door.ask("GET", "/jobs")["total"])
+        return int(self._door.request("GET", "/jobs")["total"])
 
     def __repr__(self) -> str:
-        found = self._door.ask("GET", "/jobs")
+        found = self._door.request("GET", "/jobs")
         newest = [f"<{each['jobId']} {each['status']} {each['progress']:.0%}>" for each in found["jobs"]]
-        return f"<{found['total']} jobs{listed(newest[::-1], SHOWN)}>"
+        return f"<{found['total']} jobs{format_last(newest[::-1], MAX_SHOWN)}>"
 
 
-class JournalFace:
+class JournalView:
     """The calls of the sandbox."""
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: ControlConnection) -> None:
         self._door = door
 
     def calls(
@@ -219,10 +219,10 @@ class JournalFace:
         status: int | None = None,
         code: str | None = None,
         job_id: str | None = None,
-        limit: int = MOST,
+        limit: int = MAX_LISTED,
     ) -> list[Call]:
         """Return the last calls that are sought, oldest first."""
-        found = self._door.ask(
+        found = self._door.request(
             "GET", "/journal", operation=operation, status=status, code=code, jobId=job_id, limit=limit
         )
         return [Call.of(each) for each in reversed(found["calls"])]
@@ -233,24 +233,24 @@ class JournalFace:
 
     def explanation(self, call: Call | str) -> dict[str, Any]:
         """Return all that the mock knows of a call, as JSON values; a call is named by its `x-mock-call-id`."""
-        found: dict[str, Any] = self._door.ask("GET", f"/journal/{call if isinstance(call, str) else call.id}")
+        found: dict[str, Any] = self._door.request("GET", f"/journal/{call if isinstance(call, str) else call.id}")
         return found
 
     def har(self) -> dict[str, Any]:
         """Return all calls as a HAR 1.2 document."""
-        found: dict[str, Any] = self._door.ask("GET", "/journal.har")
+        found: dict[str, Any] = self._door.request("GET", "/journal.har")
         return found
 
     def clear(self) -> None:
         """Forget all calls."""
-        self._door.ask("DELETE", "/journal")
+        self._door.request("DELETE", "/journal")
 
     def __len__(self) -> int:
-        return int(self._door.ask("GET", "/journal", limit=1)["total"])
+        return int(self._door.request("GET", "/journal", limit=1)["total"])
 
     def __iter__(self) -> Iterator[Call]:
         return iter(self.calls())
 
     def __repr__(self) -> str:
         calls = self.calls()
-        return f"<{len(calls)} calls{listed(calls, SHOWN)}>"
+        return f"<{len(calls)} calls{format_last(calls, MAX_SHOWN)}>"

@@ -14,7 +14,7 @@ from viralsync_mock.errors import ControlError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from viralsync_mock.client.connection import Door
+    from viralsync_mock.client.connection import ControlConnection
 
 BROKEN, HELD, EXCUSED = "broken", "held", "excused"
 
@@ -87,14 +87,14 @@ class Verdict:
         return f"<verdict: {len(self.broken)} of {len(self.rules)} rules broken>"
 
 
-MOST_SHOWN = 5
+MAX_SHOWN = 5
 """Of a broken rule so many calls are shown."""
 
 
-class Verdicts:
+class VerdictMixin:
     """Asks a sandbox how well its client has behaved."""
 
-    _door: Door
+    _door: ControlConnection
 
     def verdict(self, excused: Mapping[str, str] | None = None, *, poll_seconds: float | None = None) -> Verdict:
         """Return the verdict; `excused` gives for each rule that may be broken the reason why.
@@ -103,7 +103,7 @@ class Verdicts:
         """
         reasons = dict(excused or {})
         names = ",".join(reasons) or None
-        answer = self._door.ask("GET", "/verdict", excused=names, pollSeconds=poll_seconds)
+        answer = self._door.request("GET", "/verdict", excused=names, pollSeconds=poll_seconds)
         rules = [
             RuleVerdict(each["rule"], each["outcome"], each["reason"], tuple(each["evidence"]))
             for each in answer["rules"]
@@ -131,7 +131,7 @@ class Verdicts:
             return replace(rule, reason=f"{reasons[rule.rule]} ({rule.reason})")
         if rule.outcome != BROKEN:
             return rule
-        shown = [self._line(each) for each in rule.evidence[:MOST_SHOWN]]
+        shown = [self._line(each) for each in rule.evidence[:MAX_SHOWN]]
         more = len(rule.evidence) - len(shown)
         return replace(rule, shown=(*shown, *([f"and {more} more"] if more else [])))
 
@@ -139,7 +139,7 @@ class Verdicts:
         """Return one line about a call or a webhook; one that was forgotten meanwhile has its id alone."""
         try:
             if name.startswith("delivery_"):
-                return repr(Delivery.of(self._door.ask("GET", f"/deliveries/{name}")))
-            return repr(Call.of(self._door.ask("GET", f"/journal/{name}")))
+                return repr(Delivery.of(self._door.request("GET", f"/deliveries/{name}")))
+            return repr(Call.of(self._door.request("GET", f"/journal/{name}")))
         except ControlError:
             return name

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self, TypedDict
 
-from viralsync_mock.client.assertions import Assertions
-from viralsync_mock.client.client_coverage import Coverages
-from viralsync_mock.client.connection import Door
+from viralsync_mock.client.assertions import AssertionMixin
+from viralsync_mock.client.client_coverage import CoverageMixin
+from viralsync_mock.client.connection import ControlConnection
 from viralsync_mock.client.records import Delivery
-from viralsync_mock.client.resources import MOST, ClockFace, FaultsFace, JobsFace, JournalFace
-from viralsync_mock.client.results import Verdicts
+from viralsync_mock.client.resources import MAX_LISTED, ClockControl, FaultControl, JobList, JournalView
+from viralsync_mock.client.results import VerdictMixin
 from viralsync_mock.errors import ControlError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class AccountChanges(TypedDict, total=False):
     email: str | None
 
 
-class Sandbox(Assertions, Verdicts, Coverages):
+class Sandbox(AssertionMixin, VerdictMixin, CoverageMixin):
     """Everything of one API key on a mock: clock, scenario, account, faults, jobs, journal and deliveries.
 
     `base_url`, `api_key` and `headers` are what the code under test needs. Every method raises ControlError when the
@@ -66,21 +66,21 @@ class Sandbox(Assertions, Verdicts, Coverages):
         timeout: float = 30.0,
         http: httpx.Client | None = None,
     ) -> None:
-        self._through(Door(base_url, api_key, control_token, timeout, http))
+        self._through(ControlConnection(base_url, api_key, control_token, timeout, http))
 
-    def _through(self, door: Door) -> None:
+    def _through(self, door: ControlConnection) -> None:
         self._door = door
         self.base_url, self.api_key = door.base_url, door.api_key
         self.headers = {"x-api-key": door.api_key}
-        self.clock = ClockFace(door)
-        self.faults = FaultsFace(door)
-        self.jobs = JobsFace(door)
-        self.journal = JournalFace(door)
+        self.clock = ClockControl(door)
+        self.faults = FaultControl(door)
+        self.jobs = JobList(door)
+        self.journal = JournalView(door)
 
-    def beside(self, api_key: str) -> Sandbox:
+    def with_key(self, api_key: str) -> Sandbox:
         """Return the sandbox of another key on the same mock; it shares this one's connections."""
         other = object.__new__(type(self))
-        other._through(self._door.beside(api_key))
+        other._through(self._door.with_key(api_key))
         return other
 
     def open(
@@ -104,15 +104,15 @@ class Sandbox(Assertions, Verdicts, Coverages):
             "seed": None if seed is None else str(seed),
             "behaviour": None if behaviour is None else dict(behaviour),
         }
-        self._door.ask("PUT", "/sandbox", {name: value for name, value in given.items() if value is not None})
+        self._door.request("PUT", "/sandbox", {name: value for name, value in given.items() if value is not None})
         return self
 
     def scenario(self, scenario: str | Mapping[str, Any] | None = None) -> str:
         """Choose a shipped scenario by name, or give a whole one; return the name of the one that holds."""
         if scenario is None:
-            return str(self._door.ask("GET", "/scenario")["name"])
+            return str(self._door.request("GET", "/scenario")["name"])
         document = {"name": scenario} if isinstance(scenario, str) else dict(scenario)
-        return str(self._door.ask("PUT", "/scenario", document)["name"])
+        return str(self._door.request("PUT", "/scenario", document)["name"])
 
     def account(self, **changes: Unpack[AccountChanges]) -> dict[str, Any]:
         """Change the account and return it: `plan`, `minutes_used`, `minutes_used_today`, `revoked`, `email`."""
@@ -121,25 +121,25 @@ class Sandbox(Assertions, Verdicts, Coverages):
                 known = f"{did_you_mean(name, ACCOUNT)} It has: {', '.join(ACCOUNT)}"
                 raise UsageError(f"an account has no {name!r}.{known}")
         patch = {ACCOUNT[name]: value for name, value in changes.items()}
-        document = self._door.ask("PATCH", "/account", patch) if patch else self._door.ask("GET", "/account")
+        document = self._door.request("PATCH", "/account", patch) if patch else self._door.request("GET", "/account")
         return {name: document[key] for name, key in ACCOUNT.items()}
 
     def exhaust(self, limit: str) -> None:
         """Use up the `quota` (402), the `rate` limit (429) or the `concurrency` limit (409): the next call meets it."""
         if limit not in LIMITS:
             raise UsageError(f"expected one of {', '.join(LIMITS)}, got {limit!r}.{did_you_mean(limit, LIMITS)}")
-        self._door.ask("POST", "/exhaust", {"limit": limit})
+        self._door.request("POST", "/exhaust", {"limit": limit})
 
     @property
     def deliveries(self) -> tuple[Delivery, ...]:
         """The webhooks of this sandbox, oldest first."""
-        found = self._door.ask("GET", "/deliveries", limit=MOST)["deliveries"]
+        found = self._door.request("GET", "/deliveries", limit=MAX_LISTED)["deliveries"]
         return tuple(map(Delivery.of, reversed(found)))
 
     def redeliver(self, delivery: Delivery | str) -> Delivery:
         """Send a webhook once more, now; return it with the attempt."""
         name = delivery if isinstance(delivery, str) else delivery.id
-        return Delivery.of(self._door.ask("POST", f"/deliveries/{name}/redeliver"))
+        return Delivery.of(self._door.request("POST", f"/deliveries/{name}/redeliver"))
 
     def sleep(self, seconds: float) -> None:
         """Wait on the sandbox's clock: give it to the code under test in the place of `time.sleep`."""
@@ -147,16 +147,16 @@ class Sandbox(Assertions, Verdicts, Coverages):
 
     def snapshot(self, *, journal: bool = False) -> dict[str, Any]:
         """Return the whole sandbox as JSON values."""
-        document: dict[str, Any] = self._door.ask("GET", "/snapshot", journal=str(journal).lower())
+        document: dict[str, Any] = self._door.request("GET", "/snapshot", journal=str(journal).lower())
         return document
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Let the sandbox be what a snapshot says, of this mock or another."""
-        self._door.ask("PUT", "/snapshot", dict(snapshot))
+        self._door.request("PUT", "/snapshot", dict(snapshot))
 
     def reset(self) -> None:
         """Begin anew: no jobs, no journal, the server's own scenario and clock."""
-        self._door.ask("POST", "/reset")
+        self._door.request("POST", "/reset")
 
     def close(self) -> None:
         """Close the connections, unless they are shared; the sandbox stays as it is on the mock."""

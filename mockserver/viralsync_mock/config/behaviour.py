@@ -14,21 +14,21 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from viralsync_mock.config.yaml_source import json_path, read_yaml, shown
+from viralsync_mock.config.yaml_source import json_path, preview, read_yaml
 from viralsync_mock.errors import BehaviourError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
-    from viralsync_mock.config.yaml_source import Place, Trail
+    from viralsync_mock.config.yaml_source import Node, Trail
 
     _Fail = Callable[[Trail, str], NoReturn]
 
-LONGEST_SECONDS = 86_400
+MAX_SECONDS = 86_400
 """No switch waits longer than a day."""
 
-MOST_ATTEMPTS = 100
+MAX_ATTEMPTS = 100
 
 
 def _switch(key: str, default: object, *, one_of: tuple[object, ...] = (), **rule: Any) -> Any:
@@ -44,11 +44,11 @@ def _is_word(value: object) -> bool:
 
 
 def _is_seconds(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= LONGEST_SECONDS
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= MAX_SECONDS
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MOST_ATTEMPTS
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MAX_ATTEMPTS
 
 
 def _word(key: str, default: str) -> Any:
@@ -56,17 +56,17 @@ def _word(key: str, default: str) -> Any:
 
 
 def _count(key: str, default: int) -> Any:
-    return _switch(key, default, fits=_is_count, wants=f"a whole number from 1 to {MOST_ATTEMPTS}")
+    return _switch(key, default, fits=_is_count, wants=f"a whole number from 1 to {MAX_ATTEMPTS}")
 
 
 def _seconds(key: str, default: float, *, or_null: bool = False) -> Any:
     fits: Callable[[object], bool] = (lambda v: v is None or _is_seconds(v)) if or_null else _is_seconds
-    wants = f"a number of seconds above 0, at most {LONGEST_SECONDS}" + ", or null" * or_null
+    wants = f"a number of seconds above 0, at most {MAX_SECONDS}" + ", or null" * or_null
     return _switch(key, default, fits=fits, wants=wants)
 
 
 @dataclass(frozen=True, slots=True)
-class Behaviour:
+class BehaviourProfile:
     """Every switch with its default; docs/assumptions.md tells what each position means."""
 
     job_type: str = _switch("job.type", "render", one_of=("render", "render.movie"))
@@ -90,7 +90,7 @@ class Behaviour:
     content_type_required: bool = _switch("content_type.required", True, one_of=(True, False))
     webhook_signature: str = _switch("webhook.signature", "hex", one_of=("hex", "sha256=hex", "base64"))
     webhook_attempts: int = _switch(
-        "webhook.attempts", 3, fits=_is_count, wants=f"a whole number from 1 to {MOST_ATTEMPTS}"
+        "webhook.attempts", 3, fits=_is_count, wants=f"a whole number from 1 to {MAX_ATTEMPTS}"
     )
     webhook_retry_seconds: float = _seconds("webhook.retry_seconds", 10)
     webhook_timeout_seconds: float = _seconds("webhook.timeout_seconds", 10)
@@ -106,14 +106,14 @@ class Behaviour:
 
 
 SWITCHES: Mapping[str, Field[Any]] = MappingProxyType(
-    {f.metadata["key"]: f for f in fields(Behaviour) if "key" in f.metadata}
+    {f.metadata["key"]: f for f in fields(BehaviourProfile) if "key" in f.metadata}
 )
 """The dataclass field behind every key but `errors.<name>`."""
 
 _SECTIONS = tuple(dict.fromkeys([*(key.split(".")[0] for key in SWITCHES), "errors"]))
 
 
-def load_behaviour(path: Path, codes: Collection[str]) -> Behaviour:
+def load_behaviour(path: Path, codes: Collection[str]) -> BehaviourProfile:
     """Read a profile from a YAML file; `codes` are the spec's error codes, which `errors.<name>` may rename.
 
     Raises BehaviourError that names file, line and place, what was expected and the nearest valid word.
@@ -121,7 +121,7 @@ def load_behaviour(path: Path, codes: Collection[str]) -> Behaviour:
     return read_behaviour(read_yaml(path, BehaviourError), codes)
 
 
-def read_behaviour(place: Place, codes: Collection[str], base: Behaviour | None = None) -> Behaviour:
+def read_behaviour(place: Node, codes: Collection[str], base: BehaviourProfile | None = None) -> BehaviourProfile:
     """Read a profile that is part of a file; raises the error class of that file."""
 
     def fail(trail: Trail, message: str) -> NoReturn:
@@ -130,7 +130,7 @@ def read_behaviour(place: Place, codes: Collection[str], base: Behaviour | None 
     return _profile(place.value, codes, base, fail)
 
 
-def parse_behaviour(document: object, codes: Collection[str], base: Behaviour | None = None) -> Behaviour:
+def parse_behaviour(document: object, codes: Collection[str], base: BehaviourProfile | None = None) -> BehaviourProfile:
     """Turn nested keys into a profile, starting from `base`; raises BehaviourError that names the place."""
 
     def fail(trail: Trail, message: str) -> NoReturn:
@@ -139,7 +139,7 @@ def parse_behaviour(document: object, codes: Collection[str], base: Behaviour | 
     return _profile(document, codes, base, fail)
 
 
-def _profile(document: object, codes: Collection[str], base: Behaviour | None, fail: _Fail) -> Behaviour:
+def _profile(document: object, codes: Collection[str], base: BehaviourProfile | None, fail: _Fail) -> BehaviourProfile:
     names = {code.lower() for code in codes}
     values: dict[str, Any] = {}
     errors: dict[str, str] = {}
@@ -148,22 +148,22 @@ def _profile(document: object, codes: Collection[str], base: Behaviour | None, f
             errors[name] = _renamed(name, value, names, fail)
         else:
             switch = _known(section, name, fail)
-            values[switch.name] = _fitting(switch, value, partial(fail, (section, name)))
-    start = base or Behaviour()
+            values[switch.name] = _applicable(switch, value, partial(fail, (section, name)))
+    start = base or BehaviourProfile()
     return replace(start, **values, errors=MappingProxyType({**start.errors, **errors}))
 
 
 def _switches(document: object, fail: _Fail) -> Iterator[tuple[str, str, object]]:
     """Yield section, name and value of every switch that is given."""
     if not isinstance(document, dict):
-        fail((), f"expected an object of switches, got {shown(document)}")
+        fail((), f"expected an object of switches, got {preview(document)}")
     for section, switches in document.items():
         if section in SWITCHES:
             fail((section,), f"write it nested: {{{section.replace('.', ': {')}: …}}}}")
         if section not in _SECTIONS:
             fail((str(section),), f"no such section.{_hint(section, _SECTIONS)}")
         if not isinstance(switches, dict):
-            fail((section,), f"expected an object of switches, got {shown(switches)}")
+            fail((section,), f"expected an object of switches, got {preview(switches)}")
         for name, value in switches.items():
             yield section, str(name), value
 
@@ -172,7 +172,7 @@ def _renamed(name: str, value: object, names: Collection[str], fail: _Fail) -> s
     if name not in names:
         fail(("errors", name), f"no such error code in the spec.{_hint(name, names)}")
     if not isinstance(value, str) or not _is_word(value):
-        fail(("errors", name), f"expected a code name, got {shown(value)}")
+        fail(("errors", name), f"expected a code name, got {preview(value)}")
     return value
 
 
@@ -184,14 +184,14 @@ def _known(section: str, name: str, fail: _Fail) -> Field[Any]:
     return switch
 
 
-def _fitting(switch: Field[Any], value: object, fail: Callable[[str], NoReturn]) -> object:
+def _applicable(switch: Field[Any], value: object, fail: Callable[[str], NoReturn]) -> object:
     rule = switch.metadata
     if "fits" in rule:
         if not rule["fits"](value):
-            fail(f"expected {rule['wants']}, got {shown(value)}")
+            fail(f"expected {rule['wants']}, got {preview(value)}")
     elif not any(value == option and type(value) is type(option) for option in rule["one_of"]):
         near = did_you_mean(value, filter(_is_text, rule["one_of"]))
-        fail(f"expected {' or '.join(map(shown, rule['one_of']))}, got {shown(value)}.{near}")
+        fail(f"expected {' or '.join(map(preview, rule['one_of']))}, got {preview(value)}.{near}")
     return value
 
 
@@ -199,7 +199,7 @@ def _hint(word: object, options: Collection[str]) -> str:
     return did_you_mean(word, options) or f" Known: {', '.join(sorted(options))}"
 
 
-def as_document(behaviour: Behaviour) -> dict[str, dict[str, object]]:
+def to_document(behaviour: BehaviourProfile) -> dict[str, dict[str, object]]:
     """Return the nested keys of a profile: what `parse_behaviour` reads back."""
     document: dict[str, dict[str, object]] = {}
     for key, switch in SWITCHES.items():

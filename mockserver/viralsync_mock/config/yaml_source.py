@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
     from viralsync_mock.errors import UsageError
 
-LARGEST_FILE = 5_000_000
-DEEPEST = 100
+MAX_FILE = 5_000_000
+MAX_DEPTH = 100
 _TOO_DEEP_FOR_LIBYAML = "exceeded maximum nesting depth"  # newer versions read ahead, and stop by themselves
-LONGEST_NUMBER = 300
-LONGEST_KEY = 200
+MAX_NUMBER = 300
+MAX_KEY = 200
 """A longer one is shortened in messages."""
 
 Trail = tuple[str | int, ...]  # the keys and indexes that lead to a place
@@ -56,11 +56,11 @@ def json_path(path: Sequence[str | int]) -> str:
 def _step(key: str | int) -> str:
     if isinstance(key, int):
         return f"[{key}]"
-    key = key if len(key) <= LONGEST_KEY else f"{key[: LONGEST_KEY - 1]}…"
+    key = key if len(key) <= MAX_KEY else f"{key[: MAX_KEY - 1]}…"
     return f".{key}" if _NAME.match(key) else f'["{key}"]'
 
 
-def shown(value: object, longest: int = 60) -> str:
+def preview(value: object, longest: int = 60) -> str:
     """Return a value as JSON-like text, shortened, for a message."""
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
@@ -100,7 +100,7 @@ class _Reader:
             mark = getattr(problem, "problem_mark", None)
             reason = getattr(problem, "problem", None) or str(problem).partition("\n")[0]
             if reason == _TOO_DEEP_FOR_LIBYAML:
-                reason = f"nested deeper than {DEEPEST} levels"
+                reason = f"nested deeper than {MAX_DEPTH} levels"
             self._fail(mark.line + 1 if mark else 1, None, f"not YAML: {reason}")
 
     def _value(self, event: yaml.Event, path: Trail) -> Any:
@@ -108,8 +108,8 @@ class _Reader:
             return self._scalar(event, path)
         if isinstance(event, yaml.AliasEvent):
             self._fail(_line(event), path, "YAML aliases (*name) are not supported: write the value out")
-        if len(path) >= DEEPEST:
-            self._fail(_line(event), path[:5], f"nested deeper than {DEEPEST} levels")
+        if len(path) >= MAX_DEPTH:
+            self._fail(_line(event), path[:5], f"nested deeper than {MAX_DEPTH} levels")
         tag = getattr(event, "tag", None)
         if tag not in {None, "!"}:
             self._fail(_line(event), path, f"the YAML tag {tag} is not supported: remove it")
@@ -151,9 +151,9 @@ class _Reader:
 
     def _number(self, event: yaml.ScalarEvent, path: Trail) -> int | float:
         text: str = event.value
-        number = int(text) if len(text) <= LONGEST_NUMBER and _WHOLE.match(text) else float(text)
-        if not isfinite(number) or len(text) > LONGEST_NUMBER:
-            self._fail(_line(event), path, f"{shown(text)} is too large a number")
+        number = int(text) if len(text) <= MAX_NUMBER and _WHOLE.match(text) else float(text)
+        if not isfinite(number) or len(text) > MAX_NUMBER:
+            self._fail(_line(event), path, f"{preview(text)} is too large a number")
         return number
 
 
@@ -161,7 +161,7 @@ def _line(event: yaml.Event) -> int:
     return event.start_mark.line + 1 if event.start_mark else 1
 
 
-class Source:
+class YamlSource:
     """One YAML file: `name` for messages, `data` its value, `error` the class of every complaint."""
 
     def __init__(self, text: str, name: str, error: Callable[[str], UsageError]) -> None:
@@ -182,7 +182,7 @@ class Source:
         raise self.error(f"{self.name}:{line}:{place} {message}")
 
 
-class Given(Source):
+class JsonSource(YamlSource):
     """Values that came without a text, by JSON or in a header: there are no lines to name."""
 
     def __init__(self, data: object, error: Callable[[str], UsageError], name: str = "") -> None:
@@ -194,12 +194,12 @@ class Given(Source):
         raise self.error(f"{source}{json_path(path)}: {message}")
 
 
-class Place:
+class Node:
     """One value of a source and where it stands; it reads its parts, and complains with the place."""
 
     __slots__ = ("path", "source", "value")
 
-    def __init__(self, source: Source, value: Any, path: Trail = ()) -> None:
+    def __init__(self, source: YamlSource, value: Any, path: Trail = ()) -> None:
         self.source = source
         self.value = value
         self.path = path
@@ -208,7 +208,7 @@ class Place:
         """Raise the source's error, naming file, line and place."""
         self.source.fail(self.path, message)
 
-    def a(self, *kinds: type) -> Any:
+    def expect(self, *kinds: type) -> Any:
         """Return the value if it is of one of these JSON types (an int is a float, a bool is neither)."""
         value = self.value
         if isinstance(value, kinds) and (not isinstance(value, bool) or bool in kinds):
@@ -216,48 +216,48 @@ class Place:
         if float in kinds and isinstance(value, int) and not isinstance(value, bool):
             return value
         expected = " or ".join(_KINDS[kind] for kind in kinds)
-        return self.fail(f"expected {expected}, got {shown(value)}")
+        return self.fail(f"expected {expected}, got {preview(value)}")
 
-    def get(self, key: str) -> Place | None:
+    def get(self, key: str) -> Node | None:
         """Return the part under `key`, or None when there is none."""
-        value = self.a(dict)
-        return Place(self.source, value[key], (*self.path, key)) if key in value else None
+        value = self.expect(dict)
+        return Node(self.source, value[key], (*self.path, key)) if key in value else None
 
-    def __getitem__(self, key: str) -> Place:
+    def __getitem__(self, key: str) -> Node:
         found = self.get(key)
         if found is None:
             self.fail(f'"{key}" is missing: add it.{did_you_mean(key, self.value)}')
         return found
 
-    def items(self) -> Iterator[tuple[str, Place]]:
+    def items(self) -> Iterator[tuple[str, Node]]:
         """Yield the parts of an object."""
-        for key, value in self.a(dict).items():
-            yield key, Place(self.source, value, (*self.path, key))
+        for key, value in self.expect(dict).items():
+            yield key, Node(self.source, value, (*self.path, key))
 
-    def __iter__(self) -> Iterator[Place]:
-        for index, value in enumerate(self.a(list)):
-            yield Place(self.source, value, (*self.path, index))
+    def __iter__(self) -> Iterator[Node]:
+        for index, value in enumerate(self.expect(list)):
+            yield Node(self.source, value, (*self.path, index))
 
-    def only(self, *known: str) -> Place:
+    def allow_keys(self, *known: str) -> Node:
         """Return itself, or complain about the first key that is neither known nor an `x-` extension."""
-        for key in self.a(dict):
+        for key in self.expect(dict):
             if key not in known and not key.startswith("x-"):
                 self.fail(f'unknown key "{key}".{did_you_mean(key, known)} Known: {", ".join(known)}')
         return self
 
 
-def read_yaml(path: Path | str, error: Callable[[str], UsageError]) -> Place:
+def read_yaml(path: Path | str, error: Callable[[str], UsageError]) -> Node:
     """Read a YAML file of at most 5 MB; every complaint, now and later, is an `error` naming the file."""
     try:
         with Path(path).open("rb") as file:
-            raw = file.read(LARGEST_FILE + 1)
+            raw = file.read(MAX_FILE + 1)
     except OSError as problem:
         raise error(f"{path}: cannot be read: {problem.strerror}") from None
-    if len(raw) > LARGEST_FILE:
-        raise error(f"{path}: larger than {LARGEST_FILE // 1_000_000} MB")
+    if len(raw) > MAX_FILE:
+        raise error(f"{path}: larger than {MAX_FILE // 1_000_000} MB")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as problem:
         raise error(f"{path}: not UTF-8 at byte {problem.start}: save the file as UTF-8") from None
-    source = Source(text, str(path), error)
-    return Place(source, source.data)
+    source = YamlSource(text, str(path), error)
+    return Node(source, source.data)

@@ -6,10 +6,10 @@ from importlib.metadata import version
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from viralsync_mock.api.auth import NO_KEY, presented_key
-from viralsync_mock.control.clock import check_reach, go
+from viralsync_mock.api.auth import NO_KEY, require_api_key
+from viralsync_mock.control.clock import advance_to, check_max_advance
 from viralsync_mock.errors import ApiError, ScenarioError, did_you_mean
-from viralsync_mock.response import Answer, json_answer
+from viralsync_mock.response import Response, json_response
 from viralsync_mock.scenarios.loader import parse_scenario
 from viralsync_mock.validation.schema import invalid
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 def key_of(call: Call) -> str:
     """Return the key that names the sandbox; raises UNAUTHORIZED."""
-    key = presented_key(call.headers, call.spec.key_pattern)
+    key = require_api_key(call.headers, call.spec.key_pattern)
     if key is None:
         raise ApiError("UNAUTHORIZED", reason=NO_KEY)
     return key
 
 
-async def get_health(call: Call) -> Answer:
+async def get_health(call: Call) -> Response:
     """GET /__mock/health: it is up."""
     spec, sandboxes = call.spec, len(call.mock.sandboxes)
-    return json_answer(
+    return json_response(
         {
             "status": "ok",
             "version": version("viralsync-mock"),
@@ -41,7 +41,7 @@ async def get_health(call: Call) -> Answer:
     )
 
 
-async def reset(call: Call) -> Answer:
+async def reset(call: Call) -> Response:
     """POST /__mock/reset: drop this key's sandbox, or all of them."""
     sandboxes = call.mock.sandboxes
     before = len(sandboxes)
@@ -49,32 +49,32 @@ async def reset(call: Call) -> Answer:
         sandboxes.drop_all()
     else:
         sandboxes.drop(key_of(call))
-    return json_answer({"dropped": before - len(sandboxes)})
+    return json_response({"dropped": before - len(sandboxes)})
 
 
-async def list_scenarios(call: Call) -> Answer:
+async def list_scenarios(call: Call) -> Response:
     """GET /__mock/scenarios: the shipped ones."""
     library = call.files.library
     shipped = [library.get(name) for name in library.names()]
-    return json_answer({"scenarios": [{"name": each.name, "description": each.description} for each in shipped]})
+    return json_response({"scenarios": [{"name": each.name, "description": each.description} for each in shipped]})
 
 
-async def get_scenario(call: Call) -> Answer:
+async def get_scenario(call: Call) -> Response:
     """GET /__mock/scenario: the one that the sandbox is in."""
-    scenario, is_chosen = call.mock.home(call.sandbox), call.sandbox.chosen is not None
-    return json_answer({"name": scenario.name, "description": scenario.description, "isChosen": is_chosen})
+    scenario, is_chosen = call.mock.scenario_of(call.sandbox), call.sandbox.scenario_override is not None
+    return json_response({"name": scenario.name, "description": scenario.description, "isChosen": is_chosen})
 
 
-async def choose_scenario(call: Call) -> Answer:
+async def choose_scenario(call: Call) -> Response:
     """PUT /__mock/scenario: the scenario begins now; jobs keep the timelines that they have."""
     scenario, sandbox = _wanted(call), call.sandbox
     start = scenario.clock_start
     if start is not None:
         if sandbox.clock.next_due() is not None:
-            check_reach(call, "$.clock.start", start)
-        await go(call, start)
+            check_max_advance(call, "$.clock.start", start)
+        await advance_to(call, start)
     now = sandbox.clock.now()
-    sandbox.chosen, sandbox.patched, sandbox.opened = scenario, {}, now
+    sandbox.scenario_override, sandbox.account_overrides, sandbox.opened = scenario, {}, now
     sandbox.scripts.pop(scenario.name, None)
     account = sandbox.account(scenario)
     sandbox.store.set_minutes(now, account.minutes_used, account.minutes_used_today)
@@ -90,11 +90,11 @@ def _wanted(call: Call) -> Scenario:
         raise ApiError("VALIDATION_ERROR", violations=str(error) if is_whole else f"$.name: {error}") from None
 
 
-async def get_account(call: Call) -> Answer:
+async def get_account(call: Call) -> Response:
     """GET /__mock/account: who the key belongs to."""
     sandbox = call.sandbox
-    account, standing = sandbox.account(call.scenario), sandbox.store.standing(call.now)
-    return json_answer(
+    account, standing = sandbox.account(call.scenario), sandbox.store.usage(call.now)
+    return json_response(
         {
             "userId": sandbox.user_id,
             "plan": account.plan,
@@ -106,17 +106,17 @@ async def get_account(call: Call) -> Answer:
     )
 
 
-async def change_account(call: Call) -> Answer:
+async def change_account(call: Call) -> Response:
     """PATCH /__mock/account: the minutes go to the ledger, all else is kept beside the scenario's account."""
     patch, plans = call.document, call.spec.plans
     if (plan := patch.get("plan", next(iter(plans)))) not in plans:
         invalid("$.plan", f'expected one of {", ".join(plans)}, got "{plan}".{did_you_mean(plan, plans)}')
-    call.sandbox.patched |= {name: patch[name] for name in ("plan", "revoked", "email") if name in patch}
+    call.sandbox.account_overrides |= {name: patch[name] for name in ("plan", "revoked", "email") if name in patch}
     call.sandbox.store.set_minutes(call.now, patch.get("minutesUsed"), patch.get("minutesUsedToday"))
     return await get_account(call)
 
 
-ACTIONS: Mapping[str, Callable[[Call], Awaitable[Answer]]] = MappingProxyType(
+HANDLERS: Mapping[str, Callable[[Call], Awaitable[Response]]] = MappingProxyType(
     {
         "getHealth": get_health,
         "reset": reset,

@@ -13,12 +13,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
-from viralsync_mock.api.asgi import begin, headers_of, read_body, write
-from viralsync_mock.config.yaml_source import Place, read_yaml
-from viralsync_mock.control.account import ACTIONS, key_of
+from viralsync_mock.api.asgi import create_call, read_body, response_headers, send_response
+from viralsync_mock.config.yaml_source import Node, read_yaml
+from viralsync_mock.control.account import HANDLERS, key_of
 from viralsync_mock.control.clock import CLOCK_ACTIONS
 from viralsync_mock.control.control_coverage import COVERAGE_ACTIONS
-from viralsync_mock.control.control_snapshot import LARGEST, SNAPSHOT_ACTIONS
+from viralsync_mock.control.control_snapshot import MAX_BYTES, SNAPSHOT_ACTIONS
 from viralsync_mock.control.deliveries import DELIVERY_ACTIONS
 from viralsync_mock.control.faults import FAULT_ACTIONS
 from viralsync_mock.control.jobs import JOB_ACTIONS
@@ -26,15 +26,15 @@ from viralsync_mock.control.journal import JOURNAL_ACTIONS
 from viralsync_mock.control.sandbox import SANDBOX_ACTIONS
 from viralsync_mock.control.verdict import VERDICT_ACTIONS
 from viralsync_mock.errors import ApiError, SpecError, did_you_mean
-from viralsync_mock.journal.entry import packed
+from viralsync_mock.journal.entry import serialize_headers
 from viralsync_mock.openapi.extensions import read_errors
 from viralsync_mock.openapi.operations import read_operations
 from viralsync_mock.openapi.routing import MethodNotAllowed, RouteNotFound, Routes
 from viralsync_mock.openapi.spec import Spec
 from viralsync_mock.redaction import masked
-from viralsync_mock.response import Answer, json_answer
+from viralsync_mock.response import Response, json_response
 from viralsync_mock.validation.schema import invalid
-from viralsync_mock.validation.validator import Invalid, Validator
+from viralsync_mock.validation.validator import ValidationFailed, Validator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,18 +43,18 @@ if TYPE_CHECKING:
 
     from viralsync_mock.api.call import Call
     from viralsync_mock.sandbox import Sandbox
-    from viralsync_mock.state import Mock
+    from viralsync_mock.state import MockServer
 
 DOCUMENT = Path(__file__).with_name("control.openapi.yaml")
 
-LARGE: Mapping[str, int] = MappingProxyType({"restoreSnapshot": LARGEST})
+LARGE: Mapping[str, int] = MappingProxyType({"restoreSnapshot": MAX_BYTES})
 """Bytes that the body of a call may have; what it says is for the action to judge, which reads it once."""
 
 
 class ControlSpec(Spec):
     """The control API's own document: operations, schemas and errors. The terms of the service are the API's alone."""
 
-    def __init__(self, root: Place) -> None:
+    def __init__(self, root: Node) -> None:
         paths = read_operations(root)
         self.document = root.value
         self.operations = {each.id: each for methods in paths.values() for each in methods.values()}
@@ -67,7 +67,7 @@ def read_control_spec() -> ControlSpec:
     return ControlSpec(read_yaml(DOCUMENT, SpecError))
 
 
-def create_control(mock: Mock) -> ASGIApp:
+def create_control(mock: MockServer) -> ASGIApp:
     """Return the control API of a mock as an application of its own."""
     return Control(mock)
 
@@ -75,12 +75,12 @@ def create_control(mock: Mock) -> ASGIApp:
 class Control:
     """The control API of one mock; its document is read when it is first called."""
 
-    def __init__(self, mock: Mock) -> None:
+    def __init__(self, mock: MockServer) -> None:
         self.mock = mock
         self.actions = {
             "getIndex": self.index,
             "getDocument": self.document,
-            **ACTIONS,
+            **HANDLERS,
             **CLOCK_ACTIONS,
             **JOB_ACTIONS,
             **SNAPSHOT_ACTIONS,
@@ -99,21 +99,21 @@ class Control:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        call = begin(self.mock, scope, receive, _nobody)
+        call = create_call(self.mock, scope, receive, _anonymous_sandbox)
         try:
             answer = await self.answer_to(call)
-        except Invalid as error:
+        except ValidationFailed as error:
             answer = self.refusal(ApiError("VALIDATION_ERROR", violations=error))
         except ApiError as error:
             answer = self.refusal(error)
         except Exception as error:  # a bug of ours: the client still gets the API's shape
             self.mock.on_bug(f"{call.method} {call.path}", error)
             answer = self.refusal(ApiError("INTERNAL_ERROR"))
-        await write(call, answer, packed(headers_of(call, answer)), send)
+        await send_response(call, answer, serialize_headers(response_headers(call, answer)), send)
 
-    async def answer_to(self, call: Call) -> Answer:
+    async def answer_to(self, call: Call) -> Response:
         """Take a call through every check to its action; raises what the first that refuses has to say."""
-        admit(call)
+        authorize(call)
         self.resolve(call)
         if call.operation.secured:
             authenticate(call)
@@ -145,29 +145,29 @@ class Control:
         if operation.id not in LARGE:
             call.document = validator.body(operation, call.body, None, require_content_type=False)
 
-    def refusal(self, error: ApiError) -> Answer:
+    def refusal(self, error: ApiError) -> Response:
         """Write an error in the API's shape; codes are never renamed here, whatever the behaviour profile says."""
         entry = self.validator.spec.errors[error.code]
         text = error.text or entry.text.format_map(error.values)
         headers = tuple((name.encode(), value.encode()) for name, value in error.headers.items())
-        return json_answer({"error": masked(text), "code": error.code}, entry.status, headers)
+        return json_response({"error": masked(text), "code": error.code}, entry.status, headers)
 
-    async def index(self, call: Call) -> Answer:  # noqa: ARG002 - every action is called alike
+    async def index(self, call: Call) -> Response:  # noqa: ARG002 - every action is called alike
         """GET /__mock: every call, with what it does."""
         calls = [
             {"method": each.method, "path": each.path, "summary": each.document["summary"]}
             for each in self.validator.spec.operations.values()
         ]
-        return json_answer({"openapi": "/__mock/openapi.yaml", "calls": calls})
+        return json_response({"openapi": "/__mock/openapi.yaml", "calls": calls})
 
-    async def document(self, call: Call) -> Answer:  # noqa: ARG002 - every action is called alike
+    async def document(self, call: Call) -> Response:  # noqa: ARG002 - every action is called alike
         """GET /__mock/openapi.yaml: the document as it is shipped."""
-        return Answer(200, DOCUMENT.read_bytes(), b"application/yaml")
+        return Response(200, DOCUMENT.read_bytes(), b"application/yaml")
 
 
-def _nobody(mock: Mock, _headers: Mapping[bytes, bytes]) -> Sandbox:
+def _anonymous_sandbox(mock: MockServer, _headers: Mapping[bytes, bytes]) -> Sandbox:
     """Let the call belong to nobody until its key is known."""
-    return mock.sandboxes.outside
+    return mock.sandboxes.anonymous
 
 
 def body_limit(call: Call) -> int:
@@ -175,7 +175,7 @@ def body_limit(call: Call) -> int:
     return LARGE.get(call.operation.id, call.spec.body_limit)
 
 
-def admit(call: Call) -> None:
+def authorize(call: Call) -> None:
     """Let in who shows the token; without one, who comes from this machine. Raises FORBIDDEN.
 
     A web page of another site cannot hide its `Origin`, nor, after rebinding its name to 127.0.0.1, its `Host`.
@@ -203,8 +203,8 @@ def is_loopback(address: str) -> bool:
 def authenticate(call: Call) -> None:
     """Find the sandbox of the key, revoked or not; raises UNAUTHORIZED."""
     call.sandbox = call.mock.sandbox(key_of(call))
-    call.later()  # its clock is another
-    call.scenario = call.mock.home(call.sandbox)
+    call.invalidate_now()  # its clock is another
+    call.scenario = call.mock.scenario_of(call.sandbox)
 
 
 def _check_names(call: Call) -> None:

@@ -9,14 +9,14 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from viralsync_mock.api.handlers import find
+from viralsync_mock.api.handlers import find_job
 from viralsync_mock.clock import Clock, Mode
-from viralsync_mock.config.yaml_source import shown
+from viralsync_mock.config.yaml_source import preview
 from viralsync_mock.errors import ApiError, ClockError
-from viralsync_mock.jobs.models import after, parse_timestamp, timestamp
-from viralsync_mock.jobs.steps import following, steps_of
+from viralsync_mock.jobs.models import add_seconds, parse_timestamp, timestamp
+from viralsync_mock.jobs.steps import next_step, steps_of
 from viralsync_mock.jobs.views import every_step
-from viralsync_mock.response import Answer, json_answer
+from viralsync_mock.response import Response, json_response
 from viralsync_mock.validation.schema import invalid
 
 if TYPE_CHECKING:
@@ -27,27 +27,27 @@ if TYPE_CHECKING:
     from viralsync_mock.jobs.models import Step
     from viralsync_mock.sandbox import Effect
 
-LONGEST = timedelta(days=31)
+MAX_SECONDS = timedelta(days=31)
 """How far one call moves a clock: an open stream tells of each keep-alive on the way."""
 
 RATES = {Mode.REAL: 1, Mode.FROZEN: 0, Mode.AUTO: 0}
 """The rate of each mode that knows one rate only."""
 
 
-async def get_clock(call: Call) -> Answer:
+async def get_clock(call: Call) -> Response:
     """GET /__mock/clock: the instant, and how the clock runs."""
     clock = call.sandbox.clock
-    return json_answer({"now": timestamp(clock.now()), "mode": clock.mode, "rate": clock.rate})
+    return json_response({"now": timestamp(clock.now()), "mode": clock.mode, "rate": clock.rate})
 
 
-async def change_clock(call: Call) -> Answer:
+async def change_clock(call: Call) -> Response:
     """PATCH /__mock/clock: the mode first, so that a clock that is frozen at an instant stands exactly there."""
     clock, patch = call.sandbox.clock, call.document
     instant = _instant(call, patch["now"]) if "now" in patch else None
     if patch.keys() & {"mode", "rate"}:
         _change_mode(clock, patch)
     if instant is not None:
-        await go(call, instant)
+        await advance_to(call, instant)
     return await get_clock(call)
 
 
@@ -58,8 +58,8 @@ def _instant(call: Call, text: str) -> datetime:
     except ClockError as error:
         invalid("$.now", str(error))
     except (ValueError, OverflowError):
-        invalid("$.now", f"expected an instant such as 2026-01-31T23:58:00Z, got {shown(text)}")
-    check_reach(call, "$.now", instant)
+        invalid("$.now", f"expected an instant such as 2026-01-31T23:58:00Z, got {preview(text)}")
+    check_max_advance(call, "$.now", instant)
     return instant
 
 
@@ -68,23 +68,23 @@ def _change_mode(clock: Clock, patch: Mapping[str, Any]) -> None:
     mode = Mode(patch.get("mode", Mode.SCALED if rate else Mode.FROZEN))
     if rate is not None and (rate != RATES[mode] if mode in RATES else rate == 0):
         invalid("$.rate", f"expected {RATES.get(mode, 'more than 0')} in mode {mode}, got {rate:g}")
-    clock.change(mode, clock.speed if rate is None else rate)
+    clock.set_mode(mode, clock.speed if rate is None else rate)
     if mode is Mode.AUTO:  # whoever waits for an order to come goes on by itself from here
         for alarm in tuple(clock.alarms):
-            alarm.ring()
+            alarm.wake()
 
 
-async def advance_clock(call: Call) -> Answer:
+async def advance_clock(call: Call) -> Response:
     """POST /__mock/clock/advance: go there by way of all that falls due, and tell what happened."""
     [(way, how_far)] = call.document.items()
     instant = WAYS[way](call, how_far)
-    check_reach(call, f"$.{way}", instant)
-    effects, is_truncated = await go(call, instant)
+    check_max_advance(call, f"$.{way}", instant)
+    effects, is_truncated = await advance_to(call, instant)
     answer: dict[str, Any] = {"now": timestamp(call.sandbox.clock.now()), "effects": effects}
-    return json_answer(answer | {"truncated": True} if is_truncated else answer)
+    return json_response(answer | {"truncated": True} if is_truncated else answer)
 
 
-async def go(call: Call, instant: datetime) -> tuple[list[Effect], bool]:
+async def advance_to(call: Call, instant: datetime) -> tuple[list[Effect], bool]:
     """Move the clock; one that flows by itself may be past the instant when its turn comes, and stays there."""
     try:
         return await call.sandbox.advance(instant)
@@ -94,24 +94,24 @@ async def go(call: Call, instant: datetime) -> tuple[list[Effect], bool]:
         return [], False
 
 
-def check_reach(call: Call, place: str, instant: datetime) -> None:
+def check_max_advance(call: Call, place: str, instant: datetime) -> None:
     """Raise `Invalid` for an instant that lies further ahead than one call goes."""
-    if instant - call.now > LONGEST:
+    if instant - call.now > MAX_SECONDS:
         invalid(
             place,
-            f"expected at most {LONGEST.days} days after {timestamp(call.now)}, got {timestamp(instant)}: "
+            f"expected at most {MAX_SECONDS.days} days after {timestamp(call.now)}, got {timestamp(instant)}: "
             "go there in several calls",
         )
 
 
 def _by_seconds(call: Call, seconds: float) -> datetime:
-    return after(call.now, seconds)
+    return add_seconds(call.now, seconds)
 
 
 def _to_next(call: Call, _: object) -> datetime:
     """Return when any job has its next step, or a stream the next thing to tell; raises NOTHING_DUE."""
     now, sandbox = call.now, call.sandbox
-    coming = [following(steps_of(job), now) for job in sandbox.store.unfinished(now)]
+    coming = [next_step(steps_of(job), now) for job in sandbox.store.unfinished(now)]
     instants = [step.at for step in coming if step is not None]
     if (due := sandbox.clock.next_due()) is not None:
         instants.append(due)
@@ -122,7 +122,7 @@ def _to_next(call: Call, _: object) -> datetime:
 
 def _until(call: Call, goal: Mapping[str, str]) -> datetime:
     """Return when a job or child next has a status, which may be now; raises STATUS_NOT_AHEAD."""
-    subject, now = find(replace(call, path_parameters=goal)), call.now
+    subject, now = find_job(replace(call, path_parameters=goal)), call.now
     if subject.look(now).status == goal["status"]:
         return now
     steps = every_step(subject)
@@ -134,11 +134,11 @@ def _until(call: Call, goal: Mapping[str, str]) -> datetime:
         jobId=goal["jobId"],
         status=goal["status"],
         now=timestamp(now),
-        timeline=_told(steps),
+        timeline=_describe(steps),
     )
 
 
-def _told(steps: tuple[Step, ...]) -> str:
+def _describe(steps: tuple[Step, ...]) -> str:
     """Tell the statuses of a timeline: `queued from …, running from …, failed from …`."""
     changes = [next(group) for _, group in groupby(steps, key=attrgetter("status"))]
     return ", ".join(f"{step.status} from {timestamp(step.at)}" for step in changes)
@@ -149,7 +149,7 @@ WAYS: Mapping[str, Callable[[Call, Any], datetime]] = MappingProxyType(
 )
 """How far an advance goes, by the key that says so."""
 
-CLOCK_ACTIONS: Mapping[str, Callable[[Call], Awaitable[Answer]]] = MappingProxyType(
+CLOCK_ACTIONS: Mapping[str, Callable[[Call], Awaitable[Response]]] = MappingProxyType(
     {"getClock": get_clock, "changeClock": change_clock, "advanceClock": advance_clock}
 )
 """By operationId."""

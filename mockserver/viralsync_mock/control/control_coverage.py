@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from viralsync_mock.journal.api_coverage import coverage, facts_met, reachable_facts
-from viralsync_mock.response import Answer, json_answer
+from viralsync_mock.journal.api_coverage import coverage, covered_states, reachable_states
+from viralsync_mock.response import Response, json_response
 from viralsync_mock.state import behaviour_under
 
 if TYPE_CHECKING:
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from viralsync_mock.api.call import Call
 
 
-async def tell_coverage(call: Call) -> Answer:
+async def get_coverage(call: Call) -> Response:
     """GET /__mock/coverage: what this key's calls and webhooks have met; with `strangers` also calls without a key."""
-    sandboxes = [call.sandbox, *([call.mock.sandboxes.outside] if call.parameters["strangers"] else [])]
-    behaviour = behaviour_under(call.files, call.scenario, call.sandbox.profile)
-    found = coverage(reachable_facts(call.spec, behaviour), facts_met(each.sightings for each in sandboxes))
-    return json_answer({"met": found.met, "unmet": found.unmet, "percent": found.percent})
+    sandboxes = [call.sandbox, *([call.mock.sandboxes.anonymous] if call.parameters["strangers"] else [])]
+    behaviour = behaviour_under(call.files, call.scenario, call.sandbox.behaviour_override)
+    found = coverage(reachable_states(call.spec, behaviour), covered_states(each.sightings for each in sandboxes))
+    return json_response({"met": found.covered, "unmet": found.uncovered, "percent": found.percent})
 
 
-COVERAGE_ACTIONS: Mapping[str, Callable[[Call], Awaitable[Answer]]] = MappingProxyType({"tellCoverage": tell_coverage})
+COVERAGE_ACTIONS: Mapping[str, Callable[[Call], Awaitable[Response]]] = MappingProxyType({"tellCoverage": get_coverage})
 """By operationId."""

@@ -6,12 +6,12 @@ from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from viralsync_mock.api.handlers import conflict, find
+from viralsync_mock.api.handlers import conflict, find_job
 from viralsync_mock.errors import ApiError
 from viralsync_mock.jobs.models import Status
-from viralsync_mock.jobs.timeline import hurry, lift, stop
+from viralsync_mock.jobs.timeline import bring_forward, raise_progress, terminate
 from viralsync_mock.jobs.views import Subject, timeline_document, timeline_summary
-from viralsync_mock.response import Answer, json_answer
+from viralsync_mock.response import Response, json_response
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
     from viralsync_mock.api.call import Call
     from viralsync_mock.jobs.models import Step, Timeline
 
-MOST_LISTED = 100
+MAX_LISTED = 100
 
 
-async def list_timelines(call: Call) -> Answer:
+async def list_timelines(call: Call) -> Response:
     """GET /__mock/jobs: the newest jobs, and how many there are."""
     store, now = call.sandbox.store, call.now
-    newest = [timeline_summary(Subject(job), now) for job in islice(store.newest_first(now, None, None), MOST_LISTED)]
-    return json_answer({"total": store.standing(now).count(*Status), "jobs": newest})
+    newest = [timeline_summary(Subject(job), now) for job in islice(store.newest_first(now, None, None), MAX_LISTED)]
+    return json_response({"total": store.usage(now).count(*Status), "jobs": newest})
 
 
-async def get_timeline(call: Call) -> Answer:
+async def get_timeline(call: Call) -> Response:
     """GET /__mock/jobs/{jobId}: all that happened, and all that is to come."""
-    return json_answer(timeline_document(find(call), call.now))
+    return json_response(timeline_document(find_job(call), call.now))
 
 
-async def change_timeline(call: Call) -> Answer:
+async def change_timeline(call: Call) -> Response:
     """PATCH /__mock/jobs/{jobId}: rewrite the rest of the timeline."""
-    subject, now = find(call), call.now
+    subject, now = find_job(call), call.now
     step = subject.look(now)
     if subject.is_child:
         raise _refused(f"{subject.id} follows its parent: change {subject.job.id}.")
@@ -52,13 +52,13 @@ def _rewritten(call: Call, subject: Subject, step: Step, now: datetime) -> Timel
     if (progress := patch.get("progress")) is not None:
         if progress < step.progress:
             raise _refused(f"{subject.id} has made {step.progress} progress, which never shrinks: got {progress}.")
-        timeline = lift(timeline, now, progress)
+        timeline = raise_progress(timeline, now, progress)
     if (word := patch.get("status", step.status)) == step.status:
         return timeline
     status = Status(word)
     if status.is_terminal:
-        return stop(timeline, now, status, _error(call) if status is Status.FAILED else None)
-    return _hurried(subject, timeline, status, now)
+        return terminate(timeline, now, status, _error(call) if status is Status.FAILED else None)
+    return _brought_forward(subject, timeline, status, now)
 
 
 def _error(call: Call) -> str:
@@ -67,8 +67,8 @@ def _error(call: Call) -> str:
     return str(call.document.get("error", f"{code}: {text}"))
 
 
-def _hurried(subject: Subject, timeline: Timeline, status: Status, now: datetime) -> Timeline:
-    hurried = hurry(timeline, now, status)
+def _brought_forward(subject: Subject, timeline: Timeline, status: Status, now: datetime) -> Timeline:
+    hurried = bring_forward(timeline, now, status)
     if hurried is None:
         coming = ", ".join(mark.status for mark in timeline.marks if mark.at > now) or "nothing"
         raise _refused(
@@ -82,7 +82,7 @@ def _refused(text: str) -> ApiError:
     return ApiError("INVALID_STATE_TRANSITION", text=text)
 
 
-JOB_ACTIONS: Mapping[str, Callable[[Call], Awaitable[Answer]]] = MappingProxyType(
+JOB_ACTIONS: Mapping[str, Callable[[Call], Awaitable[Response]]] = MappingProxyType(
     {"listTimelines": list_timelines, "getTimeline": get_timeline, "changeTimeline": change_timeline}
 )
 """By operationId."""

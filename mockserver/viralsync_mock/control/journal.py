@@ -5,13 +5,13 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from viralsync_mock.config.yaml_source import shown
+from viralsync_mock.config.yaml_source import preview
 from viralsync_mock.errors import ApiError, did_you_mean
-from viralsync_mock.inspection.explanation import DEFAULT_HOST, call_id, explain, in_short
+from viralsync_mock.inspection.explanation import DEFAULT_HOST, call_id, explain, summarize
 from viralsync_mock.inspection.har import archive
 from viralsync_mock.jobs.models import parse_timestamp
 from viralsync_mock.journal.entry import Filter
-from viralsync_mock.response import Answer, json_answer
+from viralsync_mock.response import Response, json_response
 from viralsync_mock.validation.schema import invalid
 
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from viralsync_mock.sandbox import Sandbox
 
 
-async def list_calls(call: Call) -> Answer:
+async def list_calls(call: Call) -> Response:
     """GET /__mock/journal: the newest calls that are sought."""
     parameters = call.parameters
-    sandbox = call.mock.sandboxes.outside if parameters["strangers"] else call.sandbox
+    sandbox = call.mock.sandboxes.anonymous if parameters["strangers"] else call.sandbox
     sought = Filter(
         operation=_known(call, "operation", call.spec.operations),
         status=parameters.get("status"),
@@ -35,7 +35,7 @@ async def list_calls(call: Call) -> Answer:
         until=_instant(call, "until"),
     )
     newest = sandbox.journal.newest_first(sought, parameters["limit"])
-    return json_answer({"total": len(sandbox.journal), "calls": [in_short(sandbox, entry) for entry in newest]})
+    return json_response({"total": len(sandbox.journal), "calls": [summarize(sandbox, entry) for entry in newest]})
 
 
 def _known(call: Call, name: str, words: Collection[str]) -> str | None:
@@ -43,7 +43,7 @@ def _known(call: Call, name: str, words: Collection[str]) -> str | None:
     word: str | None = call.parameters.get(name)
     if word is not None and word not in words:
         what = {"operation": "an operation", "code": "an error code"}[name]
-        invalid(f"query.{name}", f"expected {what} of the spec, got {shown(word)}.{did_you_mean(word, words)}")
+        invalid(f"query.{name}", f"expected {what} of the spec, got {preview(word)}.{did_you_mean(word, words)}")
     return word
 
 
@@ -54,19 +54,19 @@ def _instant(call: Call, name: str) -> datetime | None:
     try:
         return parse_timestamp(text)
     except (ValueError, OverflowError):
-        return invalid(f"query.{name}", f"expected an instant such as 2026-01-31T23:58:00Z, got {shown(text)}")
+        return invalid(f"query.{name}", f"expected an instant such as 2026-01-31T23:58:00Z, got {preview(text)}")
 
 
-async def explain_call(call: Call) -> Answer:
+async def explain_call(call: Call) -> Response:
     """GET /__mock/journal/{callId}: why it was answered so; raises CALL_NOT_FOUND."""
     sought = call.path_parameters["callId"]
-    for sandbox in (call.sandbox, call.mock.sandboxes.outside):
+    for sandbox in (call.sandbox, call.mock.sandboxes.anonymous):
         number = sought.removeprefix(sandbox.call_prefix.decode())
         if number != sought and number.isascii() and number.isdigit():
             entry = sandbox.journal.read(int(number[:20]))
             if entry is not None and call_id(sandbox, entry) == sought:
-                return json_answer(explain(call, sandbox, entry))
-    raise ApiError("CALL_NOT_FOUND", callId=shown(sought), kept=_kept(call.sandbox))
+                return json_response(explain(call, sandbox, entry))
+    raise ApiError("CALL_NOT_FOUND", callId=preview(sought), kept=_kept(call.sandbox))
 
 
 def _kept(sandbox: Sandbox) -> str:
@@ -76,21 +76,21 @@ def _kept(sandbox: Sandbox) -> str:
     return f"{len(sandbox.journal)} calls, from {call_id(sandbox, oldest)} on"
 
 
-async def clear_journal(call: Call) -> Answer:
+async def clear_journal(call: Call) -> Response:
     """DELETE /__mock/journal: forget this key's calls."""
     journal = call.sandbox.journal
     dropped = len(journal)
     journal.clear()
-    return json_answer({"dropped": dropped})
+    return json_response({"dropped": dropped})
 
 
-async def export_har(call: Call) -> Answer:
+async def export_har(call: Call) -> Response:
     """GET /__mock/journal.har: this key's calls as HAR 1.2."""
     host = call.headers.get(b"host", DEFAULT_HOST).decode("latin-1")
-    return json_answer(archive(call.sandbox, host))
+    return json_response(archive(call.sandbox, host))
 
 
-JOURNAL_ACTIONS: Mapping[str, Callable[[Call], Awaitable[Answer]]] = MappingProxyType(
+JOURNAL_ACTIONS: Mapping[str, Callable[[Call], Awaitable[Response]]] = MappingProxyType(
     {"listCalls": list_calls, "explainCall": explain_call, "clearJournal": clear_journal, "exportHar": export_har}
 )
 """By operationId."""

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from viralsync_mock.clock import Mode
-from viralsync_mock.config.behaviour import Behaviour, read_behaviour
-from viralsync_mock.config.yaml_source import Given, Place
+from viralsync_mock.config.behaviour import BehaviourProfile, read_behaviour
+from viralsync_mock.config.yaml_source import JsonSource, Node
 from viralsync_mock.errors import ApiError, BehaviourError, ScenarioError, did_you_mean
-from viralsync_mock.jobs.limits import COUNTED
+from viralsync_mock.jobs.limits import COUNTED_STATUSES
 from viralsync_mock.jobs.rate_limit import RateLimited, spend
 from viralsync_mock.jobs.recipe import Recipe, build, echo
-from viralsync_mock.response import Answer, json_answer
+from viralsync_mock.response import Response, json_response
 from viralsync_mock.scenarios.loader import parse_scenario
 from viralsync_mock.settings import shipped
 from viralsync_mock.state import behaviour_under
@@ -39,18 +39,18 @@ STANDING_STILL: Mapping[str, Mapping[str, str]] = MappingProxyType(
 """How jobs run that never end, where `concurrency.counts` says so: as early in their life as they count."""
 
 
-async def open_sandbox(call: Call) -> Answer:
+async def open_sandbox(call: Call) -> Response:
     """PUT /__mock/sandbox: drop this key's sandbox and open one as it is asked for, or refuse and change nothing."""
     wanted, mock, key = call.document, call.mock, call.sandbox.key
     plan, profile, scenario = _plan(call), _profile(call), _scenario(call)
     mode, seed = Mode(wanted["clock"]) if "clock" in wanted else None, wanted.get("seed")
     mock.sandboxes.drop(key)
     sandbox = mock.sandboxes.open(key, scenario or mock.files.scenario, mode, seed)
-    sandbox.chosen, sandbox.profile = scenario, profile
+    sandbox.scenario_override, sandbox.behaviour_override = scenario, profile
     if plan is not None:
-        sandbox.patched["plan"] = plan
-    home = mock.home(sandbox)
-    return json_answer(
+        sandbox.account_overrides["plan"] = plan
+    home = mock.scenario_of(sandbox)
+    return json_response(
         {
             "seed": mock.settings.seed if seed is None else seed,
             "scenario": home.name,
@@ -68,11 +68,11 @@ def _plan(call: Call) -> str | None:
     return plan
 
 
-def _profile(call: Call) -> Behaviour | None:
+def _profile(call: Call) -> BehaviourProfile | None:
     if "behaviour" not in call.document:
         return None
     switches = call.document["behaviour"]
-    place = Place(Given(switches, BehaviourError), switches, ("behaviour",))
+    place = Node(JsonSource(switches, BehaviourError), switches, ("behaviour",))
     try:
         return read_behaviour(place, call.spec.errors, call.files.behaviour)
     except BehaviourError as error:
@@ -94,13 +94,13 @@ def _scenario(call: Call) -> Scenario | None:
         raise ApiError("VALIDATION_ERROR", violations=problem) from None
 
 
-async def exhaust_limit(call: Call) -> Answer:
+async def exhaust_limit(call: Call) -> Response:
     """POST /__mock/exhaust: use up what is left of a limit, so that the next submission, or call, meets it."""
     limit = call.document["limit"]
-    call.behaviour = behaviour_under(call.files, call.scenario, call.sandbox.profile)
+    call.behaviour = behaviour_under(call.files, call.scenario, call.sandbox.behaviour_override)
     code, done = LIMITS[limit](call, call.spec.plans[call.sandbox.account(call.scenario).plan])
     error = call.spec.errors[code]
-    return json_answer({"limit": limit, "status": error.status, "code": call.behaviour.code(code), **done})
+    return json_response({"limit": limit, "status": error.status, "code": call.behaviour.code(code), **done})
 
 
 def _refuse(limit: str, reason: str) -> NoReturn:
@@ -119,7 +119,7 @@ def _use_up_quota(call: Call, plan: Plan) -> tuple[str, dict[str, Any]]:
     if month is None and day is None:
         _refuse_unlimited("quota", plan)
     store, now = call.sandbox.store, call.now
-    standing = store.standing(now)
+    standing = store.usage(now)
     store.set_minutes(now, month and max(month, standing.minutes), day and max(day, standing.minutes_today))
     code = "RENDER_QUOTA_DAILY_EXCEEDED" if month is None else "RENDER_QUOTA_EXCEEDED"
     return code, {"allowed": day if month is None else month, "jobs": []}
@@ -141,14 +141,14 @@ def _fill_window(call: Call, _plan: Plan) -> tuple[str, dict[str, Any]]:
     raise AssertionError(f"a window of {limit.requests} calls holds more")
 
 
-def _fill_places(call: Call, plan: Plan) -> tuple[str, dict[str, Any]]:
+def _fill_concurrency_slots(call: Call, plan: Plan) -> tuple[str, dict[str, Any]]:
     """Submit as many jobs that never end as are missing: what lists and counts jobs knows of them."""
     if not call.scenario.limits.concurrency:
         _refuse("concurrency", f"scenario {call.scenario.name} switches it off. Choose another scenario")
     if plan.jobs_at_once is None:
         _refuse_unlimited("concurrency", plan)
     counted = call.behaviour.concurrency_counts
-    missing = plan.jobs_at_once - call.sandbox.store.standing(call.now).count(*COUNTED[counted])
+    missing = plan.jobs_at_once - call.sandbox.store.usage(call.now).count(*COUNTED_STATUSES[counted])
     pace = {"name": "never-ends", "description": "The job never ends.", "job": STANDING_STILL[counted]}
     scenario = parse_scenario(pace, call.spec)
     body = orjson.loads(shipped("fixtures/movies/one-second.json").read_bytes())
@@ -168,11 +168,11 @@ def _submit(call: Call, scenario: Scenario, body: Mapping[str, Any]) -> Job:
 
 
 LIMITS: Mapping[str, Callable[[Call, Plan], tuple[str, dict[str, Any]]]] = MappingProxyType(
-    {"quota": _use_up_quota, "rate": _fill_window, "concurrency": _fill_places}
+    {"quota": _use_up_quota, "rate": _fill_window, "concurrency": _fill_concurrency_slots}
 )
 """How each limit is used up: returns the code that is met then, and what was done."""
 
-SANDBOX_ACTIONS: Mapping[str, Callable[[Call], Awaitable[Answer]]] = MappingProxyType(
+SANDBOX_ACTIONS: Mapping[str, Callable[[Call], Awaitable[Response]]] = MappingProxyType(
     {"openSandbox": open_sandbox, "exhaustLimit": exhaust_limit}
 )
 """By operationId."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from viralsync_mock.config.yaml_source import shown
+from viralsync_mock.config.yaml_source import preview
 from viralsync_mock.errors import did_you_mean
 from viralsync_mock.redaction import masked
-from viralsync_mock.response import Answer, json_answer
+from viralsync_mock.response import Response, json_response
 from viralsync_mock.validation.schema import invalid
 from viralsync_mock.verdict.evidence import Evidence, Unfinished
-from viralsync_mock.verdict.rules import RULES, is_well_behaved, judge
+from viralsync_mock.verdict.rules import RULES, evaluate_rules, is_well_behaved
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 GOOD, BAD = "well behaved", "not well behaved"
 
 
-async def judge_client(call: Call) -> Answer:
+async def get_verdict(call: Call) -> Response:
     """GET /__mock/verdict: each rule with its outcome, and the calls that show it."""
     excused = [name.strip() for name in call.parameters.get("excused", "").split(",") if name.strip()]
     for name in excused:
         if name not in RULES:
             known = ", ".join(RULES)
-            invalid("query.excused", f"expected rules, got {shown(name)}.{did_you_mean(name, RULES)} Known: {known}")
-    evidence = gather(call.sandbox, call.mock.sandboxes.outside, call.parameters["pollSeconds"])
-    judgements, key = judge(evidence, excused), call.sandbox.key
+            invalid("query.excused", f"expected rules, got {preview(name)}.{did_you_mean(name, RULES)} Known: {known}")
+    evidence = collect_evidence(call.sandbox, call.mock.sandboxes.anonymous, call.parameters["pollSeconds"])
+    judgements, key = evaluate_rules(evidence, excused), call.sandbox.key
     rules = [
         {
             "rule": each.rule,
@@ -40,10 +40,10 @@ async def judge_client(call: Call) -> Answer:
         }
         for each in judgements
     ]
-    return json_answer({"verdict": GOOD if is_well_behaved(judgements) else BAD, "rules": rules})
+    return json_response({"verdict": GOOD if is_well_behaved(judgements) else BAD, "rules": rules})
 
 
-def gather(sandbox: Sandbox, outside: Sandbox, poll_seconds: float) -> Evidence:
+def collect_evidence(sandbox: Sandbox, outside: Sandbox, poll_seconds: float) -> Evidence:
     """Return what a sandbox knows of its client, and what calls without a key in a header show of it."""
     now, calls, made = sandbox.clock.now(), tuple(sandbox.journal.oldest_first()), sandbox.deliveries.made
     deliveries = tuple(sandbox.deliveries.newest_first())[::-1]
@@ -51,7 +51,7 @@ def gather(sandbox: Sandbox, outside: Sandbox, poll_seconds: float) -> Evidence:
         calls=calls,
         deliveries=deliveries,
         unfinished=[Unfinished(job.id, job.callback_url is not None) for job in sandbox.store.unfinished(now)],
-        strangers=[each for each in outside.journal.oldest_first() if each.names_key(sandbox.key)],
+        anonymous_calls=[each for each in outside.journal.oldest_first() if each.names_key(sandbox.key)],
         now=now,
         is_whole=len(calls) == sandbox.calls and len(deliveries) == made,
         poll_seconds=poll_seconds,
@@ -60,5 +60,5 @@ def gather(sandbox: Sandbox, outside: Sandbox, poll_seconds: float) -> Evidence:
     )
 
 
-VERDICT_ACTIONS: Mapping[str, Callable[[Call], Awaitable[Answer]]] = MappingProxyType({"judgeClient": judge_client})
+VERDICT_ACTIONS: Mapping[str, Callable[[Call], Awaitable[Response]]] = MappingProxyType({"judgeClient": get_verdict})
 """By operationId."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from viralsync_mock.response import Answer, Break
+from viralsync_mock.response import Abort, Response
 
 if TYPE_CHECKING:
-    from viralsync_mock.faults.http import Proceed, World
+    from viralsync_mock.faults.http import CallNext, FaultContext
 
 
 @dataclass(frozen=True)
@@ -17,11 +17,11 @@ class TruncatedBody:
 
     share: float = 0.5
 
-    async def apply(self, _world: World, proceed: Proceed, /) -> Answer:
+    async def apply(self, _world: FaultContext, proceed: CallNext, /) -> Response:
         """Cut the body."""
         answer = await proceed()
         if answer.body:
-            answer.breaks, answer.is_scripted = Break("truncated_body", self.share), True
+            answer.abort, answer.is_scripted = Abort("truncated_body", self.share), True
         return answer
 
 
@@ -29,7 +29,7 @@ class TruncatedBody:
 class MalformedJson:
     """The body arrives whole, but half of its JSON is missing: it ends in an object that was just opened."""
 
-    async def apply(self, _world: World, proceed: Proceed, /) -> Answer:
+    async def apply(self, _world: FaultContext, proceed: CallNext, /) -> Response:
         """Leave half of the JSON out."""
         answer = await proceed()
         if answer.body:
@@ -44,7 +44,7 @@ class WrongContentType:
 
     media_type: str = "text/html"
 
-    async def apply(self, _world: World, proceed: Proceed, /) -> Answer:
+    async def apply(self, _world: FaultContext, proceed: CallNext, /) -> Response:
         """Name another media type."""
         answer = await proceed()
         if answer.content_type is not None:
@@ -58,8 +58,8 @@ class SlowBody:
 
     seconds: float
 
-    async def apply(self, _world: World, proceed: Proceed, /) -> Answer:
+    async def apply(self, _world: FaultContext, proceed: CallNext, /) -> Response:
         """Spread the body."""
         answer = await proceed()
-        answer.seconds = self.seconds
+        answer.body_duration = self.seconds
         return answer

@@ -14,26 +14,26 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from viralsync_mock.errors import ApiError
-from viralsync_mock.response import Answer, Break
+from viralsync_mock.response import Abort, Response
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from viralsync_mock.response import Reader
+    from viralsync_mock.response import StreamClient
 
-Proceed = Callable[[], Awaitable[Answer]]
+CallNext = Callable[[], Awaitable[Response]]
 """The rest of a call; it answers also where the API refuses."""
 
 
-class World(Protocol):
+class FaultContext(Protocol):
     """What a fault may use and set.
 
-    `lag` is how far the views of this call lie behind, `hidden_for` how long a new job stays out of lists, and
+    `read_lag` is how far the views of this call lie behind, `listing_delay` how long a new job stays out of lists, and
     `webhook_faults` what is done to the webhooks of the job that this call submits.
     """
 
-    lag: timedelta
-    hidden_for: timedelta
+    read_lag: timedelta
+    listing_delay: timedelta
     webhook_faults: tuple[object, ...]
 
     async def pause(self, seconds: float) -> None:
@@ -42,17 +42,17 @@ class World(Protocol):
     def draw(self, purpose: str) -> float:
         """Draw a number in [0, 1) from the sandbox's seed, for this call."""
 
-    async def gone(self) -> None:
+    async def wait_disconnect(self) -> None:
         """Wait until the client has gone, or the sandbox is closed."""
 
-    def linger(self, reader: Reader, *, keep_alive: bool) -> AsyncGenerator[bytes]:
+    def keep_open(self, reader: StreamClient, *, keep_alive: bool) -> AsyncGenerator[bytes]:
         """Keep a stream open until its reader goes: in silence, or with keep-alives."""
 
 
 class Fault(Protocol):
     """One kind of misbehaviour."""
 
-    async def apply(self, world: World, proceed: Proceed, /) -> Answer:
+    async def apply(self, world: FaultContext, proceed: CallNext, /) -> Response:
         """Answer in the place of the rest of the call."""
 
 
@@ -70,12 +70,12 @@ class Latency:
     mean: float
     jitter: float = 0.0
 
-    async def apply(self, world: World, proceed: Proceed, /) -> Answer:
+    async def apply(self, world: FaultContext, proceed: CallNext, /) -> Response:
         """Wait, then go on."""
         await world.pause(self.seconds(world))
         return await proceed()
 
-    def seconds(self, world: World) -> float:
+    def seconds(self, world: FaultContext) -> float:
         """Return how long this call waits: the same whenever it is asked."""
         spread = self.jitter * (2 * world.draw("latency") - 1) if self.jitter else 0.0
         return max(self.mean + spread, 0.0)
@@ -87,10 +87,10 @@ class Timeout:
 
     when: When = When.AFTER
 
-    async def apply(self, world: World, proceed: Proceed, /) -> Answer:
+    async def apply(self, world: FaultContext, proceed: CallNext, /) -> Response:
         """Let the client wait."""
-        answer = await _lost(self.when, proceed, Break("timeout"))
-        await world.gone()
+        answer = await _discard_response(self.when, proceed, Abort("timeout"))
+        await world.wait_disconnect()
         return answer
 
 
@@ -100,7 +100,7 @@ class ServerStatus:
 
     code: str
 
-    async def apply(self, _world: World, _proceed: Proceed, /) -> Answer:
+    async def apply(self, _world: FaultContext, _proceed: CallNext, /) -> Response:
         """Refuse."""
         raise ApiError(self.code)
 
@@ -111,9 +111,9 @@ class ResetPeer:
 
     when: When = When.AFTER
 
-    async def apply(self, _world: World, proceed: Proceed, /) -> Answer:
+    async def apply(self, _world: FaultContext, proceed: CallNext, /) -> Response:
         """Lose the answer."""
-        return await _lost(self.when, proceed, Break("reset_peer", is_reset=True))
+        return await _discard_response(self.when, proceed, Abort("reset_peer", is_reset=True))
 
 
 @dataclass(frozen=True)
@@ -122,13 +122,13 @@ class EmptyResponse:
 
     when: When = When.AFTER
 
-    async def apply(self, _world: World, proceed: Proceed, /) -> Answer:
+    async def apply(self, _world: FaultContext, proceed: CallNext, /) -> Response:
         """Lose the answer."""
-        return await _lost(self.when, proceed, Break("empty_response"))
+        return await _discard_response(self.when, proceed, Abort("empty_response"))
 
 
-async def _lost(when: When, proceed: Proceed, breaks: Break) -> Answer:
+async def _discard_response(when: When, proceed: CallNext, breaks: Abort) -> Response:
     """Return an answer that nobody will see: that of the call, where the call is carried out."""
-    answer = Answer(0) if when is When.BEFORE else await proceed()
-    answer.breaks, answer.is_scripted = breaks, True
+    answer = Response(0) if when is When.BEFORE else await proceed()
+    answer.abort, answer.is_scripted = breaks, True
     return answer

@@ -9,42 +9,45 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from viralsync_mock.jobs import sse
 from viralsync_mock.jobs.models import TERMINAL
-from viralsync_mock.response import Break
+from viralsync_mock.response import Abort
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-    from viralsync_mock.faults.http import Proceed, World
-    from viralsync_mock.response import Answer, Reader
+    from viralsync_mock.faults.http import CallNext, FaultContext
+    from viralsync_mock.response import Response, StreamClient
 
 
 class Stream(NamedTuple):
     """What a fault twists: the chunks that would go out, who reads them, and the call's world."""
 
-    world: World
+    world: FaultContext
     chunks: AsyncGenerator[bytes]
-    reader: Reader
+    reader: StreamClient
 
 
 @dataclass(frozen=True)
 class StreamFault:
     """What the kinds share: `twist` takes the place of the stream."""
 
-    async def apply(self, world: World, proceed: Proceed, /) -> Answer:
+    async def apply(self, world: FaultContext, proceed: CallNext, /) -> Response:
         """Put the twisted stream in the place of the stream."""
         answer = await proceed()
-        if answer.events is not None:
-            answer.events, answer.is_scripted = partial(self._open, world, answer.events), True
+        if answer.stream is not None:
+            answer.stream, answer.is_scripted = partial(self._open, world, answer.stream), True
         return answer
 
     async def _open(
-        self, world: World, events: Callable[[Reader], AsyncGenerator[bytes]], reader: Reader
+        self, world: FaultContext, events: Callable[[StreamClient], AsyncGenerator[bytes]], reader: StreamClient
     ) -> AsyncGenerator[bytes]:
-        async with aclosing(events(reader)) as chunks, aclosing(self.twist(Stream(world, chunks, reader))) as twisted:
+        async with (
+            aclosing(events(reader)) as chunks,
+            aclosing(self.transform(Stream(world, chunks, reader))) as twisted,
+        ):
             async for chunk in twisted:
                 yield chunk
 
-    def twist(self, stream: Stream) -> AsyncGenerator[bytes]:
+    def transform(self, stream: Stream) -> AsyncGenerator[bytes]:
         """Give other chunks."""
         raise NotImplementedError
 
@@ -55,7 +58,7 @@ class DropAfterEvents(StreamFault):
 
     events: int
 
-    async def twist(self, stream: Stream) -> AsyncGenerator[bytes]:
+    async def transform(self, stream: Stream) -> AsyncGenerator[bytes]:
         """Give so many events, then break off."""
         left = self.events
         while left:
@@ -64,7 +67,7 @@ class DropAfterEvents(StreamFault):
                 return
             yield chunk
             left -= is_event(chunk)
-        stream.reader.breaks = Break("drop_after_events")
+        stream.reader.breaks = Abort("drop_after_events")
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class CutInsideEvent(StreamFault):
 
     number: int = 1
 
-    async def twist(self, stream: Stream) -> AsyncGenerator[bytes]:
+    async def transform(self, stream: Stream) -> AsyncGenerator[bytes]:
         """Give all before that event, and its first half."""
         left = self.number
         async for chunk in stream.chunks:
@@ -81,7 +84,7 @@ class CutInsideEvent(StreamFault):
             if not left:
                 # the API's events are ASCII: a field that nobody knows brings the character, and is never complete
                 yield chunk[: chunk.index(b"{") + 1] + '"note": "é'.encode()[:-1]
-                stream.reader.breaks = Break("cut_inside_event")
+                stream.reader.breaks = Abort("cut_inside_event")
                 return
             yield chunk
 
@@ -92,14 +95,14 @@ class Silence(StreamFault):
 
     events: int = 1
 
-    async def twist(self, stream: Stream) -> AsyncGenerator[bytes]:
+    async def transform(self, stream: Stream) -> AsyncGenerator[bytes]:
         """Swallow what comes later."""
         told = 0
         async for chunk in stream.chunks:
             if told < self.events:
                 yield chunk
                 told += is_event(chunk)
-        async for chunk in stream.world.linger(stream.reader, keep_alive=False):
+        async for chunk in stream.world.keep_open(stream.reader, keep_alive=False):
             yield chunk
 
 
@@ -107,7 +110,7 @@ class Silence(StreamFault):
 class NoKeepAlive(StreamFault):
     """No comment keeps the connection alive while nothing happens."""
 
-    async def twist(self, stream: Stream) -> AsyncGenerator[bytes]:
+    async def transform(self, stream: Stream) -> AsyncGenerator[bytes]:
         """Leave the comments out."""
         async for chunk in stream.chunks:
             if is_event(chunk):
@@ -120,7 +123,7 @@ class DuplicateEvents(StreamFault):
 
     copies: int = 1
 
-    async def twist(self, stream: Stream) -> AsyncGenerator[bytes]:
+    async def transform(self, stream: Stream) -> AsyncGenerator[bytes]:
         """Repeat each event."""
         async for chunk in stream.chunks:
             for _ in range(1 + self.copies * is_event(chunk)):
@@ -131,7 +134,7 @@ class DuplicateEvents(StreamFault):
 class ReorderEvents(StreamFault):
     """Each two events that follow each other change places; one that is left over at the end comes as it is."""
 
-    async def twist(self, stream: Stream) -> AsyncGenerator[bytes]:
+    async def transform(self, stream: Stream) -> AsyncGenerator[bytes]:
         """Hold one event back until the next has gone."""
         held: bytes | None = None
         async for chunk in stream.chunks:
@@ -151,11 +154,11 @@ class ReorderEvents(StreamFault):
 class NeverEnd(StreamFault):
     """After the terminal event the stream stays open, with keep-alives."""
 
-    async def twist(self, stream: Stream) -> AsyncGenerator[bytes]:
+    async def transform(self, stream: Stream) -> AsyncGenerator[bytes]:
         """Go on when there is no more to tell."""
         async for chunk in stream.chunks:
             yield chunk
-        async for chunk in stream.world.linger(stream.reader, keep_alive=True):
+        async for chunk in stream.world.keep_open(stream.reader, keep_alive=True):
             yield chunk
 
 
@@ -163,7 +166,7 @@ class NeverEnd(StreamFault):
 class EndWithoutTerminal(StreamFault):
     """The stream ends as if all were well, but the terminal event is missing."""
 
-    async def twist(self, stream: Stream) -> AsyncGenerator[bytes]:
+    async def transform(self, stream: Stream) -> AsyncGenerator[bytes]:
         """Leave the terminal event out."""
         async for chunk in stream.chunks:
             if not (is_event(chunk) and sse.document(chunk)["status"] in TERMINAL):
@@ -174,7 +177,7 @@ class EndWithoutTerminal(StreamFault):
 class ProgressGoesBack(StreamFault):
     """Every second event tells of half the progress that was made; the terminal event tells the truth."""
 
-    async def twist(self, stream: Stream) -> AsyncGenerator[bytes]:
+    async def transform(self, stream: Stream) -> AsyncGenerator[bytes]:
         """Halve every second progress."""
         told = 0
         async for chunk in stream.chunks:

@@ -18,8 +18,8 @@ from viralsync_mock.response import JSON
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from viralsync_mock.faults.http import Proceed, World
-    from viralsync_mock.response import Answer, Reader
+    from viralsync_mock.faults.http import CallNext, FaultContext
+    from viralsync_mock.response import Response, StreamClient
 
 Document = dict[str, Any]
 
@@ -36,9 +36,9 @@ class StaleRead:
 
     seconds: float
 
-    async def apply(self, world: World, proceed: Proceed, /) -> Answer:
+    async def apply(self, world: FaultContext, proceed: CallNext, /) -> Response:
         """Let the views of this call lag."""
-        world.lag = timedelta(seconds=self.seconds)
+        world.read_lag = timedelta(seconds=self.seconds)
         return await proceed()
 
 
@@ -48,9 +48,9 @@ class MissingFromList:
 
     seconds: float
 
-    async def apply(self, world: World, proceed: Proceed, /) -> Answer:
+    async def apply(self, world: FaultContext, proceed: CallNext, /) -> Response:
         """Hide new jobs from this call's list."""
-        world.hidden_for = timedelta(seconds=self.seconds)
+        world.listing_delay = timedelta(seconds=self.seconds)
         return await proceed()
 
 
@@ -58,18 +58,18 @@ class MissingFromList:
 class UnknownField:
     """GET, list, streams and the 202 of a submission show a field that no page describes."""
 
-    async def apply(self, _world: World, proceed: Proceed, /) -> Answer:
+    async def apply(self, _world: FaultContext, proceed: CallNext, /) -> Response:
         """Add the field to whatever tells of a job."""
-        return _shown(await proceed(), _with_field)
+        return _visible(await proceed(), _with_field)
 
 
 @dataclass(frozen=True)
 class UnknownStatus:
     """GET, list and streams show every unfinished job with a status that no page describes."""
 
-    async def apply(self, _world: World, proceed: Proceed, /) -> Answer:
+    async def apply(self, _world: FaultContext, proceed: CallNext, /) -> Response:
         """Give unfinished jobs another status; that of a submission's answer stays."""
-        return _shown(await proceed(), _with_status)
+        return _visible(await proceed(), _with_status)
 
 
 def _with_field(job: Document) -> Document:
@@ -82,10 +82,10 @@ def _with_status(job: Document) -> Document:
     return {**job, "status": UNKNOWN_STATUS}
 
 
-def _shown(answer: Answer, change: Callable[[Document], Document]) -> Answer:
+def _visible(answer: Response, change: Callable[[Document], Document]) -> Response:
     """Change every job that an answer tells of: itself, those of a list, or those of a stream's events."""
-    if answer.events is not None:
-        answer.events, answer.is_scripted = partial(_changed_events, change, answer.events), True
+    if answer.stream is not None:
+        answer.stream, answer.is_scripted = partial(_changed_events, change, answer.stream), True
     elif answer.body and answer.content_type == JSON:
         document = _changed(orjson.loads(answer.body), change)
         answer.body, answer.is_scripted = orjson.dumps(document), True
@@ -103,7 +103,9 @@ def _changed(value: Any, change: Callable[[Document], Document]) -> Any:
 
 
 async def _changed_events(
-    change: Callable[[Document], Document], events: Callable[[Reader], AsyncGenerator[bytes]], reader: Reader
+    change: Callable[[Document], Document],
+    events: Callable[[StreamClient], AsyncGenerator[bytes]],
+    reader: StreamClient,
 ) -> AsyncGenerator[bytes]:
     async with aclosing(events(reader)) as chunks:
         async for chunk in chunks:

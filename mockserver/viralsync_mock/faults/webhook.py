@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import orjson
 
 if TYPE_CHECKING:
-    from viralsync_mock.faults.http import Proceed, World
-    from viralsync_mock.response import Answer
+    from viralsync_mock.faults.http import CallNext, FaultContext
+    from viralsync_mock.response import Response
 
 Sign = Callable[[bytes, str], str]
 """Signs a body with a secret."""
 
 
-class Parcel(NamedTuple):
+class PreparedWebhook(NamedTuple):
     """One webhook, the `number` of its job's, from 0; `kind` is `progress`, or how the job ended.
 
     It leaves `wait` seconds of the sandbox's clock late, or never (`is_lost`), or not before the next one has gone
@@ -33,7 +33,7 @@ class Parcel(NamedTuple):
     wait: float = 0.0
     copies: int = 0
     lost_answers: int = 0
-    is_lost: bool = False
+    is_dropped: bool = False
     is_held: bool = False
 
 
@@ -41,12 +41,12 @@ class Parcel(NamedTuple):
 class WebhookFault:
     """What the kinds share: as the fault of a call they wait for the webhooks of its job."""
 
-    async def apply(self, world: World, proceed: Proceed, /) -> Answer:
+    async def apply(self, world: FaultContext, proceed: CallNext, /) -> Response:
         """Remember it for the job that is submitted."""
         world.webhook_faults += (self,)
         return await proceed()
 
-    def twist(self, parcel: Parcel, _sign: Sign, /) -> Parcel:
+    def transform(self, parcel: PreparedWebhook, _sign: Sign, /) -> PreparedWebhook:
         """Return the parcel as it is to be sent."""
         return parcel
 
@@ -57,7 +57,7 @@ class Duplicate(WebhookFault):
 
     copies: int = 1
 
-    def twist(self, parcel: Parcel, _sign: Sign, /) -> Parcel:
+    def transform(self, parcel: PreparedWebhook, _sign: Sign, /) -> PreparedWebhook:
         """Add copies."""
         return parcel._replace(copies=parcel.copies + self.copies)
 
@@ -66,7 +66,7 @@ class Duplicate(WebhookFault):
 class Reorder(WebhookFault):
     """Each two webhooks of a job that follow each other change places."""
 
-    def twist(self, parcel: Parcel, _sign: Sign, /) -> Parcel:
+    def transform(self, parcel: PreparedWebhook, _sign: Sign, /) -> PreparedWebhook:
         """Hold every second one back, unless nothing comes after it."""
         return parcel._replace(is_held=parcel.number % 2 == 0 and parcel.kind == "progress")
 
@@ -77,7 +77,7 @@ class Delay(WebhookFault):
 
     seconds: float
 
-    def twist(self, parcel: Parcel, _sign: Sign, /) -> Parcel:
+    def transform(self, parcel: PreparedWebhook, _sign: Sign, /) -> PreparedWebhook:
         """Add the wait."""
         return parcel._replace(wait=parcel.wait + self.seconds)
 
@@ -86,7 +86,7 @@ class Delay(WebhookFault):
 class BadSignature(WebhookFault):
     """The signature is made with another secret."""
 
-    def twist(self, parcel: Parcel, sign: Sign, /) -> Parcel:
+    def transform(self, parcel: PreparedWebhook, sign: Sign, /) -> PreparedWebhook:
         """Sign wrongly."""
         return parcel._replace(signature=sign(parcel.body, "not-the-secret"))
 
@@ -95,7 +95,7 @@ class BadSignature(WebhookFault):
 class TamperedBody(WebhookFault):
     """The body is changed after it was signed: its progress and output are not the job's."""
 
-    def twist(self, parcel: Parcel, _sign: Sign, /) -> Parcel:
+    def transform(self, parcel: PreparedWebhook, _sign: Sign, /) -> PreparedWebhook:
         """Change the body."""
         document = orjson.loads(parcel.body)
         forged = {**document, "progress": 1.0, "outputUrl": "https://attacker.example/output.mp4"}
@@ -108,10 +108,10 @@ class Drop(WebhookFault):
 
     which: str = "all"
 
-    def twist(self, parcel: Parcel, _sign: Sign, /) -> Parcel:
+    def transform(self, parcel: PreparedWebhook, _sign: Sign, /) -> PreparedWebhook:
         """Lose it."""
         kind = "progress" if parcel.kind == "progress" else "terminal"
-        return parcel._replace(is_lost=parcel.is_lost or self.which in ("all", kind))
+        return parcel._replace(is_dropped=parcel.is_dropped or self.which in ("all", kind))
 
 
 @dataclass(frozen=True)
@@ -120,11 +120,11 @@ class LostAnswer(WebhookFault):
 
     times: int = 1
 
-    def twist(self, parcel: Parcel, _sign: Sign, /) -> Parcel:
+    def transform(self, parcel: PreparedWebhook, _sign: Sign, /) -> PreparedWebhook:
         """Lose the answers to come."""
         return parcel._replace(lost_answers=parcel.lost_answers + self.times)
 
 
 @dataclass(frozen=True)
-class Early(WebhookFault):
+class BeforeResponse(WebhookFault):
     """The first webhook, of the job in the queue, arrives before the 202 that tells of the job."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from random import Random  # noqa: TID251 - the type alone: Faker's own generator is used
 
 YEAR_BEGINS = datetime(2026, 1, 1, tzinfo=UTC)  # invented instants lie in the year after this, never around today
-LARGEST_INTEGER = 2**53
+MAX_INTEGER = 2**53
 STEPS = 9973  # a prime, so that fractions look like fractions
 REACH = 1000  # how far from its one bound a number without the other is drawn
 TRIES = 20
@@ -22,11 +22,11 @@ _INTEGER_FORMATS = {"int32": 2**31 - 1}
 _PROVIDERS = ("address", "color", "company", "internet", "lorem", "misc", "person", "phone_number")
 
 
-class Impossible(Exception):
+class UnsatisfiableSchema(Exception):
     """Nothing can be made for this schema in this attempt."""
 
 
-class Fakes:
+class FakeValues:
     """Draws values; the same seed draws the same ones in the same order."""
 
     def __init__(self, seed: str) -> None:
@@ -60,7 +60,7 @@ class Fakes:
             while tries and not (re.search(pattern, text) and _is_within(len(text), shortest, longest)):
                 text, tries = self._matching(pattern)[:longest], tries - 1
         except (re.error, KeyError, NotImplementedError) as problem:
-            raise Impossible(f"no text can be made for the pattern {pattern}: {problem}") from None
+            raise UnsatisfiableSchema(f"no text can be made for the pattern {pattern}: {problem}") from None
         return text
 
     def _of_format(self, kind: str) -> str:
@@ -131,7 +131,7 @@ class Fakes:
             drawn = low + (high - low) * Fraction(self.random.randrange(1, STEPS), STEPS)
             rounded = Fraction(round(drawn * 100), 100)
             drawn = rounded if low < rounded < high else drawn
-        is_whole = drawn.denominator == 1 and abs(drawn) <= LARGEST_INTEGER
+        is_whole = drawn.denominator == 1 and abs(drawn) <= MAX_INTEGER
         return int(drawn) if is_whole else float(drawn)
 
 
@@ -146,7 +146,7 @@ def _exact(number: float) -> Fraction:
 def _bounds(schema: Mapping[str, Any]) -> tuple[Fraction, Fraction]:
     lows = [_exact(schema[key]) for key in ("minimum", "exclusiveMinimum") if key in schema]
     highs = [_exact(schema[key]) for key in ("maximum", "exclusiveMaximum") if key in schema]
-    limit = _INTEGER_FORMATS.get(schema.get("format", ""), LARGEST_INTEGER)
+    limit = _INTEGER_FORMATS.get(schema.get("format", ""), MAX_INTEGER)
     reach = max(REACH, 10 * int(_exact(schema.get("multipleOf", 1))))
     low = max(lows) if lows else min(Fraction(0), min(highs) - reach) if highs else Fraction(0)
     high = min(highs) if highs else max(min(low + reach, Fraction(limit)), low)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from viralsync_mock.errors import SpecError
-from viralsync_mock.generation.primitives import Fakes, Impossible
-from viralsync_mock.generation.values import ATTEMPTS, Inventor
+from viralsync_mock.generation.primitives import FakeValues, UnsatisfiableSchema
+from viralsync_mock.generation.values import ATTEMPTS, ValueGenerator
 from viralsync_mock.validation.schema import Schema
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def synthesise(spec: Spec, operation: Operation, seed: str) -> tuple[int, str | 
 def _value(spec: Spec, response: ResponseSpec, seed: str, where: str) -> Any:
     schema = response.schema if response.schema is not None else {}
     if not response.examples:
-        return invent(schema, spec.document, seed, where)
+        return generate_value(schema, spec.document, seed, where)
     name, example = next(iter(response.examples.items()))
     found = list(Schema(schema, spec.document).violations(example))
     if found:
@@ -54,14 +54,14 @@ def _written(value: Any, media_type: str) -> bytes:
     return orjson.dumps(value)
 
 
-def invent(schema: Mapping[str, Any], document: Mapping[str, Any], seed: str, where: str) -> Any:
+def generate_value(schema: Mapping[str, Any], document: Mapping[str, Any], seed: str, where: str) -> Any:
     """Return data that fits the schema, drawn from the seed; `where` names it should none be found."""
     compiled = Schema(schema, document)
     complaint = ""
     for attempt in range(ATTEMPTS):
         try:
-            value = Inventor(document, Fakes(f"{seed}/{attempt}"), attempt).value(schema)
-        except Impossible as problem:
+            value = ValueGenerator(document, FakeValues(f"{seed}/{attempt}"), attempt).value(schema)
+        except UnsatisfiableSchema as problem:
             complaint = str(problem)
             continue
         if compiled.accepts(value):

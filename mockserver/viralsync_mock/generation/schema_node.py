@@ -13,7 +13,7 @@ import orjson
 from viralsync_mock.generation.schema_merge import flat
 from viralsync_mock.openapi.dialect import TYPES
 from viralsync_mock.validation.body import parse
-from viralsync_mock.validation.schema import Invalid, Schema
+from viralsync_mock.validation.schema import Schema, ValidationFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,13 +22,13 @@ NOTHING = object()  # where no value was sent
 
 _KINDS = {dict: "object", list: "array", str: "string", bool: "boolean", int: "integer", float: "number"}
 _WORDS = frozenset({"true", "false"})
-_LARGEST = 2**63  # orjson writes no whole number much larger
-_LONGEST_WORD = 100
+_MAX_BYTES = 2**63  # orjson writes no whole number much larger
+_MAX_WORD = 100
 _TRIES_TO_DIFFER = 20
 _STRUCTURE = frozenset({"properties", "patternProperties", "additionalProperties", "items", "prefixItems", "required"})
 
 
-class Shape:
+class SchemaNode:
     """One place of a schema; what lies below is worked out when first asked for."""
 
     def __init__(self, schema: Mapping[str, Any] | bool, document: Mapping[str, Any]) -> None:
@@ -38,14 +38,14 @@ class Shape:
         named = () if own is None else own.get("type", TYPES)  # of no type: nothing fits
         self.types = frozenset([named] if isinstance(named, str) else named)
         self._options: Sequence[Any] = [self.schema["const"]] if "const" in self.schema else self.schema.get("enum", ())
-        self._below: dict[str | int, Shape] = {}
+        self._below: dict[str | int, SchemaNode] = {}
 
     @cached_property
-    def branches(self) -> list[Shape]:
+    def branches(self) -> list[SchemaNode]:
         """The shapes of which the value must have one; none where there is no choice."""
         key = next((key for key in ("oneOf", "anyOf") if key in self.schema), "")
         rest = {each: value for each, value in self.schema.items() if each != key}
-        return [Shape({"allOf": [rest, branch]}, self.document) for branch in self.schema.get(key, ())]
+        return [SchemaNode({"allOf": [rest, branch]}, self.document) for branch in self.schema.get(key, ())]
 
     @cached_property
     def _own(self) -> Schema:
@@ -59,19 +59,19 @@ class Shape:
         """Return whether the value is an object or an array, as the shape wants it, so that its members count."""
         return isinstance(value, dict | list) and kind_of(value) in self.types and not self._options
 
-    def knows(self, name: str) -> bool:
+    def has_property(self, name: str) -> bool:
         """Return whether the schema names this property."""
         return name in self.schema.get("properties", {})
 
-    def below(self, step: str | int) -> Shape:
+    def child(self, step: str | int) -> SchemaNode:
         """Return the shape of a property or an item."""
         if step not in self._below:
             schema = self._item(step) if isinstance(step, int) else self._property(step)
-            self._below[step] = Shape(schema, self.document)
+            self._below[step] = SchemaNode(schema, self.document)
         return self._below[step]
 
     def _property(self, name: str) -> Any:
-        if self.knows(name):
+        if self.has_property(name):
             return self.schema["properties"][name]
         for pattern, schema in self.schema.get("patternProperties", {}).items():
             if Schema({"pattern": pattern}, {}).accepts(name):
@@ -82,17 +82,17 @@ class Shape:
         first = self.schema.get("prefixItems", ())
         return first[index] if index < len(first) else self.schema.get("items", True)
 
-    def near(self, value: Any, samples: Sequence[Any]) -> Iterator[Any]:
+    def candidates(self, value: Any, samples: Sequence[Any]) -> Iterator[Any]:
         """Yield what could stand in place of a value, the nearest first; not all of it fits."""
         if value is not NOTHING:
             yield from _converted(value, self.schema)
             texts = {str(option).lower(): option for option in self._options}
-            word = str(value)[:_LONGEST_WORD].lower()
+            word = str(value)[:_MAX_WORD].lower()
             yield from (texts[near] for near in get_close_matches(word, texts, n=1, cutoff=0.5))
         yield from (*self._options, *samples, *self.schema.get("examples", ()))
         yield from (self.schema[key] for key in ("default",) if key in self.schema)
 
-    def told_apart(self, items: list[Any], name: str) -> list[Any]:
+    def made_unique(self, items: list[Any], name: str) -> list[Any]:
         """Return the items of this array, the property changed where an earlier item has the same."""
         taken = {orjson.dumps(item[name]) for item in items if isinstance(item, dict) and name in item}
         seen: set[bytes] = set()
@@ -101,7 +101,7 @@ class Shape:
             own = item
             if isinstance(item, dict) and name in item:
                 if orjson.dumps(item[name]) in seen:
-                    own = {**item, name: self.below(index).below(name)._unlike(item[name], index, taken)}
+                    own = {**item, name: self.child(index).child(name)._unlike(item[name], index, taken)}
                 seen.add(orjson.dumps(own[name]))
                 taken.add(orjson.dumps(own[name]))
             result.append(own)
@@ -159,7 +159,7 @@ def _parsed(text: str) -> Any:
     """Return the JSON value that a text holds, or the text itself."""
     try:
         return parse((text.lower() if text.lower() in _WORDS else text).encode())
-    except Invalid:
+    except ValidationFailed:
         return text
 
 
@@ -169,7 +169,7 @@ def _numbers_near(number: float, schema: Mapping[str, Any]) -> list[float]:
     highs = [schema[key] for key in ("maximum", "exclusiveMaximum") if key in schema]
     points = [number, *lows, *highs, *(low + 1 for low in lows), *(high - 1 for high in highs)]
     points += [(low + high) / 2 for low in lows for high in highs]
-    points = [point for point in points if abs(point) < _LARGEST]
+    points = [point for point in points if abs(point) < _MAX_BYTES]
     step = schema.get("multipleOf", 1)
     points += [turn(Fraction(point) / Fraction(step)) * step for point in points for turn in (floor, ceil)]
     return sorted(points, key=lambda point: abs(Fraction(point) - Fraction(number)))

@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from viralsync_mock.generation.primitives import Impossible
+from viralsync_mock.generation.primitives import UnsatisfiableSchema
 from viralsync_mock.generation.schema_merge import flat
 from viralsync_mock.validation.schema import Schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from viralsync_mock.generation.primitives import Fakes
+    from viralsync_mock.generation.primitives import FakeValues
 
 ATTEMPTS = 12
-DEEPEST = 6  # levels below which only what is required is invented
-DEEPEST_OF_ALL = 40
-TRIES_TO_DIFFER = 20
+MAX_DEPTH = 6  # levels below which only what is required is invented
+HARD_MAX_DEPTH = 40
+UNIQUE_ATTEMPTS = 20
 
 _TYPE_SIGNS = {
     "object": ("properties", "required", "additionalProperties", "minProperties", "patternProperties"),
@@ -28,10 +28,10 @@ _TYPE_SIGNS = {
 }
 
 
-class Inventor:
+class ValueGenerator:
     """Builds values; later attempts leave out more of what is optional, and do without examples."""
 
-    def __init__(self, document: Mapping[str, Any], fakes: Fakes, attempt: int = 0) -> None:
+    def __init__(self, document: Mapping[str, Any], fakes: FakeValues, attempt: int = 0) -> None:
         self._document = document
         self._fakes = fakes
         self._random = fakes.random
@@ -49,11 +49,11 @@ class Inventor:
 
     def value(self, schema: Mapping[str, Any] | bool, name: str = "", depth: int = 0) -> Any:
         """Return a value for a property of this name."""
-        if depth > DEEPEST_OF_ALL:
-            raise Impossible(f"{name or '$'}: the schema requires itself without an end")
+        if depth > HARD_MAX_DEPTH:
+            raise UnsatisfiableSchema(f"{name or '$'}: the schema requires itself without an end")
         own = flat(schema, self._document)
         if own is None:
-            raise Impossible(f"{name or '$'}: the schema allows nothing")
+            raise UnsatisfiableSchema(f"{name or '$'}: the schema allows nothing")
         for key in ("oneOf", "anyOf"):
             if key in own:
                 return self._chosen(own, key, name, depth)
@@ -70,7 +70,7 @@ class Inventor:
     def _type(self, schema: Mapping[str, Any], depth: int) -> str:
         types = schema.get("type", [])
         types = [types] if isinstance(types, str) else types
-        if "null" in types and depth > DEEPEST:
+        if "null" in types and depth > MAX_DEPTH:
             return "null"
         named = [each for each in types if each != "null"]
         if named or types:
@@ -83,14 +83,14 @@ class Inventor:
         branches = schema[key]
         start = self._attempt % len(branches)
         branches = [*branches[start:], *branches[:start]]
-        if depth > DEEPEST:
+        if depth > MAX_DEPTH:
             branches.sort(key=lambda branch: "$ref" in branch if isinstance(branch, dict) else True)
         compiled = Schema(schema, self._document)
-        complaint = Impossible(f"{name or '$'}: no branch of {key} gives a value that fits")
+        complaint = UnsatisfiableSchema(f"{name or '$'}: no branch of {key} gives a value that fits")
         for branch in branches:
             try:
                 value = self.value({"allOf": [rest, branch]}, name, depth + 1)
-            except Impossible as problem:
+            except UnsatisfiableSchema as problem:
                 complaint = problem
                 continue
             if compiled.accepts(value):
@@ -108,7 +108,7 @@ class Inventor:
         first = [self.value(each, name, depth + 1) for each in schema.get("prefixItems", [])[:most]]
         if "contains" in schema:
             first += [self.value(schema["contains"], name, depth + 1)] * schema.get("minContains", 1)
-        wanted = least if depth > DEEPEST else self._random.randint(max(least, min(1, most)), min(most, least + 3))
+        wanted = least if depth > MAX_DEPTH else self._random.randint(max(least, min(1, most)), min(most, least + 3))
         items = schema.get("items", True)
         while len(first) < wanted and items is not False:
             item = self._other_item(schema, items, first, name, depth)
@@ -124,7 +124,7 @@ class Inventor:
         unique_by = schema.get("x-unique-by")
         uses_examples = self._uses_examples
         try:
-            for _ in range(TRIES_TO_DIFFER):
+            for _ in range(UNIQUE_ATTEMPTS):
                 item = self.value(items, name.removesuffix("s"), depth + 1)
                 if not (unique_by or schema.get("uniqueItems")) or _differs(item, earlier, unique_by):
                     return (item,)
@@ -146,14 +146,14 @@ class Inventor:
         return made
 
     def _wants_optional(self, schema: Mapping[str, Any], required: int, depth: int) -> bool:
-        if depth > DEEPEST or schema.get("maxProperties", required + 1) <= required:
+        if depth > MAX_DEPTH or schema.get("maxProperties", required + 1) <= required:
             return False
         return self._attempt == 0 or self._random.random() < 1 / 2
 
     def _add_optional(self, made: dict[str, Any], schema: Any, name: str, depth: int) -> None:
         try:
             made[name] = self.value(schema, name, depth + 1)
-        except Impossible:
+        except UnsatisfiableSchema:
             return  # it may be left out
 
     def _fill_up(self, made: dict[str, Any], schema: Mapping[str, Any], depth: int) -> None:
@@ -161,9 +161,9 @@ class Inventor:
         extra = schema.get("additionalProperties", True)
         if extra is False:
             return
-        is_described = isinstance(extra, dict) and not made and depth <= DEEPEST
+        is_described = isinstance(extra, dict) and not made and depth <= MAX_DEPTH
         wanted = max(schema.get("minProperties", 0), int(is_described))
-        for _ in range(TRIES_TO_DIFFER + wanted):
+        for _ in range(UNIQUE_ATTEMPTS + wanted):
             if len(made) >= min(wanted, schema.get("maxProperties", wanted)):
                 return
             name = self.value({"allOf": [{"type": "string"}, schema.get("propertyNames", True)]}, "", depth + 1)

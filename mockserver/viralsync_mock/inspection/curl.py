@@ -10,7 +10,7 @@ from urllib.parse import quote_from_bytes
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from viralsync_mock.journal.entry import Entry
+    from viralsync_mock.journal.entry import JournalEntry
 
 KEY = "$VIRALSYNC_API_KEY"
 """Stands where the key goes: the shell fills it in."""
@@ -22,26 +22,28 @@ _BY_CURL = frozenset(
 _KEYS = frozenset({b"x-api-key", b"authorization", b"proxy-authorization", b"x-mock-token"})
 
 
-def target(entry: Entry) -> str:
+def request_target(entry: JournalEntry) -> str:
     """Return path and query as they go over the wire."""
     path = encoded(entry.path, _SAFE, errors="replace")
     return f"{path}?{wire_query(entry)}" if entry.query else path
 
 
-def wire_query(entry: Entry) -> str:
+def wire_query(entry: JournalEntry) -> str:
     """Return the query as it came, its oddities percent-encoded."""
     return quote_from_bytes(entry.query, safe=f"{_SAFE}%?")
 
 
-def curl(entry: Entry, host: str, replay: Mapping[str, str]) -> str:
+def to_curl(entry: JournalEntry, host: str, replay: Mapping[str, str]) -> str:
     """Return a command for a POSIX shell; `replay` are headers of the mock that take the place of those sent.
 
     A body that was not kept whole, or is no text, is read from a file `body` that is to be put there.
     """
-    return " ".join(("curl -sS", *_ways(entry), quote(f"http://{host}{target(entry)}"), *_headers(entry, replay)))
+    return " ".join(
+        ("curl -sS", *_options(entry), quote(f"http://{host}{request_target(entry)}"), *_headers(entry, replay))
+    )
 
 
-def _ways(entry: Entry) -> Iterator[str]:
+def _options(entry: JournalEntry) -> Iterator[str]:
     if entry.is_stream:
         yield "-N"
     if entry.method == "HEAD":
@@ -50,7 +52,7 @@ def _ways(entry: Entry) -> Iterator[str]:
         yield f"-X {quote(entry.method)}"
 
 
-def _headers(entry: Entry, replay: Mapping[str, str]) -> Iterator[str]:
+def _headers(entry: JournalEntry, replay: Mapping[str, str]) -> Iterator[str]:
     names = {name for name, _ in entry.headers}
     if b"authorization" in names:
         yield f'-H "authorization: Bearer {KEY}"'
@@ -66,7 +68,7 @@ def _headers(entry: Entry, replay: Mapping[str, str]) -> Iterator[str]:
         yield f"--data-raw {quote(entry.body.decode())}" if is_text(entry) else "--data-binary @body"
 
 
-def is_text(entry: Entry) -> bool:
+def is_text(entry: JournalEntry) -> bool:
     """Say whether the body is all there and can stand in a command."""
     try:
         entry.body.decode()

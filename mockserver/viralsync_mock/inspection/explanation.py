@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from viralsync_mock.api.handlers import find
-from viralsync_mock.api.matching import replay
+from viralsync_mock.api.handlers import find_job
+from viralsync_mock.api.matching import replay_header
 from viralsync_mock.errors import ApiError, ScenarioError
-from viralsync_mock.inspection.curl import curl, wire_query
+from viralsync_mock.inspection.curl import to_curl, wire_query
 from viralsync_mock.inspection.nearest_valid import nearest_body, nearest_query
-from viralsync_mock.inspection.summary import sentence
-from viralsync_mock.jobs.limits import COUNTED
+from viralsync_mock.inspection.summary import summary_sentence
+from viralsync_mock.jobs.limits import COUNTED_STATUSES
 from viralsync_mock.jobs.models import timestamp
 from viralsync_mock.jobs.views import every_step
 from viralsync_mock.redaction import masked, masked_headers
-from viralsync_mock.scenarios.fault_syntax import written
+from viralsync_mock.scenarios.fault_syntax import to_document
 from viralsync_mock.state import behaviour_under
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from viralsync_mock.api.call import Call
     from viralsync_mock.jobs.models import Step
-    from viralsync_mock.journal.entry import Entry
+    from viralsync_mock.journal.entry import JournalEntry
     from viralsync_mock.response import Headers
     from viralsync_mock.sandbox import Sandbox
 
@@ -34,12 +34,12 @@ REPLAYED = ("X-Mock-Scenario", "X-Mock-Fault")
 DEFAULT_HOST = b"127.0.0.1:4747"
 
 
-def call_id(sandbox: Sandbox, entry: Entry) -> str:
+def call_id(sandbox: Sandbox, entry: JournalEntry) -> str:
     """Return the id of a call, as its answer has it in `x-mock-call-id`."""
     return f"{sandbox.call_prefix.decode()}{entry.number}"
 
 
-def in_short(sandbox: Sandbox, entry: Entry) -> dict[str, Any]:
+def summarize(sandbox: Sandbox, entry: JournalEntry) -> dict[str, Any]:
     """Return what the list tells of a call."""
     document: dict[str, Any] = {
         "callId": call_id(sandbox, entry),
@@ -55,14 +55,14 @@ def in_short(sandbox: Sandbox, entry: Entry) -> dict[str, Any]:
         "ending": entry.ending,
     }
     document = {**document, "events": entry.events} if entry.is_stream else document
-    return {name: hidden(value, sandbox.key) for name, value in document.items()}
+    return {name: redact_json(value, sandbox.key) for name, value in document.items()}
 
 
-def explain(call: Call, sandbox: Sandbox, entry: Entry) -> dict[str, Any]:
+def explain(call: Call, sandbox: Sandbox, entry: JournalEntry) -> dict[str, Any]:
     """Return the whole explanation of a call; `call` is who asks, `sandbox` whose journal the entry is in."""
     told = replace(call, sandbox=sandbox, entry=entry)
     document = {
-        **in_short(sandbox, entry),
+        **summarize(sandbox, entry),
         "summary": "",
         "endedAt": entry.ended_at and timestamp(entry.ended_at),
         "request": _request(entry),
@@ -70,30 +70,30 @@ def explain(call: Call, sandbox: Sandbox, entry: Entry) -> dict[str, Any]:
         "scenario": entry.scenario and {"name": entry.scenario.name, "chosenBy": entry.chosen_by},
         "rule": _rule(entry),
         "nearMiss": _near_miss(entry),
-        "faults": [{"from": each.id, "fault": written(each.faults, call.spec)} for each in entry.struck],
+        "faults": [{"from": each.id, "fault": to_document(each.faults, call.spec)} for each in entry.matched_faults],
         **_step(told),
         "clock": {"now": timestamp(entry.at), "mode": entry.mode, "rate": entry.rate},
         "rateLimit": _rate_limit(entry),
         "quota": _quota(told),
-        "violations": [{"place": each.place, "message": each.message} for each in entry.violations],
+        "violations": [{"place": each.location, "message": each.message} for each in entry.violations],
         "nearestValid": _nearest_valid(told),
         "replay": _replay(told),
     }
-    document["summary"] = sentence(document)
-    return {name: hidden(value, sandbox.key) for name, value in document.items()}
+    document["summary"] = summary_sentence(document)
+    return {name: redact_json(value, sandbox.key) for name, value in document.items()}
 
 
-def hidden(value: Any, key: str) -> Any:
+def redact_json(value: Any, key: str) -> Any:
     """Return JSON values without API keys in any of their texts."""
     if isinstance(value, str):
         return masked(value, key)
     if isinstance(value, dict):
-        return {masked(name, key): hidden(part, key) for name, part in value.items()}
-    return [hidden(part, key) for part in value] if isinstance(value, list) else value
+        return {masked(name, key): redact_json(part, key) for name, part in value.items()}
+    return [redact_json(part, key) for part in value] if isinstance(value, list) else value
 
 
-def _request(entry: Entry) -> dict[str, Any]:
-    size = entry.body_size or announced(entry)
+def _request(entry: JournalEntry) -> dict[str, Any]:
+    size = entry.body_size or declared_length(entry)
     return {
         "headers": _by_name(entry.headers),
         "body": entry.body.decode(errors="replace"),
@@ -102,7 +102,7 @@ def _request(entry: Entry) -> dict[str, Any]:
     }
 
 
-def announced(entry: Entry) -> int | None:
+def declared_length(entry: JournalEntry) -> int | None:
     """Return how long a body the headers announce, for one that was not kept; None when they do not say."""
     headers = dict(entry.headers)
     if b"transfer-encoding" in headers:
@@ -111,7 +111,7 @@ def announced(entry: Entry) -> int | None:
     return int(length) if length.isdigit() else None
 
 
-def _response(entry: Entry) -> dict[str, Any]:
+def _response(entry: JournalEntry) -> dict[str, Any]:
     """Return the whole answer, also where a fault let only a part of it leave."""
     body, size = answer_body(entry)
     return {
@@ -122,7 +122,7 @@ def _response(entry: Entry) -> dict[str, Any]:
     }
 
 
-def answer_body(entry: Entry) -> tuple[str, int | None]:
+def answer_body(entry: JournalEntry) -> tuple[str, int | None]:
     """Return what is kept of the answer's body, and its whole size in bytes: None for a stream."""
     if entry.method == "HEAD":
         return "", 0
@@ -136,16 +136,16 @@ def _by_name(headers: Headers) -> dict[str, str]:
     return found
 
 
-def _rule(entry: Entry) -> dict[str, Any] | None:
-    if entry.scenario is None or entry.choice.rule is None:
+def _rule(entry: JournalEntry) -> dict[str, Any] | None:
+    if entry.scenario is None or entry.rule_match.rule is None:
         return None
-    document = entry.scenario.document["rules"][entry.choice.number - 1]
+    document = entry.scenario.document["rules"][entry.rule_match.number - 1]
     does = {name: part for name, part in document.items() if name != "match"}
-    return {"number": entry.choice.number, "match": document.get("match", {}), "does": does}
+    return {"number": entry.rule_match.number, "match": document.get("match", {}), "does": does}
 
 
-def _near_miss(entry: Entry) -> dict[str, Any] | None:
-    miss = entry.choice.near_miss
+def _near_miss(entry: JournalEntry) -> dict[str, Any] | None:
+    miss = entry.rule_match.near_miss
     if entry.scenario is None or miss is None:
         return None
     match = entry.scenario.document["rules"][miss.number - 1].get("match", {})
@@ -161,11 +161,11 @@ def _step(call: Call) -> dict[str, Any]:
     if entry.code == "JOB_NOT_FOUND":
         return {**nothing, "whyNoStep": f"there was no job {entry.job_id} in this sandbox"}
     try:
-        subject = find(replace(call, path_parameters={"jobId": entry.job_id}))
+        subject = find_job(replace(call, path_parameters={"jobId": entry.job_id}))
     except ApiError:
         return {**nothing, "whyNoStep": f"{entry.job_id} was deleted: its timeline is gone"}
     steps = every_step(subject)
-    step = _shown(entry, [each for each in steps if each.at <= (entry.answered_at or entry.at)] or steps[:1])
+    step = _visible(entry, [each for each in steps if each.at <= (entry.answered_at or entry.at)] or steps[:1])
     coming = steps[step.number + 1].at if step.number + 1 < len(steps) else None
     shown = {"number": step.number, "at": timestamp(step.at), "status": step.status}
     return {
@@ -175,7 +175,7 @@ def _step(call: Call) -> dict[str, Any]:
     }
 
 
-def _shown(entry: Entry, steps: Iterable[Step]) -> Step:
+def _visible(entry: JournalEntry, steps: Iterable[Step]) -> Step:
     """Return the last step that the answer agrees with: orders make several of one instant, and views may lag."""
     past, document = list(steps), parsed(entry.answer_body)
 
@@ -195,7 +195,7 @@ def parsed(body: bytes) -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def _rate_limit(entry: Entry) -> dict[str, Any] | None:
+def _rate_limit(entry: JournalEntry) -> dict[str, Any] | None:
     slot, limit = entry.slot, entry.limit
     if slot is None or limit is None:
         return None
@@ -213,14 +213,14 @@ def _quota(call: Call) -> dict[str, Any] | None:
     plan = call.spec.plans.get(entry.plan or "")
     if plan is None or entry.standing is None or entry.scenario is None:
         return None
-    counts = behaviour_under(call.files, entry.scenario, call.sandbox.profile).concurrency_counts
+    counts = behaviour_under(call.files, entry.scenario, call.sandbox.behaviour_override).concurrency_counts
     return {
         "plan": plan.name,
         "minutesUsed": round(entry.standing.minutes, 6),
         "minutesPerMonth": plan.minutes_per_month,
         "minutesUsedToday": round(entry.standing.minutes_today, 6),
         "minutesPerDay": plan.minutes_per_day,
-        "jobs": entry.standing.count(*COUNTED[counts]),
+        "jobs": entry.standing.count(*COUNTED_STATUSES[counts]),
         "jobsAtOnce": plan.jobs_at_once,
     }
 
@@ -231,7 +231,7 @@ def _nearest_valid(call: Call) -> dict[str, Any] | None:
     operation = call.spec.operations.get(entry.operation)
     if entry.code != "VALIDATION_ERROR" or operation is None:
         return None
-    places = [each.place for each in entry.violations]
+    places = [each.location for each in entry.violations]
     found: dict[str, Any] = {}
     if any(place.startswith("$") for place in places) and not entry.is_cut:
         body = nearest_body(validator, operation, entry.body)
@@ -249,14 +249,14 @@ def _replay(call: Call) -> dict[str, Any]:
     headers = {name: sent[name.lower()] for name in REPLAYED if name.lower() in sent}
     if scenario is not None and _is_shipped(call):
         headers["X-Mock-Scenario"] = scenario.name
-    if entry.struck:
-        headers["X-Mock-Fault"] = replay(call)
+    if entry.matched_faults:
+        headers["X-Mock-Fault"] = replay_header(call)
     host = call.headers.get(b"host", DEFAULT_HOST).decode("latin-1")
     return {
         "seed": call.sandbox.named_seed or call.mock.settings.seed,
         "scenario": scenario and scenario.name,
         "headers": headers,
-        "curl": curl(entry, host, headers),
+        "curl": to_curl(entry, host, headers),
     }
 
 

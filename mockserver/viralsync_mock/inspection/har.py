@@ -7,15 +7,15 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from viralsync_mock.inspection.curl import target
-from viralsync_mock.inspection.explanation import announced, answer_body, call_id, hidden
+from viralsync_mock.inspection.curl import request_target
+from viralsync_mock.inspection.explanation import answer_body, call_id, declared_length, redact_json
 from viralsync_mock.jobs.models import timestamp
 from viralsync_mock.journal.entry import ANSWERED, PENDING
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from viralsync_mock.journal.entry import Entry
+    from viralsync_mock.journal.entry import JournalEntry
     from viralsync_mock.response import Headers
     from viralsync_mock.sandbox import Sandbox
 
@@ -41,7 +41,7 @@ def archive(sandbox: Sandbox, host: str) -> Document:
     }
 
 
-def _entry(sandbox: Sandbox, entry: Entry, host: str) -> Document:
+def _entry(sandbox: Sandbox, entry: JournalEntry, host: str) -> Document:
     answered = entry.answered_at or entry.at
     wait, receive = _milliseconds(entry.at, answered), _milliseconds(answered, entry.ended_at or answered)
     document = {
@@ -53,14 +53,14 @@ def _entry(sandbox: Sandbox, entry: Entry, host: str) -> Document:
         "timings": {"send": 0, "wait": wait, "receive": receive},
         "comment": _comment(sandbox, entry),
     }
-    return {name: hidden(part, sandbox.key) for name, part in document.items()}
+    return {name: redact_json(part, sandbox.key) for name, part in document.items()}
 
 
 def _milliseconds(start: datetime, end: datetime) -> float:
     return round(max((end - start).total_seconds(), 0.0) * 1000, 3)
 
 
-def _comment(sandbox: Sandbox, entry: Entry) -> str:
+def _comment(sandbox: Sandbox, entry: JournalEntry) -> str:
     parts = [call_id(sandbox, entry)]
     if entry.is_stream:
         parts.append(f"{entry.events} event{'' if entry.events == 1 else 's'}")
@@ -71,12 +71,12 @@ def _comment(sandbox: Sandbox, entry: Entry) -> str:
     return ", ".join(parts)
 
 
-def _request(entry: Entry, host: str) -> Document:
+def _request(entry: JournalEntry, host: str) -> Document:
     named = dict(entry.headers).get(b"host")
-    size = entry.body_size or announced(entry)
+    size = entry.body_size or declared_length(entry)
     document: Document = {
         "method": entry.method,
-        "url": f"http://{named.decode('latin-1') if named else host}{target(entry)}",
+        "url": f"http://{named.decode('latin-1') if named else host}{request_target(entry)}",
         "httpVersion": PROTOCOL,
         "cookies": [],
         "headers": _headers(entry.headers),
@@ -92,7 +92,7 @@ def _request(entry: Entry, host: str) -> Document:
     return document
 
 
-def _response(entry: Entry) -> Document:
+def _response(entry: JournalEntry) -> Document:
     text, size = answer_body(entry)
     headers = dict(entry.answer_headers)
     content: Document = {

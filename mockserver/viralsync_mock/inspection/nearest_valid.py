@@ -10,13 +10,13 @@ from urllib.parse import quote, quote_from_bytes, unquote_to_bytes
 import orjson
 
 from viralsync_mock.errors import SpecError
-from viralsync_mock.generation.primitives import Impossible
-from viralsync_mock.generation.response import invent
-from viralsync_mock.generation.schema_node import NOTHING, Shape, distance, kind_of
+from viralsync_mock.generation.primitives import UnsatisfiableSchema
+from viralsync_mock.generation.response import generate_value
+from viralsync_mock.generation.schema_node import NOTHING, SchemaNode, distance, kind_of
 from viralsync_mock.openapi.operations import JSON
-from viralsync_mock.validation.body import LARGEST_EXPLAINED, parse
+from viralsync_mock.validation.body import MAX_EXPLAINED, parse
 from viralsync_mock.validation.parameters import Parameters
-from viralsync_mock.validation.schema import Invalid
+from viralsync_mock.validation.schema import ValidationFailed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -24,32 +24,32 @@ if TYPE_CHECKING:
     from viralsync_mock.openapi.spec import Operation, Parameter, Spec
     from viralsync_mock.validation.validator import Validator
 
-MOST_MENDED = 50
-DEEPEST = 40  # levels; what lies below is left as it is
-MISSPELT = 0.8  # how alike two names are, of which one was meant for the other
+MAX_REPAIRS = 50
+MAX_DEPTH = 40  # levels; what lies below is left as it is
+SIMILAR_NAME_CUTOFF = 0.8  # how alike two names are, of which one was meant for the other
 
 _AS_IT_IS = "".join(map(chr, range(0x21, 0x7F)))
 
 
-class Hopeless(Exception):
+class TooManyViolations(Exception):
     """So much is wrong that mending it would take long, and tell nobody anything."""
 
 
-class Mender:
+class NearestValidFinder:
     """Mends one value; `samples`, throughout, are good values for a place, the best first."""
 
     def __init__(self, seed: str, *, invents: bool = True) -> None:
         self._seed = seed
         self._invents = invents
-        self._left = MOST_MENDED
+        self._left = MAX_REPAIRS
 
-    def mended(self, value: Any, shape: Shape, samples: Sequence[Any], depth: int = 0) -> Any:
+    def repaired(self, value: Any, shape: SchemaNode, samples: Sequence[Any], depth: int = 0) -> Any:
         """Return the value with each violation mended where it is; one that is valid comes back equal.
 
         Keywords that look at an object as a whole, such as `if` and `minProperties`, are not mended. Raises
         `Impossible` where nothing fits and `Hopeless` after 50 repairs.
         """
-        if depth > DEEPEST:
+        if depth > MAX_DEPTH:
             return value
         if shape.branches:
             return self._of_branches(value, shape, samples, depth + 1)
@@ -58,52 +58,52 @@ class Mender:
             return mend(value, shape, samples, depth + 1)
         return value if shape.accepts(value) else self._replaced(value, shape, samples, depth + 1)
 
-    def _of_branches(self, value: Any, shape: Shape, samples: Sequence[Any], depth: int) -> Any:
+    def _of_branches(self, value: Any, shape: SchemaNode, samples: Sequence[Any], depth: int) -> Any:
         """Return the value mended for the branch that changes it least; null is meant least."""
         found: list[Any] = []
         for branch in sorted(shape.branches, key=lambda branch: kind_of(value) not in branch.types):
             try:
-                found.append(self.mended(value, branch, samples, depth))
-            except Impossible:
+                found.append(self.repaired(value, branch, samples, depth))
+            except UnsatisfiableSchema:
                 continue
             if distance(value, found[-1]) == 0:
                 return value
         if not found:
-            raise Impossible("no branch gives a value that fits")
+            raise UnsatisfiableSchema("no branch gives a value that fits")
         return min(found, key=lambda each: (distance(value, each), each is None))
 
-    def _replaced(self, value: Any, shape: Shape, samples: Sequence[Any], depth: int) -> Any:
+    def _replaced(self, value: Any, shape: SchemaNode, samples: Sequence[Any], depth: int) -> Any:
         self._left -= 1
         if self._left < 0:
-            raise Hopeless
+            raise TooManyViolations
         for candidate in self._candidates(value, shape, samples):
             if shape.branches or shape.has_members(candidate):
-                return self.mended(candidate, shape, samples, depth)
+                return self.repaired(candidate, shape, samples, depth)
             if shape.accepts(candidate):
                 return candidate
-        raise Impossible("nothing that is known fits")
+        raise UnsatisfiableSchema("nothing that is known fits")
 
-    def _candidates(self, value: Any, shape: Shape, samples: Sequence[Any]) -> Iterator[Any]:
-        yield from shape.near(value, samples)
+    def _candidates(self, value: Any, shape: SchemaNode, samples: Sequence[Any]) -> Iterator[Any]:
+        yield from shape.candidates(value, samples)
         if self._invents and shape.types:
             blanks: tuple[Any, ...] = ({}, [], None) if "type" in shape.schema else ()
             yield from (blank for blank in blanks if kind_of(blank) in shape.types)
             yield self._invented(shape)
 
-    def _invented(self, shape: Shape) -> Any:
+    def _invented(self, shape: SchemaNode) -> Any:
         try:
-            return invent(shape.schema, shape.document, self._seed, "the nearest value")
+            return generate_value(shape.schema, shape.document, self._seed, "the nearest value")
         except SpecError as problem:
-            raise Impossible(str(problem)) from None
+            raise UnsatisfiableSchema(str(problem)) from None
 
-    def _object(self, value: dict[str, Any], shape: Shape, samples: Sequence[Any], depth: int) -> dict[str, Any]:
+    def _object(self, value: dict[str, Any], shape: SchemaNode, samples: Sequence[Any], depth: int) -> dict[str, Any]:
         made: dict[str, Any] = {}
         required = shape.schema.get("required", ())
         for name, part in value.items():
             try:
-                if part is not None or name in required or shape.below(name).accepts(None):
-                    made[name] = self.mended(part, shape.below(name), _under(samples, name), depth)
-            except Impossible:
+                if part is not None or name in required or shape.child(name).accepts(None):
+                    made[name] = self.repaired(part, shape.child(name), _under(samples, name), depth)
+            except UnsatisfiableSchema:
                 if name in required:
                     raise
         for name in required:
@@ -111,28 +111,28 @@ class Mender:
                 made[name] = self._added(name, value, shape, samples, depth)
         return made
 
-    def _added(self, name: str, value: dict[str, Any], shape: Shape, samples: Sequence[Any], depth: int) -> Any:
+    def _added(self, name: str, value: dict[str, Any], shape: SchemaNode, samples: Sequence[Any], depth: int) -> Any:
         """Return the value of a missing property: what was sent under a misspelt name, or else a good one."""
-        unknown = [other for other in value if not shape.knows(other)]
-        near = get_close_matches(name, unknown, n=1, cutoff=MISSPELT)
+        unknown = [other for other in value if not shape.has_property(other)]
+        near = get_close_matches(name, unknown, n=1, cutoff=SIMILAR_NAME_CUTOFF)
         sent = value[near[0]] if near else NOTHING
-        below = shape.below(name)
+        below = shape.child(name)
         if sent is NOTHING:
             return self._replaced(sent, below, _under(samples, name), depth)
-        return self.mended(sent, below, _under(samples, name), depth)
+        return self.repaired(sent, below, _under(samples, name), depth)
 
-    def _array(self, value: list[Any], shape: Shape, samples: Sequence[Any], depth: int) -> list[Any]:
+    def _array(self, value: list[Any], shape: SchemaNode, samples: Sequence[Any], depth: int) -> list[Any]:
         schema = shape.schema
         made: list[Any] = []
         for index, item in enumerate(value):
-            with suppress(Impossible):  # nothing like it may stand here
-                made.append(self.mended(item, shape.below(index), _under(samples, index), depth))
+            with suppress(UnsatisfiableSchema):  # nothing like it may stand here
+                made.append(self.repaired(item, shape.child(index), _under(samples, index), depth))
         if schema.get("uniqueItems"):
             made = list({orjson.dumps(item, option=orjson.OPT_SORT_KEYS): item for item in made}.values())
         for index in range(len(made), schema.get("minItems", 0)):
-            made.append(self._replaced(NOTHING, shape.below(index), _under(samples, index), depth))
+            made.append(self._replaced(NOTHING, shape.child(index), _under(samples, index), depth))
         if "x-unique-by" in schema:
-            made = shape.told_apart(made, schema["x-unique-by"])
+            made = shape.made_unique(made, schema["x-unique-by"])
         return made[: schema.get("maxItems")]
 
 
@@ -153,12 +153,12 @@ def nearest_body(validator: Validator, operation: Operation, raw: bytes) -> Any 
         return None
     try:
         return validator.body(operation, raw, JSON, require_content_type=True)
-    except Invalid:
+    except ValidationFailed:
         pass
     for candidate in _bodies(validator.spec, operation, raw):
         try:
             return validator.body(operation, orjson.dumps(candidate), JSON, require_content_type=True)
-        except (Invalid, orjson.JSONEncodeError):
+        except (ValidationFailed, orjson.JSONEncodeError):
             continue
     return None
 
@@ -170,14 +170,14 @@ def _bodies(spec: Spec, operation: Operation, raw: bytes) -> Iterator[Any]:
     schema = operation.body_schema or {}
     seed = f"nearest/{operation.id}"
     try:
-        value = parse(raw) if len(raw) <= LARGEST_EXPLAINED else None
+        value = parse(raw) if len(raw) <= MAX_EXPLAINED else None
         if isinstance(value, dict):
-            yield Mender(seed).mended(value, Shape(schema, spec.document), examples)
-    except (Invalid, Impossible, Hopeless, orjson.JSONEncodeError):
+            yield NearestValidFinder(seed).repaired(value, SchemaNode(schema, spec.document), examples)
+    except (ValidationFailed, UnsatisfiableSchema, TooManyViolations, orjson.JSONEncodeError):
         pass
     yield from examples
     try:
-        yield invent(schema, spec.document, seed, operation.id)
+        yield generate_value(schema, spec.document, seed, operation.id)
     except SpecError:
         return
 
@@ -215,21 +215,21 @@ def _mended(spec: Spec, operation: Operation, parameter: Parameter, pieces: _Pie
     """Return the pieces of a query with those of one parameter mended."""
     name = parameter.name
     own = [piece for called, piece in pieces if called == name]
-    if not is_refused and _fits(spec, parameter, own):
+    if not is_refused and _matches(spec, parameter, own):
         return pieces
     texts = [] if is_refused else [_plain(piece.partition(b"=")[2]) for piece in own]
     new = [f"{quote(name)}={quote(text)}".encode() for text in _texts(spec, operation, parameter, texts)]
-    if not _fits(spec, parameter, new):
+    if not _matches(spec, parameter, new):
         new = []
     at = next((index for index, (called, _) in enumerate(pieces) if called == name), len(pieces))
     rest = [(called, piece) for called, piece in pieces[at:] if called != name]
     return [*pieces[:at], *((name, piece) for piece in new), *rest]
 
 
-def _fits(spec: Spec, parameter: Parameter, pieces: list[bytes]) -> bool:
+def _matches(spec: Spec, parameter: Parameter, pieces: list[bytes]) -> bool:
     try:
         Parameters([parameter], spec).read(b"&".join(pieces), (), {})
-    except Invalid:
+    except ValidationFailed:
         return False
     return True
 
@@ -241,7 +241,7 @@ def _plain(text: bytes) -> str:
 
 def _texts(spec: Spec, operation: Operation, parameter: Parameter, sent: list[str]) -> list[str]:
     """Return the texts that the parameter takes in place of those sent; none to leave it out."""
-    shape = Shape(parameter.schema, spec.document)
+    shape = SchemaNode(parameter.schema, spec.document)
     is_array = "array" in shape.schema.get("type", ())
     if not (sent or parameter.required):
         return []
@@ -249,8 +249,10 @@ def _texts(spec: Spec, operation: Operation, parameter: Parameter, sent: list[st
     samples = [*default, *_parameter_examples(spec, operation, parameter)]
     value: Any = sent if is_array else sent[0] if sent else None
     try:
-        value = Mender(f"nearest/{operation.id}", invents=parameter.required).mended(value, shape, samples)
-    except (Impossible, Hopeless):
+        value = NearestValidFinder(f"nearest/{operation.id}", invents=parameter.required).repaired(
+            value, shape, samples
+        )
+    except (UnsatisfiableSchema, TooManyViolations):
         return []
     return [_written(each) for each in (value if isinstance(value, list) else [value]) if each is not None]
 

@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from viralsync_mock.journal.entry import ANSWERED, LEFT, PENDING
+from viralsync_mock.journal.entry import ANSWERED, CLIENT_DISCONNECTED, PENDING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
-def sentence(of: Mapping[str, Any]) -> str:
+def summary_sentence(of: Mapping[str, Any]) -> str:
     """Return the sentence for people; `of` is the explanation of the call as JSON values."""
-    told, named = _told(of)
+    told, named = _describe(of)
     rest = [text for kind, text in _faults(of) if kind not in named]
     return f"{told}; also done to it: {', '.join(rest)}." if rest else f"{told}."
 
 
-def _told(of: Mapping[str, Any]) -> tuple[str, frozenset[str]]:
+def _describe(of: Mapping[str, Any]) -> tuple[str, frozenset[str]]:
     """Return the main clause, and the kinds of the faults that it names."""
     if of["status"] is None:
         return _unanswered(of), frozenset({of["ending"]})
@@ -80,7 +80,7 @@ def _stream(of: Mapping[str, Any]) -> str:
     endings = {
         PENDING: "and is still open",
         ANSWERED: "and came to its end",
-        LEFT: "and its reader left",
+        CLIENT_DISCONNECTED: "and its reader left",
     }
     ending = endings.get(of["ending"], f"until it was broken off by {_breaking(of)}")
     return f"the stream of {of['jobId']} told {count}, {ending}"

@@ -11,11 +11,11 @@ from viralsync_mock.jobs.models import Status, timestamp
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from viralsync_mock.config.behaviour import Behaviour
-    from viralsync_mock.jobs.store import Standing
+    from viralsync_mock.config.behaviour import BehaviourProfile
+    from viralsync_mock.jobs.store import Usage
     from viralsync_mock.openapi.spec import Plan
 
-COUNTED = {
+COUNTED_STATUSES = {
     "unfinished": (Status.QUEUED, Status.RUNNING, Status.WAITING),
     "running+waiting": (Status.RUNNING, Status.WAITING),
     "running": (Status.RUNNING,),
@@ -23,16 +23,16 @@ COUNTED = {
 """Which statuses `concurrency.counts` has in mind."""
 
 
-class Ceilings(NamedTuple):
+class PlanLimits(NamedTuple):
     """The checks of one submission, in the order of precedence: quota, plan limit, concurrency limit."""
 
     plan: Plan
-    behaviour: Behaviour
+    behaviour: BehaviourProfile
     now: datetime
     quota: bool = True
     concurrency: bool = True
 
-    def check(self, seconds: float, frame: tuple[float, float], standing: Callable[[datetime], Standing]) -> None:
+    def check(self, seconds: float, frame: tuple[float, float], standing: Callable[[datetime], Usage]) -> None:
         """Raise the ApiError of the first ceiling that a movie of this length and frame meets.
 
         A plan without limits asks for no standing.
@@ -43,7 +43,7 @@ class Ceilings(NamedTuple):
         if self.concurrency and self.plan.jobs_at_once is not None:
             self._check_concurrency(standing(self.now), self.plan.jobs_at_once)
 
-    def _check_quota(self, seconds: float, standing: Standing) -> None:
+    def _check_quota(self, seconds: float, standing: Usage) -> None:
         ahead = seconds / 60 if self.behaviour.quota_check == "forecast" else 0.0
         for code, used, limit, resets in (
             ("RENDER_QUOTA_EXCEEDED", standing.minutes, self.plan.minutes_per_month, next_month(self.now)),
@@ -60,20 +60,20 @@ class Ceilings(NamedTuple):
     def _check_plan_limit(self, seconds: float, frame: tuple[float, float]) -> None:
         if seconds > self.plan.longest_movie_seconds:
             reason = f"the movie lasts {seconds:g} s, at most {self.plan.longest_movie_seconds:g} s are allowed"
-        elif not _fits(frame, self.plan.largest_frame):
+        elif not _matches(frame, self.plan.largest_frame):
             allowed = "x".join(map(str, self.plan.largest_frame))
             reason = f"the frame is {frame[0]:g}x{frame[1]:g}, at most {allowed} (either way up) is allowed"
         else:
             return
         raise ApiError("PLAN_LIMIT_EXCEEDED", plan=self.plan.name, reason=reason)
 
-    def _check_concurrency(self, standing: Standing, limit: int) -> None:
-        running = standing.count(*COUNTED[self.behaviour.concurrency_counts])
+    def _check_concurrency(self, standing: Usage, limit: int) -> None:
+        running = standing.count(*COUNTED_STATUSES[self.behaviour.concurrency_counts])
         if running >= limit:
             raise ApiError("CONCURRENCY_LIMIT_EXCEEDED", running=running, limit=limit)
 
 
-def _fits(frame: tuple[float, float], largest: tuple[int, int]) -> bool:
+def _matches(frame: tuple[float, float], largest: tuple[int, int]) -> bool:
     """Compare long side with long side, so that an upright movie fits where a flat one does."""
     return max(frame) <= max(largest) and min(frame) <= min(largest)
 

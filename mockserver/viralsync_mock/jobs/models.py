@@ -69,7 +69,7 @@ class Step(NamedTuple):
     children: Children | None
 
 
-class Mark(NamedTuple):
+class StatusChange(NamedTuple):
     """From `at` on the job has this status and this phase."""
 
     at: datetime
@@ -77,7 +77,7 @@ class Mark(NamedTuple):
     phase: Phase | None
 
 
-class Span(NamedTuple):
+class ChildRun(NamedTuple):
     """The run of one child.
 
     `start` is None for a child that never starts, `end` for one that never ends; `length` is the time in
@@ -90,7 +90,7 @@ class Span(NamedTuple):
     outcome: Status
 
 
-class Floor(NamedTuple):
+class MinimumProgress(NamedTuple):
     """From `at` on the progress is at least this, by order of a test."""
 
     at: datetime
@@ -106,13 +106,13 @@ class Timeline:
     `told` are the steps that had happened when the timeline was last rewritten: what was told stays told.
     """
 
-    marks: tuple[Mark, ...]
-    scenes: tuple[Span, ...]
-    assemble: Span
+    marks: tuple[StatusChange, ...]
+    scenes: tuple[ChildRun, ...]
+    assemble: ChildRun
     reports: int
     error: str | None = None
-    floors: tuple[Floor, ...] = ()
-    told: tuple[Step, ...] = ()
+    floors: tuple[MinimumProgress, ...] = ()
+    emitted_steps: tuple[Step, ...] = ()
     assemble_is_counted: bool = False
 
     @property
@@ -131,11 +131,11 @@ class Timeline:
         """The last status that the job will ever have."""
         return self.marks[-1].status
 
-    def mark_at(self, instant: datetime) -> Mark:
+    def mark_at(self, instant: datetime) -> StatusChange:
         """Return the mark in force at an instant; before its creation a job stands at its first mark."""
         return self.marks[max(bisect_right(self.marks, instant, key=attrgetter("at")) - 1, 0)]
 
-    def next_mark(self, instant: datetime) -> Mark | None:
+    def next_mark(self, instant: datetime) -> StatusChange | None:
         """Return the first mark after an instant."""
         index = bisect_right(self.marks, instant, key=attrgetter("at"))
         return self.marks[index] if index < len(self.marks) else None
@@ -170,7 +170,7 @@ class Job:
     final: Step | None = None
     version: int = 0
     watchers: dict[Callable[[], None], None] | None = None
-    told: Status | None = None
+    last_reported_status: Status | None = None
     _timeline: Timeline | None = None
 
     @property
@@ -188,18 +188,18 @@ class Job:
         self._timeline, self.steps, self.final = timeline, None, None
         self.version += 1
 
-    def rest(self) -> None:
+    def drop_timeline(self) -> None:
         """Keep no more of a finished job than what its timeline follows from."""
         self.steps = None
         if not self.version:
             self._timeline = None
 
-    def watch(self, wake: Callable[[], None]) -> None:
+    def subscribe(self, wake: Callable[[], None]) -> None:
         """Call this whenever the timeline is rewritten."""
         self.watchers = self.watchers or {}
         self.watchers[wake] = None
 
-    def unwatch(self, wake: Callable[[], None]) -> None:
+    def unsubscribe(self, wake: Callable[[], None]) -> None:
         """Call it no more."""
         if self.watchers is not None:
             self.watchers.pop(wake, None)
@@ -224,6 +224,6 @@ def whole_milliseconds(instant: datetime) -> datetime:
     return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
 
 
-def after(instant: datetime, seconds: float) -> datetime:
+def add_seconds(instant: datetime, seconds: float) -> datetime:
     """Return the instant that many seconds later, to the millisecond, so that what is shown is what is."""
     return instant + timedelta(milliseconds=round(seconds * 1000))

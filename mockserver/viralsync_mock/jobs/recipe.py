@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 
 from viralsync_mock.jobs.models import Job, Phase, Status, whole_milliseconds
-from viralsync_mock.jobs.timeline import STATUS_OF, Order, plan
-from viralsync_mock.randomness import fraction, hexadecimal
+from viralsync_mock.jobs.timeline import STATUS_OF, RenderOrder, plan
+from viralsync_mock.randomness import hexadecimal, random_fraction
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from viralsync_mock.config.behaviour import Behaviour
+    from viralsync_mock.config.behaviour import BehaviourProfile
     from viralsync_mock.jobs.models import Timeline
     from viralsync_mock.openapi.defaults import MovieDefaults
     from viralsync_mock.scenarios.model import Scenario
@@ -27,7 +27,7 @@ class Recipe(NamedTuple):
     payload: bytes
     workers: int
     created: datetime
-    behaviour: Behaviour
+    behaviour: BehaviourProfile
     scenario: Scenario
     seed: str
     number: int
@@ -61,21 +61,27 @@ def build(
 
 
 def _planned(
-    payload: bytes, workers: int, created: datetime, behaviour: Behaviour, scenario: Scenario, seed: str, number: int
+    payload: bytes,
+    workers: int,
+    created: datetime,
+    behaviour: BehaviourProfile,
+    scenario: Scenario,
+    seed: str,
+    number: int,
 ) -> Timeline:
     scenes = [float(scene.get("duration") or 0) for scene in orjson.loads(payload)["movie"]["scenes"]]
-    order = Order(
+    order = RenderOrder(
         scenes=scenes,
         workers=min(workers, len(scenes)),
         created=whole_milliseconds(created),
-        draw=partial(fraction, seed, "job", number),
+        draw=partial(random_fraction, seed, "job", number),
         statuses=statuses_under(behaviour),
         assemble_is_counted=behaviour.job_children_counted == "scenes+assemble",
     )
     return plan(order, scenario.job)
 
 
-def statuses_under(behaviour: Behaviour) -> Mapping[Phase | None, Status]:
+def statuses_under(behaviour: BehaviourProfile) -> Mapping[Phase | None, Status]:
     """Return a job's status in each phase, as the profile has it."""
     if behaviour.job_executing_status == "waiting" and behaviour.job_assembling_status == "running":
         return STATUS_OF

@@ -12,13 +12,13 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from viralsync_mock.jobs.models import Children, Job, Phase, Span, Status, Step, after
+from viralsync_mock.jobs.models import Children, ChildRun, Job, Phase, Status, Step, add_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from viralsync_mock.jobs.models import Floor, Mark, Timeline
+    from viralsync_mock.jobs.models import MinimumProgress, StatusChange, Timeline
 
 HELD_BELOW_ONE = 0.99
 """The most that a job's progress says while it is not yet `done`."""
@@ -34,18 +34,18 @@ class Change(NamedTuple):
     at: datetime
     figure: str
     amount: int
-    value: Mark | Floor | None = None
+    value: StatusChange | MinimumProgress | None = None
 
 
-class Tally:
+class ProgressCounter:
     """The figures of a job while its changes are gone through in order."""
 
     def __init__(self, timeline: Timeline) -> None:
         self.units = self.succeeded = self.running = self.failed = 0
         self.total = self.queued = len(timeline.scenes) + timeline.assemble_is_counted
         self.whole = timeline.reports * (len(timeline.scenes) + 1)
-        self.mark: Mark = timeline.marks[0]
-        self.floor: Floor | None = None
+        self.mark: StatusChange = timeline.marks[0]
+        self.floor: MinimumProgress | None = None
 
     def apply(self, change: Change) -> None:
         """Take one change into account."""
@@ -70,9 +70,9 @@ class Tally:
 
 def steps(timeline: Timeline) -> tuple[Step, ...]:
     """Return every step of the parent, from its creation to its end, each different from the one before."""
-    made = list(timeline.told)
+    made = list(timeline.emitted_steps)
     since = made[-1].at if made else None
-    tally = Tally(timeline)
+    tally = ProgressCounter(timeline)
     for at, changes in groupby(sorted(_changes(timeline), key=_AT), key=_AT):
         for change in changes:
             tally.apply(change)
@@ -99,7 +99,7 @@ def _changes(timeline: Timeline) -> Iterator[Change]:
         yield Change(timeline.assemble.end, "units", timeline.reports)
 
 
-def _counts(span: Span) -> Iterator[Change]:
+def _counts(span: ChildRun) -> Iterator[Change]:
     """Move one child from queued to running to where it ends."""
     if span.start is not None:
         yield Change(span.start, "queued", -1)
@@ -110,7 +110,7 @@ def _counts(span: Span) -> Iterator[Change]:
             yield Change(span.end, _COUNTED[span.outcome], 1)
 
 
-def _reports(span: Span, reports: int) -> Iterator[Change]:
+def _reports(span: ChildRun, reports: int) -> Iterator[Change]:
     """Count the progress reports of one scene: evenly over its planned run, the last at its success."""
     told = 0
     for at in _instants(span, reports):
@@ -120,19 +120,19 @@ def _reports(span: Span, reports: int) -> Iterator[Change]:
         yield Change(span.end, "units", reports - told)
 
 
-def _instants(span: Span, reports: int) -> Iterator[datetime]:
+def _instants(span: ChildRun, reports: int) -> Iterator[datetime]:
     """Yield when a scene reports before its end; a run cut short at the very instant of a report has told that one."""
     if span.start is None or math.isinf(span.length):
         return
-    whole = after(span.start, span.length)
+    whole = add_seconds(span.start, span.length)
     for number in range(1, reports):
-        at = after(span.start, span.length * number / reports)
+        at = add_seconds(span.start, span.length * number / reports)
         if at >= whole or (span.end is not None and at > span.end):
             return
         yield at
 
 
-def child_steps(span: Span, phase: Phase, created: datetime, reports: int) -> tuple[Step, ...]:
+def child_steps(span: ChildRun, phase: Phase, created: datetime, reports: int) -> tuple[Step, ...]:
     """Return every step of one child: queued, running with its progress reports, and its end."""
     made = [Step(0, created, Status.QUEUED, None, 0.0, None)]
 
@@ -148,24 +148,24 @@ def child_steps(span: Span, phase: Phase, created: datetime, reports: int) -> tu
     return tuple(made)
 
 
-def at(steps: Sequence[Step], instant: datetime) -> Step:
+def step_at(steps: Sequence[Step], instant: datetime) -> Step:
     """Return the step in force at an instant."""
     return steps[max(bisect_right(steps, instant, key=_AT) - 1, 0)]
 
 
-def following(steps: Sequence[Step], instant: datetime) -> Step | None:
+def next_step(steps: Sequence[Step], instant: datetime) -> Step | None:
     """Return the first step after an instant."""
     index = bisect_right(steps, instant, key=_AT)
     return steps[index] if index < len(steps) else None
 
 
-def look(job: Job, instant: datetime) -> Step:
+def current_step(job: Job, instant: datetime) -> Step:
     """Read a job at an instant; a finished one keeps its last step only."""
     if job.final is not None and instant >= job.final.at:
         return job.final
     ends = job.timeline.ends
     if ends is None or instant < ends:
-        return at(steps_of(job), instant)
+        return step_at(steps_of(job), instant)
     job.final, job.steps = steps(job.timeline)[-1], None
     return job.final
 

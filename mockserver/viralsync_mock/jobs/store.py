@@ -27,7 +27,7 @@ _NUMBER = attrgetter("number")
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Usage:
     """What an account has used up at an instant: minutes of the calendar month and day, and jobs by status."""
 
     minutes: float
@@ -39,7 +39,7 @@ class Standing:
         return sum(self.jobs[status] for status in statuses)
 
 
-class Slot(NamedTuple):
+class WindowSlot(NamedTuple):
     """What the sliding window says of one call: `free_at` is None for a call that is let through.
 
     `used` counts the calls in the window, this one with them when it is let through; `oldest` is the first of them.
@@ -63,7 +63,7 @@ class Contents(NamedTuple):
 class Store(Protocol):
     """Every operation takes the instant at which it happens, and is atomic."""
 
-    def submit(self, job: Job, admit: Callable[[Callable[[datetime], Standing]], None]) -> None:
+    def submit(self, job: Job, admit: Callable[[Callable[[datetime], Usage]], None]) -> None:
         """Keep a new job unless `admit` raises; it is given what returns the standing at an instant."""
 
     def read(self, job_id: str) -> Job | None:
@@ -81,7 +81,7 @@ class Store(Protocol):
     def delete(self, job: Job, now: datetime) -> None:
         """Forget a job; what it was charged stays charged."""
 
-    def standing(self, now: datetime) -> Standing:
+    def usage(self, now: datetime) -> Usage:
         """Return what is used up."""
 
     def set_minutes(self, now: datetime, month: float | None, day: float | None) -> None:
@@ -93,7 +93,7 @@ class Store(Protocol):
     def next_change(self, now: datetime) -> datetime | None:
         """Return when the status or phase of any job next changes."""
 
-    def spend(self, now: datetime, requests: int, window: float) -> Slot:
+    def count_request(self, now: datetime, requests: int, window: float) -> WindowSlot:
         """Count one call against a sliding window, unless the window is full."""
 
     def contents(self, now: datetime) -> Contents:
@@ -132,9 +132,9 @@ class MemoryStore:
         self._settle(now)
         return Contents(tuple(self._in_order), dict(self._charged), tuple(self._calls))
 
-    def submit(self, job: Job, admit: Callable[[Callable[[datetime], Standing]], None]) -> None:
+    def submit(self, job: Job, admit: Callable[[Callable[[datetime], Usage]], None]) -> None:
         """Keep a new job unless `admit` raises; it is planned when somebody first asks for more than its id."""
-        admit(self.standing)
+        admit(self.usage)
         self._jobs[job.id] = job
         self._types[job.type] += 1
         if self._in_order and job.number < self._in_order[-1].number:
@@ -173,11 +173,11 @@ class MemoryStore:
         _remove(self._in_order, job)
         _remove(self._by_status[job.status], job)
 
-    def standing(self, now: datetime) -> Standing:
+    def usage(self, now: datetime) -> Usage:
         """Return what is used up."""
         self._settle(now)
         minutes, today = self._charged[_month(now)], self._charged[_day(now)]
-        return Standing(minutes / 60_000, today / 60_000, {s: len(o) for s, o in self._by_status.items()})
+        return Usage(minutes / 60_000, today / 60_000, {s: len(o) for s, o in self._by_status.items()})
 
     def set_minutes(self, now: datetime, month: float | None, day: float | None) -> None:
         """Set the ledger of this month and of this day."""
@@ -199,16 +199,16 @@ class MemoryStore:
             heapq.heappop(self._calendar)
         return self._calendar[0][0] if self._calendar else None
 
-    def spend(self, now: datetime, requests: int, window: float) -> Slot:
+    def count_request(self, now: datetime, requests: int, window: float) -> WindowSlot:
         """Count one call; a call leaves the window exactly `window` seconds after it was made."""
         calls, width = self._calls, timedelta(seconds=window)
         while calls and calls[0] + width <= now:
             calls.popleft()
         if len(calls) >= requests:
             free_at = calls[len(calls) - requests] + width if requests else now + width
-            return Slot(len(calls), free_at, calls[0] if calls else None)
+            return WindowSlot(len(calls), free_at, calls[0] if calls else None)
         calls.append(now)
-        return Slot(len(calls), None, calls[0])
+        return WindowSlot(len(calls), None, calls[0])
 
     def _enter(self, job: Job, now: datetime) -> None:
         """Put the job where it stands now, and its next change into the calendar."""
@@ -225,7 +225,7 @@ class MemoryStore:
         elif mark.status is Status.DONE:
             self._charge(mark.at, job.seconds)
         if mark.status.is_terminal:
-            job.rest()
+            job.drop_timeline()
 
     def _settle(self, now: datetime) -> None:
         """Bring every index up to this instant."""

@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from viralsync_mock.jobs.models import (
-    Floor,
-    Mark,
+    ChildRun,
+    MinimumProgress,
     Phase,
-    Span,
     Status,
+    StatusChange,
     Step,
     Timeline,
-    after,
+    add_seconds,
 )
 from viralsync_mock.jobs.steps import steps
 
@@ -38,7 +38,7 @@ class Duration:
     mean: float
     jitter: float = 0.0
 
-    def drawn(self, draw: Draw, *purpose: object) -> float:
+    def sample(self, draw: Draw, *purpose: object) -> float:
         """Return one length in seconds, never below zero; what has no jitter needs no draw."""
         if not self.jitter:
             return self.mean
@@ -46,7 +46,7 @@ class Duration:
 
 
 @dataclass(frozen=True, slots=True)
-class ScenePace:
+class SceneTimings:
     """How long a scene renders: so much per second of its output, at least so much; and how often it reports."""
 
     per_output_second: Duration = Duration(3.0)
@@ -55,7 +55,7 @@ class ScenePace:
 
     def drawn(self, seconds: float, draw: Draw, index: int) -> float:
         """Return the rendering time in seconds of a scene whose output lasts `seconds`."""
-        return max(self.per_output_second.drawn(draw, "scene", index) * seconds, self.at_least)
+        return max(self.per_output_second.sample(draw, "scene", index) * seconds, self.at_least)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +69,13 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class JobTimings:
     """How long each step of a job lasts, and what goes wrong: the `job:` part of a scenario."""
 
     queued: Duration = Duration(1.0)
     planning: Duration = Duration(0.5)
     dispatching: Duration = Duration(0.3)
-    scene: ScenePace = ScenePace()
+    scene: SceneTimings = SceneTimings()
     assembling: Duration = Duration(4.0)
     uploading: Duration = Duration(2.0)
     fail: Failure | None = None
@@ -98,7 +98,7 @@ STATUS_OF = {
 """The status in each phase as documented; a behaviour profile may say otherwise for two of them."""
 
 
-class Order(NamedTuple):
+class RenderOrder(NamedTuple):
     """What was asked for: the length of each scene's output in seconds, and how many render at a time."""
 
     scenes: Sequence[float]
@@ -109,20 +109,20 @@ class Order(NamedTuple):
     assemble_is_counted: bool = False
 
 
-def plan(order: Order, pace: Pace) -> Timeline:
+def plan(order: RenderOrder, pace: JobTimings) -> Timeline:
     """Plan the whole life of a job: the same order, pace and draws give the same timeline."""
     draw, marks = order.draw, _Marks(order)
-    marks.enter(None, pace.queued.drawn(draw, "queued"))
-    marks.enter(Phase.PLANNING, pace.planning.drawn(draw, "planning"))
-    marks.enter(Phase.DISPATCHING, pace.dispatching.drawn(draw, "dispatching"))
+    marks.enter(None, pace.queued.sample(draw, "queued"))
+    marks.enter(Phase.PLANNING, pace.planning.sample(draw, "planning"))
+    marks.enter(Phase.DISPATCHING, pace.dispatching.sample(draw, "dispatching"))
     scenes, rendered = _rounds(order, pace, marks.end)
     marks.enter(Phase.RENDERING, until=rendered)
     started = marks.end
-    marks.enter(Phase.ASSEMBLING, pace.assembling.drawn(draw, "assembling"))
-    assemble = Span(started, _between(started, marks.end), marks.end, Status.DONE)
-    marks.enter(Phase.UPLOADING, pace.uploading.drawn(draw, "uploading"))
+    marks.enter(Phase.ASSEMBLING, pace.assembling.sample(draw, "assembling"))
+    assemble = ChildRun(started, _between(started, marks.end), marks.end, Status.DONE)
+    marks.enter(Phase.UPLOADING, pace.uploading.sample(draw, "uploading"))
     timeline = Timeline(
-        marks=(*marks.made, *([Mark(marks.end, Status.DONE, None)] if marks.end else [])),
+        marks=(*marks.made, *([StatusChange(marks.end, Status.DONE, None)] if marks.end else [])),
         scenes=scenes,
         assemble=assemble,
         reports=pace.scene.reports,
@@ -134,22 +134,22 @@ def plan(order: Order, pace: Pace) -> Timeline:
 class _Marks:
     """Marks laid end to end; once a phase never ends, no later one is entered."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: RenderOrder) -> None:
         self.statuses = order.statuses
         self.end: datetime | None = order.created
-        self.made: list[Mark] = []
+        self.made: list[StatusChange] = []
 
     def enter(self, phase: Phase | None, seconds: float = math.inf, until: datetime | None = None) -> None:
         if self.end is None:
             return
-        self.made.append(Mark(self.end, self.statuses[phase], phase))
+        self.made.append(StatusChange(self.end, self.statuses[phase], phase))
         self.end = until or _later(self.end, seconds)
 
 
 def _later(instant: datetime | None, seconds: float) -> datetime | None:
     if instant is None or seconds >= ENDLESS or instant.year > LAST_YEAR:
         return None
-    return after(instant, seconds)
+    return add_seconds(instant, seconds)
 
 
 def _share(length: float, share: float) -> float:
@@ -160,13 +160,15 @@ def _between(start: datetime | None, end: datetime | None) -> float:
     return math.inf if start is None or end is None else (end - start).total_seconds()
 
 
-def _rounds(order: Order, pace: Pace, start: datetime | None) -> tuple[tuple[Span, ...], datetime | None]:
+def _rounds(
+    order: RenderOrder, pace: JobTimings, start: datetime | None
+) -> tuple[tuple[ChildRun, ...], datetime | None]:
     """Render the scenes in rounds: a round starts when every scene of the one before has ended.
 
     (docs page /concepts/render-pipeline: wall time is rounds x mean scene time.) A scene that fails lets those
     in flight end and keeps later rounds from starting.
     """
-    spans: list[Span] = []
+    spans: list[ChildRun] = []
     failing = pace.fail.scene if pace.fail else None
     fails = min(failing, len(order.scenes)) - 1 if failing else None
     for first in range(0, len(order.scenes), order.workers):
@@ -179,13 +181,13 @@ def _rounds(order: Order, pace: Pace, start: datetime | None) -> tuple[tuple[Spa
     return tuple(spans), start
 
 
-def _span(order: Order, pace: Pace, index: int, start: datetime | None, fails: bool) -> Span:
+def _span(order: RenderOrder, pace: JobTimings, index: int, start: datetime | None, fails: bool) -> ChildRun:
     length = pace.scene.drawn(order.scenes[index], order.draw, index)
     if start is None:
-        return Span(None, length, None, Status.DONE)
+        return ChildRun(None, length, None, Status.DONE)
     if fails and pace.fail:
-        return Span(start, length, _later(start, _share(length, pace.fail.at)), Status.FAILED)
-    return Span(start, length, _later(start, length), Status.DONE)
+        return ChildRun(start, length, _later(start, _share(length, pace.fail.at)), Status.FAILED)
+    return ChildRun(start, length, _later(start, length), Status.DONE)
 
 
 def _fail(timeline: Timeline, failure: Failure) -> Timeline:
@@ -195,12 +197,12 @@ def _fail(timeline: Timeline, failure: Failure) -> Timeline:
     ends = timeline.next_mark(begins.at) if begins else None
     if begins is None or ends is None:
         return timeline
-    instant = ends.at if failure.scene else after(begins.at, _between(begins.at, ends.at) * failure.at)
+    instant = ends.at if failure.scene else add_seconds(begins.at, _between(begins.at, ends.at) * failure.at)
     marks = tuple(mark for mark in timeline.marks if mark.at < ends.at)
-    return stop(replace(timeline, marks=marks), instant, Status.FAILED, failure.error, plan_only=True)
+    return terminate(replace(timeline, marks=marks), instant, Status.FAILED, failure.error, plan_only=True)
 
 
-def stop(
+def terminate(
     timeline: Timeline,
     instant: datetime,
     outcome: Status,
@@ -218,28 +220,30 @@ def stop(
     broken = outcome is Status.FAILED and timeline.mark_at(instant).phase is Phase.ASSEMBLING
     return replace(
         timeline,
-        marks=(*(mark for mark in timeline.marks if mark.at <= instant), Mark(instant, outcome, None)),
+        marks=(*(mark for mark in timeline.marks if mark.at <= instant), StatusChange(instant, outcome, None)),
         scenes=tuple(_cut(span, instant, rest) for span in timeline.scenes),
         assemble=_cut(timeline.assemble, instant, Status.FAILED if broken else rest),
         error=error,
-        told=() if plan_only else _told(timeline, instant),
+        emitted_steps=() if plan_only else _describe(timeline, instant),
     )
 
 
-def _cut(span: Span, instant: datetime, outcome: Status) -> Span:
+def _cut(span: ChildRun, instant: datetime, outcome: Status) -> ChildRun:
     if span.end is not None and span.end <= instant:
         return span
     start = span.start if span.start is not None and span.start <= instant else None
-    return Span(start, span.length, instant, outcome)
+    return ChildRun(start, span.length, instant, outcome)
 
 
-def lift(timeline: Timeline, instant: datetime, progress: float) -> Timeline:
+def raise_progress(timeline: Timeline, instant: datetime, progress: float) -> Timeline:
     """Let the progress be at least this much from an instant on."""
     least = max([progress, *(floor.progress for floor in timeline.floors)])
-    return replace(timeline, floors=(*timeline.floors, Floor(instant, least)), told=_told(timeline, instant))
+    return replace(
+        timeline, floors=(*timeline.floors, MinimumProgress(instant, least)), emitted_steps=_describe(timeline, instant)
+    )
 
 
-def hurry(timeline: Timeline, instant: datetime, status: Status) -> Timeline | None:
+def bring_forward(timeline: Timeline, instant: datetime, status: Status) -> Timeline | None:
     """Bring the next step with this status forward to an instant, and all that follows it as much earlier.
 
     Returns None when no later step has that status.
@@ -252,7 +256,7 @@ def hurry(timeline: Timeline, instant: datetime, status: Status) -> Timeline | N
     def moved(at: datetime) -> datetime:
         return at if at <= instant else max(at - earlier, instant)
 
-    def run(span: Span) -> Span:
+    def run(span: ChildRun) -> ChildRun:
         return span._replace(
             start=span.start and moved(span.start),
             end=span.end and moved(span.end),
@@ -263,9 +267,9 @@ def hurry(timeline: Timeline, instant: datetime, status: Status) -> Timeline | N
         marks=tuple(mark._replace(at=moved(mark.at)) for mark in timeline.marks),
         scenes=tuple(map(run, timeline.scenes)),
         assemble=run(timeline.assemble),
-        told=_told(timeline, instant),
+        emitted_steps=_describe(timeline, instant),
     )
 
 
-def _told(timeline: Timeline, instant: datetime) -> tuple[Step, ...]:
+def _describe(timeline: Timeline, instant: datetime) -> tuple[Step, ...]:
     return tuple(step for step in steps(timeline) if step.at <= instant)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from viralsync_mock.jobs import steps
-from viralsync_mock.jobs.models import Job, Phase, Span, Status, Step, timestamp
+from viralsync_mock.jobs.models import ChildRun, Job, Phase, Status, Step, timestamp
 from viralsync_mock.randomness import between
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Subject:
         return "render.scene" if self.number else "render.assemble"
 
     @property
-    def span(self) -> Span:
+    def span(self) -> ChildRun:
         """The run of a child."""
         timeline = self.job.timeline
         return timeline.scenes[self.number - 1] if self.number else timeline.assemble
@@ -63,11 +63,11 @@ class Subject:
 
     def look(self, now: datetime) -> Step:
         """Return the step in force."""
-        return steps.at(self.steps(), now) if self.is_child else steps.look(self.job, now)
+        return steps.step_at(self.steps(), now) if self.is_child else steps.current_step(self.job, now)
 
     def next_change(self, now: datetime) -> datetime | None:
         """Return the instant of the next step."""
-        following = steps.following(self.steps(), now)
+        following = steps.next_step(self.steps(), now)
         return following.at if following else None
 
     @property

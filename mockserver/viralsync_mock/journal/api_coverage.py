@@ -27,33 +27,33 @@ from viralsync_mock.jobs.recipe import statuses_under
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-    from viralsync_mock.config.behaviour import Behaviour
-    from viralsync_mock.journal.coverage import Sightings
+    from viralsync_mock.config.behaviour import BehaviourProfile
+    from viralsync_mock.journal.coverage import CoverageRecorder
     from viralsync_mock.openapi.spec import Spec
 
 METHOD_NOT_ALLOWED = 405
 
-STREAM_FACTS = (
+STREAM_STATES = (
     "stream ended terminal",
     "stream ended without terminal",
     "stream ended dropped",
     "stream ended client left",
     "stream resumed",
 )
-WEBHOOK_FACTS = ("webhook progress", *(f"webhook {status}" for status in Status if status in TERMINAL))
-PAGE_FACTS = ("pages cursor followed", "pages walked to the end")
+WEBHOOK_STATES = ("webhook progress", *(f"webhook {status}" for status in Status if status in TERMINAL))
+PAGE_STATES = ("pages cursor followed", "pages walked to the end")
 
 
 class Coverage(NamedTuple):
     """What was met and what was not, each in the order of the spec."""
 
-    met: tuple[str, ...]
-    unmet: tuple[str, ...]
+    covered: tuple[str, ...]
+    uncovered: tuple[str, ...]
 
     @property
     def percent(self) -> float:
         """How much of it all was met, 0 to 100, to one decimal; never rounded up to 100."""
-        share = 1000 * len(self.met) / ((len(self.met) + len(self.unmet)) or 1)
+        share = 1000 * len(self.covered) / ((len(self.covered) + len(self.uncovered)) or 1)
         return int(share) / 10
 
 
@@ -63,13 +63,13 @@ def coverage(reachable: Iterable[str], met: Collection[str]) -> Coverage:
     return Coverage(tuple(f for f in facts if f in met), tuple(f for f in facts if f not in met))
 
 
-def facts_met(sightings: Iterable[Sightings]) -> set[str]:
+def covered_states(sightings: Iterable[CoverageRecorder]) -> set[str]:
     """Put into words what was met; facts that nobody counts are among them."""
-    return set(chain.from_iterable(map(_told, sightings)))
+    return set(chain.from_iterable(map(_describe, sightings)))
 
 
-def _told(sightings: Sightings) -> Iterator[str]:
-    yield from sightings.facts
+def _describe(sightings: CoverageRecorder) -> Iterator[str]:
+    yield from sightings.other_states
     for operation, status, code in sightings.answers:
         if status is not None:  # a fault left no answer
             yield f"operation {operation} {status}"
@@ -80,7 +80,7 @@ def _told(sightings: Sightings) -> Iterator[str]:
         yield f"transition {before}->{now}"
 
 
-def reachable_facts(spec: Spec, behaviour: Behaviour) -> tuple[str, ...]:
+def reachable_states(spec: Spec, behaviour: BehaviourProfile) -> tuple[str, ...]:
     """Return all that a client of this API can meet, under a behaviour profile, in the order of the spec."""
     edges = _edges(behaviour)
     seen = {status for edge in edges for status in edge}
@@ -90,9 +90,9 @@ def reachable_facts(spec: Spec, behaviour: Behaviour) -> tuple[str, ...]:
         *(f"status {status}" for status in Status if status in seen),
         *(f"transition {before}->{now}" for before, now in edges),
         *(f"phase {phase}" for phase in statuses_under(behaviour) if phase is not None),
-        *(STREAM_FACTS if "streamJobProgress" in spec.operations else ()),
-        *(WEBHOOK_FACTS if "submitRenderJob" in spec.operations else ()),
-        *(PAGE_FACTS if "listJobs" in spec.operations else ()),
+        *(STREAM_STATES if "streamJobProgress" in spec.operations else ()),
+        *(WEBHOOK_STATES if "submitRenderJob" in spec.operations else ()),
+        *(PAGE_STATES if "listJobs" in spec.operations else ()),
     )
 
 
@@ -103,7 +103,7 @@ def _operations(spec: Spec) -> Iterator[str]:
                 yield f"operation {operation.id} {status}"
 
 
-def _edges(behaviour: Behaviour) -> tuple[tuple[Status, Status], ...]:
+def _edges(behaviour: BehaviourProfile) -> tuple[tuple[Status, Status], ...]:
     """Return every change of status: along the timeline, then to `failed` from a phase, then to `cancelled`."""
     statuses = tuple(statuses_under(behaviour).values())
     along = ((a, b) for a, b in pairwise((*statuses, Status.DONE)) if a is not b)

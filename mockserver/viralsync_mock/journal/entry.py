@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from viralsync_mock.redaction import masked, masked_bytes, masked_headers
 from viralsync_mock.response import EVENT_STREAM
-from viralsync_mock.scenarios.model import SILENT, Choice
+from viralsync_mock.scenarios.model import NO_MATCH, RuleMatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
     from viralsync_mock.clock import Mode
-    from viralsync_mock.jobs.store import Slot, Standing
+    from viralsync_mock.jobs.store import Usage, WindowSlot
     from viralsync_mock.openapi.spec import RateLimit
-    from viralsync_mock.response import Answer, Headers
-    from viralsync_mock.scenarios.armed_faults import Struck
+    from viralsync_mock.response import Headers, Response
+    from viralsync_mock.scenarios.armed_faults import MatchedFaults
     from viralsync_mock.scenarios.model import Scenario
     from viralsync_mock.validation.schema import Violation
 
-LARGEST_BODY = 64 * 1024
+MAX_BODY = 64 * 1024
 """So much of a body is kept."""
 
-PENDING, ANSWERED, LEFT = "pending", "answered", "client left"
+PENDING, ANSWERED, CLIENT_DISCONNECTED = "pending", "answered", "client left"
 
 
-class Entry:
+class JournalEntry:
     """One call; instants are on the sandbox's clock.
 
     `ending` is `pending` (also while a stream is open), `answered`, `client left` (a stream's reader went), or the
@@ -48,14 +48,14 @@ class Entry:
     __slots__ = (
         *("number", "at", "method", "operation", "job_id", "body_size", "status", "code", "answered_at", "answer_size"),
         *("answered_after", "ending", "events", "last_event", "ended_at", "ended_after", "mode", "rate", "scenario"),
-        *("chosen_by", "choice", "age", "struck", "slot", "limit", "standing", "plan", "violations"),
+        *("chosen_by", "rule_match", "age", "matched_faults", "slot", "limit", "standing", "plan", "violations"),
         *("unmasked_path", "unmasked_query", "_headers", "key", "_body", "_answer_headers", "_answer_body"),
     )
 
     def __init__(self, number: int, at: datetime, scope: Scope, key: str) -> None:
         self.number, self.at, self.method = number, at, scope["method"]
         self.unmasked_path, self.unmasked_query, self.key = scope["path"], scope["query_string"], key
-        self._headers = packed(scope["headers"])
+        self._headers = serialize_headers(scope["headers"])
         self._body = self._answer_headers = self._answer_body = self.last_event = b""
         self.operation: str = ""
         self.job_id: str | None = None
@@ -69,11 +69,11 @@ class Entry:
         self.rate = self.age = 0.0
         self.scenario: Scenario | None = None
         self.chosen_by = "server"
-        self.choice: Choice = SILENT
-        self.struck: tuple[Struck, ...] = ()
-        self.slot: Slot | None = None
+        self.rule_match: RuleMatch = NO_MATCH
+        self.matched_faults: tuple[MatchedFaults, ...] = ()
+        self.slot: WindowSlot | None = None
         self.limit: RateLimit | None = None
-        self.standing: Standing | None = None
+        self.standing: Usage | None = None
         self.plan: str | None = None
         self.violations: tuple[Violation, ...] = ()
 
@@ -90,12 +90,12 @@ class Entry:
     @property
     def headers(self) -> Headers:
         """The header lines of the request."""
-        return masked_headers(unpacked(self._headers), self.key)
+        return masked_headers(parse_headers(self._headers), self.key)
 
     @property
     def answer_headers(self) -> Headers:
         """The header lines of the answer, as they left."""
-        return unpacked(self._answer_headers)
+        return parse_headers(self._answer_headers)
 
     @property
     def body(self) -> bytes:
@@ -111,46 +111,46 @@ class Entry:
         """Say whether this key stands in path or query, in whatever form."""
         return key in unquote(f"{self.unmasked_path}?{self.unmasked_query.decode('latin-1')}")
 
-    def take_body(self, body: bytes) -> None:
+    def record_body(self, body: bytes) -> None:
         """Keep the body of the request."""
         self.body_size = len(body)
-        self._body = body if len(body) <= LARGEST_BODY else body[:LARGEST_BODY]
+        self._body = body if len(body) <= MAX_BODY else body[:MAX_BODY]
 
     @property
     def is_cut(self) -> bool:
         """Whether less of the request's body is kept than came."""
-        return self.body_size > LARGEST_BODY
+        return self.body_size > MAX_BODY
 
     @property
     def answer_is_cut(self) -> bool:
         """Whether less of the answer's body is kept than it has."""
-        return self.answer_size > LARGEST_BODY
+        return self.answer_size > MAX_BODY
 
     @property
     def is_stream(self) -> bool:
         """Whether the answer is a stream of events."""
         return (b"content-type", EVENT_STREAM) in self.answer_headers
 
-    def answer(self, answer: Answer, head: bytes, now: datetime) -> None:
+    def record_response(self, answer: Response, head: bytes, now: datetime) -> None:
         """Keep the answer, as it is about to leave; `head` holds all its headers, packed."""
-        body, breaks = answer.body, answer.breaks
+        body, breaks = answer.body, answer.abort
         self.answered_at, self._answer_headers, self.answer_size = now, head, len(body)
-        self._answer_body = bytes(memoryview(body)[:LARGEST_BODY])  # without the room that orjson leaves behind a text
+        self._answer_body = bytes(memoryview(body)[:MAX_BODY])  # without the room that orjson leaves behind a text
         if breaks is not None:
             self.ending = breaks.name
             self.code = self.code if breaks.share is not None else None  # nobody was told of it
-        elif answer.events is None or self.method == "HEAD":  # how a stream ends is known when it does
+        elif answer.stream is None or self.method == "HEAD":  # how a stream ends is known when it does
             self.ending = ANSWERED
         if breaks is None or breaks.share is not None:
             self.status = answer.status
 
 
-def packed(headers: Headers) -> bytes:
+def serialize_headers(headers: Headers) -> bytes:
     """Return header lines as HTTP writes them."""
     return b"".join([b"%b: %b\r\n" % line for line in headers])
 
 
-def unpacked(head: bytes) -> list[tuple[bytes, bytes]]:
+def parse_headers(head: bytes) -> list[tuple[bytes, bytes]]:
     """Return the header lines that `packed` has written."""
     parts = (line.partition(b": ") for line in head.split(b"\r\n")[:-1])
     return [(name, value) for name, _, value in parts]
@@ -167,7 +167,7 @@ class Filter:
     since: datetime | None = None
     until: datetime | None = None
 
-    def fits(self, entry: Entry) -> bool:
+    def matches(self, entry: JournalEntry) -> bool:
         """Say whether this call is sought."""
         return (
             self.operation in (None, entry.operation)
@@ -183,24 +183,24 @@ class Journal:
     """The last calls of a sandbox, at most `size`; older ones are forgotten."""
 
     def __init__(self, size: int) -> None:
-        self._entries: deque[Entry] = deque(maxlen=size)
+        self._entries: deque[JournalEntry] = deque(maxlen=size)
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: JournalEntry) -> None:
         """Keep a call, from its arrival on."""
         self._entries.append(entry)
 
-    def read(self, number: int) -> Entry | None:
+    def read(self, number: int) -> JournalEntry | None:
         """Return the call of this number."""
         return next((entry for entry in self._entries if entry.number == number), None)
 
-    def newest_first(self, sought: Filter, limit: int) -> list[Entry]:
+    def newest_first(self, sought: Filter, limit: int) -> list[JournalEntry]:
         """Return the last calls that are sought."""
-        return list(islice(filter(sought.fits, reversed(self._entries)), limit))
+        return list(islice(filter(sought.matches, reversed(self._entries)), limit))
 
-    def oldest_first(self) -> Iterator[Entry]:
+    def oldest_first(self) -> Iterator[JournalEntry]:
         """Yield all that are kept."""
         return iter(tuple(self._entries))
 

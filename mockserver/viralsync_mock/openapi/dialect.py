@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from viralsync_mock.config.yaml_source import shown
+from viralsync_mock.config.yaml_source import preview
 from viralsync_mock.errors import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from viralsync_mock.config.yaml_source import Place
+    from viralsync_mock.config.yaml_source import Node
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")
@@ -94,7 +94,7 @@ _REPLACED = {
 }
 
 
-def check(root: Place) -> None:
+def check(root: Node) -> None:
     """Raise the source's error at the first key, reference or type that the mock does not understand."""
     _check(root, "document", root.value)
 
@@ -118,7 +118,7 @@ def follow(document: Mapping[str, Any], reference: str) -> tuple[str, Any]:
     raise RecursionError(reference)
 
 
-def _check(place: Place, kind: str, document: Mapping[str, Any]) -> None:
+def _check(place: Node, kind: str, document: Mapping[str, Any]) -> None:
     if kind.startswith("{"):
         for name, part in place.items():
             if not (kind in _EXTENSIBLE and name.startswith("x-")):
@@ -130,9 +130,9 @@ def _check(place: Place, kind: str, document: Mapping[str, Any]) -> None:
         _check_object(place, kind, document)
 
 
-def _check_object(place: Place, kind: str, document: Mapping[str, Any]) -> None:
+def _check_object(place: Node, kind: str, document: Mapping[str, Any]) -> None:
     shape = _SHAPES[kind]
-    value = place.a(dict)
+    value = place.expect(dict)
     for key in value:
         below = shape.get(key)
         if below:
@@ -143,7 +143,7 @@ def _check_object(place: Place, kind: str, document: Mapping[str, Any]) -> None:
         _check_schema(place, document)
 
 
-def _check_other_key(place: Place, kind: str, key: str, document: Mapping[str, Any]) -> None:
+def _check_other_key(place: Node, kind: str, key: str, document: Mapping[str, Any]) -> None:
     if key == "$ref" and kind not in {"document", "components", "operation", "media"}:
         check_reference(place["$ref"], document)
         return
@@ -151,17 +151,17 @@ def _check_other_key(place: Place, kind: str, key: str, document: Mapping[str, A
     place.fail(f'"{key}" is not a key that the mock understands in a {_NAMES.get(kind, kind)}.{hint}')
 
 
-def check_reference(place: Place, document: Mapping[str, Any]) -> None:
+def check_reference(place: Node, document: Mapping[str, Any]) -> None:
     """Complain unless the place holds a `#/…` reference that leads somewhere."""
-    reference = place.a(str)
+    reference = place.expect(str)
     if not reference.startswith("#/"):
-        place.fail(f"{shown(reference)} leads outside the file: only references that begin with #/ are supported")
+        place.fail(f"{preview(reference)} leads outside the file: only references that begin with #/ are supported")
     try:
         follow(document, reference)
     except RecursionError:
-        place.fail(f"{shown(reference)} leads back to itself")
+        place.fail(f"{preview(reference)} leads back to itself")
     except (LookupError, TypeError, ValueError):
-        place.fail(f"{shown(reference)} leads nowhere.{did_you_mean(reference, _names(document))}")
+        place.fail(f"{preview(reference)} leads nowhere.{did_you_mean(reference, _names(document))}")
 
 
 def _names(document: Mapping[str, Any]) -> list[str]:
@@ -169,18 +169,18 @@ def _names(document: Mapping[str, Any]) -> list[str]:
     return [f"#/components/{group}/{name}" for group, members in components.items() for name in members]
 
 
-def _check_schema(place: Place, document: Mapping[str, Any]) -> None:
+def _check_schema(place: Node, document: Mapping[str, Any]) -> None:
     types = place.value.get("type", [])
     for name in types if isinstance(types, list) else [types]:
         if name not in TYPES:
-            place["type"].fail(f"unknown type {shown(name)}.{did_you_mean(name, TYPES)} Known: {', '.join(TYPES)}")
+            place["type"].fail(f"unknown type {preview(name)}.{did_you_mean(name, TYPES)} Known: {', '.join(TYPES)}")
     if "discriminator" in place.value:
         _check_discriminator(place, document)
 
 
-def _check_discriminator(place: Place, document: Mapping[str, Any]) -> None:
-    discriminator = place["discriminator"].only("propertyName", "mapping")
-    discriminator["propertyName"].a(str)
+def _check_discriminator(place: Node, document: Mapping[str, Any]) -> None:
+    discriminator = place["discriminator"].allow_keys("propertyName", "mapping")
+    discriminator["propertyName"].expect(str)
     if not {"oneOf", "anyOf"} & place.value.keys():
         discriminator.fail("a discriminator needs `oneOf` or `anyOf` beside it")
     mapping = discriminator.get("mapping")

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from string import Formatter
 from typing import TYPE_CHECKING, Any
 
-from viralsync_mock.config.yaml_source import shown
+from viralsync_mock.config.yaml_source import preview
 from viralsync_mock.errors import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from viralsync_mock.config.yaml_source import Place
+    from viralsync_mock.config.yaml_source import Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,46 +47,46 @@ class RateLimit:
     window: float
 
 
-def read_errors(place: Place) -> dict[str, ErrorEntry]:
+def read_errors(place: Node) -> dict[str, ErrorEntry]:
     """Return the catalogue of refusals by code."""
-    return {code: _error(code, row.only("status", "text", "when")) for code, row in place.items()}
+    return {code: _error(code, row.allow_keys("status", "text", "when")) for code, row in place.items()}
 
 
-def read_job_errors(place: Place) -> dict[str, str]:
+def read_job_errors(place: Node) -> dict[str, str]:
     """Return the templates of the texts that a failed job carries, by code."""
-    return {code: _template(row.only("text", "when")["text"]) for code, row in place.items()}
+    return {code: _template(row.allow_keys("text", "when")["text"]) for code, row in place.items()}
 
 
-def read_plans(place: Place) -> dict[str, Plan]:
+def read_plans(place: Node) -> dict[str, Plan]:
     """Return the plans by name, in the order of the spec."""
     return {name: _plan(name, row) for name, row in place.items()}
 
 
-def read_rate_limit(place: Place) -> RateLimit:
+def read_rate_limit(place: Node) -> RateLimit:
     """Return the sliding window that every key has."""
-    place.only("requests", "windowSeconds")
+    place.allow_keys("requests", "windowSeconds")
     return RateLimit(number(place["requests"], int, least=1), number(place["windowSeconds"], float, least=0.001))
 
 
-def number(place: Place, kind: type, *, least: float = 0) -> Any:
+def number(place: Node, kind: type, *, least: float = 0) -> Any:
     """Return a number of at least `least`."""
-    value = place.a(kind)
-    return value if value >= least else place.fail(f"expected {least} or more, got {shown(value)}")
+    value = place.expect(kind)
+    return value if value >= least else place.fail(f"expected {least} or more, got {preview(value)}")
 
 
-def read_key_pattern(schemes: Place) -> re.Pattern[str]:
+def read_key_pattern(schemes: Node) -> re.Pattern[str]:
     """Return what an API key looks like: `x-key-pattern` of the scheme of type apiKey."""
     for _, scheme in schemes.items():
         if scheme["type"].value == "apiKey":
             place = scheme["x-key-pattern"]
             try:
-                return re.compile(place.a(str))
+                return re.compile(place.expect(str))
             except re.error as problem:
-                place.fail(f"{shown(place.value)} is not a regular expression: {problem}")
+                place.fail(f"{preview(place.value)} is not a regular expression: {problem}")
     return schemes.fail("no scheme of type apiKey: add one, with an `x-key-pattern`")
 
 
-def read_presets(root: Place) -> dict[str, int]:
+def read_presets(root: Node) -> dict[str, int]:
     """Return the workers of every quality preset: `x-workers`, beside the `enum` that names the presets."""
     schema = next(_with_workers(root), None)
     if schema is None:
@@ -94,11 +94,11 @@ def read_presets(root: Place) -> dict[str, int]:
     workers = {name: number(place, int, least=1) for name, place in schema["x-workers"].items()}
     unnamed = [name for name in schema.value.get("enum", workers) if name is not None and name not in workers]
     if unnamed:
-        schema["x-workers"].fail(f"{shown(unnamed[0])} has no workers: add it.{did_you_mean(unnamed[0], workers)}")
+        schema["x-workers"].fail(f"{preview(unnamed[0])} has no workers: add it.{did_you_mean(unnamed[0], workers)}")
     return workers
 
 
-def _with_workers(place: Place) -> Iterator[Place]:
+def _with_workers(place: Node) -> Iterator[Node]:
     if isinstance(place.value, dict):
         if "x-workers" in place.value:
             yield place
@@ -109,33 +109,33 @@ def _with_workers(place: Place) -> Iterator[Place]:
             yield from _with_workers(part)
 
 
-def _error(code: str, row: Place) -> ErrorEntry:
-    status = row["status"].a(int)
+def _error(code: str, row: Node) -> ErrorEntry:
+    status = row["status"].expect(int)
     if not 400 <= status <= 599:
         row["status"].fail(f"expected a status from 400 to 599, got {status}")
     return ErrorEntry(code, status, _template(row["text"]))
 
 
-def _template(place: Place) -> str:
-    text: str = place.a(str)
+def _template(place: Node) -> str:
+    text: str = place.expect(str)
     try:
         fields = [
             (name, rest or conversion) for _, name, rest, conversion in Formatter().parse(text) if name is not None
         ]
     except ValueError as problem:
-        place.fail(f"{shown(text)}: {problem}; write {{{{ and }}}} for braces that are meant as such")
+        place.fail(f"{preview(text)}: {problem}; write {{{{ and }}}} for braces that are meant as such")
     for name, more in fields:
         if not name.isidentifier() or more:
             place.fail(f"a placeholder is a name alone, as in {{seconds}}; got {{{name}{more or ''}}}")
     return text
 
 
-def _plan(name: str, row: Place) -> Plan:
-    row.only(
+def _plan(name: str, row: Node) -> Plan:
+    row.allow_keys(
         *("usdPerMonth", "renderMinutesPerMonth", "renderMinutesPerDay", "longestMovieSeconds"),
         *("largestFrame", "jobsAtOnce", "rest"),
     )
-    frame = row["largestFrame"].only("width", "height")
+    frame = row["largestFrame"].allow_keys("width", "height")
     return Plan(
         name=name,
         minutes_per_month=_limit(row["renderMinutesPerMonth"], float),
@@ -143,10 +143,10 @@ def _plan(name: str, row: Place) -> Plan:
         longest_movie_seconds=number(row["longestMovieSeconds"], float),
         largest_frame=(number(frame["width"], int, least=1), number(frame["height"], int, least=1)),
         jobs_at_once=_limit(row["jobsAtOnce"], int),
-        rest=row["rest"].a(bool),
+        rest=row["rest"].expect(bool),
         usd_per_month=number(row["usdPerMonth"], float),
     )
 
 
-def _limit(place: Place, kind: type) -> Any:
+def _limit(place: Node, kind: type) -> Any:
     return None if place.value is None else number(place, kind)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from viralsync_mock.config.yaml_source import Place, shown
+from viralsync_mock.config.yaml_source import Node, preview
 from viralsync_mock.errors import did_you_mean
 from viralsync_mock.openapi.dialect import METHODS, follow, steps
 
@@ -52,7 +52,7 @@ class Operation:
     document: dict[str, Any]
 
 
-def read_operations(root: Place) -> dict[str, dict[str, Operation]]:
+def read_operations(root: Node) -> dict[str, dict[str, Operation]]:
     """Return the operations by path and method (upper case); two paths or two ids that clash are refused."""
     paths: dict[str, dict[str, Operation]] = {}
     shapes: dict[str, str] = {}
@@ -68,24 +68,24 @@ def read_operations(root: Place) -> dict[str, dict[str, Operation]]:
     return paths
 
 
-def _check_ids(root: Place, operations: Iterable[Operation]) -> None:
+def _check_ids(root: Node, operations: Iterable[Operation]) -> None:
     found: dict[str, Operation] = {}
     for operation in operations:
         other = found.setdefault(operation.id, operation)
         if other is not operation:
             place = _target(root, root["paths"][operation.path])[operation.method.lower()]["operationId"]
-            place.fail(f"{shown(operation.id)} already names {other.method} {other.path}: choose another")
+            place.fail(f"{preview(operation.id)} already names {other.method} {other.path}: choose another")
 
 
-def _target(root: Place, place: Place) -> Place:
+def _target(root: Node, place: Node) -> Node:
     """Return the place that a `$ref` leads to, or the place itself."""
-    if "$ref" not in place.a(dict):
+    if "$ref" not in place.expect(dict):
         return place
     reference, value = follow(root.value, place.value["$ref"])
-    return Place(place.source, value, steps(reference))
+    return Node(place.source, value, steps(reference))
 
 
-def _of_path(root: Place, path: str, item: Place) -> dict[str, Operation]:
+def _of_path(root: Node, path: str, item: Node) -> dict[str, Operation]:
     shared = _parameters(root, item)
     return {
         method.upper(): _operation(root, path, method, item[method], shared)
@@ -95,13 +95,13 @@ def _of_path(root: Place, path: str, item: Place) -> dict[str, Operation]:
 
 
 def _operation(
-    root: Place, path: str, method: str, place: Place, shared: Mapping[tuple[str, str], Parameter]
+    root: Node, path: str, method: str, place: Node, shared: Mapping[tuple[str, str], Parameter]
 ) -> Operation:
     parameters = tuple({**shared, **_parameters(root, place)}.values())
     _check_template(place, path, {each.name for each in parameters if each.location == "path"})
     schema, required = _body(root, place)
     return Operation(
-        id=place["operationId"].a(str),
+        id=place["operationId"].expect(str),
         method=method.upper(),
         path=path,
         parameters=parameters,
@@ -113,48 +113,48 @@ def _operation(
     )
 
 
-def _is_secured(place: Place | None) -> bool:
-    return place is not None and bool(place.a(list)) and {} not in place.value
+def _is_secured(place: Node | None) -> bool:
+    return place is not None and bool(place.expect(list)) and {} not in place.value
 
 
-def _check_template(place: Place, path: str, declared: set[str]) -> None:
+def _check_template(place: Node, path: str, declared: set[str]) -> None:
     named = set()
     for part in path.split("/")[1:]:
         if part.startswith("{") and part.endswith("}"):
             named.add(part[1:-1])
         elif "{" in part or "}" in part:
-            place.fail(f"{shown(part)} in {path}: a parameter must fill the whole of a segment")
+            place.fail(f"{preview(part)} in {path}: a parameter must fill the whole of a segment")
     if not path.startswith("/") or (named and "//" in path):
         place.fail(f"{path}: a path begins with / and has no empty segment")
     for name in sorted(named - declared):
         place.fail(f"{path} names {{{name}}}: declare a path parameter for it.{did_you_mean(name, declared)}")
     for name in sorted(declared - named):
-        place.fail(f"path parameter {shown(name)} does not stand in {path}.{did_you_mean(name, named)}")
+        place.fail(f"path parameter {preview(name)} does not stand in {path}.{did_you_mean(name, named)}")
 
 
-def _parameters(root: Place, owner: Place) -> dict[tuple[str, str], Parameter]:
+def _parameters(root: Node, owner: Node) -> dict[tuple[str, str], Parameter]:
     declared = owner.get("parameters")
     found = (_parameter(root, _target(root, place)) for place in declared or ())
     return {(each.location, each.name): each for each in found}
 
 
-def _parameter(root: Place, place: Place) -> Parameter:
-    location = place["in"].a(str)
+def _parameter(root: Node, place: Node) -> Parameter:
+    location = place["in"].expect(str)
     if location not in _STYLES:
         place["in"].fail(
-            f"{shown(location)} is not supported.{did_you_mean(location, _STYLES)} Known: query, header, path"
+            f"{preview(location)} is not supported.{did_you_mean(location, _STYLES)} Known: query, header, path"
         )
     _check_style(root, place, location)
     required = _flag(place, "required")
     if location == "path" and not required:
         place.fail("a path parameter must say `required: true`")
-    return Parameter(place["name"].a(str), location, required, place["schema"].a(dict))
+    return Parameter(place["name"].expect(str), location, required, place["schema"].expect(dict))
 
 
-def _check_style(root: Place, place: Place, location: str) -> None:
+def _check_style(root: Node, place: Node, location: str) -> None:
     style = place.value.get("style", _STYLES[location])
     if style != _STYLES[location]:
-        place["style"].fail(f"expected {_STYLES[location]} for a {location} parameter, got {shown(style)}")
+        place["style"].fail(f"expected {_STYLES[location]} for a {location} parameter, got {preview(style)}")
     types = _target(root, place["schema"]).value.get("type", [])
     if "object" in types or ("array" in types and location != "query"):
         place["schema"].fail(f"a {location} parameter cannot be of type {types} here: use a plain value")
@@ -162,53 +162,53 @@ def _check_style(root: Place, place: Place, location: str) -> None:
         place["explode"].fail("only the exploded form (tag=a&tag=b) is supported: remove `explode`")
 
 
-def _flag(place: Place, key: str) -> bool:
+def _flag(place: Node, key: str) -> bool:
     flag = place.get(key)
-    return flag is not None and bool(flag.a(bool))
+    return flag is not None and bool(flag.expect(bool))
 
 
-def _body(root: Place, place: Place) -> tuple[dict[str, Any] | None, bool]:
+def _body(root: Node, place: Node) -> tuple[dict[str, Any] | None, bool]:
     found = place.get("requestBody")
     if found is None:
         return None, False
     body = _target(root, found)
     content = body["content"]
-    if list(content.a(dict)) != [JSON]:
+    if list(content.expect(dict)) != [JSON]:
         content.fail(f"expected {JSON} alone, got {', '.join(content.value) or 'nothing'}")
-    return content[JSON]["schema"].a(dict), _flag(body, "required")
+    return content[JSON]["schema"].expect(dict), _flag(body, "required")
 
 
-def _responses(root: Place, place: Place) -> dict[int, ResponseSpec]:
+def _responses(root: Node, place: Node) -> dict[int, ResponseSpec]:
     found: dict[int, ResponseSpec] = {}
     for status, answer in place.items():
         if status.startswith("x-"):
             continue
         if not (status.isdecimal() and len(status) == 3):
-            answer.fail(f"{shown(status)} is not a status: write each status out, 200 for instance")
+            answer.fail(f"{preview(status)} is not a status: write each status out, 200 for instance")
         found[int(status)] = _response(root, int(status), _target(root, answer))
     if not any(200 <= status < 300 for status in found):
         place.fail("no 2xx answer: add the one that says success")
     return dict(sorted(found.items()))
 
 
-def _response(root: Place, status: int, place: Place) -> ResponseSpec:
+def _response(root: Node, status: int, place: Node) -> ResponseSpec:
     headers = place.get("headers")
     found = tuple(_header(name, _target(root, header)) for name, header in (headers.items() if headers else ()))
     content = place.get("content")
-    if content is None or not content.a(dict):
+    if content is None or not content.expect(dict):
         return ResponseSpec(status, None, None, {}, found)
     if len(content.value) > 1:
         content.fail(f"one media type per answer is supported, got {', '.join(content.value)}")
     media_type, media = next(content.items())
     schema = media.get("schema")
-    return ResponseSpec(status, schema.a(dict) if schema else None, media_type, _examples(root, media), found)
+    return ResponseSpec(status, schema.expect(dict) if schema else None, media_type, _examples(root, media), found)
 
 
-def _header(name: str, place: Place) -> Parameter:
-    return Parameter(name, "header", _flag(place, "required"), place["schema"].a(dict))
+def _header(name: str, place: Node) -> Parameter:
+    return Parameter(name, "header", _flag(place, "required"), place["schema"].expect(dict))
 
 
-def _examples(root: Place, media: Place) -> dict[str, Any]:
+def _examples(root: Node, media: Node) -> dict[str, Any]:
     if "example" in media.value:
         return {"example": media.value["example"]}
     named = media.get("examples")

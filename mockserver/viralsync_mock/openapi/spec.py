@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from viralsync_mock.config.yaml_source import Place, read_yaml, shown
+from viralsync_mock.config.yaml_source import Node, preview, read_yaml
 from viralsync_mock.errors import SpecError
 from viralsync_mock.openapi.dialect import check, follow
 from viralsync_mock.openapi.extensions import (
@@ -48,11 +48,11 @@ class Spec:
     preset, `body_limit` bytes; `key_pattern` is meant for `fullmatch`.
     """
 
-    def __init__(self, root: Place) -> None:
+    def __init__(self, root: Node) -> None:
         paths = read_operations(root)
         self.document: dict[str, Any] = root.value
-        self.title: str = root["info"]["title"].a(str)
-        self.version: str = root["info"]["version"].a(str)
+        self.title: str = root["info"]["title"].expect(str)
+        self.version: str = root["info"]["version"].expect(str)
         self.operations: Mapping[str, Operation] = {
             operation.id: operation for methods in paths.values() for operation in methods.values()
         }
@@ -60,7 +60,7 @@ class Spec:
         self.job_errors: Mapping[str, str] = read_job_errors(root["x-job-error-catalogue"])
         self.plans: Mapping[str, Plan] = read_plans(root["x-plans"])
         self.rate_limit: RateLimit = read_rate_limit(root["x-rate-limit"])
-        self.body_limit: int = number(root["x-body-limit"].only("bytes")["bytes"], int, least=1)
+        self.body_limit: int = number(root["x-body-limit"].allow_keys("bytes")["bytes"], int, least=1)
         self.key_pattern: re.Pattern[str] = read_key_pattern(root["components"]["securitySchemes"])
         self.presets: Mapping[str, int] = read_presets(root)
         self._routes = Routes(paths)
@@ -84,8 +84,8 @@ class Spec:
 def load_spec(path: Path | str) -> Spec:
     """Read an OpenAPI 3.1 file, or raise `SpecError`: file, line, place, what was expected, what came."""
     root = read_yaml(path, SpecError)
-    version = root["openapi"].a(str)
+    version = root["openapi"].expect(str)
     if not version.startswith("3.1"):
-        root["openapi"].fail(f"expected OpenAPI 3.1.x, got {shown(version)}")
+        root["openapi"].fail(f"expected OpenAPI 3.1.x, got {preview(version)}")
     check(root)
     return Spec(root)

@@ -88,10 +88,10 @@ def viralsync_settings() -> Settings:
 def viralsync_server(viralsync_settings: Settings) -> Iterator[BackgroundServer]:
     """A running ViralSync mock on a free port, one for the whole run; `base_url` says where."""
     from viralsync_mock.app import create_app
-    from viralsync_mock.pytest_plugin.sandboxes import explained
+    from viralsync_mock.pytest_plugin.sandboxes import fail_without_traceback
     from viralsync_mock.server import BackgroundServer
 
-    with explained():
+    with fail_without_traceback():
         app = create_app(viralsync_settings)
     app.mock.on_bug = _log_bug
     with BackgroundServer(app) as server:
@@ -140,10 +140,10 @@ def make_viralsync(
 def viralsync_webhooks(request: pytest.FixtureRequest, viralsync_settings: Settings) -> Iterator[WebhookReceiver]:
     """A receiver of webhooks: hand its `url` to `callbackUrl`. It checks signatures, can wait, and answers as told."""
     from viralsync_mock.pytest_plugin.options import options_of_test
-    from viralsync_mock.pytest_plugin.sandboxes import explained
+    from viralsync_mock.pytest_plugin.sandboxes import fail_without_traceback
     from viralsync_mock.testing import WebhookReceiver
 
-    with explained():
+    with fail_without_traceback():
         receiver = WebhookReceiver(options_of_test(request.node).secret(viralsync_settings))
     with receiver:
         yield receiver

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from viralsync_mock.clock import Mode
 from viralsync_mock.config.behaviour import load_behaviour
-from viralsync_mock.config.yaml_source import read_yaml, shown
+from viralsync_mock.config.yaml_source import preview, read_yaml
 from viralsync_mock.errors import BehaviourError, ScenarioError, SettingsError, did_you_mean
 from viralsync_mock.openapi.spec import load_spec
 from viralsync_mock.scenarios.loader import load_scenario
@@ -36,7 +36,7 @@ _PLACE = re.compile(r"\$\.(\w+)")
 
 
 @dataclass(frozen=True)
-class Given:
+class OptionValue:
     """The value of one option; `origin` says who gave it, `folder` is where its files are sought."""
 
     value: Any
@@ -45,7 +45,7 @@ class Given:
 
     def fail(self, expected: str, near: str = "") -> NoReturn:
         """Raise SettingsError that says what came, what was expected, and where."""
-        came = shown(self.value) if isinstance(self.value, (str, int, float, list, dict)) else repr(self.value)
+        came = preview(self.value) if isinstance(self.value, (str, int, float, list, dict)) else repr(self.value)
         raise SettingsError(f"{self.origin}: expected {expected}, got {came}.{near}")
 
     @property
@@ -56,54 +56,54 @@ class Given:
         return self.folder / self.value
 
 
-def _scenario(given: Given) -> str | dict[str, Any]:
+def _scenario(given: OptionValue) -> str | dict[str, Any]:
     if given.file is not None:
-        document: dict[str, Any] = read_yaml(given.file, ScenarioError).a(dict)
+        document: dict[str, Any] = read_yaml(given.file, ScenarioError).expect(dict)
         return document
     if isinstance(given.value, Mapping):
         return dict(given.value)
     return _text(given, "the name of a scenario, a file (.yaml, .yml, .json) or a mapping")
 
 
-def _behaviour(given: Given) -> dict[str, Any]:
+def _behaviour(given: OptionValue) -> dict[str, Any]:
     if given.file is not None:
-        document: dict[str, Any] = read_yaml(given.file, BehaviourError).a(dict)
+        document: dict[str, Any] = read_yaml(given.file, BehaviourError).expect(dict)
         return document
     if isinstance(given.value, Mapping):
         return dict(given.value)
     return given.fail("nested switches or a file (.yaml, .yml, .json)")
 
 
-def _plan(given: Given) -> str:
+def _plan(given: OptionValue) -> str:
     return _text(given, "the name of a plan")
 
 
-def _text(given: Given, expected: str) -> str:
+def _text(given: OptionValue, expected: str) -> str:
     if isinstance(given.value, str) and given.value:
         return given.value
     return given.fail(expected)
 
 
-def _clock(given: Given) -> str:
+def _clock(given: OptionValue) -> str:
     if given.value in tuple(Mode):
         return str(given.value)
     return given.fail(f"one of {', '.join(Mode)}", did_you_mean(given.value, Mode))
 
 
-def _seed(given: Given) -> str:
+def _seed(given: OptionValue) -> str:
     if isinstance(given.value, (str, int)) and not isinstance(given.value, bool):
         return str(given.value)
     return given.fail("a text or a whole number")
 
 
-def _strict(given: Given) -> bool:
+def _strict(given: OptionValue) -> bool:
     word = str(given.value).lower()
     if word in _ON or word in _OFF:
         return word in _ON
     return given.fail("true or false")
 
 
-OPTIONS: Mapping[str, Callable[[Given], Any]] = MappingProxyType(
+OPTIONS: Mapping[str, Callable[[OptionValue], Any]] = MappingProxyType(
     {
         "scenario": _scenario,
         "plan": _plan,
@@ -119,7 +119,7 @@ OPTIONS: Mapping[str, Callable[[Given], Any]] = MappingProxyType(
 class Options:
     """The options of one sandbox."""
 
-    def __init__(self, given: Mapping[str, Given]) -> None:
+    def __init__(self, given: Mapping[str, OptionValue]) -> None:
         self._given = given
         self._values = {name: OPTIONS[name](each) for name, each in given.items()}
 
@@ -137,7 +137,7 @@ class Options:
         """Return what webhooks are signed with: as the scenario has it, when it was given whole, or the usual one."""
         scenario = self._values.get("scenario")
         if scenario is None and settings.scenario_file is not None:
-            scenario = read_yaml(settings.scenario_file, ScenarioError).a(dict)
+            scenario = read_yaml(settings.scenario_file, ScenarioError).expect(dict)
         webhooks = scenario.get("webhooks") if isinstance(scenario, dict) else None
         secret = webhooks.get("secret") if isinstance(webhooks, Mapping) else None
         return secret if isinstance(secret, str) else Webhooks().secret
@@ -153,7 +153,7 @@ class Options:
         return f"{given.origin}: {complaint}"
 
 
-def _complaint(option: str, given: Given, spec_file: Path) -> str:
+def _complaint(option: str, given: OptionValue, spec_file: Path) -> str:
     """Return what is wrong with a file, as whoever reads it for a server says it; empty when nothing is."""
     if given.file is None:
         return ""
@@ -178,38 +178,43 @@ def options_of_call(config: pytest.Config, arguments: Mapping[str, Any]) -> Opti
     origin = "make_viralsync"
     _check_names(arguments, origin)
     folder = config.invocation_params.dir
-    given = {name: Given(value, f"{origin}({name}=...)", folder) for name, value in arguments.items()}
+    given = {name: OptionValue(value, f"{origin}({name}=...)", folder) for name, value in arguments.items()}
     return Options({**_general(config), **_without_nothing(given)})
 
 
-def _general(config: pytest.Config) -> dict[str, Given]:
+def _general(config: pytest.Config) -> dict[str, OptionValue]:
     return {**dict(_configured(config)), **dict(_of_environment(config))}
 
 
-def _configured(config: pytest.Config) -> Iterator[tuple[str, Given]]:
+def _configured(config: pytest.Config) -> Iterator[tuple[str, OptionValue]]:
     file = config.inipath
     for name in OPTIONS:
         if value := config.getini(key := INI_PREFIX + name):
-            yield name, Given(value, f"{file.name}: {key}" if file else key, file.parent if file else config.rootpath)
+            yield (
+                name,
+                OptionValue(value, f"{file.name}: {key}" if file else key, file.parent if file else config.rootpath),
+            )
 
 
-def _of_environment(config: pytest.Config) -> Iterator[tuple[str, Given]]:
+def _of_environment(config: pytest.Config) -> Iterator[tuple[str, OptionValue]]:
     for name in OPTIONS:
         if value := os.environ.get(variable := VARIABLE_PREFIX + name.upper()):
-            yield name, Given(value, f"the variable {variable}", config.invocation_params.dir)
+            yield name, OptionValue(value, f"the variable {variable}", config.invocation_params.dir)
 
 
-def _marked(item: pytest.Item) -> dict[str, Given]:
+def _marked(item: pytest.Item) -> dict[str, OptionValue]:
     """Return what the markers say: that of the test before that of its class, and that before its module's."""
     file, line, _ = item.reportinfo()
     origin = f"{os.path.relpath(file, item.config.rootpath)}:{(line or 0) + 1}: @pytest.mark.{MARKER}"
-    found: dict[str, Given] = {}
+    found: dict[str, OptionValue] = {}
     for mark in item.iter_markers(MARKER):
         if mark.args:
             came = ", ".join(map(repr, mark.args))
             raise SettingsError(f"{origin}: options are given by name, as in scenario=..., got {came}.")
         _check_names(mark.kwargs, origin)
-        given = {name: Given(value, f"{origin}({name}=...)", item.path.parent) for name, value in mark.kwargs.items()}
+        given = {
+            name: OptionValue(value, f"{origin}({name}=...)", item.path.parent) for name, value in mark.kwargs.items()
+        }
         found = {**_without_nothing(given), **found}
     return found
 
@@ -222,6 +227,6 @@ def _check_names(names: Mapping[str, Any], origin: str) -> None:
             )
 
 
-def _without_nothing(given: Mapping[str, Given]) -> dict[str, Given]:
+def _without_nothing(given: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
     """Leave out None, which says nothing."""
     return {name: each for name, each in given.items() if each.value is not None}

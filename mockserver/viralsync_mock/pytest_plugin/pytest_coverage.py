@@ -107,7 +107,7 @@ class RunCoverage:
         output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
         if output is not None:
             found = self.coverage
-            output[SENT] = {"met": list(found.met), "unmet": list(found.unmet)}
+            output[SENT] = {"met": list(found.covered), "unmet": list(found.uncovered)}
         elif self.is_too_little and session.exitstatus == pytest.ExitCode.OK and not _only_collects(session.config):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -152,18 +152,18 @@ def _place(fact: str) -> tuple[int, str]:
 
 def report(found: Coverage, width: int) -> Iterator[str]:
     """Yield the lines of the report: for each operation, and each other kind of fact, what was met and what not."""
-    if not (found.met or found.unmet):
+    if not (found.covered or found.uncovered):
         yield NOTHING
         return
     groups: dict[str, tuple[list[str], list[str]]] = {}
-    for fact in sorted((*found.met, *found.unmet), key=_place):
+    for fact in sorted((*found.covered, *found.uncovered), key=_place):
         group, value = _parts(fact)
-        groups.setdefault(group, ([], []))[fact not in found.met].append(value)
+        groups.setdefault(group, ([], []))[fact not in found.covered].append(value)
     for group, (met, unmet) in groups.items():
         yield group
         yield from _row("met", met, width)
         yield from _row("not met", unmet, width)
-    yield f"{len(found.met)} of {len(found.met) + len(found.unmet)} met: {found.percent} %"
+    yield f"{len(found.covered)} of {len(found.covered) + len(found.uncovered)} met: {found.percent} %"
 
 
 def _parts(fact: str) -> tuple[str, str]:

@@ -24,7 +24,7 @@ WIDTH = 100
 NOTHING = "No test has used a sandbox of the ViralSync mock."
 
 
-class Judged(NamedTuple):
+class RuleOutcome(NamedTuple):
     """How the client in one sandbox kept one rule."""
 
     nodeid: str
@@ -37,13 +37,13 @@ class VerdictSection:
     """Collects the verdicts of all sandboxes of the run, of all workers of pytest-xdist, and prints them at the end."""
 
     def __init__(self) -> None:
-        self._judged: list[Judged] = []
+        self._judged: list[RuleOutcome] = []
         self._lost: list[str] = []
 
     def pytest_viralsync_closing(self, sandbox: Sandbox, nodeid: str) -> None:
         """Judge a sandbox before it is dropped."""
         rules = sandbox.verdict().rules
-        self._judged += [Judged(nodeid, each.rule, each.outcome, each.reason) for each in rules]
+        self._judged += [RuleOutcome(nodeid, each.rule, each.outcome, each.reason) for each in rules]
 
     @pytest.hookimpl(trylast=True)  # fixtures of the session may end in this hook too
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -59,7 +59,7 @@ class VerdictSection:
         if sent is None:
             self._lost.append(node.gateway.id)
         else:
-            self._judged += [Judged(*each) for each in sent]
+            self._judged += [RuleOutcome(*each) for each in sent]
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
         """Print the section."""
@@ -72,7 +72,7 @@ class VerdictSection:
             terminalreporter.line(f"Worker {worker} crashed: its tests are not judged.", yellow=True)
 
 
-def report(judged: list[Judged]) -> Iterator[str]:
+def report(judged: list[RuleOutcome]) -> Iterator[str]:
     """Yield the lines: a row of counts for each rule that was seen, those not seen, and each test that breaks one."""
     if not judged:
         yield NOTHING
@@ -94,7 +94,7 @@ def _table(counts: dict[str, Counter[str]]) -> Iterator[str]:
         yield f"{rule:<{width}}" + "".join(f"  {count[outcome] or '-':>11}" for outcome in OUTCOMES)
 
 
-def _broken(broken: list[Judged], sandboxes: int) -> Iterator[str]:
+def _broken(broken: list[RuleOutcome], sandboxes: int) -> Iterator[str]:
     if not broken:
         yield f"The client is well behaved in all of {sandboxes} sandboxes."
         return

@@ -11,7 +11,7 @@ import pytest
 from viralsync_mock.client import Sandbox
 from viralsync_mock.errors import ControlError, SettingsError, UsageError
 from viralsync_mock.pytest_plugin.options import Options, options_of_call, options_of_test
-from viralsync_mock.pytest_plugin.strictness import misfits, told
+from viralsync_mock.pytest_plugin.strictness import format_calls, invalid_calls
 from viralsync_mock.randomness import hexadecimal
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         base_url: str
 
 
-class Opening:
+class SandboxOpener:
     """Opens sandboxes on one mock."""
 
     def __init__(self, config: pytest.Config, server: Server, settings: Settings) -> None:
@@ -51,8 +51,8 @@ class Opening:
             ending.callback(sandbox.close)
             ending.callback(sandbox.reset)
             self._config.hook.pytest_viralsync_closing(config=self._config, sandbox=sandbox, nodeid=name)
-            broken = misfits(sandbox) if options.is_strict else []
-            text = told(broken)
+            broken = invalid_calls(sandbox) if options.is_strict else []
+            text = format_calls(broken)
         if broken:
             pytest.fail(text, pytrace=False)
 
@@ -60,8 +60,8 @@ class Opening:
 @contextmanager
 def for_test(item: pytest.Item, server: Server, settings: Settings) -> Iterator[Sandbox]:
     """Give a test its sandbox; the test fails where the sandbox cannot be had."""
-    opening = Opening(item.config, server, settings)
-    with explained():
+    opening = SandboxOpener(item.config, server, settings)
+    with fail_without_traceback():
         options = options_of_test(item)
         sandbox = opening.sandbox(item.nodeid)
         opening.open(sandbox, options)
@@ -70,7 +70,7 @@ def for_test(item: pytest.Item, server: Server, settings: Settings) -> Iterator[
 
 
 @contextmanager
-def explained() -> Iterator[None]:
+def fail_without_traceback() -> Iterator[None]:
     """Let a test fail with what is wrong, without a traceback of the kit."""
     try:
         yield
@@ -82,7 +82,7 @@ class SandboxFactory:
     """Makes sandboxes of any scope: what the fixture `make_viralsync` gives."""
 
     def __init__(self, config: pytest.Config, server: Server, settings: Settings) -> None:
-        self._config, self._opening = config, Opening(config, server, settings)
+        self._config, self._opening = config, SandboxOpener(config, server, settings)
         self._names: Counter[str] = Counter()
         self._made = ExitStack()
 

@@ -13,7 +13,7 @@ INVALID = frozenset({400, 413, 415})
 UNKNOWN = frozenset({404, 405})
 
 
-def misfits(sandbox: Sandbox) -> list[Mapping[str, Any]]:
+def invalid_calls(sandbox: Sandbox) -> list[Mapping[str, Any]]:
     """Return the explanations of the calls that the spec does not know or rejects, oldest first.
 
     What a rule of the scenario or a fault has answered is not the client's doing.
@@ -32,7 +32,7 @@ def _is_scripted(explanation: Mapping[str, Any]) -> bool:
     return bool(explanation["faults"] or (rule and "respond" in rule["does"]))
 
 
-def told(broken: Sequence[Mapping[str, Any]]) -> str:
+def format_calls(broken: Sequence[Mapping[str, Any]]) -> str:
     """Return what is wrong with such calls, in a line or two each."""
     head = f"viralsync, strict: the API does not take {len(broken)} of the calls that were made:"
     return "\n".join([head, *map(_line, broken)])

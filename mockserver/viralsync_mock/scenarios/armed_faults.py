@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from viralsync_mock.faults.webhook import Early, WebhookFault
-from viralsync_mock.scenarios.fault_syntax import in_order
-from viralsync_mock.scenarios.model import Asked, Rule, Script
+from viralsync_mock.faults.webhook import BeforeResponse, WebhookFault
+from viralsync_mock.scenarios.fault_syntax import sort_faults
+from viralsync_mock.scenarios.model import RequestFacts, Rule, RuleState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,10 +30,10 @@ class ArmedFault(NamedTuple):
         match = self.rule.match
         if match.operation is not None or match.header or match.body:
             return False
-        return all(isinstance(each, WebhookFault) and not isinstance(each, Early) for each in self.rule.faults)
+        return all(isinstance(each, WebhookFault) and not isinstance(each, BeforeResponse) for each in self.rule.faults)
 
 
-class Struck(NamedTuple):
+class MatchedFaults(NamedTuple):
     """An armed fault that speaks to a call."""
 
     id: str
@@ -41,40 +41,42 @@ class Struck(NamedTuple):
 
 
 @dataclass(slots=True)
-class Armed:
+class ArmedFaults:
     """The armed faults of one sandbox, from an instant on. All that speak to a call are done to it."""
 
     since: datetime
     faults: tuple[ArmedFault, ...] = ()
-    calls: Script = field(init=False)
-    webhooks: Script = field(init=False)
+    calls: RuleState = field(init=False)
+    webhooks: RuleState = field(init=False)
 
     def __post_init__(self) -> None:
-        self.calls = Script("armed", tuple(each.rule for each in self.of_calls))
-        self.webhooks = Script("armed webhook", tuple(each.rule for each in self.of_webhooks))
+        self.calls = RuleState("armed", tuple(each.rule for each in self.request_faults))
+        self.webhooks = RuleState("armed webhook", tuple(each.rule for each in self.webhook_faults))
 
     @property
-    def of_calls(self) -> list[ArmedFault]:
+    def request_faults(self) -> list[ArmedFault]:
         """Those that are done to calls."""
         return [each for each in self.faults if not each.is_of_webhooks]
 
     @property
-    def of_webhooks(self) -> list[ArmedFault]:
+    def webhook_faults(self) -> list[ArmedFault]:
         """Those that are done to webhooks as they leave."""
         return [each for each in self.faults if each.is_of_webhooks]
 
-    def strike(self, asked: Asked, draw: Callable[..., float]) -> tuple[Struck, ...]:
+    def match_request(self, asked: RequestFacts, draw: Callable[..., float]) -> tuple[MatchedFaults, ...]:
         """Return what is done to this call, and count it."""
-        of_calls = self.of_calls
-        return tuple(Struck(of_calls[i].id, of_calls[i].rule.faults) for i in self.calls.speaking(asked, draw))
+        of_calls = self.request_faults
+        return tuple(
+            MatchedFaults(of_calls[i].id, of_calls[i].rule.faults) for i in self.calls.all_matches(asked, draw)
+        )
 
-    def twists(self, now: datetime, draw: Callable[..., float]) -> tuple[Fault, ...]:
+    def match_webhook(self, now: datetime, draw: Callable[..., float]) -> tuple[Fault, ...]:
         """Return what is done to a webhook that leaves now, and count it."""
         if not self.webhooks.rules:
             return ()
-        asked = Asked("", {}, None, self.age(now))
-        of_webhooks = self.of_webhooks
-        return in_order(each for i in self.webhooks.speaking(asked, draw) for each in of_webhooks[i].rule.faults)
+        asked = RequestFacts("", {}, None, self.age(now))
+        of_webhooks = self.webhook_faults
+        return sort_faults(each for i in self.webhooks.all_matches(asked, draw) for each in of_webhooks[i].rule.faults)
 
     def age(self, now: datetime) -> float:
         """Return how many seconds of the sandbox's clock they have been armed."""
@@ -86,5 +88,5 @@ class Armed:
         found = []
         for each in self.faults:
             script, index = (self.webhooks, next(of_webhooks)) if each.is_of_webhooks else (self.calls, next(of_calls))
-            found.append((each, script.spoken[index], not script.has_healed(index, age)))
+            found.append((each, script.applied_counts[index], not script.is_exhausted(index, age)))
         return found

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import orjson
 
-from viralsync_mock.config.yaml_source import Given, Place, shown
+from viralsync_mock.config.yaml_source import JsonSource, Node, preview
 from viralsync_mock.errors import ScenarioError
 from viralsync_mock.faults import body_faults
 from viralsync_mock.faults import http as faults
@@ -18,7 +18,7 @@ from viralsync_mock.faults import views as view_faults
 from viralsync_mock.faults import webhook as webhook_faults
 from viralsync_mock.faults.http import When
 from viralsync_mock.scenarios import values as notation
-from viralsync_mock.scenarios.values import parts
+from viralsync_mock.scenarios.values import read_object
 from viralsync_mock.validation.validator import EVENT_STREAM
 
 if TYPE_CHECKING:
@@ -28,20 +28,20 @@ if TYPE_CHECKING:
     from viralsync_mock.openapi.spec import Operation, Spec
     from viralsync_mock.scenarios.values import Reader
 
-MOST_EVENTS = 1_000
-MOST_COPIES = 100
+MAX_EVENTS = 1_000
+MAX_COPIES = 100
 
 _ITEM = re.compile(r"\s*([\w-]+)\s*(?:=([^,;]*))?(?:[,;]\s*|\Z)", re.ASCII)
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
-class Kind(NamedTuple):
+class FaultKind(NamedTuple):
     """One kind of fault: its class, what it is done to, what happens, and how its value is read.
 
     `true` stands for `given_true`, the value that is meant when only the kind is named; None where there is none.
     """
 
-    make: type
+    fault_class: type
     group: str
     title: str
     read: Callable[[Spec], Reader]
@@ -56,207 +56,211 @@ def _seconds(longest: float) -> Callable[[Spec], Reader]:
     return _plain(notation.seconds(longest))
 
 
-def _latency(place: Place) -> dict[str, float]:
+def _latency(place: Node) -> dict[str, float]:
     if not isinstance(place.value, dict):
         return {"mean": notation.seconds(notation.HOUR)(place)}
     latency = notation.duration(notation.HOUR)(place)
     return {"mean": latency.mean, "jitter": latency.jitter}
 
 
-def _when(place: Place) -> When:
+def _when(place: Node) -> When:
     return When(notation.one_of(tuple(When), "before or after the call is carried out")(place))
 
 
 def _status(spec: Spec) -> Reader:
     codes = {entry.status: code for code, entry in spec.errors.items() if entry.status >= 500}
 
-    def read(place: Place) -> str:
-        status = place.a(int)
+    def read(place: Node) -> str:
+        status = place.expect(int)
         if status not in codes:
-            place.fail(f"expected {' or '.join(map(str, sorted(codes)))}, got {shown(status)}")
+            place.fail(f"expected {' or '.join(map(str, sorted(codes)))}, got {preview(status)}")
         return codes[status]
 
     return read
 
 
-def _only_true(place: Place) -> NoReturn:
-    place.fail(f"expected true, got {shown(place.value)}: leave the fault out when it is not wanted")
+def _only_true(place: Node) -> NoReturn:
+    place.fail(f"expected true, got {preview(place.value)}: leave the fault out when it is not wanted")
 
 
 _FLAG = _plain(_only_true)
-_MEDIA_TYPE = _plain(notation.formed(r"[a-z]+/[a-z0-9.+-]+(; ?[a-z]+=[a-z0-9-]+)?", "a media type such as text/html"))
-_COPIES = _plain(notation.whole(1, MOST_COPIES))
-_EVENTS = _plain(notation.whole(0, MOST_EVENTS))
+_MEDIA_TYPE = _plain(
+    notation.matching_text(r"[a-z]+/[a-z0-9.+-]+(; ?[a-z]+=[a-z0-9-]+)?", "a media type such as text/html")
+)
+_COPIES = _plain(notation.integer(1, MAX_COPIES))
+_EVENTS = _plain(notation.integer(0, MAX_EVENTS))
 _WHICH = _plain(notation.one_of(("all", "progress", "terminal"), "all, progress or terminal"))
 
-KINDS: Mapping[str, Kind] = MappingProxyType(
+KINDS: Mapping[str, FaultKind] = MappingProxyType(
     {
-        "latency": Kind(
+        "latency": FaultKind(
             faults.Latency,
             "calls",
             "The answer comes later by so many real seconds, give or take the jitter.",
             _plain(_latency),
         ),
-        "timeout": Kind(
+        "timeout": FaultKind(
             faults.Timeout,
             "calls",
             "No answer ever comes; the connection stays open until the client closes it.",
             _plain(_when),
             When.AFTER,
         ),
-        "reset_peer": Kind(
+        "reset_peer": FaultKind(
             faults.ResetPeer,
             "calls",
             "The connection is reset (TCP RST) in the place of an answer.",
             _plain(_when),
             When.AFTER,
         ),
-        "empty_response": Kind(
+        "empty_response": FaultKind(
             faults.EmptyResponse,
             "calls",
             "The connection is closed without a byte of an answer.",
             _plain(_when),
             When.AFTER,
         ),
-        "slow_body": Kind(
+        "slow_body": FaultKind(
             body_faults.SlowBody, "bodies", "The body trickles in over so many real seconds.", _seconds(notation.HOUR)
         ),
-        "truncated_body": Kind(
+        "truncated_body": FaultKind(
             body_faults.TruncatedBody,
             "bodies",
             "The body breaks off after a share of what `Content-Length` announces; then the connection is closed.",
-            _plain(notation.share),
+            _plain(notation.percentage),
             0.5,
         ),
-        "malformed_json": Kind(
+        "malformed_json": FaultKind(
             body_faults.MalformedJson,
             "bodies",
             "The body arrives whole, but half of its JSON is missing: it ends in an object that was just opened.",
             _FLAG,
         ),
-        "wrong_content_type": Kind(
+        "wrong_content_type": FaultKind(
             body_faults.WrongContentType,
             "bodies",
             "The body is as ever, but its media type says something else.",
             _MEDIA_TYPE,
             "text/html",
         ),
-        "status": Kind(faults.ServerStatus, "calls", "A 5xx in the API's shape; the call is not carried out.", _status),
-        "drop_after_events": Kind(
+        "status": FaultKind(
+            faults.ServerStatus, "calls", "A 5xx in the API's shape; the call is not carried out.", _status
+        ),
+        "drop_after_events": FaultKind(
             stream_faults.DropAfterEvents,
             "streams",
             "The connection is lost after so many events: closed without the end that HTTP has for a whole answer.",
             _EVENTS,
         ),
-        "cut_inside_event": Kind(
+        "cut_inside_event": FaultKind(
             stream_faults.CutInsideEvent,
             "streams",
             "The connection is lost in the middle of the event of this number, from 1, inside a UTF-8 character.",
-            _plain(notation.whole(1, MOST_EVENTS)),
+            _plain(notation.integer(1, MAX_EVENTS)),
             1,
         ),
-        "silence": Kind(
+        "silence": FaultKind(
             stream_faults.Silence,
             "streams",
             "After so many events nothing more comes, no keep-alive either; the connection stays open.",
             _EVENTS,
             1,
         ),
-        "no_keep_alive": Kind(
+        "no_keep_alive": FaultKind(
             stream_faults.NoKeepAlive, "streams", "No comment keeps the connection alive while nothing happens.", _FLAG
         ),
-        "duplicate_events": Kind(
+        "duplicate_events": FaultKind(
             stream_faults.DuplicateEvents, "streams", "Every event comes again, so many times.", _COPIES, 1
         ),
-        "reorder_events": Kind(
+        "reorder_events": FaultKind(
             stream_faults.ReorderEvents,
             "streams",
             "Each two events that follow each other change places; one that is left over at the end comes as it is.",
             _FLAG,
         ),
-        "never_end": Kind(
+        "never_end": FaultKind(
             stream_faults.NeverEnd,
             "streams",
             "After the terminal event the stream stays open, with keep-alives.",
             _FLAG,
         ),
-        "end_without_terminal": Kind(
+        "end_without_terminal": FaultKind(
             stream_faults.EndWithoutTerminal,
             "streams",
             "The stream ends as if all were well, but the terminal event is missing.",
             _FLAG,
         ),
-        "progress_goes_back": Kind(
+        "progress_goes_back": FaultKind(
             stream_faults.ProgressGoesBack,
             "streams",
             "Every second event tells of half the progress that was made; the terminal event tells the truth.",
             _FLAG,
         ),
-        "stale_read": Kind(
+        "stale_read": FaultKind(
             view_faults.StaleRead,
             "views",
             "GET and list show jobs as they were so many seconds of the sandbox's clock ago: streams are "
             "ahead of them.",
             _seconds(notation.DAY),
         ),
-        "missing_from_list": Kind(
+        "missing_from_list": FaultKind(
             view_faults.MissingFromList,
             "views",
             "The list leaves out jobs that were submitted less than so many seconds of the sandbox's clock ago.",
             _seconds(notation.DAY),
         ),
-        "unknown_field": Kind(
+        "unknown_field": FaultKind(
             view_faults.UnknownField,
             "views",
             "GET, list, streams and the 202 of a submission show a field that no page describes.",
             _FLAG,
         ),
-        "unknown_status": Kind(
+        "unknown_status": FaultKind(
             view_faults.UnknownStatus,
             "views",
             "GET, list and streams show every unfinished job with a status that no page describes.",
             _FLAG,
         ),
-        "duplicate": Kind(
+        "duplicate": FaultKind(
             webhook_faults.Duplicate, "webhooks", "Every webhook is sent again at once, so many times.", _COPIES, 1
         ),
-        "reorder": Kind(
+        "reorder": FaultKind(
             webhook_faults.Reorder,
             "webhooks",
             "Each two webhooks of a job that follow each other change places.",
             _FLAG,
         ),
-        "delay": Kind(
+        "delay": FaultKind(
             webhook_faults.Delay,
             "webhooks",
             "Every webhook leaves so many seconds of the sandbox's clock late; those of one job stay in order.",
             _seconds(notation.DAY),
         ),
-        "bad_signature": Kind(
+        "bad_signature": FaultKind(
             webhook_faults.BadSignature, "webhooks", "The signature is made with another secret.", _FLAG
         ),
-        "drop": Kind(
+        "drop": FaultKind(
             webhook_faults.Drop,
             "webhooks",
             "Webhooks get lost and are never sent: `all` of them, those of `progress`, or the `terminal` one.",
             _WHICH,
             "all",
         ),
-        "tampered_body": Kind(
+        "tampered_body": FaultKind(
             webhook_faults.TamperedBody,
             "webhooks",
             "The body is changed after it was signed: its progress and output are not the job's.",
             _FLAG,
         ),
-        "lost_answer": Kind(
+        "lost_answer": FaultKind(
             webhook_faults.LostAnswer,
             "webhooks",
             "The receiver's answer gets lost so many times: a webhook that is tried again arrives again.",
             _COPIES,
             1,
         ),
-        "early": Kind(
-            webhook_faults.Early,
+        "early": FaultKind(
+            webhook_faults.BeforeResponse,
             "webhooks",
             "The first webhook, of the job in the queue, arrives before the 202 that tells of the job.",
             _FLAG,
@@ -265,28 +269,28 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
 )
 """By name. Those of one call are applied in this order, the first around all others."""
 
-WEBHOOK_KINDS = tuple(name for name, kind in KINDS.items() if issubclass(kind.make, webhook_faults.WebhookFault))
+WEBHOOK_KINDS = tuple(name for name, kind in KINDS.items() if issubclass(kind.fault_class, webhook_faults.WebhookFault))
 
-_NAMES: Mapping[type, str] = MappingProxyType({kind.make: name for name, kind in KINDS.items()})
-_ORDER: Mapping[type, int] = MappingProxyType({kind.make: at for at, kind in enumerate(KINDS.values())})
+_NAMES: Mapping[type, str] = MappingProxyType({kind.fault_class: name for name, kind in KINDS.items()})
+_ORDER: Mapping[type, int] = MappingProxyType({kind.fault_class: at for at, kind in enumerate(KINDS.values())})
 
 
-def read_faults(place: Place, spec: Spec, kinds: Collection[str] = KINDS) -> tuple[Fault, ...]:
+def read_faults(place: Node, spec: Spec, kinds: Collection[str] = KINDS) -> tuple[Fault, ...]:
     """Read `{kind: value, ...}`; raises the error class of the place's source."""
-    found = parts(place, {name: _reader(KINDS[name], spec) for name in kinds})
+    found = read_object(place, {name: _reader(KINDS[name], spec) for name in kinds})
     if not found:
         place.fail(f"expected a fault, got nothing. Known: {', '.join(kinds)}")
-    return in_order(found.values())
+    return sort_faults(found.values())
 
 
-def check_fit(place: Place, found: Iterable[Fault], operation: Operation) -> None:
+def check_compatible(place: Node, found: Iterable[Fault], operation: Operation) -> None:
     """Complain of a fault that this operation can never show: of streams, where it has none, and of webhooks."""
     for fault in found:
-        if reason := misfit(fault, operation):
+        if reason := incompatibility(fault, operation):
             place[name_of(fault)].fail(reason)
 
 
-def misfit(fault: Fault, operation: Operation) -> str | None:
+def incompatibility(fault: Fault, operation: Operation) -> str | None:
     """Return why an operation can never show a fault."""
     streams = any(response.media_type == EVENT_STREAM for response in operation.responses.values())
     if isinstance(fault, stream_faults.StreamFault) and not streams:
@@ -296,27 +300,27 @@ def misfit(fault: Fault, operation: Operation) -> str | None:
     return None
 
 
-def in_order(found: Iterable[Fault]) -> tuple[Fault, ...]:
+def sort_faults(found: Iterable[Fault]) -> tuple[Fault, ...]:
     """Return the faults of one call in the order in which they are applied."""
     return tuple(sorted(found, key=lambda fault: _ORDER[type(fault)]))
 
 
-def _reader(kind: Kind, spec: Spec) -> Reader:
+def _reader(kind: FaultKind, spec: Spec) -> Reader:
     read = kind.read(spec)
 
-    def made(place: Place) -> Any:
+    def made(place: Node) -> Any:
         if place.value is True:
             return _of_true(kind, place, read)
         value = read(place)
-        return kind.make(**value) if isinstance(value, dict) else kind.make(value)
+        return kind.fault_class(**value) if isinstance(value, dict) else kind.fault_class(value)
 
     return made
 
 
-def _of_true(kind: Kind, place: Place, read: Reader) -> Any:
+def _of_true(kind: FaultKind, place: Node, read: Reader) -> Any:
     if kind.given_true is not None:
-        return kind.make(kind.given_true)
-    return kind.make(read(place)) if fields(kind.make) else kind.make()
+        return kind.fault_class(kind.given_true)
+    return kind.fault_class(read(place)) if fields(kind.fault_class) else kind.fault_class()
 
 
 def name_of(fault: Fault) -> str:
@@ -324,7 +328,7 @@ def name_of(fault: Fault) -> str:
     return _NAMES[type(fault)]
 
 
-def written(found: Iterable[Fault], spec: Spec) -> dict[str, Any]:
+def to_document(found: Iterable[Fault], spec: Spec) -> dict[str, Any]:
     """Return faults as `{kind: value, ...}`: what `read_faults` reads back."""
     return {name_of(fault): _value(fault, spec) for fault in found}
 
@@ -344,7 +348,7 @@ def parse_header(text: str, spec: Spec) -> tuple[Fault, ...]:
         given = orjson.loads(text) if text.lstrip().startswith("{") else _items(text.strip())
     except orjson.JSONDecodeError as problem:
         raise ScenarioError(f'$: expected a JSON object such as {{"latency": "800ms"}}: {problem}') from None
-    return read_faults(Place(Given(given, ScenarioError), given), spec)
+    return read_faults(Node(JsonSource(given, ScenarioError), given), spec)
 
 
 def _items(text: str) -> dict[str, object]:
@@ -353,7 +357,7 @@ def _items(text: str) -> dict[str, object]:
     while at < len(text):
         found = _ITEM.match(text, at)
         if found is None:
-            raise ScenarioError(f"expected faults such as latency=800ms, status=503, got {shown(text[at:])}")
+            raise ScenarioError(f"expected faults such as latency=800ms, status=503, got {preview(text[at:])}")
         if found[1] in given:
             raise ScenarioError(f"$.{found[1]}: this fault stands twice: keep one of them")
         given[found[1]] = True if found[2] is None else _scalar(found[2].strip())
@@ -370,9 +374,9 @@ def _scalar(text: str) -> object:
     return text
 
 
-def header(found: Iterable[Fault], spec: Spec) -> str:
+def to_header(found: Iterable[Fault], spec: Spec) -> str:
     """Return faults as `parse_header` reads them back: as JSON, where a value cannot stand without quotes."""
-    values = written(found, spec)
+    values = to_document(found, spec)
     if all(map(_is_plain, values.values())):
         return ", ".join(f"{name}={_text(value)}" for name, value in values.items())
     return orjson.dumps(values).decode()

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from viralsync_mock.config.behaviour import read_behaviour
-from viralsync_mock.config.yaml_source import Given, Place, read_yaml, shown
+from viralsync_mock.config.yaml_source import JsonSource, Node, preview, read_yaml
 from viralsync_mock.errors import ScenarioError
 from viralsync_mock.jobs.models import Phase
-from viralsync_mock.jobs.timeline import Duration, Failure, Pace, ScenePace
+from viralsync_mock.jobs.timeline import Duration, Failure, JobTimings, SceneTimings
 from viralsync_mock.scenarios import values as notation
 from viralsync_mock.scenarios.model import Account, Limits, Match, Respond, Rule, Scenario, Webhooks
-from viralsync_mock.scenarios.values import parts
+from viralsync_mock.scenarios.values import read_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from viralsync_mock.openapi.spec import Spec
     from viralsync_mock.scenarios.values import Reader
 
-MOST_MINUTES = 1_000_000
-MOST_REPORTS = 100
+MAX_MINUTES = 1_000_000
+MAX_REPORTS = 100
 
 SET_BY_SERVER = ("connection", "content-length", "content-type", "date", "transfer-encoding")
 """Response headers that no rule may set."""
@@ -50,7 +50,7 @@ _STEPS = {
 
 def load_scenario(path: Path, spec: Spec) -> Scenario:
     """Read a scenario file; raises ScenarioError that says what came, what was expected, and where."""
-    return _Language(spec).scenario(read_yaml(path, ScenarioError))
+    return _ScenarioReader(spec).scenario(read_yaml(path, ScenarioError))
 
 
 def parse_scenario(document: object, spec: Spec, source: str = "the request body", path: Trail = ()) -> Scenario:
@@ -59,7 +59,7 @@ def parse_scenario(document: object, spec: Spec, source: str = "the request body
         plain = orjson.loads(orjson.dumps(document))
     except orjson.JSONEncodeError as problem:
         raise ScenarioError(f"{source}: $: expected JSON values: {problem}") from None
-    return _Language(spec).scenario(Place(Given(plain, ScenarioError, source), plain, path))
+    return _ScenarioReader(spec).scenario(Node(JsonSource(plain, ScenarioError, source), plain, path))
 
 
 def parse_armed(document: object, spec: Spec, path: Trail = ()) -> tuple[Rule, ...]:
@@ -67,10 +67,10 @@ def parse_armed(document: object, spec: Spec, path: Trail = ()) -> tuple[Rule, .
 
     `path` is where this list stands in what was sent: complaints name their places from there.
     """
-    return tuple(map(_Language(spec).armed, Place(Given(document, ScenarioError), document, path)))
+    return tuple(map(_ScenarioReader(spec).armed, Node(JsonSource(document, ScenarioError), document, path)))
 
 
-class Library:
+class ScenarioLibrary:
     """The scenarios of a folder, each read when it is first asked for; a file has the name of its scenario."""
 
     def __init__(self, folder: Path, spec: Spec) -> None:
@@ -86,30 +86,30 @@ class Library:
         """Return a scenario, `_` standing for `-` too; raises ScenarioError with the nearest name."""
         asked, name = name, name.replace("_", "-")
         if name not in self._files:
-            raise ScenarioError(f"there is no scenario {shown(asked)}.{notation.hint(asked, self._files)}")
+            raise ScenarioError(f"there is no scenario {preview(asked)}.{notation.suggestion(asked, self._files)}")
         if name not in self._loaded:
             self._loaded[name] = self._load(name)
         return self._loaded[name]
 
     def _load(self, name: str) -> Scenario:
         place = read_yaml(self._files[name], ScenarioError)
-        scenario = _Language(self._spec).scenario(place)
+        scenario = _ScenarioReader(self._spec).scenario(place)
         if scenario.name != name:
-            place["name"].fail(f"expected {shown(name)}, as the file is named, got {shown(scenario.name)}")
+            place["name"].fail(f"expected {preview(name)}, as the file is named, got {preview(scenario.name)}")
         return scenario
 
 
-class _Language:
+class _ScenarioReader:
     """Reads each part of a scenario, in the words of one spec."""
 
     def __init__(self, spec: Spec) -> None:
         self._spec = spec
         self._account: Mapping[str, Reader] = {
             "plan": notation.one_of(spec.plans, "a plan of the spec"),
-            "minutes_used": notation.number(MOST_MINUTES),
-            "minutes_used_today": notation.number(MOST_MINUTES),
+            "minutes_used": notation.number(MAX_MINUTES),
+            "minutes_used_today": notation.number(MAX_MINUTES),
             "revoked": notation.switch,
-            "email": notation.formed(r"[^@\s]+@[^@\s]+", "an address such as ada@example.com"),
+            "email": notation.matching_text(r"[^@\s]+@[^@\s]+", "an address such as ada@example.com"),
         }
         self._match: Mapping[str, Reader] = {
             "operation": notation.one_of(spec.operations, "an operation of the spec"),
@@ -120,42 +120,42 @@ class _Language:
             "after": _after,
             "for": notation.seconds(),
             "times": notation.count,
-            "probability": notation.share,
+            "probability": notation.percentage,
         }
         self._respond: Mapping[str, Reader] = {
             "error": notation.one_of(spec.errors, "an error code of the spec"),
             "text": notation.text,
-            "status": notation.whole(200, 599),
+            "status": notation.integer(200, 599),
             "body": notation.json_value,
             "headers": notation.headers(*SET_BY_SERVER),
         }
 
-    def scenario(self, place: Place) -> Scenario:
+    def scenario(self, place: Node) -> Scenario:
         readers: dict[str, Reader] = {
-            "name": notation.formed(r"[a-z0-9]+(-[a-z0-9]+)*", "lower-case words joined by -"),
+            "name": notation.matching_text(r"[a-z0-9]+(-[a-z0-9]+)*", "lower-case words joined by -"),
             "description": notation.text,
             "account": self.account,
             "keys": self.keys,
-            "clock": lambda part: parts(part, {"start": notation.instant}),
+            "clock": lambda part: read_object(part, {"start": notation.instant}),
             "job": self.job,
             "rules": lambda part: tuple(map(self.rule, part)),
             "webhooks": self.webhooks,
             "limits": _limits,
             "behaviour": self.behaviour,
         }
-        found = parts(place, readers, required=("name", "description"))
+        found = read_object(place, readers, required=("name", "description"))
         clock = found.pop("clock", {})
         return Scenario(**found, clock_start=clock.get("start"), document=place.value)
 
-    def webhooks(self, place: Place) -> Webhooks:
+    def webhooks(self, place: Node) -> Webhooks:
         # imported here and below: most servers start faster than they need a fault
         from viralsync_mock.scenarios.fault_syntax import WEBHOOK_KINDS, read_faults
 
         deliver = partial(read_faults, spec=self._spec, kinds=WEBHOOK_KINDS)
-        return Webhooks(**parts(place, {"secret": notation.text, "deliver": deliver}))
+        return Webhooks(**read_object(place, {"secret": notation.text, "deliver": deliver}))
 
-    def account(self, place: Place) -> Account:
-        account = Account(**parts(place, self._account))
+    def account(self, place: Node) -> Account:
+        account = Account(**read_object(place, self._account))
         month, today = account.minutes_used, account.minutes_used_today
         if today > month:
             place["minutes_used_today"].fail(
@@ -163,48 +163,48 @@ class _Language:
             )
         return account
 
-    def keys(self, place: Place) -> dict[str, Account]:
+    def keys(self, place: Node) -> dict[str, Account]:
         form = self._spec.key_pattern
         for key, part in place.items():
             if not form.fullmatch(key):
-                part.fail(f"expected an API key ({form.pattern}), got {shown(key)}")
+                part.fail(f"expected an API key ({form.pattern}), got {preview(key)}")
         return {key: self.account(part) for key, part in place.items()}
 
-    def behaviour(self, place: Place) -> dict[str, Any]:
+    def behaviour(self, place: Node) -> dict[str, Any]:
         read_behaviour(place, self._spec.errors)
         return dict(place.value)
 
-    def job(self, place: Place) -> Pace:
+    def job(self, place: Node) -> JobTimings:
         steps: dict[str, Reader] = dict.fromkeys(_STEPS, notation.duration())
-        pace = Pace(**parts(place, {**steps, "scene": _scene, "fail": self.failure}))
+        pace = JobTimings(**read_object(place, {**steps, "scene": _scene, "fail": self.failure}))
         if pace.fail is not None:
             _check_reached(place["fail"], pace, pace.fail)
         return pace
 
-    def failure(self, place: Place) -> Failure:
+    def failure(self, place: Node) -> Failure:
         phase = notation.one_of([phase for phase in _STEPS.values() if phase], "a phase of rendering")
         readers: dict[str, Reader] = {
             "scene": notation.count,
             "phase": lambda part: Phase(phase(part)),
-            "at": notation.share,
+            "at": notation.percentage,
             "error": self.job_error,
         }
-        found = parts(place, readers, required=("error",))
+        found = read_object(place, readers, required=("error",))
         if ("scene" in found) == ("phase" in found):
             place.fail('expected either "scene" or "phase": say what fails')
         return Failure(**found)
 
-    def job_error(self, place: Place) -> str:
+    def job_error(self, place: Node) -> str:
         error, known = notation.text(place), self._spec.job_errors
         code, colon, detail = error.partition(": ")
         if code not in known:
-            place.fail(f"expected a job error of the spec, got {shown(code)}.{notation.hint(code, known)}")
+            place.fail(f"expected a job error of the spec, got {preview(code)}.{notation.suggestion(code, known)}")
         if colon and not detail.strip():
-            place.fail(f"expected what went wrong after {shown(code + ':')}, got nothing")
+            place.fail(f"expected what went wrong after {preview(code + ':')}, got nothing")
         return error if colon else f"{code}: {known[code]}"
 
-    def rule(self, place: Place) -> Rule:
-        found = parts(place, {"match": self.match, "respond": self.respond, "fault": self.faults})
+    def rule(self, place: Node) -> Rule:
+        found = read_object(place, {"match": self.match, "respond": self.respond, "fault": self.faults})
         match, respond, faults = found.get("match", Match()), found.get("respond"), found.get("fault", ())
         if respond is None and not faults:
             place.fail('expected "respond" or "fault": say what the rule does')
@@ -213,20 +213,20 @@ class _Language:
         self.check_fit(place, faults, match.operation)
         return Rule(match, respond, faults)
 
-    def faults(self, place: Place) -> tuple[Fault, ...]:
+    def faults(self, place: Node) -> tuple[Fault, ...]:
         from viralsync_mock.scenarios.fault_syntax import read_faults
 
         return read_faults(place, self._spec)
 
-    def check_fit(self, place: Place, faults: tuple[Fault, ...], operation: str | None) -> None:
+    def check_fit(self, place: Node, faults: tuple[Fault, ...], operation: str | None) -> None:
         if faults and operation is not None:
-            from viralsync_mock.scenarios.fault_syntax import check_fit
+            from viralsync_mock.scenarios.fault_syntax import check_compatible
 
-            check_fit(place["fault"], faults, self._spec.operations[operation])
+            check_compatible(place["fault"], faults, self._spec.operations[operation])
 
-    def armed(self, place: Place) -> Rule:
+    def armed(self, place: Node) -> Rule:
         own: dict[str, Reader] = {key: self._match[key] for key in ("times", "probability", "for")}
-        found = parts(place, {"fault": self.faults, "match": self.match, **own}, required=("fault",))
+        found = read_object(place, {"fault": self.faults, "match": self.match, **own}, required=("fault",))
         for key in own.keys() & found.keys():
             if key in place.value.get("match", {}):
                 place[key].fail(f'"match" has its own "{key}": keep one of the two')
@@ -234,18 +234,18 @@ class _Language:
         if match.nth is not None and "times" in found:
             place["times"].fail('"nth" is one call alone: remove it, or "times"')
         self.check_fit(place, found["fault"], match.operation)
-        given = {"lasts" if key == "for" else key: found[key] for key in own.keys() & found.keys()}
+        given = {"duration" if key == "for" else key: found[key] for key in own.keys() & found.keys()}
         return Rule(replace(match, **given), None, found["fault"])
 
-    def match(self, place: Place) -> Match:
-        found = parts(place, self._match)
+    def match(self, place: Node) -> Match:
+        found = read_object(place, self._match)
         for key in ("every", "times"):
             if "nth" in found and key in found:
                 place[key].fail(f'"nth" is one call alone: remove it, or "{key}"')
-        return Match(**found.pop("after", {}), lasts=found.pop("for", None), **found)
+        return Match(**found.pop("after", {}), duration=found.pop("for", None), **found)
 
-    def respond(self, place: Place) -> Respond:
-        respond = Respond(**parts(place, self._respond))
+    def respond(self, place: Node) -> Respond:
+        respond = Respond(**read_object(place, self._respond))
         given = place.value.keys()
         if respond.error is not None:
             for key in ("status", "body"):
@@ -260,16 +260,16 @@ class _Language:
         return respond
 
 
-def _scene(place: Place) -> ScenePace:
+def _scene(place: Node) -> SceneTimings:
     readers: dict[str, Reader] = {
         "per_output_second": notation.duration(notation.HOUR),
-        "at_least": notation.endless(),
-        "reports": notation.whole(1, MOST_REPORTS),
+        "at_least": notation.seconds_or_forever(),
+        "reports": notation.integer(1, MAX_REPORTS),
     }
-    return ScenePace(**parts(place, readers))
+    return SceneTimings(**read_object(place, readers))
 
 
-def _check_reached(place: Place, pace: Pace, failure: Failure) -> None:
+def _check_reached(place: Node, pace: JobTimings, failure: Failure) -> None:
     """Refuse a failure of a phase that a step before it, or its own, never lets end."""
     scene = Duration(max(pace.scene.per_output_second.mean, pace.scene.at_least))
     for step, phase in _STEPS.items():
@@ -280,19 +280,19 @@ def _check_reached(place: Place, pace: Pace, failure: Failure) -> None:
             return
 
 
-def _after(place: Place) -> dict[str, float]:
+def _after(place: Node) -> dict[str, float]:
     if isinstance(place.value, str):
         return {"after_seconds": notation.seconds()(place)}
     if isinstance(place.value, int) and not isinstance(place.value, bool):
-        return {"after": notation.whole(0, 1_000_000)(place)}
-    return place.fail(f"expected a whole number of calls, or a time such as 30s, got {shown(place.value)}")
+        return {"after": notation.integer(0, 1_000_000)(place)}
+    return place.fail(f"expected a whole number of calls, or a time such as 30s, got {preview(place.value)}")
 
 
-def _limits(place: Place) -> Limits:
+def _limits(place: Node) -> Limits:
     readers: dict[str, Reader] = {
         "rate": notation.rate,
         "quota": notation.switch,
         "concurrency": notation.switch,
     }
-    found = parts(place, readers)
+    found = read_object(place, readers)
     return replace(Limits(**found.pop("rate", {})), **found)

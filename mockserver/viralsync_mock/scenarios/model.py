@@ -9,8 +9,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from viralsync_mock.jobs.timeline import Pace
-from viralsync_mock.json_subset import contains
+from viralsync_mock.jobs.timeline import JobTimings
+from viralsync_mock.json_subset import is_subset
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -42,7 +42,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestFacts:
     """What a rule gets to see of a call; header names are in lower case, `body` is parsed JSON or None."""
 
     operation: str
@@ -57,7 +57,7 @@ class Match:
     """When a rule speaks. All that is given must hold; the counts are of the calls for which the rest holds.
 
     `nth`: only that call, from 1 · `every`: each so many calls · `after`: not the first so many calls, or not in
-    the first so many seconds · `lasts`: only for so many seconds from then on · `times`: at most so often ·
+    the first so many seconds · `duration`: only for so many seconds from then on · `times`: at most so often ·
     `probability`: of those that are left, this share, drawn from the seed.
     """
 
@@ -68,41 +68,41 @@ class Match:
     every: int | None = None
     after: int = 0
     after_seconds: float = 0.0
-    lasts: float | None = None
+    duration: float | None = None
     times: int | None = None
     probability: float | None = None
 
-    def fits(self, asked: Asked) -> bool:
+    def matches(self, asked: RequestFacts) -> bool:
         """Say whether the call is of the kind that this rule counts."""
         return (
             self.operation in (None, asked.operation)
-            and self.holds_at(asked.age)
+            and self.is_active_at(asked.age)
             and all(asked.headers.get(name.lower()) == value for name, value in self.header.items())
-            and (not self.body or contains(asked.body, self.body))
+            and (not self.body or is_subset(asked.body, self.body))
         )
 
-    def holds_at(self, age: float) -> bool:
+    def is_active_at(self, age: float) -> bool:
         """Say whether the rule is in force so many seconds after the sandbox was opened."""
-        return age >= self.after_seconds and (self.lasts is None or age < self.after_seconds + self.lasts)
+        return age >= self.after_seconds and (self.duration is None or age < self.after_seconds + self.duration)
 
-    def is_turn(self, number: int) -> bool:
+    def matches_count(self, number: int) -> bool:
         """Say whether it is the turn of the call of this number, from 1, among those that fit."""
         later = number - self.after
         return later >= 1 and self.nth in (None, later) and later % (self.every or 1) == 0
 
-    def misses(self, asked: Asked) -> list[str]:
+    def mismatches(self, asked: RequestFacts) -> list[str]:
         """Return what keeps the call from fitting, each as `what: expected …, got …`."""
         found = (
             [] if self.operation in (None, asked.operation) else [_miss("operation", self.operation, asked.operation)]
         )
-        if not self.holds_at(asked.age):
-            end = "on" if self.lasts is None else f"to {self.after_seconds + self.lasts:g} s"
+        if not self.is_active_at(asked.age):
+            end = "on" if self.duration is None else f"to {self.after_seconds + self.duration:g} s"
             span = f"from {self.after_seconds:g} s {end}"
             found.append(f"time: expected a call {span} of the sandbox's life, got one at {asked.age:g} s")
         for name, value in self.header.items():
             if (got := asked.headers.get(name.lower())) != value:
                 found.append(_miss(f"header {name}", value, got))
-        if self.body and not contains(asked.body, self.body):
+        if self.body and not is_subset(asked.body, self.body):
             found.append("body: expected it to contain what the rule names, which it does not")
         return found
 
@@ -147,7 +147,7 @@ class Scenario:
     description: str = ""
     account: Account = Account()
     clock_start: datetime | None = None
-    job: Pace = field(default_factory=Pace)
+    job: JobTimings = field(default_factory=JobTimings)
     rules: tuple[Rule, ...] = ()
     limits: Limits = Limits()
     keys: Mapping[str, Account] = field(default_factory=dict)
@@ -165,7 +165,7 @@ class NearMiss(NamedTuple):
     reasons: tuple[str, ...]
 
 
-class Choice(NamedTuple):
+class RuleMatch(NamedTuple):
     """The rule that speaks to a call with its number from 1, and the one that came nearest of those that do not."""
 
     rule: Rule | None = None
@@ -173,12 +173,12 @@ class Choice(NamedTuple):
     near_miss: NearMiss | None = None
 
 
-SILENT = Choice()
+NO_MATCH = RuleMatch()
 """What a script without rules has to say."""
 
 
 @dataclass(slots=True)
-class Script:
+class RuleState:
     """Rules in one sandbox, with how often each fitted a call and how often it spoke.
 
     `name` is the purpose of the draws: two scripts draw independently of each other.
@@ -186,10 +186,10 @@ class Script:
 
     name: str
     rules: tuple[Rule, ...]
-    met: Counter[int] = field(default_factory=Counter)
-    spoken: Counter[int] = field(default_factory=Counter)
+    matched_counts: Counter[int] = field(default_factory=Counter)
+    applied_counts: Counter[int] = field(default_factory=Counter)
 
-    def choose(self, asked: Asked, draw: Callable[..., float]) -> Choice:
+    def first_match(self, asked: RequestFacts, draw: Callable[..., float]) -> RuleMatch:
         """Return the first rule that speaks to this call; every rule that it fits counts it."""
         speaking: int | None = None
         misses: list[NearMiss] = []
@@ -200,38 +200,38 @@ class Script:
                 speaking = index
         nearest = min(misses, key=lambda miss: self._distance(miss, asked), default=None)
         if speaking is None:
-            return Choice(near_miss=nearest)
-        return Choice(self.rules[speaking], speaking + 1, nearest)
+            return RuleMatch(near_miss=nearest)
+        return RuleMatch(self.rules[speaking], speaking + 1, nearest)
 
-    def speaking(self, asked: Asked, draw: Callable[..., float]) -> Iterator[int]:
+    def all_matches(self, asked: RequestFacts, draw: Callable[..., float]) -> Iterator[int]:
         """Yield the index of every rule that speaks to this call, and count it."""
         for index, rule in enumerate(self.rules):
             if not self._reasons(index, rule.match, asked, draw):
                 yield index
 
-    def _distance(self, miss: NearMiss, asked: Asked) -> tuple[bool, bool, int]:
+    def _distance(self, miss: NearMiss, asked: RequestFacts) -> tuple[bool, bool, int]:
         """Return how far a rule was from speaking: one for other operations farthest, one that fits the call least."""
         match = self.rules[miss.number - 1].match
-        return match.operation not in (None, asked.operation), not match.fits(asked), len(miss.reasons)
+        return match.operation not in (None, asked.operation), not match.matches(asked), len(miss.reasons)
 
-    def has_healed(self, index: int, age: float) -> bool:
+    def is_exhausted(self, index: int, age: float) -> bool:
         """Say whether a rule will speak no more, whatever comes."""
         match = self.rules[index].match
-        is_past = match.lasts is not None and age >= match.after_seconds + match.lasts
-        is_told = match.nth is not None and self.met[index] >= match.after + match.nth
-        return is_past or is_told or (match.times is not None and self.spoken[index] >= match.times)
+        is_past = match.duration is not None and age >= match.after_seconds + match.duration
+        is_told = match.nth is not None and self.matched_counts[index] >= match.after + match.nth
+        return is_past or is_told or (match.times is not None and self.applied_counts[index] >= match.times)
 
-    def _reasons(self, index: int, match: Match, asked: Asked, draw: Callable[..., float]) -> list[str]:
+    def _reasons(self, index: int, match: Match, asked: RequestFacts, draw: Callable[..., float]) -> list[str]:
         """Count the call; return why the rule does not speak to it: nothing when it does."""
-        if not match.fits(asked):
-            return match.misses(asked)
-        self.met[index] += 1
-        number = self.met[index]
-        if not match.is_turn(number):
+        if not match.matches(asked):
+            return match.mismatches(asked)
+        self.matched_counts[index] += 1
+        number = self.matched_counts[index]
+        if not match.matches_count(number):
             return [f"count: this is call {number} of those that fit, and not its turn"]
         if match.probability is not None and draw("rule", self.name, index, number) >= match.probability:
             return [f"probability: the draw for call {number} was not among the {match.probability:.0%}"]
-        if match.times is not None and self.spoken[index] >= match.times:
+        if match.times is not None and self.applied_counts[index] >= match.times:
             return [f"times: all {match.times} are used up"]
-        self.spoken[index] += 1
+        self.applied_counts[index] += 1
         return []

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from viralsync_mock.config.yaml_source import shown
+from viralsync_mock.config.yaml_source import preview
 from viralsync_mock.errors import did_you_mean
 from viralsync_mock.jobs.models import parse_timestamp
 from viralsync_mock.jobs.timeline import Duration
@@ -21,12 +21,12 @@ from viralsync_mock.openapi.spec import RateLimit
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from viralsync_mock.config.yaml_source import Place
+    from viralsync_mock.config.yaml_source import Node
 
-    Reader = Callable[[Place], Any]
+    Reader = Callable[[Node], Any]
 
 HOUR, DAY = 3600.0, 86_400.0
-LONGEST = 30 * DAY
+MAX_SECONDS = 30 * DAY
 """With it, the longest movie that fits into a request still ends before the calendar does."""
 
 FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
@@ -43,7 +43,7 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": HOUR}
 _SWITCH = {"on": True, "off": False, True: True, False: False}
 
 
-def parts(place: Place, readers: Mapping[str, Reader], required: Collection[str] = ()) -> dict[str, Any]:
+def read_object(place: Node, readers: Mapping[str, Reader], required: Collection[str] = ()) -> dict[str, Any]:
     """Read the parts of an object that are there; `x-` keys are somebody else's, any other is an error."""
     for key, part in place.items():
         if key not in readers and not key.startswith("x-"):
@@ -53,7 +53,7 @@ def parts(place: Place, readers: Mapping[str, Reader], required: Collection[str]
     return {key: readers[key](part) for key, part in place.items() if key in readers}
 
 
-def hint(word: object, words: Collection[str]) -> str:
+def suggestion(word: object, words: Collection[str]) -> str:
     """Return the nearest word as a question, or all words when none is near."""
     return did_you_mean(word, words) or f" Known: {', '.join(words)}"
 
@@ -61,36 +61,36 @@ def hint(word: object, words: Collection[str]) -> str:
 def one_of(words: Collection[str], what: str) -> Reader:
     """Return the reader of one of these words."""
 
-    def read(place: Place) -> str:
-        word: str = place.a(str)
-        return word if word in words else place.fail(f"expected {what}, got {shown(word)}.{hint(word, words)}")
+    def read(place: Node) -> str:
+        word: str = place.expect(str)
+        return word if word in words else place.fail(f"expected {what}, got {preview(word)}.{suggestion(word, words)}")
 
     return read
 
 
-def formed(form: str, what: str) -> Reader:
+def matching_text(form: str, what: str) -> Reader:
     """Return the reader of a text that a pattern matches in full."""
     pattern = re.compile(form)
 
-    def read(place: Place) -> str:
-        value: str = place.a(str)
-        return value if pattern.fullmatch(value) else place.fail(f"expected {what}, got {shown(value)}")
+    def read(place: Node) -> str:
+        value: str = place.expect(str)
+        return value if pattern.fullmatch(value) else place.fail(f"expected {what}, got {preview(value)}")
 
     return read
 
 
-def text(place: Place) -> str:
+def text(place: Node) -> str:
     """Read a text that says something."""
-    value: str = place.a(str)
-    return value if value.strip() else place.fail(f"expected a text that says something, got {shown(value)}")
+    value: str = place.expect(str)
+    return value if value.strip() else place.fail(f"expected a text that says something, got {preview(value)}")
 
 
-def mapping(place: Place) -> dict[str, Any]:
+def mapping(place: Node) -> dict[str, Any]:
     """Read an object with whatever keys."""
-    return dict(place.a(dict))
+    return dict(place.expect(dict))
 
 
-def json_value(place: Place) -> Any:
+def json_value(place: Node) -> Any:
     """Read whatever can go out as JSON."""
     try:
         orjson.dumps(place.value)
@@ -99,46 +99,46 @@ def json_value(place: Place) -> Any:
     return place.value
 
 
-def switch(place: Place) -> bool:
+def switch(place: Node) -> bool:
     """Read on or off, also as true or false."""
     value = place.value
     if not isinstance(value, (str, bool)) or value not in _SWITCH:
-        place.fail(f"expected on or off, got {shown(value)}")
+        place.fail(f"expected on or off, got {preview(value)}")
     return _SWITCH[value]
 
 
-def whole(least: int, most: int) -> Reader:
+def integer(least: int, most: int) -> Reader:
     """Return the reader of a whole number within bounds."""
 
-    def read(place: Place) -> int:
-        value: int = place.a(int)
-        return value if least <= value <= most else place.fail(f"expected {least} to {most}, got {shown(value)}")
+    def read(place: Node) -> int:
+        value: int = place.expect(int)
+        return value if least <= value <= most else place.fail(f"expected {least} to {most}, got {preview(value)}")
 
     return read
 
 
-count = whole(1, 1_000_000)
+count = integer(1, 1_000_000)
 
 
 def number(most: float) -> Reader:
     """Return the reader of a number from 0 on."""
 
-    def read(place: Place) -> float:
-        value: float = place.a(float)
-        return value if 0 <= value <= most else place.fail(f"expected 0 to {most:g}, got {shown(value)}")
+    def read(place: Node) -> float:
+        value: float = place.expect(float)
+        return value if 0 <= value <= most else place.fail(f"expected 0 to {most:g}, got {preview(value)}")
 
     return read
 
 
-def seconds(longest: float = LONGEST, also: str = "") -> Reader:
+def seconds(longest: float = MAX_SECONDS, also: str = "") -> Reader:
     """Return the reader of a length of time with an end: a number of seconds, or a text such as 800ms."""
 
-    def read(place: Place) -> float:
+    def read(place: Node) -> float:
         length = _seconds(place.value)
         if length is None:
-            place.fail(f"expected seconds, or a time such as 800ms, 1s, 2m or 1h{also}, got {shown(place.value)}")
+            place.fail(f"expected seconds, or a time such as 800ms, 1s, 2m or 1h{also}, got {preview(place.value)}")
         if not 0 <= length <= longest:
-            place.fail(f"expected 0s to {_in_words(longest)}{also}, got {shown(place.value)}")
+            place.fail(f"expected 0s to {_in_words(longest)}{also}, got {preview(place.value)}")
         return length
 
     return read
@@ -155,19 +155,19 @@ def _in_words(length: float) -> str:
     return f"{length / HOUR:g}h"
 
 
-def endless(longest: float = LONGEST) -> Reader:
+def seconds_or_forever(longest: float = MAX_SECONDS) -> Reader:
     """Return the reader of a length of time, or of `forever`."""
     read = seconds(longest, also=", or forever")
     return lambda place: math.inf if place.value == "forever" else read(place)
 
 
-def duration(longest: float = LONGEST) -> Reader:
+def duration(longest: float = MAX_SECONDS) -> Reader:
     """Return the reader of what a step lasts: a length, `forever`, or {mean, jitter}."""
 
-    def read(place: Place) -> Duration:
+    def read(place: Node) -> Duration:
         if not isinstance(place.value, dict):
-            return Duration(endless(longest)(place))
-        length = Duration(**parts(place, {"mean": seconds(longest), "jitter": seconds(longest)}, ("mean",)))
+            return Duration(seconds_or_forever(longest)(place))
+        length = Duration(**read_object(place, {"mean": seconds(longest), "jitter": seconds(longest)}, ("mean",)))
         if length.jitter > length.mean:
             place["jitter"].fail(f"expected at most the mean ({length.mean:g}s), got {length.jitter:g}s")
         return length
@@ -175,17 +175,17 @@ def duration(longest: float = LONGEST) -> Reader:
     return read
 
 
-def share(place: Place) -> float:
+def percentage(place: Node) -> float:
     """Read a part of a whole: 60% or 0.6."""
     value = place.value
     found = _PERCENT.fullmatch(value) if isinstance(value, str) else None
     part = float(found[1]) / 100 if found else value
     if not isinstance(part, (int, float)) or isinstance(part, bool) or not 0 <= part <= 1:
-        place.fail(f"expected a share from 0% to 100%, or 0 to 1, got {shown(value)}")
+        place.fail(f"expected a share from 0% to 100%, or 0 to 1, got {preview(value)}")
     return float(part)
 
 
-def instant(place: Place) -> datetime:
+def instant(place: Node) -> datetime:
     """Read an ISO 8601 instant with its offset."""
     value = place.value
     try:
@@ -193,13 +193,13 @@ def instant(place: Place) -> datetime:
             raise ValueError
         found = parse_timestamp(value)
     except (ValueError, OverflowError):
-        place.fail(f"expected an instant such as 2026-01-31T23:58:00Z, got {shown(value)}")
+        place.fail(f"expected an instant such as 2026-01-31T23:58:00Z, got {preview(value)}")
     if not FIRST <= found < LAST:
-        place.fail(f"expected a year from {FIRST.year} to {LAST.year - 1}, got {shown(value)}")
+        place.fail(f"expected a year from {FIRST.year} to {LAST.year - 1}, got {preview(value)}")
     return found
 
 
-def rate(place: Place) -> dict[str, Any]:
+def rate(place: Node) -> dict[str, Any]:
     """Read a rate limit such as 120/60s, or on (the spec's) or off; return the fields of `Limits` that it sets."""
     value = place.value
     if isinstance(value, (str, bool)) and value in _SWITCH:
@@ -207,21 +207,21 @@ def rate(place: Place) -> dict[str, Any]:
     found = _RATE.fullmatch(value) if isinstance(value, str) else None
     window = _seconds(found[2]) if found else None
     if not found or window is None:
-        place.fail(f"expected requests per window such as 120/60s, or on or off, got {shown(value)}")
+        place.fail(f"expected requests per window such as 120/60s, or on or off, got {preview(value)}")
     if not 0 < window <= DAY:
-        place.fail(f"expected a window of more than 0s, at most {_in_words(DAY)}, got {shown(value)}")
+        place.fail(f"expected a window of more than 0s, at most {_in_words(DAY)}, got {preview(value)}")
     return {"rate": RateLimit(int(found[1]), window)}
 
 
 def headers(*reserved: str) -> Reader:
     """Return the reader of HTTP headers, names in lower case; the reserved ones are the server's own."""
 
-    def read(place: Place) -> dict[str, str]:
+    def read(place: Node) -> dict[str, str]:
         found: dict[str, str] = {}
         for name, part in place.items():
-            value: str = part.a(str)
+            value: str = part.expect(str)
             if not _HEADER.fullmatch(name):
-                part.fail(f"expected the name of a header, got {shown(name)}")
+                part.fail(f"expected the name of a header, got {preview(name)}")
             if not _HEADER_VALUE.fullmatch(value):
                 part.fail("expected plain ASCII without line breaks")
             if name.lower() in reserved:

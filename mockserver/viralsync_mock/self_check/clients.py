@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Now = Callable[[], float]
 
-PATIENCE = 10.0
+CLIENT_TIMEOUT = 10.0
 """The time-out, in seconds, of a call that is to be answered."""
 
 GRACE = 5.0
@@ -37,17 +37,17 @@ TIMED_OUT, RESET, CLOSED, OTHER = "timed out", "reset", "closed", "other"
 SCRIPT = Path(__file__).with_suffix("").with_name("self_check.mjs")
 
 
-class Wanted(NamedTuple):
+class ClientRequest(NamedTuple):
     """A call to make, and the client's own time-out in seconds."""
 
     method: str
     url: str
     headers: Mapping[str, str]
     body: bytes | None = None
-    timeout: float = PATIENCE
+    timeout: float = CLIENT_TIMEOUT
 
 
-class Seen(NamedTuple):
+class ClientObservation(NamedTuple):
     """What a client saw: without a `status` not even the head of an answer.
 
     `body` is what came of it; a client may have thrown away what it had not handed out when the connection broke.
@@ -77,7 +77,7 @@ class Client:
     def __init__(self, now: Now) -> None:
         self._now = now
 
-    def fetch(self, wanted: Wanted, /) -> Seen:
+    def fetch(self, wanted: ClientRequest, /) -> ClientObservation:
         """Make a call; return when it is answered, has failed, or has timed out."""
         raise NotImplementedError
 
@@ -90,17 +90,17 @@ class Reading:
 
     def __init__(self, now: Now) -> None:
         self._now, self._began = now, now()
-        self._seen, self._chunks = Seen(), list[bytes]()
+        self._seen, self._chunks = ClientObservation(), list[bytes]()
 
     def head(self, status: int, media_type: str | None) -> None:
         """Take the head."""
-        self._seen = Seen(status, media_type or "", head_after=self._now() - self._began)
+        self._seen = ClientObservation(status, media_type or "", head_after=self._now() - self._began)
 
     def add(self, chunk: bytes) -> None:
         """Take a piece of the body."""
         self._chunks.append(chunk)
 
-    def end(self, error: BaseException | None = None) -> Seen:
+    def end(self, error: BaseException | None = None) -> ClientObservation:
         """Return what was seen until it ended, well or not."""
         problem, said = ("", "") if error is None else (problem_of(error), f"{type(error).__name__}: {error}")
         seconds = self._now() - self._began
@@ -146,7 +146,7 @@ class Httpx(Client):
         super().__init__(now)
         self._tls = httpx.create_ssl_context(verify=False)  # made once: nothing here is encrypted, and it takes long
 
-    def fetch(self, wanted: Wanted, /) -> Seen:
+    def fetch(self, wanted: ClientRequest, /) -> ClientObservation:
         """Make a call."""
         method, url, headers, body, timeout = wanted
         reading = Reading(self._now)
@@ -168,11 +168,11 @@ class Aiohttp(Client):
 
     name = "aiohttp"
 
-    def fetch(self, wanted: Wanted, /) -> Seen:
+    def fetch(self, wanted: ClientRequest, /) -> ClientObservation:
         """Make a call."""
         return asyncio.run(self._fetch(wanted))
 
-    async def _fetch(self, wanted: Wanted) -> Seen:
+    async def _fetch(self, wanted: ClientRequest) -> ClientObservation:
         import aiohttp  # not everybody has it
 
         method, url, headers, body, timeout = wanted
@@ -195,7 +195,7 @@ class Requests(Client):
 
     name = "requests"
 
-    def fetch(self, wanted: Wanted, /) -> Seen:
+    def fetch(self, wanted: ClientRequest, /) -> ClientObservation:
         """Make a call."""
         import requests  # not everybody has it
 
@@ -220,7 +220,7 @@ class Curl(Client):
     problems: ClassVar[Mapping[int, str]] = MappingProxyType({18: CLOSED, 28: TIMED_OUT, 52: CLOSED, 56: CLOSED})
     """By exit code."""
 
-    def fetch(self, wanted: Wanted, /) -> Seen:
+    def fetch(self, wanted: ClientRequest, /) -> ClientObservation:
         """Make a call; curl takes the times itself."""
         command = [shutil.which(self.name) or self.name, *self._options(wanted), wanted.url]
         limit = wanted.timeout + GRACE
@@ -228,7 +228,7 @@ class Curl(Client):
         told = json.loads(done.stderr)
         said: str = told.get("errormsg") or ""
         problem = self.problems.get(done.returncode, OTHER) if done.returncode else ""
-        return Seen(
+        return ClientObservation(
             status=told["http_code"] or None,
             media_type=told["content_type"] or "",
             body=done.stdout,
@@ -238,7 +238,7 @@ class Curl(Client):
             seconds=told["time_total"],
         )
 
-    def _options(self, wanted: Wanted) -> Iterator[str]:
+    def _options(self, wanted: ClientRequest) -> Iterator[str]:
         yield from ("--disable", "--silent", "--no-buffer", "--noproxy", "*", "--request", wanted.method)
         yield from ("--max-time", str(wanted.timeout), "--write-out", "%{stderr}%{json}")
         for name, value in wanted.headers.items():
@@ -262,7 +262,7 @@ class NodeFetch(Client):
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
-    def fetch(self, wanted: Wanted, /) -> Seen:
+    def fetch(self, wanted: ClientRequest, /) -> ClientObservation:
         """Make a call; the script takes the times itself."""
         coming = Future[dict[str, Any]]()
         document = wanted._asdict() | {"headers": dict(wanted.headers), "body": wanted.body and wanted.body.decode()}
@@ -273,7 +273,7 @@ class NodeFetch(Client):
             self._process.stdin.write(json.dumps({"number": number, **document}).encode() + b"\n")
             self._process.stdin.flush()
         seen = coming.result(wanted.timeout + GRACE)
-        return Seen(**seen | {"body": base64.b64decode(seen["body"])})
+        return ClientObservation(**seen | {"body": base64.b64decode(seen["body"])})
 
     def _read(self) -> None:
         assert self._process.stdout is not None  # noqa: S101 - it is a pipe

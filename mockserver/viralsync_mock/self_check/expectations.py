@@ -18,19 +18,19 @@ from viralsync_mock.jobs.sse import KEEP_ALIVE
 from viralsync_mock.scenarios.model import Webhooks
 from viralsync_mock.self_check import probes as stories
 from viralsync_mock.self_check.clients import CLOSED, RESET, TIMED_OUT
-from viralsync_mock.self_check.probes import Told, json_of, told_by
+from viralsync_mock.self_check.probes import JobEvent, json_of, told_by
 from viralsync_mock.webhooks.payload import sign
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from viralsync_mock.self_check.probes import Lost, Posted, Read, Scene, Stream, Webhook
+    from viralsync_mock.self_check.probes import ClientSession, LostSubmission, Posted, Read, Stream, Webhook
 
 BRIEF = 1.0
 """The client's own time-out, in seconds, where it is to strike: time enough for all that comes before."""
 
 
-class Promise(NamedTuple):
+class Expectation(NamedTuple):
     """What a fault promises: `statement` says what, and `holds` whether the evidence shows it.
 
     `value` is what the fault is armed with, as it is written; `story` brings the evidence about.
@@ -38,7 +38,7 @@ class Promise(NamedTuple):
 
     statement: str
     value: object
-    story: Callable[[Scene], object]
+    story: Callable[[ClientSession], object]
     holds: Callable[[Any], bool]
 
 
@@ -50,17 +50,17 @@ def latency(read: Read) -> bool:
     ) and read.seen.seconds >= 0.19  # a timer may be early by 1 ms
 
 
-def timeout(lost: Lost) -> bool:
+def timeout(lost: LostSubmission) -> bool:
     """No answer until the client's own time-out, and the job is there all the same."""
     return (lost.seen.status, lost.seen.problem, lost.jobs) == (None, TIMED_OUT, 1)
 
 
-def reset_peer(lost: Lost) -> bool:
+def reset_peer(lost: LostSubmission) -> bool:
     """The connection is reset in the place of an answer, and the job is there all the same."""
     return (lost.seen.status, lost.seen.problem, lost.jobs) == (None, RESET, 1)
 
 
-def empty_response(lost: Lost) -> bool:
+def empty_response(lost: LostSubmission) -> bool:
     """The connection is closed without a byte of an answer, and the job is there all the same."""
     return (lost.seen.status, lost.seen.problem, lost.jobs) == (None, CLOSED, 1)
 
@@ -145,16 +145,16 @@ def progress_goes_back(stream: Stream) -> bool:
     return _ends(stream, [_halved(each) if i % 2 else each for i, each in enumerate(stream.usual)])
 
 
-def _halved(told: Told) -> Told:
+def _halved(told: JobEvent) -> JobEvent:
     return told if told.status in TERMINAL else told._replace(progress=told.progress / 2)
 
 
-def _ends(stream: Stream, events: Iterable[Told]) -> bool:
+def _ends(stream: Stream, events: Iterable[JobEvent]) -> bool:
     """Say whether a stream told these events, and ended as HTTP has it."""
     return stream.seen.problem == "" and stream.events == tuple(events)
 
 
-def _swapped(told: tuple[Told, ...]) -> tuple[Told, ...]:
+def _swapped(told: tuple[JobEvent, ...]) -> tuple[JobEvent, ...]:
     return tuple(each for i in range(0, len(told), 2) for each in reversed(told[i : i + 2]))
 
 
@@ -247,102 +247,114 @@ _brief_stream = partial(stories.stream, patience=BRIEF)
 _job = partial(stories.finished, operation="getJob")
 _list = partial(stories.finished, operation="listJobs")
 
-PROMISES: Mapping[str, Promise] = MappingProxyType(
+EXPECTATIONS: Mapping[str, Expectation] = MappingProxyType(
     {
-        "latency": Promise("The usual answer, but not before 0.2 s have passed.", "200ms", stories.call, latency),
-        "timeout": Promise(
+        "latency": Expectation("The usual answer, but not before 0.2 s have passed.", "200ms", stories.call, latency),
+        "timeout": Expectation(
             "No answer until the client's own time-out, and the job is there all the same.",
             "after",
             _brief_submission,
             timeout,
         ),
-        "reset_peer": Promise(
+        "reset_peer": Expectation(
             "The connection is reset in the place of an answer, and the job is there all the same.",
             "after",
             stories.lost,
             reset_peer,
         ),
-        "empty_response": Promise(
+        "empty_response": Expectation(
             "The connection is closed without a byte of an answer, and the job is there all the same.",
             "after",
             stories.lost,
             empty_response,
         ),
-        "slow_body": Promise(
+        "slow_body": Expectation(
             "The usual answer, but its body takes 0.2 s, give or take.", "200ms", stories.call, slow_body
         ),
-        "truncated_body": Promise(
+        "truncated_body": Expectation(
             "A 200 whose connection is closed before the body is whole.", 0.5, stories.call, truncated_body
         ),
-        "malformed_json": Promise("A 200 that comes in whole, but is no JSON.", True, stories.call, malformed_json),
-        "wrong_content_type": Promise("The usual body as text/html.", "text/html", stories.call, wrong_content_type),
-        "status": Promise("A 503 in the shape of the API's errors.", 503, stories.call, status),
-        "drop_after_events": Promise(
+        "malformed_json": Expectation("A 200 that comes in whole, but is no JSON.", True, stories.call, malformed_json),
+        "wrong_content_type": Expectation(
+            "The usual body as text/html.", "text/html", stories.call, wrong_content_type
+        ),
+        "status": Expectation("A 503 in the shape of the API's errors.", 503, stories.call, status),
+        "drop_after_events": Expectation(
             "No more than two events, the first of the usual ones; then the connection is closed before "
             "the stream's end.",
             2,
             stories.stream,
             drop_after_events,
         ),
-        "cut_inside_event": Promise(
+        "cut_inside_event": Expectation(
             "No more than one whole event, and at most a part of the second: it ends inside a UTF-8 character.",
             2,
             stories.stream,
             cut_inside_event,
         ),
-        "silence": Promise("The first event, then nothing until the client's own time-out.", 1, _brief_stream, silence),
-        "no_keep_alive": Promise(
+        "silence": Expectation(
+            "The first event, then nothing until the client's own time-out.", 1, _brief_stream, silence
+        ),
+        "no_keep_alive": Expectation(
             "A stream that ends well, in which no comment stands although nothing happens for ten minutes.",
             True,
             stories.idle_stream,
             no_keep_alive,
         ),
-        "duplicate_events": Promise("Every event twice.", 1, stories.stream, duplicate_events),
-        "reorder_events": Promise(
+        "duplicate_events": Expectation("Every event twice.", 1, stories.stream, duplicate_events),
+        "reorder_events": Expectation(
             "All events, each two that follow each other the wrong way round.", True, stories.stream, reorder_events
         ),
-        "never_end": Promise("All events, and no end until the client's own time-out.", True, _brief_stream, never_end),
-        "end_without_terminal": Promise(
+        "never_end": Expectation(
+            "All events, and no end until the client's own time-out.", True, _brief_stream, never_end
+        ),
+        "end_without_terminal": Expectation(
             "A stream that ends well, with all events but the terminal one.", True, stories.stream, end_without_terminal
         ),
-        "progress_goes_back": Promise(
+        "progress_goes_back": Expectation(
             "All events, but every second one, other than the terminal, tells of half the progress.",
             True,
             stories.stream,
             progress_goes_back,
         ),
-        "stale_read": Promise("A job that is done is shown as it was a second before.", "1s", _job, stale_read),
-        "missing_from_list": Promise("A list without the job that was just submitted.", "1h", _list, missing_from_list),
-        "unknown_field": Promise("The job as it is, with a field that no page describes.", True, _job, unknown_field),
-        "unknown_status": Promise(
+        "stale_read": Expectation("A job that is done is shown as it was a second before.", "1s", _job, stale_read),
+        "missing_from_list": Expectation(
+            "A list without the job that was just submitted.", "1h", _list, missing_from_list
+        ),
+        "unknown_field": Expectation(
+            "The job as it is, with a field that no page describes.", True, _job, unknown_field
+        ),
+        "unknown_status": Expectation(
             "The job as it is, unfinished, but for a status that no page describes.",
             True,
             stories.unfinished,
             unknown_status,
         ),
-        "duplicate": Promise("Every webhook twice, byte for byte.", 1, stories.webhooks, duplicate),
-        "reorder": Promise(
+        "duplicate": Expectation("Every webhook twice, byte for byte.", 1, stories.webhooks, duplicate),
+        "reorder": Expectation(
             "All webhooks, each two that follow each other the wrong way round.", True, stories.webhooks, reorder
         ),
-        "delay": Promise("No webhook for an hour after its time, then all in order.", "1h", stories.webhooks, delay),
-        "bad_signature": Promise(
+        "delay": Expectation(
+            "No webhook for an hour after its time, then all in order.", "1h", stories.webhooks, delay
+        ),
+        "bad_signature": Expectation(
             "All webhooks, none with the signature of its body.", True, stories.webhooks, bad_signature
         ),
-        "drop": Promise("No webhook at all, however long one waits.", "all", stories.webhooks, drop),
-        "tampered_body": Promise(
+        "drop": Expectation("No webhook at all, however long one waits.", "all", stories.webhooks, drop),
+        "tampered_body": Expectation(
             "As many webhooks as ever, each with progress 1 and an output of somebody else's, and none "
             "with its signature.",
             True,
             stories.webhooks,
             tampered_body,
         ),
-        "lost_answer": Promise(
+        "lost_answer": Expectation(
             "The terminal webhook twice, since the first answer to it got lost, and those of progress once.",
             1,
             stories.webhooks,
             lost_answer,
         ),
-        "early": Promise(
+        "early": Expectation(
             "When the 202 comes, a webhook has already told of its job in the queue.", True, stories.webhooks, early
         ),
     }

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import orjson
 
-from viralsync_mock.self_check.clients import PATIENCE, Seen, Wanted
+from viralsync_mock.self_check.clients import CLIENT_TIMEOUT, ClientObservation, ClientRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -49,7 +49,7 @@ class Webhook(NamedTuple):
         return f"{self.body.decode(errors='replace')} signed {self.signature[:8]}…"
 
 
-class Mailbox:
+class WebhookInbox:
     """A receiver of webhooks on this machine, with a box for each path. A context manager."""
 
     def __init__(self) -> None:
@@ -97,35 +97,37 @@ class _Box(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-class Stage(NamedTuple):
+class Environment(NamedTuple):
     """Where scenes are played: a mock with a frozen clock, a receiver of webhooks, and a client that meets no fault."""
 
     base_url: str
-    mailbox: Mailbox
+    mailbox: WebhookInbox
     observer: Client
 
 
 @dataclass(slots=True)
-class Scene:
+class ClientSession:
     """One fault and one client, alone in a sandbox; with `fault` empty nothing is armed."""
 
-    stage: Stage
+    stage: Environment
     client: Client
     key: str
     fault: Mapping[str, object] = field(default_factory=dict)
 
-    def meet(self, operation: str, job: str = "", body: object = None, timeout: float = PATIENCE) -> Seen:
+    def call_with_fault(
+        self, operation: str, job: str = "", body: object = None, timeout: float = CLIENT_TIMEOUT
+    ) -> ClientObservation:
         """Let the client make the one call that the fault strikes."""
         if self.fault:
             armed = {"fault": self.fault, "match": {"operation": operation}, "times": 1}
-            self.order("PUT", "/__mock/faults", {"faults": [armed]})
+            self.control("PUT", "/__mock/faults", {"faults": [armed]})
         return self.client.fetch(self._wanted(*CALLS[operation], job, body)._replace(timeout=timeout))
 
-    def watch(self, operation: str, job: str = "") -> Seen:
+    def call_without_fault(self, operation: str, job: str = "") -> ClientObservation:
         """Make a call that no fault strikes."""
         return self.stage.observer.fetch(self._wanted(*CALLS[operation], job, None))
 
-    def order(self, method: str, path: str, body: object) -> Any:
+    def control(self, method: str, path: str, body: object) -> Any:
         """Make a call that must go well, to the control API above all; return what it answers."""
         seen = self.stage.observer.fetch(self._wanted(method, path, "", body))
         if seen.status not in (200, 202):
@@ -134,7 +136,7 @@ class Scene:
 
     def submit(self, box: str | None = None) -> str:
         """Submit a job that meets no fault, and return its id; `box` gets its webhooks."""
-        job: str = self.order(*CALLS["submitRenderJob"], self.submission(box))["jobId"]
+        job: str = self.control(*CALLS["submitRenderJob"], self.submission(box))["jobId"]
         return job
 
     def submission(self, box: str | None = None) -> dict[str, object]:
@@ -148,22 +150,22 @@ class Scene:
 
     def advance(self, **how_far: object) -> None:
         """Move the clock; returns when everything that was due has been delivered."""
-        self.order("POST", "/__mock/clock/advance", how_far)
+        self.control("POST", "/__mock/clock/advance", how_far)
 
     def run_clock(self, **how: object) -> None:
         """Let the clock run otherwise: it is frozen."""
-        self.order("PATCH", "/__mock/clock", how)
+        self.control("PATCH", "/__mock/clock", how)
 
     def _box(self, box: str) -> str:
         return f"{self.key}/{box}"
 
-    def _wanted(self, method: str, path: str, job: str, body: object) -> Wanted:
+    def _wanted(self, method: str, path: str, job: str, body: object) -> ClientRequest:
         headers = {"x-api-key": self.key, "content-type": "application/json"}
         written = None if body is None else orjson.dumps(body)
-        return Wanted(method, self.stage.base_url + path.format(job), headers, written)
+        return ClientRequest(method, self.stage.base_url + path.format(job), headers, written)
 
 
-class Told(NamedTuple):
+class JobEvent(NamedTuple):
     """What an event or a webhook told of a job; `id` is the event's."""
 
     status: str
@@ -180,86 +182,86 @@ class Told(NamedTuple):
 class Read(NamedTuple):
     """An answer under a fault, and the same call without."""
 
-    seen: Seen
-    usual: Seen
+    seen: ClientObservation
+    usual: ClientObservation
 
 
-class Lost(NamedTuple):
+class LostSubmission(NamedTuple):
     """What came of a submission whose answer is lost, and how many jobs there were afterwards."""
 
-    seen: Seen
+    seen: ClientObservation
     jobs: int
 
 
 class Stream(NamedTuple):
     """A progress stream: its events, what stood behind the last whole one, and what an equal job's stream told."""
 
-    seen: Seen
-    events: tuple[Told, ...]
+    seen: ClientObservation
+    events: tuple[JobEvent, ...]
     rest: bytes
-    usual: tuple[Told, ...]
+    usual: tuple[JobEvent, ...]
 
 
 class Posted(NamedTuple):
     """The answer to a submission, its webhooks when that answer came, later and in the end, and an equal job's."""
 
-    seen: Seen
+    seen: ClientObservation
     at_once: tuple[Webhook, ...]
     later: tuple[Webhook, ...]
     in_the_end: tuple[Webhook, ...]
-    usual: tuple[Told, ...]
+    usual: tuple[JobEvent, ...]
 
 
-def call(scene: Scene) -> Read:
+def call(scene: ClientSession) -> Read:
     """Ask who one is."""
-    usual = scene.watch("getMe")
-    return Read(scene.meet("getMe"), usual)
+    usual = scene.call_without_fault("getMe")
+    return Read(scene.call_with_fault("getMe"), usual)
 
 
-def lost(scene: Scene, patience: float = PATIENCE) -> Lost:
+def lost(scene: ClientSession, patience: float = CLIENT_TIMEOUT) -> LostSubmission:
     """Submit a job, and look whether there is one."""
-    seen = scene.meet("submitRenderJob", body=scene.submission(), timeout=patience)
-    return Lost(seen, len(json_of(scene.watch("listJobs"))["jobs"]))
+    seen = scene.call_with_fault("submitRenderJob", body=scene.submission(), timeout=patience)
+    return LostSubmission(seen, len(json_of(scene.call_without_fault("listJobs"))["jobs"]))
 
 
-def finished(scene: Scene, operation: str) -> Read:
+def finished(scene: ClientSession, operation: str) -> Read:
     """Read a job, or the list of jobs, in the instant in which it is done."""
     job = scene.submit()
     scene.advance(until={"jobId": job, "status": "done"})
-    usual = scene.watch(operation, job)
-    return Read(scene.meet(operation, job), usual)
+    usual = scene.call_without_fault(operation, job)
+    return Read(scene.call_with_fault(operation, job), usual)
 
 
-def unfinished(scene: Scene) -> Read:
+def unfinished(scene: ClientSession) -> Read:
     """Read a job that was just submitted."""
     job = scene.submit()
-    usual = scene.watch("getJob", job)
-    return Read(scene.meet("getJob", job), usual)
+    usual = scene.call_without_fault("getJob", job)
+    return Read(scene.call_with_fault("getJob", job), usual)
 
 
-def stream(scene: Scene, patience: float = PATIENCE) -> Stream:
+def stream(scene: ClientSession, patience: float = CLIENT_TIMEOUT) -> Stream:
     """Follow a job, after one that met no fault."""
     scene.run_clock(mode="auto")
-    usual, _ = _events(scene.watch("streamJobProgress", scene.submit()).body)
-    seen = scene.meet("streamJobProgress", scene.submit(), timeout=patience)
+    usual, _ = _events(scene.call_without_fault("streamJobProgress", scene.submit()).body)
+    seen = scene.call_with_fault("streamJobProgress", scene.submit(), timeout=patience)
     return Stream(seen, *_events(seen.body), usual)
 
 
-def idle_stream(scene: Scene) -> Stream:
+def idle_stream(scene: ClientSession) -> Stream:
     """Follow a job that waits for ten minutes until its turn comes."""
-    scene.order("PUT", "/__mock/scenario", {"name": "long-queue"})
+    scene.control("PUT", "/__mock/scenario", {"name": "long-queue"})
     job = scene.submit()
     scene.run_clock(rate=QUICK)
-    seen = scene.meet("streamJobProgress", job)
+    seen = scene.call_with_fault("streamJobProgress", job)
     return Stream(seen, *_events(seen.body), ())
 
 
-def webhooks(scene: Scene) -> Posted:
+def webhooks(scene: ClientSession) -> Posted:
     """Submit a job and let its webhooks come, after one that met no fault."""
     scene.submit(box="usual")
     scene.advance(seconds=LONG)
     usual = told_by(scene.arrived("usual"))
-    seen = scene.meet("submitRenderJob", body=scene.submission(box="struck"))
+    seen = scene.call_with_fault("submitRenderJob", body=scene.submission(box="struck"))
     at_once = scene.arrived("struck")
     scene.advance(seconds=LONG)
     later = scene.arrived("struck")
@@ -267,7 +269,7 @@ def webhooks(scene: Scene) -> Posted:
     return Posted(seen, at_once, later, scene.arrived("struck"), usual)
 
 
-def json_of(seen: Seen) -> Any:
+def json_of(seen: ClientObservation) -> Any:
     """Return the body, or None when it is no JSON."""
     try:
         return orjson.loads(seen.body)
@@ -275,17 +277,17 @@ def json_of(seen: Seen) -> Any:
         return None
 
 
-def _events(body: bytes) -> tuple[tuple[Told, ...], bytes]:
+def _events(body: bytes) -> tuple[tuple[JobEvent, ...], bytes]:
     """Return the whole events of a stream, and what stands behind the last of them."""
     *blocks, rest = body.split(b"\n\n")
     found = [dict(line.split(b": ", 1) for line in block.split(b"\n")) for block in blocks]
     return tuple(_of(orjson.loads(each[b"data"]), each[b"id"].decode()) for each in found if b"data" in each), rest
 
 
-def _of(document: Any, number: str = "") -> Told:
-    return Told(document["status"], document.get("phase"), document["progress"], number)
+def _of(document: Any, number: str = "") -> JobEvent:
+    return JobEvent(document["status"], document.get("phase"), document["progress"], number)
 
 
-def told_by(arrived: Iterable[Webhook]) -> tuple[Told, ...]:
+def told_by(arrived: Iterable[Webhook]) -> tuple[JobEvent, ...]:
     """Return what webhooks told."""
     return tuple(_of(orjson.loads(each.body)) for each in arrived)

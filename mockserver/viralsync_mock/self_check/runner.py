@@ -10,8 +10,8 @@ from viralsync_mock.app import create_app
 from viralsync_mock.clock import Mode, RealTime
 from viralsync_mock.randomness import hexadecimal
 from viralsync_mock.self_check.clients import CLIENTS, Httpx, is_installed
-from viralsync_mock.self_check.expectations import PROMISES
-from viralsync_mock.self_check.probes import Mailbox, Scene, Stage
+from viralsync_mock.self_check.expectations import EXPECTATIONS
+from viralsync_mock.self_check.probes import ClientSession, Environment, WebhookInbox
 from viralsync_mock.server import BackgroundServer
 from viralsync_mock.settings import Settings
 
@@ -30,7 +30,7 @@ CELL_SECONDS = 30.0
 OK, FAILED, NOT_INSTALLED = "ok", "failed", "not installed"
 
 
-class Cell(NamedTuple):
+class CheckResult(NamedTuple):
     """One fault as one client met it: the verdict, and what was promised and seen instead."""
 
     fault: str
@@ -39,53 +39,53 @@ class Cell(NamedTuple):
     seen: str = ""
 
 
-def difference(kind: str, scene: Scene) -> str:
+def difference(kind: str, scene: ClientSession) -> str:
     """Play the story of a fault; return what it promised and what was seen instead, or "" when the promise holds."""
-    promise = PROMISES[kind]
+    promise = EXPECTATIONS[kind]
     evidence = promise.story(scene)
     return "" if promise.holds(evidence) else f"promised: {promise.statement} Seen: {evidence}"
 
 
-def run(kinds: Collection[str] = PROMISES, clients: Collection[str] = CLIENTS) -> list[Cell]:
+def run(kinds: Collection[str] = EXPECTATIONS, clients: Collection[str] = CLIENTS) -> list[CheckResult]:
     """Start a mock, play these faults to these clients, and return the cells, fault by fault."""
-    with ThreadPoolExecutor(AT_ONCE) as pool, open_stage() as stage, ExitStack() as stack:
+    with ThreadPoolExecutor(AT_ONCE) as pool, open_environment() as stage, ExitStack() as stack:
         made = {name: CLIENTS[name](RealTime().monotonic) for name in clients if is_installed(name)}
         for client in made.values():
             stack.enter_context(closing(client))
         playing = {
-            (kind, name): pool.submit(play, stage, kind, client) for kind in kinds for name, client in made.items()
+            (kind, name): pool.submit(run_check, stage, kind, client) for kind in kinds for name, client in made.items()
         }
         return [_ended(kind, name, playing.get((kind, name))) for kind in kinds for name in clients]
 
 
-def play(stage: Stage, kind: str, client: Client) -> Cell:
+def run_check(stage: Environment, kind: str, client: Client) -> CheckResult:
     """Let one client meet one fault; whatever goes wrong on the way is told in its cell."""
     try:
-        seen = difference(kind, scene(stage, kind, client))
+        seen = difference(kind, new_session(stage, kind, client))
     except Exception as error:  # a client may do anything
         seen = f"{type(error).__name__}: {error}"
-    return Cell(kind, client.name, FAILED if seen else OK, seen)
+    return CheckResult(kind, client.name, FAILED if seen else OK, seen)
 
 
 @contextmanager
-def open_stage() -> Iterator[Stage]:
+def open_environment() -> Iterator[Environment]:
     """Set up where scenes are played."""
     settings = Settings(clock=Mode.FROZEN, is_rate_limited=False)
-    with Mailbox() as mailbox, BackgroundServer(create_app(settings)) as server:
-        yield Stage(server.base_url, mailbox, Httpx(RealTime().monotonic))
+    with WebhookInbox() as mailbox, BackgroundServer(create_app(settings)) as server:
+        yield Environment(server.base_url, mailbox, Httpx(RealTime().monotonic))
 
 
-def scene(stage: Stage, kind: str, client: Client, *, is_armed: bool = True) -> Scene:
+def new_session(stage: Environment, kind: str, client: Client, *, is_armed: bool = True) -> ClientSession:
     """Return a scene with a key of its own, in which the client will meet a fault of this kind, if it is armed."""
     key = f"vs_prod_{hexadecimal('self-check', kind, client.name, is_armed, length=32)}"
-    return Scene(stage, client, key, {kind: PROMISES[kind].value} if is_armed else {})
+    return ClientSession(stage, client, key, {kind: EXPECTATIONS[kind].value} if is_armed else {})
 
 
-def _ended(kind: str, client: str, cell: Future[Cell] | None) -> Cell:
+def _ended(kind: str, client: str, cell: Future[CheckResult] | None) -> CheckResult:
     if cell is None:
-        return Cell(kind, client, NOT_INSTALLED)
+        return CheckResult(kind, client, NOT_INSTALLED)
     try:
         return cell.result(CELL_SECONDS)
     except TimeoutError:
         cell.cancel()
-        return Cell(kind, client, FAILED, f"Still not over after {CELL_SECONDS:g} s.")
+        return CheckResult(kind, client, FAILED, f"Still not over after {CELL_SECONDS:g} s.")

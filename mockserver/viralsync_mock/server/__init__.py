@@ -15,7 +15,7 @@ import uvicorn
 from uvicorn.server import HANDLED_SIGNALS
 
 from viralsync_mock.errors import SettingsError
-from viralsync_mock.server.protocol import Patience, Protocol
+from viralsync_mock.server.protocol import MockHttpProtocol, Timeouts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +38,7 @@ class Binding:
     port: int = 4747
     certificate: Path | None = None
     certificate_key: Path | None = None
-    patience: Patience = field(default_factory=Patience)
+    patience: Timeouts = field(default_factory=Timeouts)
 
 
 def bind(binding: Binding) -> socket.socket:
@@ -71,7 +71,7 @@ def base_url(binding: Binding, listener: socket.socket) -> str:
 def _config(app: App, binding: Binding) -> uvicorn.Config:
     config = uvicorn.Config(
         app,
-        http=cast("type[Protocol]", partial(Protocol, binding.patience)),
+        http=cast("type[MockHttpProtocol]", partial(MockHttpProtocol, binding.patience)),
         ws="none",
         log_config=None,
         access_log=False,

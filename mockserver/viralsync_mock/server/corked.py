@@ -13,19 +13,19 @@ NO_LINGER = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 """The option of a socket under which closing it sends a TCP reset."""
 
 
-class Corked:
+class WriteCoalescingTransport:
     """A transport from which all that is written in one turn of the loop leaves as one packet: head and body.
 
     `acted_at` is the loop's time when it last wrote, or began to read again.
     """
 
-    __slots__ = ("_is_ended", "_loop", "_pending", "_transport", "acted_at")
+    __slots__ = ("_is_ended", "_loop", "_pending", "_transport", "last_activity")
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport, self._loop = transport, asyncio.get_running_loop()
         self._pending: list[bytes] = []
         self._is_ended = False
-        self.acted_at = -inf
+        self.last_activity = -inf
 
     def write(self, data: bytes) -> None:
         """Write at the end of this turn of the loop."""
@@ -35,7 +35,7 @@ class Corked:
 
     def resume_reading(self) -> None:
         """Read again."""
-        self.acted_at = self._loop.time()
+        self.last_activity = self._loop.time()
         self._transport.resume_reading()
 
     def is_closing(self) -> bool:
@@ -47,7 +47,7 @@ class Corked:
         self._flush()
         self._transport.close()
 
-    def end(self) -> None:
+    def half_close(self) -> None:
         """Say that nothing more is written, and leave reading open; TLS has no such thing and closes."""
         self._flush()
         self._is_ended = True
@@ -65,7 +65,7 @@ class Corked:
     def _flush(self) -> None:
         if self._pending:
             data, self._pending = b"".join(self._pending), []
-            self.acted_at = self._loop.time()
+            self.last_activity = self._loop.time()
             if not self._is_ended:
                 self._transport.write(data)
 

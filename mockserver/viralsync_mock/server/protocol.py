@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, cast
 from httptools import HttpParserError
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from viralsync_mock.api.asgi import HANG_UP, RESPOND, error_answer
+from viralsync_mock.api.asgi import ABORT_EXTENSION, RESPOND_EXTENSION, error_response
 from viralsync_mock.errors import ApiError
 from viralsync_mock.response import JSON
-from viralsync_mock.server.corked import Corked
+from viralsync_mock.server.corked import WriteCoalescingTransport
 
 if TYPE_CHECKING:
     from uvicorn.config import Config
@@ -31,7 +31,7 @@ DRAIN_SECONDS = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Timeouts:
     """How many real seconds a client may take: for a head, for each piece of a body, and from one call to the next.
 
     `idle` is longer than the pools of common clients keep a connection.
@@ -42,7 +42,7 @@ class Patience:
     idle: float = 75
 
 
-class Protocol(HttpToolsProtocol):
+class MockHttpProtocol(HttpToolsProtocol):
     """uvicorn's HTTP, which refuses a client that sends too much or too slowly, and lets the application hang up.
 
     There is one timer, armed only when a request did not come in one piece, and it looks at the deadline when it
@@ -51,7 +51,7 @@ class Protocol(HttpToolsProtocol):
 
     def __init__(
         self,
-        patience: Patience,
+        patience: Timeouts,
         config: Config,
         server_state: ServerState,
         app_state: dict[str, Any],
@@ -69,11 +69,11 @@ class Protocol(HttpToolsProtocol):
         self._idle_timer: asyncio.TimerHandle | None = None
         self._running: RequestResponseCycle | None = None
         # one for all calls: with one for each, call and scope would hold each other until the collector comes
-        self._extensions: dict[str, Any] = {HANG_UP: self._hang_up_running, RESPOND: self._respond}
+        self._extensions: dict[str, Any] = {ABORT_EXTENSION: self._hang_up_running, RESPOND_EXTENSION: self._respond}
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's own type
         """Cork the transport, and wait for the first byte."""
-        super().connection_made(cast("asyncio.Transport", Corked(transport)))
+        super().connection_made(cast("asyncio.Transport", WriteCoalescingTransport(transport)))
         self._postpone()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -101,12 +101,12 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Start the call, which may hang up; or refuse its head as too long."""
         if (self._framing > HEAD_LIMIT or self._piece > HEAD_LIMIT) and self._head_size() > HEAD_LIMIT:
-            self._refuse(_TOO_LONG)
+            self._reject(_TOO_LONG)
             raise HttpParserError(_TOO_LONG)  # ends the parsing
         super().on_headers_complete()
         self._awaits_head, self._awaits_body, self._framing = False, True, 0
         if self.pipeline:  # it waits behind another call
-            self.scope["extensions"] = {HANG_UP: partial(self._hang_up, self.cycle)}  # type: ignore[dict-item]  # a function
+            self.scope["extensions"] = {ABORT_EXTENSION: partial(self._abort, self.cycle)}  # type: ignore[dict-item]  # a function
         else:
             self._running, self.scope["extensions"] = self.cycle, self._extensions
 
@@ -134,19 +134,19 @@ class Protocol(HttpToolsProtocol):
             return
         self._idle_until = self.loop.time() + self._patience.idle
         if self._idle_timer is None:
-            self._idle_timer = self.loop.call_at(self._idle_until, self._look_whether_idle)
+            self._idle_timer = self.loop.call_at(self._idle_until, self._check_idle)
 
-    def _look_whether_idle(self) -> None:
+    def _check_idle(self) -> None:
         self._idle_timer = None
         if self.cycle.response_complete and not (self._is_over or self.transport.is_closing()):
             if self.loop.time() < self._idle_until:
-                self._idle_timer = self.loop.call_at(self._idle_until, self._look_whether_idle)
+                self._idle_timer = self.loop.call_at(self._idle_until, self._check_idle)
             else:
                 self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP as the API refuses a request that is not valid."""
-        self._refuse(f"the request: expected HTTP/1.1, {msg.strip().rstrip('.')}")
+        self._reject(f"the request: expected HTTP/1.1, {msg.strip().rstrip('.')}")
 
     def _head_size(self) -> int:
         """Return the size of a head that has come, exact when nothing in it is padded."""
@@ -156,7 +156,7 @@ class Protocol(HttpToolsProtocol):
     def _await_more(self) -> None:
         """Bound a request that did not end with the bytes that came."""
         if self._framing > HEAD_LIMIT:
-            self._refuse(_TOO_LONG)
+            self._reject(_TOO_LONG)
         elif self._awaits_body or (self._awaits_head and self._deadline == inf):
             self._postpone()
 
@@ -169,35 +169,35 @@ class Protocol(HttpToolsProtocol):
         if self._timer is not None and self._timer.when() > self._deadline:
             self._stop_timer()
         if self._timer is None:
-            self._timer = self.loop.call_at(self._deadline, self._look_at_deadline)
+            self._timer = self.loop.call_at(self._deadline, self._check_deadline)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _look_at_deadline(self) -> None:
+    def _check_deadline(self) -> None:
         self._timer = None
         if self._is_over or not (self._awaits_head or self._awaits_body):
             return
-        if not self._is_the_clients_turn():
+        if not self._is_waiting_for_client():
             self._postpone()
         elif self.loop.time() < (deadline := self._fair_deadline()):
-            self._timer = self.loop.call_at(deadline, self._look_at_deadline)
+            self._timer = self.loop.call_at(deadline, self._check_deadline)
         elif self._awaits_body:
-            self._refuse(f"the body: expected more of it within {self._seconds:g} seconds, got nothing")
+            self._reject(f"the body: expected more of it within {self._seconds:g} seconds, got nothing")
         else:
-            self._refuse(f"the request: expected the end of its head within {self._seconds:g} seconds")
+            self._reject(f"the request: expected the end of its head within {self._seconds:g} seconds")
 
     def _fair_deadline(self) -> float:
         """Return the deadline, which does not count the time until the server last did something itself."""
-        return max(self._deadline, cast("Corked", self.transport).acted_at + self._seconds)
+        return max(self._deadline, cast("WriteCoalescingTransport", self.transport).last_activity + self._seconds)
 
     @property
     def _last_cycle(self) -> RequestResponseCycle | None:
         return self.cycle  # None before the first head, whatever uvicorn says of its type
 
-    def _is_the_clients_turn(self) -> bool:
+    def _is_waiting_for_client(self) -> bool:
         """Whether only the client keeps the request from going on: no answer is under way, and its bytes are read."""
         cycle = self._last_cycle
         if cycle is None or cycle.response_complete:
@@ -205,7 +205,7 @@ class Protocol(HttpToolsProtocol):
         is_held = cycle.response_started or cycle.waiting_for_100_continue or self.flow.read_paused
         return self._awaits_body and not is_held
 
-    def _refuse(self, violation: str) -> None:
+    def _reject(self, violation: str) -> None:
         """Answer 400 in the API's shape and close; within another answer, only close."""
         if self._is_over:
             return
@@ -216,10 +216,10 @@ class Protocol(HttpToolsProtocol):
             self.transport.close()
         else:
             self.transport.write(_refusal(cast("App", self.app), violation))
-            self._end()
+            self._half_close()
 
-    def _end(self) -> None:
-        cast("Corked", self.transport).end()
+    def _half_close(self) -> None:
+        cast("WriteCoalescingTransport", self.transport).half_close()
         self._stop_timer()
         self._timer = self.loop.call_later(DRAIN_SECONDS, self.transport.close)
 
@@ -244,18 +244,18 @@ class Protocol(HttpToolsProtocol):
 
     def _hang_up_running(self, *, reset: bool) -> None:
         assert self._running is not None  # noqa: S101 - a call is who asks
-        self._hang_up(self._running, reset=reset)
+        self._abort(self._running, reset=reset)
 
-    def _hang_up(self, cycle: RequestResponseCycle, *, reset: bool) -> None:
+    def _abort(self, cycle: RequestResponseCycle, *, reset: bool) -> None:
         """Break off without a further byte: by a TCP reset, or by closing once what was written so far has left."""
         _disconnect(cycle)
         self._is_over = True
         if self.transport.is_closing():
             return
         if reset:
-            cast("Corked", self.transport).reset()
+            cast("WriteCoalescingTransport", self.transport).reset()
         else:
-            self._end()
+            self._half_close()
 
 
 _TOO_LONG = f"the request: expected a head of at most {HEAD_LIMIT} bytes (request line and headers), got more"
@@ -269,6 +269,6 @@ def _disconnect(cycle: RequestResponseCycle) -> None:
 
 def _refusal(app: App, violation: str) -> bytes:
     files = app.mock.files
-    answer = error_answer(files.spec, files.behaviour, ApiError("VALIDATION_ERROR", violations=violation))
+    answer = error_response(files.spec, files.behaviour, ApiError("VALIDATION_ERROR", violations=violation))
     head = b"content-type: %b\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
     return STATUS_LINE[answer.status] + head % (JSON, len(answer.body)) + answer.body

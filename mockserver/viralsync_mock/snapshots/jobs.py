@@ -10,12 +10,21 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from viralsync_mock.clock import LAST
-from viralsync_mock.config.yaml_source import shown
-from viralsync_mock.generation.schema_node import Shape
-from viralsync_mock.jobs.models import Children, Floor, Mark, Span, Status, Step, Timeline, whole_milliseconds
+from viralsync_mock.config.yaml_source import preview
+from viralsync_mock.generation.schema_node import SchemaNode
+from viralsync_mock.jobs.models import (
+    Children,
+    ChildRun,
+    MinimumProgress,
+    Status,
+    StatusChange,
+    Step,
+    Timeline,
+    whole_milliseconds,
+)
 from viralsync_mock.jobs.recipe import Recipe, build, echo
-from viralsync_mock.jobs.steps import HELD_BELOW_ONE, at, steps
-from viralsync_mock.snapshots.references import decode, in_order, pick, require
+from viralsync_mock.jobs.steps import HELD_BELOW_ONE, step_at, steps
+from viralsync_mock.snapshots.references import check_ascending, decode, lookup, require
 from viralsync_mock.snapshots.schema import (
     ChildrenRow,
     FloorRow,
@@ -26,19 +35,19 @@ from viralsync_mock.snapshots.schema import (
     TimelinePart,
     masked_part,
 )
-from viralsync_mock.validation.body import Body
-from viralsync_mock.validation.schema import Invalid, Schema, Violation, invalid
+from viralsync_mock.validation.body import BodyValidator
+from viralsync_mock.validation.schema import Schema, ValidationFailed, Violation, invalid
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from viralsync_mock.jobs.models import Job
-    from viralsync_mock.snapshots.references import Known, Tables
+    from viralsync_mock.snapshots.references import ReferenceReader, ReferenceWriter
 
 _fields = msgspec.structs.astuple
 
 
-def write_job(job: Job, tables: Tables, key: str, *, is_deleted: bool) -> msgspec.Raw:
+def write_job(job: Job, tables: ReferenceWriter, key: str, *, is_deleted: bool) -> msgspec.Raw:
     """Return a job as a part of a snapshot."""
     recipe = cast("Recipe", job.recipe)
     part = JobPart(
@@ -65,30 +74,30 @@ def _timeline_part(timeline: Timeline) -> TimelinePart:
         assemble=_span_row(timeline.assemble),
         error=timeline.error,
         floors=[FloorRow(*floor) for floor in timeline.floors],
-        told=[StepRow(*step[:-1], ChildrenRow(*step.children or ())) for step in timeline.told],
+        told=[StepRow(*step[:-1], ChildrenRow(*step.children or ())) for step in timeline.emitted_steps],
     )
 
 
-def _span_row(span: Span) -> SpanRow:
+def _span_row(span: ChildRun) -> SpanRow:
     return SpanRow(span.start, None if math.isinf(span.length) else span.length, span.end, span.outcome)
 
 
 class JobReader:
     """Reads the jobs of one snapshot, in order; raises `Invalid`."""
 
-    def __init__(self, known: Known, seed: str, now: datetime) -> None:
+    def __init__(self, known: ReferenceReader, seed: str, now: datetime) -> None:
         self._known, self._seed, self._now = known, seed, now
         spec = known.files.spec
         operation = spec.operations["submitRenderJob"]
-        asked = Shape(operation.body_schema or {}, spec.document)
+        asked = SchemaNode(operation.body_schema or {}, spec.document)
         schema = {
             "type": "object",
             "required": ["projectId", "movie"],
-            "properties": {name: asked.below(name).schema for name in ("projectId", "movie")},
+            "properties": {name: asked.child(name).schema for name in ("projectId", "movie")},
             "additionalProperties": False,
         }
-        self._payload = Body(replace(operation, body_schema=schema), spec)
-        self._callback_url = Schema(asked.below("callbackUrl").schema, spec.document)
+        self._payload = BodyValidator(replace(operation, body_schema=schema), spec)
+        self._callback_url = Schema(asked.child("callbackUrl").schema, spec.document)
         self._longest = max(plan.longest_movie_seconds for plan in spec.plans.values())
 
     def read(self, raw: msgspec.Raw, place: str) -> tuple[Job, JobPart]:
@@ -100,18 +109,18 @@ class JobReader:
             payload=echo(asked["projectId"], movie),
             workers=part.workers,
             created=part.created,
-            behaviour=pick(known.behaviours, part.behaviour, f"{place}.behaviour"),
-            scenario=pick(known.scenarios, part.scenario, f"{place}.scenario"),
+            behaviour=lookup(known.behaviours, part.behaviour, f"{place}.behaviour"),
+            scenario=lookup(known.scenarios, part.scenario, f"{place}.scenario"),
             seed=self._seed,
             number=part.number,
         )
         if part.named is not None:
             known.shipped(part.named, f"{place}.named")
         job = build(recipe, movie, known.files.movies, part.callback_url, part.named)
-        require(job.id == part.id, f"{place}.id", f"{shown(job.id)}, as seed and number have it", part.id)
+        require(job.id == part.id, f"{place}.id", f"{preview(job.id)}, as seed and number have it", part.id)
         if job.seconds > self._longest:
             invalid(f"{place}.payload.movie", f"expected at most {self._longest:g} s, got {job.seconds:g} s")
-        in_order([job.created], f"{place}.created", self._now)
+        check_ascending([job.created], f"{place}.created", self._now)
         self._set(job, part, place)
         return job, part
 
@@ -120,12 +129,12 @@ class JobReader:
         if part.callback_url is not None:
             wrong = [*self._callback_url.violations(part.callback_url, f"{place}.callbackUrl")]
             if wrong:
-                raise Invalid(wrong)
+                raise ValidationFailed(wrong)
         try:
             return dict(self._payload.read(bytes(part.payload), None, require_content_type=False))
-        except Invalid as error:
-            moved = [Violation(f"{place}.payload{each.place[1:]}", each.message) for each in error.violations]
-            raise Invalid(moved) from None
+        except ValidationFailed as error:
+            moved = [Violation(f"{place}.payload{each.location[1:]}", each.message) for each in error.violations]
+            raise ValidationFailed(moved) from None
 
     def _set(self, job: Job, part: JobPart, place: str) -> None:
         """Give the job its timeline and its status, which have to agree."""
@@ -139,7 +148,7 @@ class JobReader:
             self._check_steps(job, f"{place}.timeline")
         job.status = part.status
         if job.status.is_terminal:
-            job.rest()
+            job.drop_timeline()
         require(
             job.status.is_terminal or not part.is_deleted,
             f"{place}.isDeleted",
@@ -153,24 +162,24 @@ class JobReader:
         for one, other in pairwise(every):
             if other.progress < one.progress:
                 invalid(place, f"expected progress that never shrinks, got {one.progress} and then {other.progress}")
-        status = at(every, self._now).status
+        status = step_at(every, self._now).status
         require(status is job.timeline.mark_at(self._now).status, f"{place}.told", "the status of the marks", status)
 
 
 def _timeline(planned: Timeline, part: TimelinePart) -> Timeline:
     return replace(
         planned,
-        marks=tuple(Mark(*_fields(each)) for each in part.marks),
+        marks=tuple(StatusChange(*_fields(each)) for each in part.marks),
         scenes=tuple(map(_span, part.scenes)),
         assemble=_span(part.assemble),
         error=part.error,
-        floors=tuple(Floor(*_fields(each)) for each in part.floors),
-        told=tuple(map(_step, part.told)),
+        floors=tuple(MinimumProgress(*_fields(each)) for each in part.floors),
+        emitted_steps=tuple(map(_step, part.told)),
     )
 
 
-def _span(row: SpanRow) -> Span:
-    return Span(row.start, math.inf if row.length is None else row.length, row.end, row.outcome)
+def _span(row: SpanRow) -> ChildRun:
+    return ChildRun(row.start, math.inf if row.length is None else row.length, row.end, row.outcome)
 
 
 def _step(row: StepRow) -> Step:
@@ -180,13 +189,13 @@ def _step(row: StepRow) -> Step:
 def _check(timeline: Timeline, job: Job, place: str, now: datetime) -> None:
     """Raise `Invalid` for a timeline that no rewriting makes of the planned one."""
     planned, created = job.timeline, whole_milliseconds(job.created)
-    marks, told = timeline.marks, timeline.told
+    marks, told = timeline.marks, timeline.emitted_steps
     scenes = len(planned.scenes)
     require(len(timeline.scenes) == scenes, f"{place}.scenes", f"{scenes}", len(timeline.scenes))
     require(marks[0] == planned.marks[0], f"{place}.marks[0]", "the one of the submission", "another")
-    in_order([mark.at for mark in marks], f"{place}.marks", LAST)
-    in_order([floor.at for floor in timeline.floors], f"{place}.floors", now)
-    in_order([created, *(step.at for step in told)], f"{place}.told", now)
+    check_ascending([mark.at for mark in marks], f"{place}.marks", LAST)
+    check_ascending([floor.at for floor in timeline.floors], f"{place}.floors", now)
+    check_ascending([created, *(step.at for step in told)], f"{place}.told", now)
     for index, mark in enumerate(marks):
         is_end = index == len(marks) - 1 and mark.status.is_terminal
         if mark.status.is_terminal != is_end or (mark.phase is None) != (is_end or index == 0):
@@ -205,9 +214,9 @@ def _check(timeline: Timeline, job: Job, place: str, now: datetime) -> None:
         _check_told(step, index, total, timeline, f"{place}.told[{index}]")
 
 
-def _check_span(span: Span, place: str) -> None:
+def _check_span(span: ChildRun, place: str) -> None:
     if span.start is not None and span.end is not None:
-        in_order([span.start, span.end], place, LAST)
+        check_ascending([span.start, span.end], place, LAST)
     require(span.outcome.is_terminal, place, "a terminal outcome", span.outcome)
     if span.start is not None and math.isfinite(span.length):
         most = (LAST - span.start).total_seconds()

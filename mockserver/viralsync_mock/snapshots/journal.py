@@ -10,13 +10,13 @@ from msgspec import Meta
 
 from viralsync_mock.clock import Mode
 from viralsync_mock.jobs.models import Status
-from viralsync_mock.jobs.store import Slot, Standing
-from viralsync_mock.journal.entry import Entry, packed
+from viralsync_mock.jobs.store import Usage, WindowSlot
+from viralsync_mock.journal.entry import JournalEntry, serialize_headers
 from viralsync_mock.openapi.spec import RateLimit
-from viralsync_mock.response import Answer
-from viralsync_mock.scenarios.armed_faults import Struck
-from viralsync_mock.scenarios.model import Choice, NearMiss
-from viralsync_mock.snapshots.references import decode, in_order, pick, require
+from viralsync_mock.response import Response
+from viralsync_mock.scenarios.armed_faults import MatchedFaults
+from viralsync_mock.scenarios.model import NearMiss, RuleMatch
+from viralsync_mock.snapshots.references import check_ascending, decode, lookup, require
 from viralsync_mock.snapshots.schema import (
     Amount,
     Count,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from viralsync_mock.sandbox import Sandbox
-    from viralsync_mock.snapshots.references import Known, Tables
+    from viralsync_mock.snapshots.references import ReferenceReader, ReferenceWriter
 
 
 class SlotRow(Row):
@@ -102,7 +102,7 @@ class EntryPart(Part):
     violations: list[tuple[str, str]]
 
 
-PLAIN = (
+SHARED_FIELDS = (
     *("body_size", "operation", "job_id", "status", "code", "answered_at", "answer_size", "ending", "events"),
     *("last_event", "answered_after", "ended_after", "ended_at", "mode", "rate", "chosen_by", "age", "plan"),
 )
@@ -111,16 +111,16 @@ PLAIN = (
 _row = msgspec.structs.astuple
 
 
-def write_journal(sandbox: Sandbox, tables: Tables) -> list[msgspec.Raw]:
+def write_journal(sandbox: Sandbox, tables: ReferenceWriter) -> list[msgspec.Raw]:
     """Return the calls that are kept, the oldest first."""
     return [masked_part(_part(entry, tables), sandbox.key) for entry in sandbox.journal.oldest_first()]
 
 
-def _part(entry: Entry, tables: Tables) -> EntryPart:
-    choice, slot, limit, standing = entry.choice, entry.slot, entry.limit, entry.standing
+def _part(entry: JournalEntry, tables: ReferenceWriter) -> EntryPart:
+    choice, slot, limit, standing = entry.rule_match, entry.slot, entry.limit, entry.standing
     near = choice.near_miss
     return EntryPart(
-        **{name: getattr(entry, name) for name in PLAIN},
+        **{name: getattr(entry, name) for name in SHARED_FIELDS},
         number=entry.number,
         at=entry.at,
         method=entry.method,
@@ -133,19 +133,19 @@ def _part(entry: Entry, tables: Tables) -> EntryPart:
         scenario=None if entry.scenario is None else tables.scenario(entry.scenario),
         rule=choice.number,
         near_miss=near and (near.number, list(near.reasons)),
-        struck=[(each.id, tables.faults(each.faults)) for each in entry.struck],
+        struck=[(each.id, tables.faults(each.faults)) for each in entry.matched_faults],
         slot=None if slot is None else SlotRow(*slot),
         limit=None if limit is None else LimitRow(limit.requests, limit.window),
         standing=_standing_row(standing),
-        violations=[(each.place, each.message) for each in entry.violations],
+        violations=[(each.location, each.message) for each in entry.violations],
     )
 
 
-def _standing_row(standing: Standing | None) -> StandingRow | None:
+def _standing_row(standing: Usage | None) -> StandingRow | None:
     return None if standing is None else StandingRow(standing.minutes, standing.minutes_today, dict(standing.jobs))
 
 
-def read_journal(parts: Sequence[msgspec.Raw], known: Known, sandbox: Sandbox, now: datetime) -> None:
+def read_journal(parts: Sequence[msgspec.Raw], known: ReferenceReader, sandbox: Sandbox, now: datetime) -> None:
     """Fill the journal of a sandbox; raises `Invalid`."""
     entries = [_entry(raw, known, sandbox.key, now, f"$.journal[{index}]") for index, raw in enumerate(parts)]
     for index, (one, other) in enumerate(pairwise(entries), 1):
@@ -157,31 +157,33 @@ def read_journal(parts: Sequence[msgspec.Raw], known: Known, sandbox: Sandbox, n
         sandbox.journal.add(entry)
 
 
-def _entry(raw: msgspec.Raw, known: Known, key: str, now: datetime, place: str) -> Entry:
+def _entry(raw: msgspec.Raw, known: ReferenceReader, key: str, now: datetime, place: str) -> JournalEntry:
     part = decode(raw, EntryPart, place)
-    in_order([part.at], f"{place}.at", now)
+    check_ascending([part.at], f"{place}.at", now)
     scope = {"method": part.method, "path": part.path, "query_string": part.query, "headers": part.headers}
-    entry = Entry(part.number, part.at, scope, key)
-    entry.take_body(part.body)
-    entry.answer(Answer(200, part.answer_body), packed(part.answer_headers), part.answered_at or part.at)
-    for name in PLAIN:
+    entry = JournalEntry(part.number, part.at, scope, key)
+    entry.record_body(part.body)
+    entry.record_response(
+        Response(200, part.answer_body), serialize_headers(part.answer_headers), part.answered_at or part.at
+    )
+    for name in SHARED_FIELDS:
         setattr(entry, name, getattr(part, name))
-    entry.scenario = None if part.scenario is None else pick(known.scenarios, part.scenario, f"{place}.scenario")
-    entry.choice = _choice(part, entry, place)
-    entry.struck = tuple(
-        Struck(name, known.faults(documents, f"{place}.struck[{index}][1]"))
+    entry.scenario = None if part.scenario is None else lookup(known.scenarios, part.scenario, f"{place}.scenario")
+    entry.rule_match = _choice(part, entry, place)
+    entry.matched_faults = tuple(
+        MatchedFaults(name, known.faults(documents, f"{place}.struck[{index}][1]"))
         for index, (name, documents) in enumerate(part.struck)
     )
-    entry.slot = None if part.slot is None else Slot(*_row(part.slot))
+    entry.slot = None if part.slot is None else WindowSlot(*_row(part.slot))
     entry.limit = None if part.limit is None else RateLimit(*_row(part.limit))
-    entry.standing = None if part.standing is None else Standing(*_row(part.standing))
+    entry.standing = None if part.standing is None else Usage(*_row(part.standing))
     entry.violations = tuple(Violation(*each) for each in part.violations)
     return entry
 
 
-def _choice(part: EntryPart, entry: Entry, place: str) -> Choice:
+def _choice(part: EntryPart, entry: JournalEntry, place: str) -> RuleMatch:
     rules = entry.scenario.rules if entry.scenario else ()
     numbers = [part.rule, *([part.near_miss[0]] if part.near_miss else [])]
     require(max(numbers) <= len(rules), f"{place}.rule", f"at most {len(rules)}, as many as there are", max(numbers))
     near = part.near_miss and NearMiss(part.near_miss[0], tuple(part.near_miss[1]))
-    return Choice(rules[part.rule - 1] if part.rule else None, part.rule, near)
+    return RuleMatch(rules[part.rule - 1] if part.rule else None, part.rule, near)

@@ -7,32 +7,33 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 
-from viralsync_mock.config.behaviour import as_document, parse_behaviour
-from viralsync_mock.config.yaml_source import Given, Place, json_path, shown
+from viralsync_mock.config import behaviour as profiles
+from viralsync_mock.config.behaviour import parse_behaviour
+from viralsync_mock.config.yaml_source import JsonSource, Node, json_path, preview
 from viralsync_mock.errors import BehaviourError, ScenarioError
-from viralsync_mock.scenarios.fault_syntax import KINDS, WEBHOOK_KINDS, read_faults, written
+from viralsync_mock.scenarios.fault_syntax import KINDS, WEBHOOK_KINDS, read_faults, to_document
 from viralsync_mock.scenarios.loader import parse_scenario
 from viralsync_mock.snapshots.schema import HookPart, ScenarioPart, masked_part
 from viralsync_mock.validation.body import parse
-from viralsync_mock.validation.schema import Invalid, Violation, invalid
-from viralsync_mock.webhooks.payload import Hook
+from viralsync_mock.validation.schema import ValidationFailed, Violation, invalid
+from viralsync_mock.webhooks.payload import WebhookSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
-    from viralsync_mock.config.behaviour import Behaviour
+    from viralsync_mock.config.behaviour import BehaviourProfile
     from viralsync_mock.faults.http import Fault
     from viralsync_mock.faults.webhook import WebhookFault
     from viralsync_mock.scenarios.model import Scenario
     from viralsync_mock.snapshots.schema import Document, WebhooksPart
-    from viralsync_mock.state import Files
+    from viralsync_mock.state import LoadedFiles
 
 T = TypeVar("T")
 
 _AT = re.compile(r" - at `(?:key in )?(\$[^`]*)`\Z")
 
 
-class Register:
+class InternTable:
     """A list in which each different part stands once, and where each thing that is written stands in it."""
 
     def __init__(self) -> None:
@@ -52,12 +53,12 @@ class Register:
         return known[1]
 
 
-class Tables:
+class ReferenceWriter:
     """The lists of a snapshot that is being taken."""
 
-    def __init__(self, files: Files, key: str) -> None:
+    def __init__(self, files: LoadedFiles, key: str) -> None:
         self._files, self._key = files, key
-        self.scenarios, self.behaviours, self.hooks = Register(), Register(), Register()
+        self.scenarios, self.behaviours, self.hooks = InternTable(), InternTable(), InternTable()
 
     def scenario(self, scenario: Scenario) -> int:
         """Return the place of a scenario: its account is the one of this key, and it has no keys."""
@@ -75,42 +76,42 @@ class Tables:
         library = self._files.library
         return scenario.name in library.names() and library.get(scenario.name) is scenario
 
-    def behaviour(self, behaviour: Behaviour) -> int:
+    def behaviour(self, behaviour: BehaviourProfile) -> int:
         """Return the place of a behaviour profile."""
-        return self.behaviours.place(behaviour, lambda: as_document(behaviour))
+        return self.behaviours.place(behaviour, lambda: profiles.to_document(behaviour))
 
-    def hook(self, hook: Hook) -> int:
+    def hook(self, hook: WebhookSettings) -> int:
         """Return the place of a hook."""
         return self.hooks.place(hook, lambda: self._hook(hook))
 
-    def _hook(self, hook: Hook) -> HookPart:
+    def _hook(self, hook: WebhookSettings) -> HookPart:
         behaviour, faults = self.behaviour(hook.behaviour), self.faults(hook.faults)
         return HookPart(url=hook.url, secret=hook.secret, behaviour=behaviour, faults=faults)
 
     def faults(self, faults: Iterable[Fault]) -> list[Document]:
         """Return faults as they are written, an object for each: two may be of one kind."""
-        return [written([fault], self._files.spec) for fault in faults]
+        return [to_document([fault], self._files.spec) for fault in faults]
 
 
-class Known:
+class ReferenceReader:
     """The lists of a snapshot that is read; raises `Invalid` for what cannot be on this server."""
 
-    def __init__(self, files: Files, scenarios: Sequence[msgspec.Raw], behaviours: Sequence[Document]) -> None:
+    def __init__(self, files: LoadedFiles, scenarios: Sequence[msgspec.Raw], behaviours: Sequence[Document]) -> None:
         self.files = files
         self.behaviours = [self._behaviour(each, f"$.behaviours[{i}]") for i, each in enumerate(behaviours)]
         self.scenarios = [self._scenario(each, f"$.scenarios[{i}]") for i, each in enumerate(scenarios)]
-        self.hooks: list[Hook] = []
+        self.hooks: list[WebhookSettings] = []
 
     def read_hooks(self, part: WebhooksPart) -> None:
         """Read the hooks too."""
         self.hooks = [self._hook(each, f"$.webhooks.hooks[{i}]") for i, each in enumerate(part.hooks)]
 
-    def _behaviour(self, document: Document, place: str) -> Behaviour:
+    def _behaviour(self, document: Document, place: str) -> BehaviourProfile:
         try:
             behaviour = parse_behaviour(document, self.files.spec.errors)
         except BehaviourError as error:
             raise _moved(error, place) from None
-        for section, switches in as_document(behaviour).items():
+        for section, switches in profiles.to_document(behaviour).items():
             for name in switches:
                 if name not in document.get(section, {}):
                     invalid(f"{place}.{section}.{name}", "required, but missing")
@@ -132,7 +133,7 @@ class Known:
         name = part.document.get("name")
         found = self.shipped(name, f"{place}.document.name")
         if found.document != part.document:
-            invalid(f"{place}.document", f"expected {shown(name)} as this server ships it, got another scenario")
+            invalid(f"{place}.document", f"expected {preview(name)} as this server ships it, got another scenario")
         return found
 
     def shipped(self, name: object, place: str) -> Scenario:
@@ -142,23 +143,23 @@ class Known:
         except ScenarioError as error:
             invalid(place, str(error))
 
-    def _hook(self, part: HookPart, place: str) -> Hook:
-        behaviour = pick(self.behaviours, part.behaviour, f"{place}.behaviour")
+    def _hook(self, part: HookPart, place: str) -> WebhookSettings:
+        behaviour = lookup(self.behaviours, part.behaviour, f"{place}.behaviour")
         faults = self.faults(part.faults, f"{place}.faults", WEBHOOK_KINDS)
-        return Hook(part.url, part.secret, behaviour, cast("tuple[WebhookFault, ...]", faults))
+        return WebhookSettings(part.url, part.secret, behaviour, cast("tuple[WebhookFault, ...]", faults))
 
     def faults(self, documents: Sequence[Document], place: str, kinds: Collection[str] = KINDS) -> tuple[Fault, ...]:
         """Return faults in the order in which they are written, an object for each."""
         found: list[Fault] = []
         for index, document in enumerate(documents):
             try:
-                found += read_faults(Place(Given(document, ScenarioError), document), self.files.spec, kinds)
+                found += read_faults(Node(JsonSource(document, ScenarioError), document), self.files.spec, kinds)
             except ScenarioError as error:
                 raise _moved(error, f"{place}[{index}]") from None
         return tuple(found)
 
 
-def pick(things: Sequence[T], at: int, place: str) -> T:
+def lookup(things: Sequence[T], at: int, place: str) -> T:
     """Return the thing that stands at this place of a list, or raise `Invalid`."""
     if at >= len(things):
         invalid(place, f"expected less than {len(things)}, as many as there are, got {at}")
@@ -168,10 +169,10 @@ def pick(things: Sequence[T], at: int, place: str) -> T:
 def require(holds: object, place: str, expected: str, got: object) -> None:
     """Raise `Invalid` unless this holds."""
     if not holds:
-        invalid(place, f"expected {expected}, got {got if isinstance(got, str) else shown(got)}")
+        invalid(place, f"expected {expected}, got {got if isinstance(got, str) else preview(got)}")
 
 
-def in_order(instants: Iterable[Any], place: str, last: Any) -> None:
+def check_ascending(instants: Iterable[Any], place: str, last: Any) -> None:
     """Raise `Invalid` for instants that go back, or past the last that there can be."""
     before = None
     for index, instant in enumerate(instants):
@@ -182,10 +183,10 @@ def in_order(instants: Iterable[Any], place: str, last: Any) -> None:
         invalid(place, f"expected none after {last.isoformat()}, got {before.isoformat()}")
 
 
-def _moved(error: Exception, place: str) -> Invalid:
+def _moved(error: Exception, place: str) -> ValidationFailed:
     """Return a complaint about a part with its place in the whole."""
     at, _, message = str(error).partition(": ")
-    return Invalid([Violation(place + at.removeprefix("$"), message)])
+    return ValidationFailed([Violation(place + at.removeprefix("$"), message)])
 
 
 def decode(raw: bytes | msgspec.Raw, kind: type[T], place: str = "$") -> T:
@@ -199,14 +200,14 @@ def decode(raw: bytes | msgspec.Raw, kind: type[T], place: str = "$") -> T:
         invalid(place, f"the body is not JSON: {error}")
 
 
-def _violation(text: str, raw: bytes, place: str) -> Invalid:
+def _violation(text: str, raw: bytes, place: str) -> ValidationFailed:
     found = _AT.search(text)
     path = found[1] if found else "$"
     message = text[: found.start()] if found else text
     message = (message[:1].lower() + message[1:]).replace("`", "")
     if "got" not in message and message.startswith("expected"):
         message += _got(raw, path)
-    return Invalid([Violation(place + path.removeprefix("$"), message)])
+    return ValidationFailed([Violation(place + path.removeprefix("$"), message)])
 
 
 def _got(raw: bytes, path: str) -> str:
@@ -217,4 +218,4 @@ def _got(raw: bytes, path: str) -> str:
         return ""
     for step in steps:
         value = value[step]
-    return f", got {shown(value)}"
+    return f", got {preview(value)}"

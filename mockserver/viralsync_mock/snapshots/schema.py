@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 from viralsync_mock.clock import LAST, Mode
 from viralsync_mock.jobs.models import Phase, Status
 from viralsync_mock.redaction import masked_bytes
-from viralsync_mock.webhooks.delivery import Outcome
+from viralsync_mock.webhooks.delivery import DeliveryOutcome
 
 Instant = Annotated[datetime, Meta(tz=True)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
@@ -215,7 +215,7 @@ class DeliveryPart(Part):
     due: Instant
     lost_answers: Count
     copy_of: Number | None
-    outcome: Outcome
+    outcome: DeliveryOutcome
     attempts: list[AttemptPart]
     is_logged: bool
 

@@ -15,25 +15,32 @@ import msgspec
 import orjson
 
 from viralsync_mock.clock import Clock
-from viralsync_mock.config.yaml_source import shown
+from viralsync_mock.config.yaml_source import preview
 from viralsync_mock.errors import did_you_mean
 from viralsync_mock.jobs.store import Contents, MemoryStore
 from viralsync_mock.journal.entry import Journal
 from viralsync_mock.sandbox import Sandbox
 from viralsync_mock.snapshots.jobs import JobReader, write_job
 from viralsync_mock.snapshots.journal import read_journal, write_journal
-from viralsync_mock.snapshots.references import Known, Tables, decode, in_order, pick, require
+from viralsync_mock.snapshots.references import (
+    ReferenceReader,
+    ReferenceWriter,
+    check_ascending,
+    decode,
+    lookup,
+    require,
+)
 from viralsync_mock.snapshots.schema import ClockPart, PatchPart, Snapshot, SpecPart
 from viralsync_mock.snapshots.snapshot_script import read_armed, read_scripts, write_armed, write_scripts
 from viralsync_mock.snapshots.webhooks import WebhookReader, outboxes_of, write_webhooks
 from viralsync_mock.validation.schema import invalid
-from viralsync_mock.webhooks.dispatcher import Courier
+from viralsync_mock.webhooks.dispatcher import WebhookDispatcher
 
 if TYPE_CHECKING:
     from viralsync_mock.jobs.models import Job
     from viralsync_mock.openapi.spec import Spec
-    from viralsync_mock.state import Files, Mock
-    from viralsync_mock.webhooks.dispatcher import Outbox
+    from viralsync_mock.state import LoadedFiles, MockServer
+    from viralsync_mock.webhooks.dispatcher import JobOutbox
 
 FORMAT = "viralsync-mock-snapshot"
 VERSION = 1
@@ -53,7 +60,7 @@ class Restored(NamedTuple):
     """A sandbox made of a snapshot, and what it has to send still; nobody knows of it yet."""
 
     sandbox: Sandbox
-    outboxes: list[Outbox]
+    outboxes: list[JobOutbox]
     jobs: int
 
 
@@ -62,12 +69,15 @@ def digest(spec: Spec) -> str:
     return sha256(orjson.dumps(spec.document, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def take(mock: Mock, sandbox: Sandbox, *, with_journal: bool = False) -> bytes:
+def create_snapshot(mock: MockServer, sandbox: Sandbox, *, with_journal: bool = False) -> bytes:
     """Return a sandbox as JSON."""
     files, clock, now = mock.files, sandbox.clock, sandbox.clock.now()
     spec, contents = files.spec, sandbox.store.contents(now)
-    tables = Tables(files, sandbox.key)
-    home, behaviour = tables.scenario(mock.home(sandbox)), tables.behaviour(sandbox.profile or files.behaviour)
+    tables = ReferenceWriter(files, sandbox.key)
+    home, behaviour = (
+        tables.scenario(mock.scenario_of(sandbox)),
+        tables.behaviour(sandbox.behaviour_override or files.behaviour),
+    )
     jobs = [write_job(job, tables, sandbox.key, is_deleted=gone) for job, gone in _every_job(sandbox, contents)]
     webhooks = write_webhooks(sandbox, tables)
     journal = write_journal(sandbox, tables) if with_journal else msgspec.UNSET
@@ -80,7 +90,7 @@ def take(mock: Mock, sandbox: Sandbox, *, with_journal: bool = False) -> bytes:
         opened=sandbox.opened,
         scenario=home,
         behaviour=behaviour,
-        account=PatchPart(**sandbox.patched),
+        account=PatchPart(**sandbox.account_overrides),
         submissions=sandbox.submissions,
         calls=sandbox.calls,
         charged={_period(key): milliseconds for key, milliseconds in contents.charged.items()},
@@ -108,25 +118,25 @@ def _period(key: tuple[int, ...]) -> str:
     return "-".join([f"{year:04}", *(f"{part:02}" for part in rest)])
 
 
-def restore(mock: Mock, key: str, raw: bytes) -> Restored:
+def restore(mock: MockServer, key: str, raw: bytes) -> Restored:
     """Return the sandbox of a key as a snapshot has it; raises `Invalid` with the place, and touches nothing."""
     check_head(decode(raw, Head), mock.files.spec)
     snapshot = decode(raw, Snapshot)
-    known = Known(mock.files, snapshot.scenarios, snapshot.behaviours)
+    known = ReferenceReader(mock.files, snapshot.scenarios, snapshot.behaviours)
     now = snapshot.clock.now
     webhooks = WebhookReader(snapshot.webhooks, known, now)
     jobs, gone = _jobs(snapshot, known)
-    in_order(snapshot.window, "$.window", now)
-    in_order([snapshot.opened], "$.opened", now)
+    check_ascending(snapshot.window, "$.window", now)
+    check_ascending([snapshot.opened], "$.opened", now)
     contents = Contents(jobs, _charged(snapshot), snapshot.window)
     sandbox = Sandbox(
         key,
         snapshot.seed,
         Clock(now, snapshot.clock.mode, snapshot.clock.speed, mock.settings.real),
         MemoryStore.holding(contents, now),
-        chosen=pick(known.scenarios, snapshot.scenario, "$.scenario"),
-        profile=pick(known.behaviours, snapshot.behaviour, "$.behaviour"),
-        patched=_patched(snapshot.account, mock.files),
+        scenario_override=lookup(known.scenarios, snapshot.scenario, "$.scenario"),
+        behaviour_override=lookup(known.behaviours, snapshot.behaviour, "$.behaviour"),
+        account_overrides=_patched(snapshot.account, mock.files),
         submissions=snapshot.submissions,
         calls=snapshot.calls,
         scripts=read_scripts(snapshot.scripts, known),
@@ -141,24 +151,26 @@ def restore(mock: Mock, key: str, raw: bytes) -> Restored:
     return Restored(sandbox, outboxes, len(jobs))
 
 
-def open_again(mock: Mock, restored: Restored) -> None:
+def install(mock: MockServer, restored: Restored) -> None:
     """Put a restored sandbox in the place of the one that its key has, which is closed; webhooks go on."""
-    mock.sandboxes.adopt(restored.sandbox)
-    if restored.outboxes and isinstance(courier := mock.post(restored.sandbox), Courier):
+    mock.sandboxes.replace(restored.sandbox)
+    if restored.outboxes and isinstance(courier := mock.dispatcher_for(restored.sandbox), WebhookDispatcher):
         courier.resume(restored.outboxes)
 
 
 def check_head(head: Head, spec: Spec) -> None:
     """Raise `Invalid` for a document of somebody else, of another version, or of another spec."""
-    require(head.format == FORMAT, "$.format", shown(FORMAT), shown(head.format))
+    require(head.format == FORMAT, "$.format", preview(FORMAT), preview(head.format))
     require(head.version == VERSION, "$.version", f"{VERSION}", head.version)
     expected, got = f"{spec.title} {spec.version}", f"{head.spec.title} {head.spec.version}"
     require(expected == got, "$.spec", expected, got)
     if head.spec.digest != digest(spec):
-        invalid("$.spec.digest", f"expected {digest(spec)}, that of this server's spec, got {shown(head.spec.digest)}")
+        invalid(
+            "$.spec.digest", f"expected {digest(spec)}, that of this server's spec, got {preview(head.spec.digest)}"
+        )
 
 
-def _jobs(snapshot: Snapshot, known: Known) -> tuple[list[Job], list[Job]]:
+def _jobs(snapshot: Snapshot, known: ReferenceReader) -> tuple[list[Job], list[Job]]:
     """Return the jobs that are kept, and those that are deleted."""
     reader = JobReader(known, snapshot.seed, snapshot.clock.now)
     found = [reader.read(raw, f"$.jobs[{index}]") for index, raw in enumerate(snapshot.jobs)]
@@ -181,14 +193,16 @@ def _charged(snapshot: Snapshot) -> dict[tuple[int, ...], int]:
             parts = tuple(map(int, period.split("-"))) if _PERIOD.fullmatch(period) else ()
             date(*(*parts, 1)[:3])
         except (TypeError, ValueError):
-            invalid("$.charged", f"expected months and days such as 2026-01 and 2026-01-31, got {shown(period)}")
+            invalid("$.charged", f"expected months and days such as 2026-01 and 2026-01-31, got {preview(period)}")
         found[parts] = milliseconds
     return found
 
 
-def _patched(part: PatchPart, files: Files) -> dict[str, object]:
+def _patched(part: PatchPart, files: LoadedFiles) -> dict[str, object]:
     patched = {name: value for name, value in msgspec.structs.asdict(part).items() if value is not msgspec.UNSET}
     plans = files.spec.plans
     if (plan := patched.get("plan", next(iter(plans)))) not in plans:
-        invalid("$.account.plan", f"expected one of {', '.join(plans)}, got {shown(plan)}.{did_you_mean(plan, plans)}")
+        invalid(
+            "$.account.plan", f"expected one of {', '.join(plans)}, got {preview(plan)}.{did_you_mean(plan, plans)}"
+        )
     return patched

@@ -9,12 +9,12 @@ import msgspec
 
 from viralsync_mock.jobs.steps import steps
 from viralsync_mock.redaction import masked_bytes
-from viralsync_mock.snapshots.references import decode, in_order, pick, require
+from viralsync_mock.snapshots.references import check_ascending, decode, lookup, require
 from viralsync_mock.snapshots.schema import AttemptPart, DeliveryPart, HookPart, OutboxPart, WebhooksPart, masked_part
 from viralsync_mock.validation.schema import invalid
 from viralsync_mock.webhooks.delivery import Attempt, Delivery, DeliveryLog
-from viralsync_mock.webhooks.dispatcher import Courier, Outbox
-from viralsync_mock.webhooks.payload import Told, untold
+from viralsync_mock.webhooks.dispatcher import JobOutbox, WebhookDispatcher
+from viralsync_mock.webhooks.payload import SentStep, before_first
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,38 +22,38 @@ if TYPE_CHECKING:
 
     from viralsync_mock.jobs.models import Job
     from viralsync_mock.sandbox import Sandbox
-    from viralsync_mock.snapshots.references import Known, Tables
+    from viralsync_mock.snapshots.references import ReferenceReader, ReferenceWriter
 
 
-def outboxes_of(sandbox: Sandbox) -> list[Outbox]:
+def outboxes_of(sandbox: Sandbox) -> list[JobOutbox]:
     """Return what the courier of a sandbox has to tell and to send still."""
-    return sandbox.post.outboxes() if isinstance(sandbox.post, Courier) else []
+    return sandbox.dispatcher.outboxes() if isinstance(sandbox.dispatcher, WebhookDispatcher) else []
 
 
-def write_webhooks(sandbox: Sandbox, tables: Tables) -> WebhooksPart:
+def write_webhooks(sandbox: Sandbox, tables: ReferenceWriter) -> WebhooksPart:
     """Return the webhooks of a sandbox; one that is just under way counts as not yet sent."""
     outboxes, log = outboxes_of(sandbox), sandbox.deliveries
     logged = {each.number: each for each in log.newest_first()}
-    every = {each.number: each for outbox in outboxes for each in (*outbox.waiting, *outbox.held)} | logged
+    every = {each.number: each for outbox in outboxes for each in (*outbox.pending, *outbox.held)} | logged
     deliveries = [_delivery_part(every[number], tables, number in logged, sandbox.key) for number in sorted(every)]
     parts = [_outbox_part(outbox, tables) for outbox in outboxes]
     hooks = [decode(masked_part(each, sandbox.key), HookPart) for each in tables.hooks.parts]
     return WebhooksPart(made=log.made, hooks=hooks, deliveries=deliveries, outboxes=parts)
 
 
-def _outbox_part(outbox: Outbox, tables: Tables) -> OutboxPart:
+def _outbox_part(outbox: JobOutbox, tables: ReferenceWriter) -> OutboxPart:
     return OutboxPart(
         job=outbox.job.number,
         hook=tables.hook(outbox.hook),
-        told=outbox.told.step.number,
-        told_at=outbox.told.at,
+        told=outbox.last_created.step.number,
+        told_at=outbox.last_created.at,
         made=outbox.made,
-        waiting=[each.number for each in outbox.waiting],
+        waiting=[each.number for each in outbox.pending],
         held=[each.number for each in outbox.held],
     )
 
 
-def _delivery_part(delivery: Delivery, tables: Tables, is_logged: bool, key: str) -> msgspec.Raw:
+def _delivery_part(delivery: Delivery, tables: ReferenceWriter, is_logged: bool, key: str) -> msgspec.Raw:
     part = DeliveryPart(
         number=delivery.number,
         job_id=delivery.job_id,
@@ -80,7 +80,7 @@ def _attempt_part(attempt: Attempt, key: str) -> AttemptPart:
 class WebhookReader:
     """Reads the webhooks of one snapshot; raises `Invalid`."""
 
-    def __init__(self, part: WebhooksPart, known: Known, now: datetime) -> None:
+    def __init__(self, part: WebhooksPart, known: ReferenceReader, now: datetime) -> None:
         self._part, self._known, self._now = part, known, now
         self._deliveries: dict[int, Delivery] = {}
         self._logged: list[Delivery] = []
@@ -96,12 +96,12 @@ class WebhookReader:
             log.add(each)
         return log
 
-    def outboxes(self, jobs: Mapping[int, Job]) -> list[Outbox]:
+    def outboxes(self, jobs: Mapping[int, Job]) -> list[JobOutbox]:
         """Return the outboxes of these jobs."""
         found = [self._outbox(each, jobs, f"$.webhooks.outboxes[{i}]") for i, each in enumerate(self._part.outboxes)]
         numbers = [each.job.number for each in found]
         require(numbers == sorted(set(numbers)), "$.webhooks.outboxes", "one for a job, by their numbers", numbers)
-        sent = [each.number for outbox in found for each in (*outbox.waiting, *outbox.held)]
+        sent = [each.number for outbox in found for each in (*outbox.pending, *outbox.held)]
         require(len(sent) == len(set(sent)), "$.webhooks.outboxes", "each delivery once", sent)
         return found
 
@@ -110,14 +110,14 @@ class WebhookReader:
         if not before < part.number <= self._part.made:
             invalid(f"{place}.number", f"expected more than {before}, at most {self._part.made}, got {part.number}")
         require(part.copy_of is None or part.copy_of < part.number, f"{place}.copyOf", "an earlier one", part.copy_of)
-        in_order([part.made_at], f"{place}.madeAt", self._now)
+        check_ascending([part.made_at], f"{place}.madeAt", self._now)
         instants = [instant for each in part.attempts for instant in (each.at, each.ended_at)]
-        in_order(instants, f"{place}.attempts", self._now)
+        check_ascending(instants, f"{place}.attempts", self._now)
         delivery = Delivery(
             number=part.number,
             job_id=part.job_id,
             kind=part.kind,
-            hook=pick(self._known.hooks, part.hook, f"{place}.hook"),
+            hook=lookup(self._known.hooks, part.hook, f"{place}.hook"),
             headers=tuple(part.headers),
             body=_body(part, place),
             made_at=part.made_at,
@@ -131,15 +131,15 @@ class WebhookReader:
         if part.is_logged:
             self._logged.append(delivery)
 
-    def _outbox(self, part: OutboxPart, jobs: Mapping[int, Job], place: str) -> Outbox:
+    def _outbox(self, part: OutboxPart, jobs: Mapping[int, Job], place: str) -> JobOutbox:
         if (job := jobs.get(part.job)) is None:
             invalid(f"{place}.job", f"expected the number of a job of the snapshot, got {part.job}")
-        hook = pick(self._known.hooks, part.hook, f"{place}.hook")
+        hook = lookup(self._known.hooks, part.hook, f"{place}.hook")
         require(job.callback_url == hook.url, f"{place}.hook", f"the callbackUrl of {job.id}", hook.url)
         waiting = self._of(job, part.waiting, f"{place}.waiting")
         held = self._of(job, part.held, f"{place}.held")
         told = self._told(part, job, place)
-        return Outbox(job, hook, told, made=part.made, waiting=deque(waiting), held=held)
+        return JobOutbox(job, hook, told, made=part.made, pending=deque(waiting), held=held)
 
     def _of(self, job: Job, numbers: Sequence[int], place: str) -> list[Delivery]:
         found = [self._deliveries.get(number) for number in numbers]
@@ -148,18 +148,18 @@ class WebhookReader:
                 invalid(f"{place}[{index}]", f"expected a delivery of {job.id}, got {numbers[index]}")
         return [each for each in found if each is not None]
 
-    def _told(self, part: OutboxPart, job: Job, place: str) -> Told:
+    def _told(self, part: OutboxPart, job: Job, place: str) -> SentStep:
         """Return what was told last: the step of that number, as the job's timeline has it."""
-        in_order([part.told_at], f"{place}.toldAt", self._now)
+        check_ascending([part.told_at], f"{place}.toldAt", self._now)
         if part.told < 0:
             require(
                 part.told_at == job.created, f"{place}.toldAt", f"{job.created.isoformat()}", part.told_at.isoformat()
             )
-            return untold(job.created)
-        step = pick(steps(job.timeline), part.told, f"{place}.told")
+            return before_first(job.created)
+        step = lookup(steps(job.timeline), part.told, f"{place}.told")
         if part.told and part.told_at < step.at:
             invalid(f"{place}.toldAt", f"expected {step.at.isoformat()} or later, got {part.told_at.isoformat()}")
-        return Told(step, part.told_at)
+        return SentStep(step, part.told_at)
 
 
 def _body(part: DeliveryPart, place: str) -> bytes:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import orjson
 
-from viralsync_mock.config.yaml_source import json_path, shown
+from viralsync_mock.config.yaml_source import json_path, preview
 from viralsync_mock.openapi.dialect import follow
-from viralsync_mock.validation.schema import Invalid, Schema, Violation, invalid
+from viralsync_mock.validation.schema import Schema, ValidationFailed, Violation, invalid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from viralsync_mock.openapi.spec import Operation, Spec
 
 # To find all faults of a huge body full of them takes seconds: beyond this size, only the first is told.
-LARGEST_EXPLAINED = 32 * 1024
-DEEPEST = 200  # orjson writes 254 levels, and the body stands some levels deep in a list of jobs
+MAX_EXPLAINED = 32 * 1024
+MAX_DEPTH = 200  # orjson writes 254 levels, and the body stands some levels deep in a list of jobs
 EVERY = -1  # in a trail: each item of an array
 
 _JSON = re.compile(r"application/json\s*(?:;|\Z)", re.IGNORECASE)
@@ -28,7 +28,7 @@ _NOT_JSON = re.compile(r"-?(?:NaN|Infinity)")
 _MARKS = {b"\xef\xbb\xbf": "a byte order mark", b"\xff\xfe": "UTF-16 or UTF-32", b"\xfe\xff": "UTF-16"}
 
 
-class Body:
+class BodyValidator:
     """What one operation takes as its body, compiled."""
 
     def __init__(self, operation: Operation, spec: Spec) -> None:
@@ -47,11 +47,11 @@ class Body:
             _check_content_type(content_type)
         value = parse(raw)
         if not self._schema.accepts(value):
-            is_large = len(raw) > LARGEST_EXPLAINED
-            raise Invalid([*self._schema.violations(value, first_only=is_large), *self._duplicates(value)])
+            is_large = len(raw) > MAX_EXPLAINED
+            raise ValidationFailed([*self._schema.violations(value, first_only=is_large), *self._duplicates(value)])
         for trail, name in self._unique:
             if not _is_unique(value, trail, name) and (duplicates := list(self._duplicates(value))):
-                raise Invalid(duplicates)
+                raise ValidationFailed(duplicates)
         return value
 
     def _duplicates(self, value: Any) -> Iterator[Violation]:
@@ -62,11 +62,11 @@ class Body:
 
 def _check_content_type(content_type: str | None) -> None:
     if content_type is None or not _JSON.match(content_type.strip()):
-        got = "nothing" if content_type is None else shown(content_type)
+        got = "nothing" if content_type is None else preview(content_type)
         invalid("header.content-type", f"expected application/json, got {got}")
     charset = _CHARSET.search(content_type)
     if charset and charset[1].lower() not in {"utf-8", "utf8"}:
-        invalid("header.content-type", f"expected charset=utf-8, got {shown(charset[1])}: send UTF-8")
+        invalid("header.content-type", f"expected charset=utf-8, got {preview(charset[1])}: send UTF-8")
 
 
 def parse(raw: bytes) -> Any:
@@ -75,18 +75,18 @@ def parse(raw: bytes) -> Any:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as problem:
         _explain(raw, problem)
-    if raw.count(b"{") + raw.count(b"[") > DEEPEST:  # else it cannot be that deep
+    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:  # else it cannot be that deep
         _check_depth(value)
     return value
 
 
 def _check_depth(value: Any) -> None:
     layer = [value]
-    for _ in range(DEEPEST):
+    for _ in range(MAX_DEPTH):
         layer = [part for each in layer for part in _parts(each)]
         if not layer:
             return
-    invalid("$", f"expected at most {DEEPEST} levels of nesting, got more")
+    invalid("$", f"expected at most {MAX_DEPTH} levels of nesting, got more")
 
 
 def _parts(value: Any) -> Iterable[Any]:
@@ -165,4 +165,4 @@ def _duplicates(place: Trail, items: list[Any], name: str) -> Iterator[Violation
             earlier = first.setdefault(own if isinstance(own, str) else orjson.dumps(own), index)
             if earlier != index:
                 here, there = json_path((*place, index, name)), json_path((*place, earlier, name))
-                yield Violation(here, f"duplicate of {there} ({shown(own)})")
+                yield Violation(here, f"duplicate of {there} ({preview(own)})")

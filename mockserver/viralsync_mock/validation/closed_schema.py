@@ -24,7 +24,7 @@ _CONDITIONS = ("if", "not", "contains", "propertyNames")
 _CLOSERS = ("additionalProperties", "unevaluatedProperties")
 
 
-def closed(schema: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, Any]:
+def close_objects(schema: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, Any]:
     """Return a schema that stands alone: its references lead into its own `$defs`."""
     closing = _Closing(document)
     result = closing.rewritten(schema, CLOSED)

@@ -8,8 +8,8 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
-from viralsync_mock.config.yaml_source import shown
-from viralsync_mock.validation.schema import Invalid, Schema, Violation, invalid
+from viralsync_mock.config.yaml_source import preview
+from viralsync_mock.validation.schema import Schema, ValidationFailed, Violation, invalid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -40,9 +40,9 @@ class _Reader:
             self._read_nothing(values, found)
             return
         if self.is_array:
-            value: Any = [_typed(text, self.types) for text in texts]
+            value: Any = [_coerce(text, self.types) for text in texts]
         else:
-            value = _typed(texts[0], self.types)
+            value = _coerce(texts[0], self.types)
         if len(texts) > 1 and not self.is_array:
             found.append(Violation(self.place, f"expected one value, got {len(texts)}"))
         elif self.schema.accepts(value):
@@ -57,7 +57,7 @@ class _Reader:
             values[self.name] = self.default
 
 
-def _typed(text: str, types: frozenset[str]) -> Any:
+def _coerce(text: str, types: frozenset[str]) -> Any:
     """Return the text as the first type that it can be; the schema complains about any other."""
     if "integer" in types and _INTEGER.match(text):
         return int(text)
@@ -88,7 +88,7 @@ class Parameters:
         if self._headers:
             _read_all(self._headers, _header_texts(headers, self._headers), values, found)
         if found:
-            raise Invalid(found)
+            raise ValidationFailed(found)
         return values
 
 
@@ -117,7 +117,7 @@ def _decoded(value: bytes, place: str) -> str:
     """Return the text behind the percent signs and plus signs of a query."""
     if b"+" in value or b"%" in value:
         if _BROKEN_PERCENT.search(value):
-            invalid(place, f"expected two hexadecimal digits after each %, got {shown(value.decode('latin-1'))}")
+            invalid(place, f"expected two hexadecimal digits after each %, got {preview(value.decode('latin-1'))}")
         value = unquote_to_bytes(value.replace(b"+", b" "))
     try:
         return value.decode()

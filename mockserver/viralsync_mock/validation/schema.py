@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import jsonschema_rs
 
-from viralsync_mock.config.yaml_source import json_path, shown
+from viralsync_mock.config.yaml_source import json_path, preview
 from viralsync_mock.errors import MockError, SpecError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-MOST_LISTED = 20
+MAX_LISTED = 20
 _ARTICLES = {
     "string": "a string",
     "number": "a number",
@@ -35,28 +35,28 @@ _MISFITS = {
 class Violation:
     """A place that breaks a schema, `$.movie.scenes[1].duration` or `query.limit` say, and how it does."""
 
-    place: str
+    location: str
     message: str
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.message}"
+        return f"{self.location}: {self.message}"
 
 
-class Invalid(MockError):
+class ValidationFailed(MockError):
     """A request broke the spec; `violations` lists where and how: the first 20, and how many more."""
 
     def __init__(self, violations: Iterable[Violation]) -> None:
         listed = list(violations)
-        more = len(listed) - MOST_LISTED
+        more = len(listed) - MAX_LISTED
         if more > 0:
-            listed[MOST_LISTED:] = [Violation("$", f"and {more} more")]
+            listed[MAX_LISTED:] = [Violation("$", f"and {more} more")]
         super().__init__("; ".join(map(str, listed)))
         self.violations = tuple(listed)
 
 
 def invalid(place: str, message: str) -> NoReturn:
     """Raise `Invalid` with one violation."""
-    raise Invalid([Violation(place, message)])
+    raise ValidationFailed([Violation(place, message)])
 
 
 class Schema:
@@ -75,7 +75,7 @@ class Schema:
         """Yield what is wrong with a value; all faults are sought, even if only some are taken."""
         errors = self._first(value) if first_only else self._validator.iter_errors(value)
         for at, error in enumerate(_telling(errors)):
-            if at < MOST_LISTED:
+            if at < MAX_LISTED:
                 yield from _explain(error, prefix, self._root)
             else:  # it will only be counted: a good sentence would cost more than all the rest
                 yield Violation(prefix + json_path(error.instance_path)[1:], error.message)
@@ -150,7 +150,7 @@ def _missing(error: jsonschema_rs.ValidationError, place: str, root: object) -> 
     for other in error.instance if isinstance(error.instance, dict) else ():
         hint = "" if other in known else did_you_mean(other, [name])
         if hint:
-            message += f"; got {shown(other)}.{hint}"
+            message += f"; got {preview(other)}.{hint}"
             break
     return Violation(place + json_path([name])[1:], message)
 
@@ -177,25 +177,25 @@ def _part(schema: object, key: str | int) -> Any:
 
 def _kinds(kind: Any, value: object) -> str:
     expected = " or ".join(_ARTICLES[name] for name in sorted(kind.types, key="null".__eq__))
-    return f"expected {expected}, got {shown(value)}"
+    return f"expected {expected}, got {preview(value)}"
 
 
 def _one_of(kind: Any, value: object) -> str:
-    options = [shown(option) for option in kind.options]
+    options = [preview(option) for option in kind.options]
     hint = did_you_mean(value, [str(option) for option in kind.options]) if isinstance(value, str) else ""
     expected = f"expected {'one of ' if len(options) > 1 else ''}{', '.join(options)}"
-    return f"{expected}, got {shown(value)}{'.' if hint else ''}{hint}"
+    return f"{expected}, got {preview(value)}{'.' if hint else ''}{hint}"
 
 
 def _exactly(kind: Any, value: object) -> str:
     hint = did_you_mean(value, [str(kind.expected_value)]) if isinstance(value, str) else ""
-    return f"expected {shown(kind.expected_value)}, got {shown(value)}{'.' if hint else ''}{hint}"
+    return f"expected {preview(kind.expected_value)}, got {preview(value)}{'.' if hint else ''}{hint}"
 
 
 def _limit(words: str, unit: str = "") -> Callable[[Any, object], str]:
     def sentence(kind: Any, value: object) -> str:
         named = f" {unit}{'s' if kind.limit != 1 else ''}".replace("propertys", "properties") if unit else ""
-        size = len(value) if unit and isinstance(value, str | list | dict) else shown(value)
+        size = len(value) if unit and isinstance(value, str | list | dict) else preview(value)
         return f"expected {words} {kind.limit}{named}, got {size}"
 
     return sentence
@@ -215,9 +215,9 @@ _SENTENCES: Mapping[str, Callable[[Any, Any], str]] = {
     "maxItems": _limit("at most", "item"),
     "minProperties": _limit("at least", "property"),
     "maxProperties": _limit("at most", "property"),
-    "multipleOf": lambda kind, value: f"expected a multiple of {kind.multiple_of}, got {shown(value)}",
-    "pattern": lambda kind, value: f"expected text that matches {kind.pattern}, got {shown(value)}",
-    "format": lambda kind, value: f"expected a valid {kind.format}, got {shown(value)}",
-    "uniqueItems": lambda _, value: f"expected items that all differ, got {shown(value)}",
-    "falseSchema": lambda _, value: f"nothing may stand here, got {shown(value)}",
+    "multipleOf": lambda kind, value: f"expected a multiple of {kind.multiple_of}, got {preview(value)}",
+    "pattern": lambda kind, value: f"expected text that matches {kind.pattern}, got {preview(value)}",
+    "format": lambda kind, value: f"expected a valid {kind.format}, got {preview(value)}",
+    "uniqueItems": lambda _, value: f"expected items that all differ, got {preview(value)}",
+    "falseSchema": lambda _, value: f"nothing may stand here, got {preview(value)}",
 }

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from viralsync_mock.errors import SpecError
-from viralsync_mock.validation.body import Body, parse
-from viralsync_mock.validation.closed_schema import closed
+from viralsync_mock.validation.body import BodyValidator, parse
+from viralsync_mock.validation.closed_schema import close_objects
 from viralsync_mock.validation.parameters import Parameters
-from viralsync_mock.validation.schema import Invalid, Schema, Violation
+from viralsync_mock.validation.schema import Schema, ValidationFailed, Violation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from viralsync_mock.openapi.spec import Operation, ResponseSpec, Spec
 
-__all__ = ["Invalid", "Validator", "Violation"]
+__all__ = ["ValidationFailed", "Validator", "Violation"]
 
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream"
@@ -26,9 +26,9 @@ class Validator:
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
-        self._bodies: dict[str, Body] = {}
+        self._bodies: dict[str, BodyValidator] = {}
         self._parameters: dict[str, Parameters] = {}
-        self._answers: dict[tuple[str, int], _Answer] = {}
+        self._answers: dict[tuple[str, int], _ResponseValidator] = {}
         _check_schemas(spec)
 
     def body(self, operation: Operation, raw: bytes, content_type: str | None, *, require_content_type: bool) -> Any:
@@ -40,7 +40,7 @@ class Validator:
             return None
         body = self._bodies.get(operation.id)
         if body is None:
-            body = self._bodies[operation.id] = Body(operation, self.spec)
+            body = self._bodies[operation.id] = BodyValidator(operation, self.spec)
         return body.read(raw, content_type, require_content_type=require_content_type)
 
     def parameters(
@@ -84,15 +84,15 @@ class Validator:
                 return tuple(self._of_answer(operation, response).event(data))
         raise SpecError(f"{operation.id} has no answer of type {EVENT_STREAM}")
 
-    def _of_answer(self, operation: Operation, response: ResponseSpec) -> _Answer:
+    def _of_answer(self, operation: Operation, response: ResponseSpec) -> _ResponseValidator:
         key = (operation.id, response.status)
         answer = self._answers.get(key)
         if answer is None:
-            answer = self._answers[key] = _Answer(operation, response, self.spec)
+            answer = self._answers[key] = _ResponseValidator(operation, response, self.spec)
         return answer
 
 
-class _Answer:
+class _ResponseValidator:
     """What one status of one operation promises, compiled."""
 
     def __init__(self, operation: Operation, response: ResponseSpec, spec: Spec) -> None:
@@ -102,13 +102,15 @@ class _Answer:
         if self._media_type == EVENT_STREAM:
             schema = _event_schema(operation, schema or {}, spec)
         # the open schema too: closing the branches of a oneOf could make one of two that fit fail
-        self._schemas = [Schema(schema, spec.document), Schema(closed(schema, spec.document), {})] if schema else []
+        self._schemas = (
+            [Schema(schema, spec.document), Schema(close_objects(schema, spec.document), {})] if schema else []
+        )
 
     def headers(self, sent: Sequence[tuple[bytes, bytes]]) -> Sequence[Violation]:
         """Return what the declared headers break."""
         try:
             self._headers.read(b"", sent, {})
-        except Invalid as broken:
+        except ValidationFailed as broken:
             return broken.violations
         return ()
 
@@ -128,7 +130,7 @@ class _Answer:
     def _json(self, raw: bytes) -> Sequence[Violation]:
         try:
             value = parse(raw)
-        except Invalid as broken:
+        except ValidationFailed as broken:
             return broken.violations
         return next((found for each in self._schemas if (found := list(each.violations(value)))), [])
 

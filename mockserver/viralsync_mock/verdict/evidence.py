@@ -15,7 +15,7 @@ from viralsync_mock.clock import EPOCH, Mode
 from viralsync_mock.faults.stream import ReorderEvents
 from viralsync_mock.jobs import sse
 from viralsync_mock.jobs.models import TERMINAL
-from viralsync_mock.journal.entry import ANSWERED, PENDING, Entry
+from viralsync_mock.journal.entry import ANSWERED, PENDING, JournalEntry
 from viralsync_mock.response import JSON
 
 if TYPE_CHECKING:
@@ -43,27 +43,27 @@ class Outcome(StrEnum):
     EXCUSED = "excused"
 
 
-class Case(NamedTuple):
+class Observation(NamedTuple):
     """One situation that a rule speaks of: how it went, why that is thought, and the calls or webhooks that show it."""
 
     outcome: Outcome
     reason: str
-    things: tuple[Entry | Delivery, ...]
+    things: tuple[JournalEntry | Delivery, ...]
 
 
-def held(*things: Entry | Delivery) -> Case:
+def passed(*things: JournalEntry | Delivery) -> Observation:
     """Return a case in which the rule was kept."""
-    return Case(Outcome.HELD, "", things)
+    return Observation(Outcome.HELD, "", things)
 
 
-def broken(reason: str, *things: Entry | Delivery) -> Case:
+def failed(reason: str, *things: JournalEntry | Delivery) -> Observation:
     """Return a case in which it was not."""
-    return Case(Outcome.BROKEN, reason, things)
+    return Observation(Outcome.BROKEN, reason, things)
 
 
-def unclear(reason: str, *things: Entry | Delivery) -> Case:
+def inconclusive(reason: str, *things: JournalEntry | Delivery) -> Observation:
     """Return a case of which the journal does not hold enough."""
-    return Case(Outcome.CANNOT_TELL, reason, things)
+    return Observation(Outcome.CANNOT_TELL, reason, things)
 
 
 class Unfinished(NamedTuple):
@@ -82,30 +82,30 @@ class Evidence:
     between two polls, at least. `prefix` and `strangers_prefix` make ids of the numbers of calls.
     """
 
-    calls: Sequence[Entry] = ()
+    calls: Sequence[JournalEntry] = ()
     deliveries: Sequence[Delivery] = ()
     unfinished: Sequence[Unfinished] = ()
-    strangers: Sequence[Entry] = ()
+    anonymous_calls: Sequence[JournalEntry] = ()
     now: datetime = EPOCH
     is_whole: bool = True
     poll_seconds: float = 1.0
     prefix: str = "call_"
     strangers_prefix: str = "call_outside_"
 
-    def id_of(self, thing: Entry | Delivery) -> str:
+    def id_of(self, thing: JournalEntry | Delivery) -> str:
         """Return the id by which the control API knows a call or a webhook."""
-        if not isinstance(thing, Entry):
+        if not isinstance(thing, JournalEntry):
             return thing.id
-        prefix = self.strangers_prefix if any(thing is each for each in self.strangers) else self.prefix
+        prefix = self.strangers_prefix if any(thing is each for each in self.anonymous_calls) else self.prefix
         return f"{prefix}{thing.number}"
 
     @cached_property
-    def by_job(self) -> Mapping[str, list[Entry]]:
+    def by_job(self) -> Mapping[str, list[JournalEntry]]:
         """The calls that were about each job, its submission first."""
         return _grouped((each.job_id, each) for each in self.calls if each.job_id)
 
     @cached_property
-    def by_request(self) -> Mapping[tuple[object, ...], list[Entry]]:
+    def by_request(self) -> Mapping[tuple[object, ...], list[JournalEntry]]:
         """The calls that ask for the very same: method, path, query and body."""
         return _grouped(((each.method, each.path, each.query, each.body), each) for each in self.calls)
 
@@ -119,15 +119,15 @@ class Evidence:
     def _numbers(self) -> list[int]:
         return [each.number for each in self.calls]
 
-    def of(self, operation: str) -> list[Entry]:
+    def of(self, operation: str) -> list[JournalEntry]:
         """Return the calls of one operation."""
         return [each for each in self.calls if each.operation == operation]
 
-    def after(self, number: int) -> Sequence[Entry]:
+    def after(self, number: int) -> Sequence[JournalEntry]:
         """Return the calls that came after the one of this number."""
         return self.calls[bisect_right(self._numbers, number) :]
 
-    def is_sequential(self, first: Entry, last: Entry) -> bool:
+    def is_sequential(self, first: JournalEntry, last: JournalEntry) -> bool:
         """Say whether no two calls were under way at once, open streams and those that time out apart."""
         between = self.calls[bisect_right(self._numbers, first.number - 1) : bisect_right(self._numbers, last.number)]
         return all(
@@ -137,8 +137,8 @@ class Evidence:
         )
 
 
-def _grouped(pairs: Iterable[tuple[Key, Entry]]) -> dict[Key, list[Entry]]:
-    groups: dict[Key, list[Entry]] = defaultdict(list)
+def _grouped(pairs: Iterable[tuple[Key, JournalEntry]]) -> dict[Key, list[JournalEntry]]:
+    groups: dict[Key, list[JournalEntry]] = defaultdict(list)
     for key, entry in pairs:
         groups[key].append(entry)
     return groups
@@ -149,7 +149,7 @@ def header(lines: Headers, name: bytes) -> bytes | None:
     return next((value for key, value in lines if key.lower() == name), None)
 
 
-def document(entry: Entry) -> Any:
+def document(entry: JournalEntry) -> Any:
     """Return what a call told as JSON values; None unless it succeeded and the answer came in whole."""
     is_fine = entry.ending == ANSWERED and entry.status is not None and 200 <= entry.status < 300
     if not is_fine or entry.answer_is_cut or header(entry.answer_headers, b"content-type") != JSON:
@@ -160,49 +160,49 @@ def document(entry: Entry) -> Any:
         return None
 
 
-def is_stream(entry: Entry) -> bool:
+def is_stream(entry: JournalEntry) -> bool:
     """Say whether a call has opened a stream of progress."""
     return entry.operation == STREAM and entry.method == "GET" and entry.status == 200
 
 
-def is_struck(entry: Entry, *kinds: type) -> bool:
+def has_fault(entry: JournalEntry, *kinds: type) -> bool:
     """Say whether a fault of one of these kinds was done to a call."""
-    return any(isinstance(fault, kinds) for struck in entry.struck for fault in struck.faults)
+    return any(isinstance(fault, kinds) for struck in entry.matched_faults for fault in struck.faults)
 
 
-def told(entry: Entry) -> dict[str, Any] | None:
+def last_job_document(entry: JournalEntry) -> dict[str, Any] | None:
     """Return what a call showed of its job: the answer to GET, or the last event of a stream whose order is kept."""
     if entry.operation == STREAM:
-        found = _last_event(entry) if is_stream(entry) and not is_struck(entry, ReorderEvents) else None
+        found = _last_event(entry) if is_stream(entry) and not has_fault(entry, ReorderEvents) else None
     else:
         found = document(entry) if entry.operation == READ and entry.method == "GET" else None
     return found if isinstance(found, dict) else None
 
 
-def _last_event(entry: Entry) -> Any:
+def _last_event(entry: JournalEntry) -> Any:
     try:
         return sse.document(entry.last_event)
     except ValueError:  # there was none
         return None
 
 
-def status_told(entry: Entry) -> str | None:
+def last_status(entry: JournalEntry) -> str | None:
     """Return the status of its job that a call showed in the end; None when it showed none."""
-    status = (told(entry) or {}).get("status")
+    status = (last_job_document(entry) or {}).get("status")
     return status if isinstance(status, str) else None
 
 
-def has_told_the_end(entry: Entry) -> bool:
+def has_shown_terminal(entry: JournalEntry) -> bool:
     """Say whether a call, which is over, has told of a terminal status."""
-    return entry.ending != PENDING and status_told(entry) in TERMINAL
+    return entry.ending != PENDING and last_status(entry) in TERMINAL
 
 
-def over_at(entry: Entry) -> int:
+def over_at(entry: JournalEntry) -> int:
     """Return the number of the newest call that had come when a call was over."""
     return entry.ended_after if is_stream(entry) else entry.answered_after
 
 
-def waited(before: Entry, after: Entry, since: datetime | None) -> float | None:
+def waited(before: JournalEntry, after: JournalEntry, since: datetime | None) -> float | None:
     """Return how many seconds lie between an instant of a call and the next call; None where the clock does not tell.
 
     An auto clock goes on by itself; one that stood still says nothing of how long the client has waited. On a clock

@@ -7,30 +7,30 @@ from typing import TYPE_CHECKING
 
 from viralsync_mock.faults.stream import EndWithoutTerminal, ReorderEvents, Silence
 from viralsync_mock.jobs.models import TERMINAL
-from viralsync_mock.journal.entry import ANSWERED, LEFT, PENDING
+from viralsync_mock.journal.entry import ANSWERED, CLIENT_DISCONNECTED, PENDING
 from viralsync_mock.verdict.evidence import (
     LIST,
     STREAM,
-    broken,
     document,
+    failed,
+    has_fault,
     header,
-    held,
+    inconclusive,
     is_stream,
-    is_struck,
-    status_told,
-    unclear,
+    last_status,
+    passed,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from viralsync_mock.journal.entry import Entry
-    from viralsync_mock.verdict.evidence import Case, Evidence
+    from viralsync_mock.journal.entry import JournalEntry
+    from viralsync_mock.verdict.evidence import Evidence, Observation
 
 _ID = re.compile(rb"^id: (\d+)$", re.MULTILINE)
 
 
-def resumes_dropped_streams(evidence: Evidence) -> Iterator[Case]:
+def resumes_dropped_streams(evidence: Evidence) -> Iterator[Observation]:
     """After a stream that broke off, its job is streamed again with the right Last-Event-ID, or read."""
     for job_id, calls in evidence.by_job.items():
         has_resumed = False
@@ -42,28 +42,28 @@ def resumes_dropped_streams(evidence: Evidence) -> Iterator[Case]:
                 yield _resumed(evidence, stream, following)
                 has_resumed = True
             elif has_resumed:
-                yield unclear(f"after its streams were resumed, {job_id} was given up", stream)
+                yield inconclusive(f"after its streams were resumed, {job_id} was given up", stream)
             elif job_id not in evidence.notified:
-                yield broken(f"the stream of {job_id} broke off, and nothing more was asked about the job", stream)
+                yield failed(f"the stream of {job_id} broke off, and nothing more was asked about the job", stream)
 
 
-def _was_dropped(entry: Entry) -> bool:
+def _was_dropped(entry: JournalEntry) -> bool:
     """Say whether a stream ended before the terminal event, through no fault of the client's."""
-    if not is_stream(entry) or entry.ending == PENDING or is_struck(entry, ReorderEvents):
+    if not is_stream(entry) or entry.ending == PENDING or has_fault(entry, ReorderEvents):
         return False
-    if status_told(entry) in TERMINAL:
+    if last_status(entry) in TERMINAL:
         return False
-    if entry.ending == LEFT:
-        return is_struck(entry, Silence)
-    return entry.ending != ANSWERED or entry.events > 0 or is_struck(entry, EndWithoutTerminal)
+    if entry.ending == CLIENT_DISCONNECTED:
+        return has_fault(entry, Silence)
+    return entry.ending != ANSWERED or entry.events > 0 or has_fault(entry, EndWithoutTerminal)
 
 
-def _end(stream: Entry) -> int:
+def _end(stream: JournalEntry) -> int:
     """Return the number after which calls are made in the knowledge that the stream is over."""
-    return stream.number if stream.ending == LEFT else stream.ended_after
+    return stream.number if stream.ending == CLIENT_DISCONNECTED else stream.ended_after
 
 
-def _listed(evidence: Evidence, job_id: str, stream: Entry, before: int | None = None) -> bool:
+def _listed(evidence: Evidence, job_id: str, stream: JournalEntry, before: int | None = None) -> bool:
     """Say whether the job was seen in a list after its stream broke off."""
     return any(
         each.operation == LIST
@@ -74,29 +74,29 @@ def _listed(evidence: Evidence, job_id: str, stream: Entry, before: int | None =
     )
 
 
-def _resumed(evidence: Evidence, stream: Entry, following: Entry | None) -> Case:
+def _resumed(evidence: Evidence, stream: JournalEntry, following: JournalEntry | None) -> Observation:
     if following is None or following.operation != STREAM:
-        return held(stream, *([following] if following else []))
+        return passed(stream, *([following] if following else []))
     if stream.job_id and _listed(evidence, stream.job_id, stream, before=following.number):
-        return held(stream, following)
+        return passed(stream, following)
     known, sent = _last_known(stream), header(following.headers, b"last-event-id")
     if known is None:
-        return held(stream, following)
+        return passed(stream, following)
     if sent is None:
         reason = f"the stream was opened again without Last-Event-ID, though it had told up to event {known}"
-        return broken(reason, stream, following)
+        return failed(reason, stream, following)
     number = int(sent) if sent.isdigit() and len(sent) < 10 else None
     if number is None or number > known:
         text = sent.decode("latin-1")[:40]
         reason = f"the stream was resumed after event {text!r}, though it had told up to event {known}"
-        return broken(reason, stream, following)
+        return failed(reason, stream, following)
     if number < known:
         reason = f"the stream was resumed after event {number}; what came after it, up to {known}, may have been lost"
-        return unclear(reason, stream, following)
-    return held(stream, following)
+        return inconclusive(reason, stream, following)
+    return passed(stream, following)
 
 
-def _last_known(stream: Entry) -> int | None:
+def _last_known(stream: JournalEntry) -> int | None:
     """Return the id of the last event that the client can have seen: of this stream, or of the one it resumes."""
     found = _ID.search(stream.last_event)
     sent = header(stream.headers, b"last-event-id") or b""

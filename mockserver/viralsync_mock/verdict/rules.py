@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from viralsync_mock.verdict import polling, webhooks
 from viralsync_mock.verdict import verdict_submissions as submissions
 from viralsync_mock.verdict import verdict_tolerance as tolerance
-from viralsync_mock.verdict.evidence import Case, Evidence, Outcome
+from viralsync_mock.verdict.evidence import Evidence, Observation, Outcome
 from viralsync_mock.verdict.reading import resumes_dropped_streams
 from viralsync_mock.verdict.retries import backs_off_after_5xx, waits_out_retry_after
 from viralsync_mock.verdict.verdict_pages import reads_each_page_once
@@ -16,12 +16,12 @@ from viralsync_mock.verdict.verdict_pages import reads_each_page_once
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-    Rule = Callable[[Evidence], Iterable[Case]]
+    Rule = Callable[[Evidence], Iterable[Observation]]
 
-MOST_REASONS = 3
+MAX_REASONS = 3
 """A judgement gives so many reasons."""
 
-MOST_CALLS = 20
+MAX_CALLS = 20
 """A judgement names so many calls."""
 
 
@@ -48,7 +48,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
 """By name."""
 
 
-class Judgement(NamedTuple):
+class RuleResult(NamedTuple):
     """What is to be said of one rule; `calls` are the ids of the calls and webhooks that show it."""
 
     rule: str
@@ -57,17 +57,17 @@ class Judgement(NamedTuple):
     calls: tuple[str, ...] = ()
 
 
-def judge(evidence: Evidence, excused: Collection[str] = ()) -> list[Judgement]:
+def evaluate_rules(evidence: Evidence, excused: Collection[str] = ()) -> list[RuleResult]:
     """Judge a client by every rule; one that is broken and excused is `excused`. It never raises."""
     return [_judged(name, list(rule(evidence)), evidence, name in excused) for name, rule in RULES.items()]
 
 
-def is_well_behaved(judgements: Iterable[Judgement]) -> bool:
+def is_well_behaved(judgements: Iterable[RuleResult]) -> bool:
     """Say whether no rule is broken."""
     return all(each.outcome is not Outcome.BROKEN for each in judgements)
 
 
-def _judged(name: str, cases: Sequence[Case], evidence: Evidence, is_excused: bool) -> Judgement:
+def _judged(name: str, cases: Sequence[Observation], evidence: Evidence, is_excused: bool) -> RuleResult:
     """Put the cases of a rule together: the worst says how it was kept."""
     if not cases:
         return _unseen(name, evidence)
@@ -78,19 +78,21 @@ def _judged(name: str, cases: Sequence[Case], evidence: Evidence, is_excused: bo
     reason = _together(found) if outcome is not Outcome.HELD else f"seen {_times(len(found))}, and kept"
     ids = dict.fromkeys(evidence.id_of(thing) for case in found for thing in case.things)
     shown = Outcome.EXCUSED if is_excused and outcome is Outcome.BROKEN else outcome
-    return Judgement(name, shown, reason, tuple(ids)[:MOST_CALLS])
+    return RuleResult(name, shown, reason, tuple(ids)[:MAX_CALLS])
 
 
-def _unseen(name: str, evidence: Evidence) -> Judgement:
+def _unseen(name: str, evidence: Evidence) -> RuleResult:
     if evidence.is_whole:
-        return Judgement(name, Outcome.NOT_SEEN, "nothing that it speaks of has happened")
-    return Judgement(name, Outcome.CANNOT_TELL, "the journal has forgotten earlier calls, and the later do not show it")
+        return RuleResult(name, Outcome.NOT_SEEN, "nothing that it speaks of has happened")
+    return RuleResult(
+        name, Outcome.CANNOT_TELL, "the journal has forgotten earlier calls, and the later do not show it"
+    )
 
 
-def _together(cases: Iterable[Case]) -> str:
+def _together(cases: Iterable[Observation]) -> str:
     reasons = list(dict.fromkeys(case.reason for case in cases))
-    more = [f"and {len(reasons) - MOST_REASONS} more"] if len(reasons) > MOST_REASONS else []
-    return "; ".join([*reasons[:MOST_REASONS], *more])
+    more = [f"and {len(reasons) - MAX_REASONS} more"] if len(reasons) > MAX_REASONS else []
+    return "; ".join([*reasons[:MAX_REASONS], *more])
 
 
 def _times(count: int) -> str:

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
-from viralsync_mock.verdict.evidence import LIST, broken, document, held, unclear
+from viralsync_mock.verdict.evidence import LIST, document, failed, inconclusive, passed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from viralsync_mock.journal.entry import Entry
-    from viralsync_mock.verdict.evidence import Case, Evidence
+    from viralsync_mock.journal.entry import JournalEntry
+    from viralsync_mock.verdict.evidence import Evidence, Observation
 
 Filters = tuple[tuple[str, str], ...]
 
@@ -21,15 +21,15 @@ Filters = tuple[tuple[str, str], ...]
 class _Cursor:
     """A cursor: the pages that gave it, under which filters, and the pages that were fetched with it."""
 
-    given: list[Entry] = field(default_factory=list)
+    given: list[JournalEntry] = field(default_factory=list)
     filters: set[Filters] = field(default_factory=set)
-    used: list[Entry] = field(default_factory=list)
+    used: list[JournalEntry] = field(default_factory=list)
 
 
-def reads_each_page_once(evidence: Evidence) -> Iterator[Case]:
+def reads_each_page_once(evidence: Evidence) -> Iterator[Observation]:
     """Each cursor is fetched once for each time that it was given, under the filters of the walk."""
     cursors: dict[str, _Cursor] = {}
-    unread: list[Entry] = []
+    unread: list[JournalEntry] = []
     for entry in evidence.of(LIST):
         page = document(entry)
         if not isinstance(page, dict):
@@ -43,17 +43,19 @@ def reads_each_page_once(evidence: Evidence) -> Iterator[Case]:
             known.given.append(entry)
             known.filters.add(filters)
     if unread and cursors:
-        yield unclear("pages were too large to be kept, and their cursors with them: ask for smaller ones", *unread)
+        yield inconclusive(
+            "pages were too large to be kept, and their cursors with them: ask for smaller ones", *unread
+        )
 
 
-def _asked(entry: Entry) -> tuple[str | None, Filters]:
+def _asked(entry: JournalEntry) -> tuple[str | None, Filters]:
     asked = dict(parse_qsl(entry.query.decode("latin-1"), keep_blank_values=True))
     cursor = asked.pop("cursor", None)
     asked.pop("limit", None)
     return cursor, tuple(sorted(asked.items()))
 
 
-def _fetched(cursor: _Cursor, entry: Entry, filters: Filters, *, has_unread: bool) -> Iterator[Case]:
+def _fetched(cursor: _Cursor, entry: JournalEntry, filters: Filters, *, has_unread: bool) -> Iterator[Observation]:
     """Judge the fetch of one page that a cursor names; of one that was given by a page that is not kept nothing is
     known.
     """
@@ -61,8 +63,8 @@ def _fetched(cursor: _Cursor, entry: Entry, filters: Filters, *, has_unread: boo
     if not cursor.given or has_unread:
         return
     if filters not in cursor.filters:
-        yield broken("the filters changed in the middle of a walk: pages are skipped", cursor.given[-1], entry)
+        yield failed("the filters changed in the middle of a walk: pages are skipped", cursor.given[-1], entry)
     elif len(cursor.used) > len(cursor.given):
-        yield broken(f"a page was fetched {len(cursor.used)} times", *cursor.given[-1:], *cursor.used)
+        yield failed(f"a page was fetched {len(cursor.used)} times", *cursor.given[-1:], *cursor.used)
     else:
-        yield held(entry)
+        yield passed(entry)

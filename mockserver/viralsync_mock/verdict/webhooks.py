@@ -5,46 +5,46 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from viralsync_mock.verdict.evidence import broken, held, unclear
-from viralsync_mock.webhooks.delivery import Outcome
+from viralsync_mock.verdict.evidence import failed, inconclusive, passed
+from viralsync_mock.webhooks.delivery import DeliveryOutcome
 from viralsync_mock.webhooks.payload import SIGNATURE_HEADER, sign
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from viralsync_mock.verdict.evidence import Case, Evidence
+    from viralsync_mock.verdict.evidence import Evidence, Observation
     from viralsync_mock.webhooks.delivery import Attempt, Delivery
 
 NOT_REACHED = frozenset({"refused_target", "redirected_away", "unreachable"})
 """Problems that say nothing of a receiver: there was none, or the mock may not send there."""
 
 
-def answers_webhooks(evidence: Evidence) -> Iterator[Case]:
+def answers_webhooks(evidence: Evidence) -> Iterator[Observation]:
     """Each webhook with a good signature is answered 2xx in time, by the last attempt at the latest."""
     for delivery in evidence.deliveries:
         if not delivery.attempts or is_forged(delivery):
             continue
         last = delivery.attempts[-1]
         if any(map(_was_taken, delivery.attempts)):
-            yield held(delivery)
-        elif delivery.outcome is Outcome.PENDING:
+            yield passed(delivery)
+        elif delivery.outcome is DeliveryOutcome.PENDING:
             continue
         elif last.problem in NOT_REACHED:
-            yield unclear(f"the webhook reached no receiver: {last.reason}", delivery)
+            yield inconclusive(f"the webhook reached no receiver: {last.reason}", delivery)
         else:
-            yield broken(f"a webhook of {delivery.job_id} was answered {_answer(last)}", delivery)
+            yield failed(f"a webhook of {delivery.job_id} was answered {_answer(last)}", delivery)
 
 
-def refuses_bad_signatures(evidence: Evidence) -> Iterator[Case]:
+def refuses_bad_signatures(evidence: Evidence) -> Iterator[Observation]:
     """No webhook is answered 2xx whose signature is not that of its body."""
     for delivery in filter(is_forged, evidence.deliveries):
         if any(map(_was_taken, delivery.attempts)):
-            yield broken(f"a webhook of {delivery.job_id} with a bad signature was answered 2xx", delivery)
+            yield failed(f"a webhook of {delivery.job_id} with a bad signature was answered 2xx", delivery)
         elif any(each.status is not None for each in delivery.attempts):
-            yield held(delivery)
+            yield passed(delivery)
 
 
-def survives_duplicates(evidence: Evidence) -> Iterator[Case]:
+def survives_duplicates(evidence: Evidence) -> Iterator[Observation]:
     """A webhook that comes again is answered 2xx, as it was before."""
     by_number = {each.number: each for each in evidence.deliveries}
     for delivery in evidence.deliveries:
@@ -58,10 +58,10 @@ def survives_duplicates(evidence: Evidence) -> Iterator[Case]:
         things = (original, delivery) if original else (delivery,)
         refused = next((each for each in again if not _was_taken(each) and each.problem not in NOT_REACHED), None)
         reason = f"a webhook of {delivery.job_id} that came again was answered "
-        yield broken(reason + _answer(refused), *things) if refused else held(*things)
+        yield failed(reason + _answer(refused), *things) if refused else passed(*things)
 
 
-def survives_disorder(evidence: Evidence) -> Iterator[Case]:
+def survives_disorder(evidence: Evidence) -> Iterator[Observation]:
     """A webhook that comes after a later one is answered 2xx."""
     jobs: dict[str, list[Delivery]] = defaultdict(list)
     for delivery in evidence.deliveries:
@@ -80,13 +80,13 @@ def _overtakes(later: Delivery, late: Delivery) -> bool:
     return later.copy_of != late.number and (one > other or (one == other == later.made_at > late.made_at))
 
 
-def _disorder(late: Delivery, first: Delivery) -> Iterator[Case]:
+def _disorder(late: Delivery, first: Delivery) -> Iterator[Observation]:
     last = late.attempts[-1]
     if any(map(_was_taken, late.attempts)):
-        yield held(first, late)
+        yield passed(first, late)
     elif any(map(_was_taken, first.attempts)) and last.problem not in NOT_REACHED:
         reason = f"a webhook of {late.job_id} that came after a later one was answered {_answer(last)}"
-        yield broken(reason, first, late)
+        yield failed(reason, first, late)
 
 
 def is_forged(delivery: Delivery) -> bool:

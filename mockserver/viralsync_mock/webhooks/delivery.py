@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import orjson
 
-from viralsync_mock.jobs.models import after, timestamp
+from viralsync_mock.jobs.models import add_seconds, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
     from viralsync_mock.jobs.models import Job
-    from viralsync_mock.webhooks.payload import Hook
+    from viralsync_mock.webhooks.payload import WebhookSettings
 
 
-LONGEST_WAIT = 86_400.0
+MAX_WAIT = 86_400.0
 """Seconds from one attempt to the next, at most: dates run out."""
 
 
-class Outcome(StrEnum):
+class DeliveryOutcome(StrEnum):
     """What became of a delivery."""
 
     PENDING = "pending"
@@ -60,14 +60,14 @@ class Delivery:
     number: int
     job_id: str
     kind: str
-    hook: Hook
+    hook: WebhookSettings
     headers: tuple[tuple[str, str], ...]
     body: bytes
     made_at: datetime
     due: datetime
     lost_answers: int = 0
     copy_of: int | None = None
-    outcome: Outcome = Outcome.PENDING
+    outcome: DeliveryOutcome = DeliveryOutcome.PENDING
     attempts: list[Attempt] = field(default_factory=list)
 
     @property
@@ -76,24 +76,24 @@ class Delivery:
         return delivery_id(self.number)
 
     @property
-    def is_over(self) -> bool:
+    def is_final(self) -> bool:
         """Whether it will not be tried again."""
-        return self.outcome is not Outcome.PENDING
+        return self.outcome is not DeliveryOutcome.PENDING
 
-    def judge(self, attempt: Attempt, now: datetime) -> None:
+    def record_attempt(self, attempt: Attempt, now: datetime) -> None:
         """Decide after an attempt whether there is another, and when: each wait is twice the one before, at most a day.
 
         The terminal webhook is tried again, one of progress is not (docs page /guides/webhooks).
         """
         switches, tried = self.hook.behaviour, len(self.attempts)
         if attempt.is_accepted:
-            self.outcome = Outcome.DELIVERED
+            self.outcome = DeliveryOutcome.DELIVERED
         elif attempt.problem == "refused_target":
-            self.outcome = Outcome.REFUSED
+            self.outcome = DeliveryOutcome.REFUSED
         elif self.kind == "progress" or tried >= switches.webhook_attempts:
-            self.outcome = Outcome.FAILED
+            self.outcome = DeliveryOutcome.FAILED
         else:
-            self.due = after(now, min(switches.webhook_retry_seconds * 2 ** (tried - 1), LONGEST_WAIT))
+            self.due = add_seconds(now, min(switches.webhook_retry_seconds * 2 ** (tried - 1), MAX_WAIT))
 
     def document(self) -> dict[str, Any]:
         """Return the delivery as JSON values."""
@@ -104,7 +104,7 @@ class Delivery:
             "outcome": self.outcome,
             "url": self.hook.url,
             "madeAt": timestamp(self.made_at),
-            "nextAttemptAt": None if self.is_over else timestamp(self.due),
+            "nextAttemptAt": None if self.is_final else timestamp(self.due),
             "copyOf": None if self.copy_of is None else delivery_id(self.copy_of),
             "request": {"headers": [list(line) for line in self.headers], "body": orjson.Fragment(self.body)},
             "attempts": [_attempt_document(each) for each in self.attempts],
@@ -158,10 +158,10 @@ class DeliveryLog:
         return reversed(tuple(self._kept))
 
 
-class Post(Protocol):
+class Dispatcher(Protocol):
     """Whoever sends the webhooks of a sandbox."""
 
-    async def take_up(self, job: Job, hook: Hook) -> None:
+    async def add_job(self, job: Job, hook: WebhookSettings) -> None:
         """Send the webhooks of a job from now on."""
 
     async def redeliver(self, delivery: Delivery) -> None:

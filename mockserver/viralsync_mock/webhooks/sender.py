@@ -14,7 +14,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 from urllib.parse import urljoin
 
-from viralsync_mock.config.yaml_source import shown
+from viralsync_mock.config.yaml_source import preview
 from viralsync_mock.errors import MockError
 from viralsync_mock.redaction import SECRET_HEADERS
 
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     Kind = Literal["refused_target", "unreachable", "timed_out", "broken_answer", "redirected_away"]
 
 USER_AGENT = "ViralSync-Webhooks/1.0 (mock)"
-MOST_BODY, MOST_HEADERS, LONGEST_HEADER, MOST_HOPS = 4096, 50, 1000, 5
-LONGEST_SHOWN = 200
+MAX_BODY, MAX_HEADERS, MAX_HEADER, MAX_HOPS = 4096, 50, 1000, 5
+MAX_SHOWN = 200
 # httpcore does not reuse a connection that its peer has closed. A close that crosses a request on its way looks like a
 # receiver that read the webhook and hung up, and a webhook must not arrive twice unseen: so such an attempt fails, is
 # not repeated here, and is made rare: receivers close what idles (Node after 5 s, gunicorn after 2 s) later than we do.
 KEEP_ALIVE_SECONDS = 1.0
-MOST_KEPT = 2  # per line, for receivers at two addresses
+MAX_KEPT = 2  # per line, for receivers at two addresses
 
 _KEEPING_METHOD = frozenset({307, 308})
 _REDIRECTS = frozenset({301, 302, 303}) | _KEEPING_METHOD
@@ -45,7 +45,7 @@ _PLAIN_URL = re.compile(
 )
 
 
-class Outgoing(NamedTuple):
+class WebhookRequest(NamedTuple):
     """A webhook to send; `timeout` is in real seconds, for the whole attempt with its redirects."""
 
     url: str
@@ -63,7 +63,7 @@ class Reply(NamedTuple):
     body: bytes
 
 
-class NotSent(MockError):
+class DeliveryFailed(MockError):
     """An attempt that got no reply; `reason` is one sentence, `kind` a word for it."""
 
     def __init__(self, kind: Kind, reason: str) -> None:
@@ -72,10 +72,10 @@ class NotSent(MockError):
         self.reason = reason
 
 
-class Send(Protocol):
+class WebhookSender(Protocol):
     """Sends webhooks over the network."""
 
-    async def __call__(self, request: Outgoing) -> Reply:
+    async def __call__(self, request: WebhookRequest) -> Reply:
         """Make one attempt and return the reply, or raise `NotSent`."""
         ...
 
@@ -88,9 +88,9 @@ def check_target(url: str, allowed_hosts: Collection[str]) -> None:
     """Raise `NotSent` of kind `refused_target` unless a URL leads to this machine, or to a host named as allowed."""
     parts = _PLAIN_URL.fullmatch(url)
     if not parts or not 1 <= int(parts["port"] or 80) <= 65535:
-        raise NotSent(
+        raise DeliveryFailed(
             "refused_target",
-            f"The webhook URL {shown(url, LONGEST_SHOWN)} is not plain: expected http://localhost:PORT/PATH, without "
+            f"The webhook URL {preview(url, MAX_SHOWN)} is not plain: expected http://localhost:PORT/PATH, without "
             "a user name and in ASCII up to the path, or another host that --allow-webhook-host names.",
         )
     _check_host(url, parts["host"], allowed_hosts)
@@ -99,9 +99,9 @@ def check_target(url: str, allowed_hosts: Collection[str]) -> None:
 def _check_host(url: str, host: str, allowed_hosts: Collection[str]) -> None:
     bare = _bare(host)
     if not _is_loopback(bare) and bare not in map(_bare, allowed_hosts):
-        raise NotSent(
+        raise DeliveryFailed(
             "refused_target",
-            f"The webhook URL {shown(url, LONGEST_SHOWN)} leads to {shown(bare)}, which is not plainly this machine: "
+            f"The webhook URL {preview(url, MAX_SHOWN)} leads to {preview(bare)}, which is not plainly this machine: "
             "webhooks go to localhost, 127.0.0.0/8 and [::1] only; to allow another host, start with "
             f"--allow-webhook-host {bare}.",
         )
@@ -127,9 +127,9 @@ class HttpSender:
     def __init__(self, allowed_hosts: Collection[str] = (), most_at_once: int = 32) -> None:
         self._allowed_hosts = frozenset(allowed_hosts)
         contexts: dict[str, ssl.SSLContext] = {}
-        self._lines = [_Line(self._allowed_hosts, contexts) for _ in range(most_at_once)]
+        self._lines = [_ConnectionPool(self._allowed_hosts, contexts) for _ in range(most_at_once)]
         # Last in, first out: sends that follow each other share a connection.
-        self._free: asyncio.LifoQueue[_Line] = asyncio.LifoQueue()
+        self._free: asyncio.LifoQueue[_ConnectionPool] = asyncio.LifoQueue()
         for line in self._lines:
             self._free.put_nowait(line)
         self._deadlines: set[asyncio.Timeout] = set()
@@ -137,7 +137,7 @@ class HttpSender:
         self._is_idle.set()
         self._is_closed = False
 
-    async def __call__(self, request: Outgoing) -> Reply:
+    async def __call__(self, request: WebhookRequest) -> Reply:
         """Make one attempt and return what came back, whatever its status; raise `NotSent` when nothing usable did."""
         check_target(request.url, self._allowed_hosts)
         line = await self._free.get()
@@ -159,7 +159,7 @@ class HttpSender:
         for line in self._lines:
             await line.close()
 
-    async def _in_time(self, line: _Line, request: Outgoing) -> Reply:
+    async def _in_time(self, line: _ConnectionPool, request: WebhookRequest) -> Reply:
         deadline = asyncio.timeout(request.timeout)
         self._deadlines.add(deadline)
         self._is_idle.clear()
@@ -173,32 +173,32 @@ class HttpSender:
             if not self._deadlines:
                 self._is_idle.set()
 
-    async def _answer(self, line: _Line, request: Outgoing) -> Reply:
+    async def _answer(self, line: _ConnectionPool, request: WebhookRequest) -> Reply:
         method, hop = "POST", request
-        for _ in range(MOST_HOPS + 1):
-            reply, location = await line.ask(method, hop)
+        for _ in range(MAX_HOPS + 1):
+            reply, location = await line.request(method, hop)
             if not (request.follows_redirects and location and reply.status in _REDIRECTS):
                 return reply
             hop = hop._replace(url=self._next_url(hop.url, location))
             if reply.status not in _KEEPING_METHOD:
                 kept = tuple(each for each in hop.headers if not each[0].lower().startswith("content-"))
                 method, hop = "GET", hop._replace(body=b"", headers=kept)
-        raise NotSent(
+        raise DeliveryFailed(
             "broken_answer",
-            f"{shown(request.url, LONGEST_SHOWN)} redirected more than {MOST_HOPS} times: expected an answer.",
+            f"{preview(request.url, MAX_SHOWN)} redirected more than {MAX_HOPS} times: expected an answer.",
         )
 
     def _next_url(self, url: str, location: str) -> str:
         try:
             joined = urljoin(url, location)
             check_target(joined, self._allowed_hosts)
-        except (NotSent, ValueError) as error:
-            text = f"{shown(url, LONGEST_SHOWN)} redirects to {shown(location, LONGEST_SHOWN)}, which is not followed"
-            raise NotSent("redirected_away", f"{text}: {error}") from None
+        except (DeliveryFailed, ValueError) as error:
+            text = f"{preview(url, MAX_SHOWN)} redirects to {preview(location, MAX_SHOWN)}, which is not followed"
+            raise DeliveryFailed("redirected_away", f"{text}: {error}") from None
         return joined
 
 
-class _Line:
+class _ConnectionPool:
     """The connections of one webhook at a time; in one pool for all, httpcore's work grows with the pool's square."""
 
     def __init__(self, allowed_hosts: frozenset[str], contexts: dict[str, ssl.SSLContext]) -> None:
@@ -217,13 +217,13 @@ class _Line:
                 ssl.create_default_context() if is_secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             )
         if scheme not in self._transports:
-            limits = httpx.Limits(max_keepalive_connections=MOST_KEPT, keepalive_expiry=KEEP_ALIVE_SECONDS)
+            limits = httpx.Limits(max_keepalive_connections=MAX_KEPT, keepalive_expiry=KEEP_ALIVE_SECONDS)
             self._transports[scheme] = httpx.AsyncHTTPTransport(
                 verify=self._contexts[scheme], trust_env=False, limits=limits
             )
         return self._transports[scheme]
 
-    async def ask(self, method: str, hop: Outgoing) -> tuple[Reply, str]:
+    async def request(self, method: str, hop: WebhookRequest) -> tuple[Reply, str]:
         """Return the reply of one request, and where it redirects to, or an empty string."""
         import httpx
 
@@ -240,7 +240,7 @@ class _Line:
                 body = await _beginning(response)
             finally:
                 await response.aclose()
-        return Reply(response.status_code, _told(response.headers.raw), body), response.headers.get("location", "")
+        return Reply(response.status_code, _describe(response.headers.raw), body), response.headers.get("location", "")
 
     async def close(self) -> None:
         """Close the connections."""
@@ -254,17 +254,15 @@ async def _beginning(response: httpx.Response) -> bytes:
     body = b""
     async for part in response.aiter_raw():
         body += part
-        if len(body) >= MOST_BODY:
+        if len(body) >= MAX_BODY:
             break
-    return body[:MOST_BODY]
+    return body[:MAX_BODY]
 
 
-def _told(lines: Iterable[tuple[bytes, bytes]]) -> Headers:
+def _describe(lines: Iterable[tuple[bytes, bytes]]) -> Headers:
     told = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in lines)
-    kept = [
-        (name[:LONGEST_HEADER], value[:LONGEST_HEADER]) for name, value in told if name.lower() not in SECRET_HEADERS
-    ]
-    return tuple(kept[:MOST_HEADERS])
+    kept = [(name[:MAX_HEADER], value[:MAX_HEADER]) for name, value in told if name.lower() not in SECRET_HEADERS]
+    return tuple(kept[:MAX_HEADERS])
 
 
 @contextmanager
@@ -275,19 +273,21 @@ def _explained(url: str) -> Iterator[None]:
     try:
         yield
     except (httpx.ConnectError, httpx.LocalProtocolError, UnicodeError) as error:
-        raise NotSent("unreachable", f"Cannot send to {shown(url, LONGEST_SHOWN)}: {error}.") from error
+        raise DeliveryFailed("unreachable", f"Cannot send to {preview(url, MAX_SHOWN)}: {error}.") from error
     except httpx.TransportError as error:
         text = str(error).rstrip(".") or "the connection broke"
-        raise NotSent(
-            "broken_answer", f"No HTTP answer came from {shown(url, LONGEST_SHOWN)}: {text}; expected a status."
+        raise DeliveryFailed(
+            "broken_answer", f"No HTTP answer came from {preview(url, MAX_SHOWN)}: {text}; expected a status."
         ) from error
 
 
-def _timed_out(request: Outgoing) -> NotSent:
-    where = shown(request.url, LONGEST_SHOWN)
-    return NotSent("timed_out", f"{where} gave no whole answer within {request.timeout:g} s: answer first, work later.")
+def _timed_out(request: WebhookRequest) -> DeliveryFailed:
+    where = preview(request.url, MAX_SHOWN)
+    return DeliveryFailed(
+        "timed_out", f"{where} gave no whole answer within {request.timeout:g} s: answer first, work later."
+    )
 
 
-def _closed(request: Outgoing) -> NotSent:
-    where = shown(request.url, LONGEST_SHOWN)
-    return NotSent("unreachable", f"The mock stopped before {where} answered: start it again.")
+def _closed(request: WebhookRequest) -> DeliveryFailed:
+    where = preview(request.url, MAX_SHOWN)
+    return DeliveryFailed("unreachable", f"The mock stopped before {where} answered: start it again.")

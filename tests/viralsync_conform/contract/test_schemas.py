@@ -7,18 +7,20 @@ from typing import Any
 import pytest
 from tests.support.results import spec
 
-from viralsync_conform.contract.schemas import EVENT_STREAM, JSON, Contract
-from viralsync_conform.findings import Mark
-from viralsync_mock.config.behaviour import Behaviour
+from viralsync_conform.contract.schemas import EVENT_STREAM, JSON, ExpectedSpec
+from viralsync_conform.findings import Provenance
+from viralsync_mock.config.behaviour import BehaviourProfile
 
-CONTRACT = Contract(spec())
+CONTRACT = ExpectedSpec(spec())
 EXAMPLES = spec().document["components"]["examples"]
 DONE, FAILED = EXAMPLES["doneJob"]["value"], EXAMPLES["failedJob"]["value"]
 EVENT = {"jobId": "job_1", "status": "running", "phase": "planning", "progress": 0.1, "outputUrl": None,
          "timestamp": "2026-01-01T00:00:00.000Z"}  # fmt: skip
 
 
-def broken(value: Any, component: str = "Job", contract: Contract = CONTRACT) -> list[tuple[str, str, str, Mark]]:
+def broken(
+    value: Any, component: str = "Job", contract: ExpectedSpec = CONTRACT
+) -> list[tuple[str, str, str, Provenance]]:
     return [(v.place, v.keyword, v.name, v.mark) for v in contract.component(component).violations(value)]
 
 
@@ -36,17 +38,20 @@ def test_the_examples_of_the_spec_break_nothing(name: str) -> None:
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        (without(DONE, "progress"), ("", "required", "progress", Mark.DOCUMENTED)),
-        (without(DONE, "mediaData"), ("", "required", "mediaData", Mark.SAMPLED)),
-        ({**DONE, "progress": 1.5}, ("/progress", "maximum", "", Mark.DOCUMENTED)),
-        ({**DONE, "status": "finished"}, ("/status", "enum", "", Mark.DOCUMENTED)),
-        ({**DONE, "mediaData": {**DONE["mediaData"], "width": "wide"}}, ("/mediaData/width", "type", "", Mark.SAMPLED)),
-        ({**DONE, "mediaData": 3}, ("/mediaData", "anyOf", "", Mark.SAMPLED)),
-        ({**DONE, "phase": "resting"}, ("/phase", "enum", "", Mark.DOCUMENTED)),
-        ({**DONE, "createdAt": "yesterday"}, ("/createdAt", "format", "", Mark.SAMPLED)),
+        (without(DONE, "progress"), ("", "required", "progress", Provenance.DOCUMENTED)),
+        (without(DONE, "mediaData"), ("", "required", "mediaData", Provenance.SAMPLED)),
+        ({**DONE, "progress": 1.5}, ("/progress", "maximum", "", Provenance.DOCUMENTED)),
+        ({**DONE, "status": "finished"}, ("/status", "enum", "", Provenance.DOCUMENTED)),
+        (
+            {**DONE, "mediaData": {**DONE["mediaData"], "width": "wide"}},
+            ("/mediaData/width", "type", "", Provenance.SAMPLED),
+        ),
+        ({**DONE, "mediaData": 3}, ("/mediaData", "anyOf", "", Provenance.SAMPLED)),
+        ({**DONE, "phase": "resting"}, ("/phase", "enum", "", Provenance.DOCUMENTED)),
+        ({**DONE, "createdAt": "yesterday"}, ("/createdAt", "format", "", Provenance.SAMPLED)),
     ],
 )
-def test_a_violation_names_its_place_and_its_mark(value: object, expected: tuple[str, str, str, Mark]) -> None:
+def test_a_violation_names_its_place_and_its_mark(value: object, expected: tuple[str, str, str, Provenance]) -> None:
     """The mark is that of the part of the spec which is broken, not of the whole."""
     assert expected in broken(value)
 
@@ -87,13 +92,13 @@ def test_an_event_of_no_kind_is_a_violation() -> None:
 def test_nothing_is_promised_of_an_answer_that_is_not_declared() -> None:
     """An unknown status has no schema, and is only assumed."""
     assert CONTRACT.schema("getJob", 418, JSON) is None
-    assert CONTRACT.mark_of_status("getJob", 418) is Mark.ASSUMED
-    assert CONTRACT.mark_of_status("getJob", 404) is Mark.DOCUMENTED
+    assert CONTRACT.mark_of_status("getJob", 418) is Provenance.ASSUMED
+    assert CONTRACT.mark_of_status("getJob", 404) is Provenance.DOCUMENTED
 
 
 def test_the_reading_renames_the_key_of_the_list() -> None:
     """With `list.key: items` a page without `items` is broken, and `jobs` is new."""
-    contract = CONTRACT.reading(Behaviour(list_key="items"))
+    contract = CONTRACT.under_behaviour(BehaviourProfile(list_key="items"))
     schema = contract.schema("listJobs", 200, JSON)
     assert schema is not None
     assert list(schema.violations({"items": [DONE], "nextCursor": None})) == []
@@ -104,11 +109,14 @@ def test_the_reading_renames_the_key_of_the_list() -> None:
 
 @pytest.mark.parametrize(
     ("operation", "behaviour"),
-    [("cancelJob", Behaviour(cancel_response="empty")), ("deleteJob", Behaviour(delete_response="empty"))],
+    [
+        ("cancelJob", BehaviourProfile(cancel_response="empty")),
+        ("deleteJob", BehaviourProfile(delete_response="empty")),
+    ],
 )
-def test_the_reading_empties_an_answer(operation: str, behaviour: Behaviour) -> None:
+def test_the_reading_empties_an_answer(operation: str, behaviour: BehaviourProfile) -> None:
     """Where an operation answers without a body that is a 204, and no 200 is declared; the other one stays."""
-    contract = CONTRACT.reading(behaviour)
+    contract = CONTRACT.under_behaviour(behaviour)
     assert "content" not in contract.responses(operation)["204"]
     assert "200" not in contract.responses(operation)
     other = {"cancelJob": "deleteJob", "deleteJob": "cancelJob"}[operation]
@@ -117,7 +125,9 @@ def test_the_reading_empties_an_answer(operation: str, behaviour: Behaviour) -> 
 
 def test_the_reading_makes_jobs_of_events() -> None:
     """With `sse.payload: job` an event holds the whole job."""
-    schema = CONTRACT.reading(Behaviour(sse_payload="job")).schema("streamJobProgress", 200, EVENT_STREAM)
+    schema = CONTRACT.under_behaviour(BehaviourProfile(sse_payload="job")).schema(
+        "streamJobProgress", 200, EVENT_STREAM
+    )
     assert schema is not None
     assert list(schema.violations(DONE)) == []
     assert list(schema.violations(EVENT)) != []
@@ -125,7 +135,9 @@ def test_the_reading_makes_jobs_of_events() -> None:
 
 def test_the_reading_moves_the_plan_limit() -> None:
     """The status of the code is that of the switch, and codes are known by the names of the profile."""
-    contract = CONTRACT.reading(Behaviour(plan_limit_status=403, errors={"job_not_found": "NO_SUCH_JOB"}))
+    contract = CONTRACT.under_behaviour(
+        BehaviourProfile(plan_limit_status=403, errors={"job_not_found": "NO_SUCH_JOB"})
+    )
     assert contract.status_of_code("PLAN_LIMIT_EXCEEDED") == 403
     assert contract.codes["NO_SUCH_JOB"] == "JOB_NOT_FOUND"
     assert CONTRACT.status_of_code("PLAN_LIMIT_EXCEEDED") == 402
@@ -133,6 +145,6 @@ def test_the_reading_moves_the_plan_limit() -> None:
 
 def test_a_reading_leaves_the_spec_as_it_is() -> None:
     """Readings are copies: the same spec serves them all, and the same reading is the same contract."""
-    CONTRACT.reading(Behaviour(list_key="items", sse_payload="job", cancel_response="empty"))
+    CONTRACT.under_behaviour(BehaviourProfile(list_key="items", sse_payload="job", cancel_response="empty"))
     assert "jobs" in spec().document["components"]["schemas"]["JobPage"]["properties"]
-    assert CONTRACT.reading(Behaviour()) is CONTRACT
+    assert CONTRACT.under_behaviour(BehaviourProfile()) is CONTRACT

@@ -10,35 +10,35 @@ from tests.support.fake_target import Api, answer, found, refusal, run_of, trip_
 from tests.support.results import spec
 
 from viralsync_conform.budget import Budget
-from viralsync_conform.findings import Mark
+from viralsync_conform.findings import Provenance
 from viralsync_conform.fuzzing import coverage_run as generated
-from viralsync_conform.fuzzing.coverage_cases import Generated, everything
+from viralsync_conform.fuzzing.coverage_cases import GeneratedCase, all_cases
 
 DONE = spec().document["components"]["examples"]["doneJob"]["value"]
 JOB = "job_0123456789ab"
 
 
-def case(operation: str, *, is_negative: bool, place: str = "") -> Generated:
+def case(operation: str, *, is_negative: bool, place: str = "") -> GeneratedCase:
     """Return the first case of an operation that is about a place of the spec."""
     return next(
         each
-        for each in everything()
+        for each in all_cases()
         if each.operation == operation and each.is_negative == is_negative and each.place.startswith(place)
     )
 
 
 def test_cases_of_every_operation_that_may_be_tried_are_made_up() -> None:
     """Jobs are submitted, cancelled and deleted by hand only; what is invalid may be tried everywhere else."""
-    assert {each.operation for each in everything()} >= {"submitRenderJob", "listJobs", "getJob"}
-    assert {each.operation for each in everything() if not each.is_negative} & {
+    assert {each.operation for each in all_cases()} >= {"submitRenderJob", "listJobs", "getJob"}
+    assert {each.operation for each in all_cases() if not each.is_negative} & {
         "submitRenderJob", "cancelJob", "deleteJob",
     } == set()  # fmt: skip
-    assert not any(each.operation in {"cancelJob", "deleteJob"} for each in everything())
+    assert not any(each.operation in {"cancelJob", "deleteJob"} for each in all_cases())
 
 
 def test_no_case_brings_a_key_or_another_method() -> None:
     """The run authenticates by itself, and methods that are not there have a journey of their own."""
-    for each in everything():
+    for each in all_cases():
         assert {"x-api-key", "authorization"}.isdisjoint(name.lower() for name in each.headers)
         assert each.method == spec().operations[each.operation].method
 
@@ -47,17 +47,17 @@ def test_the_seed_chooses_the_cases() -> None:
     """The same seed sends the same, another one others, and each kind comes before any comes twice."""
     run, again, other = run_of(Api()), run_of(Api()), run_of(Api())
     other.seed = "8"
-    assert generated.chosen(run) == generated.chosen(again) != generated.chosen(other)
-    first = [each.subject for each in generated.chosen(run)]
-    kinds = {each.subject for each in everything()}
+    assert generated.select_cases(run) == generated.select_cases(again) != generated.select_cases(other)
+    first = [each.subject for each in generated.select_cases(run)]
+    kinds = {each.subject for each in all_cases()}
     most = min(len(kinds), len(first))
     assert len(set(first[:most])) == most
-    assert len(first) == min(run.profile.generated_cases, len(everything()))
+    assert len(first) == min(run.profile.generated_cases, len(all_cases()))
 
 
 def test_a_run_that_reads_only_makes_up_no_submission() -> None:
     """Not even an invalid one: a target that took it for valid would render it."""
-    chosen = generated.chosen(run_of(Api(), profile="quick"))
+    chosen = generated.select_cases(run_of(Api(), profile="quick"))
     assert chosen
     assert "submitRenderJob" not in {each.operation for each in chosen}
 
@@ -65,10 +65,10 @@ def test_a_run_that_reads_only_makes_up_no_submission() -> None:
 def test_each_case_is_sent_once() -> None:
     """What filled the window needs no second time."""
     trip = trip_of(Api(), budget=Budget(99, 60.0))
-    first = generated.left(trip.run)[0]
+    first = generated.unsent_cases(trip.run)[0]
     generated.send(trip, first)
-    assert first not in generated.left(trip.run)
-    assert len(generated.left(trip.run)) == len(generated.chosen(trip.run)) - 1
+    assert first not in generated.unsent_cases(trip.run)
+    assert len(generated.unsent_cases(trip.run)) == len(generated.select_cases(trip.run)) - 1
 
 
 @pytest.mark.parametrize("operation", ["listJobs", "submitRenderJob"])
@@ -76,7 +76,7 @@ def test_invalid_data_that_is_accepted_is_found(operation: str) -> None:
     """No case is in vain: of each that is sent, an answer of success is noticed, and a refusal is none."""
     tried = {
         each.subject: each
-        for each in everything()
+        for each in all_cases()
         if each.operation == operation and each.is_negative and "content_type" not in each.scenario
     }
     assert tried
@@ -152,14 +152,14 @@ def test_what_could_cost_too_much_is_not_sent() -> None:
 @pytest.mark.parametrize(
     ("place", "mark"),
     [
-        ("/properties/kind", Mark.DOCUMENTED),
-        ("/properties/movie/properties/fps", Mark.DOCUMENTED),
-        ("/properties/movie/allOf/0/properties/scenes/items/properties/duration", Mark.SAMPLED),
-        ("/nowhere/at/all", Mark.DOCUMENTED),
-        ("limit", Mark.ASSUMED),
-        ("", Mark.ASSUMED),
+        ("/properties/kind", Provenance.DOCUMENTED),
+        ("/properties/movie/properties/fps", Provenance.DOCUMENTED),
+        ("/properties/movie/allOf/0/properties/scenes/items/properties/duration", Provenance.SAMPLED),
+        ("/nowhere/at/all", Provenance.DOCUMENTED),
+        ("limit", Provenance.ASSUMED),
+        ("", Provenance.ASSUMED),
     ],
 )
-def test_the_mark_is_that_of_the_constraint(place: str, mark: Mark) -> None:
+def test_the_mark_is_that_of_the_constraint(place: str, mark: Provenance) -> None:
     """The nearest mark above the place that a case is about; of parameters only an assumption."""
     assert generated.mark_of(run_of(Api()), replace(case("submitRenderJob", is_negative=True), place=place)) is mark

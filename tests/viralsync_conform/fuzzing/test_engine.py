@@ -10,45 +10,45 @@ import pytest
 from tests.support.fake_target import FakeClock
 
 from viralsync_conform.budget import BudgetSpentError
-from viralsync_conform.conformance import Options, running
-from viralsync_conform.findings import Drawer
-from viralsync_conform.fuzzing.engine import Effort, explore
-from viralsync_conform.fuzzing.explored import tell
-from viralsync_conform.fuzzing.recombination import cross, is_answered
+from viralsync_conform.conformance import Options, open_run
+from viralsync_conform.findings import Category
+from viralsync_conform.fuzzing.engine import FuzzingBudget, explore
+from viralsync_conform.fuzzing.explored import add_findings
+from viralsync_conform.fuzzing.recombination import is_answered, send_recombined
 from viralsync_conform.mutants import BEHAVIOUR_MUTANTS, serving
 from viralsync_conform.run.cleanup import clean
-from viralsync_conform.run.context import Run
-from viralsync_conform.run.http_client import Sender
-from viralsync_conform.run.journey_context import Trip
+from viralsync_conform.run.context import RunContext
+from viralsync_conform.run.http_client import HttpClient
+from viralsync_conform.run.journey_context import JourneyContext
 from viralsync_mock.randomness import hexadecimal
 
 pytestmark = pytest.mark.slow
 
 KEY = f"vs_prod_{hexadecimal('exploration', length=32)}"
-LITTLE = Effort(inputs=2, walks=6, rounds=1)
+LITTLE = FuzzingBudget(inputs=2, walks=6, rounds=1)
 """Enough for every phase to have its turn; that it finds a way along every link is for the suite to show."""
 
 JOB = {"kind": "movie", "projectId": "proj_of_others", "movie": {"scenes": [{"id": "only", "duration": 1}]}}
 
 
 @contextmanager
-def explorer(mutant: str = "", **options: int) -> Iterator[Trip]:
+def explorer(mutant: str = "", **options: int) -> Iterator[JourneyContext]:
     """Yield a trip on a throwaway account of a mock, or of a mutant."""
     found = next((each for each in BEHAVIOUR_MUTANTS if each.name == mutant), None)
-    with serving(found) as url, running(Options(target=url, profile="deep", key=KEY, **options)) as run:
+    with serving(found) as url, open_run(Options(target=url, profile="deep", key=KEY, **options)) as run:
         account = run.target.account("explorer", plan="enterprise", clock="auto")
-        yield Trip(run, Sender(run), "explored").on(account)
+        yield JourneyContext(run, HttpClient(run), "explored").as_account(account)
 
 
-def failures(run: Run) -> set[tuple[str, str | None]]:
-    return {(finding.check, finding.operation) for finding in run.findings if finding.drawer is Drawer.FAILURE}
+def failures(run: RunContext) -> set[tuple[str, str | None]]:
+    return {(finding.check, finding.operation) for finding in run.findings if finding.drawer is Category.FAILURE}
 
 
 def test_the_mock_keeps_every_check_of_every_phase() -> None:
     """Nothing is found, nothing is excused, and no call is made but through the run."""
     with explorer() as trip:
         exploration = explore(trip, LITTLE)
-        tell(trip.run, exploration)
+        add_findings(trip.run, exploration)
         assert (exploration.unkept, exploration.troubles, failures(trip.run)) == ([], [], set())
         assert set(exploration.phases.values()) == {"success"}
         assert len(exploration.calls) == len(trip.run.calls) > 300
@@ -57,16 +57,16 @@ def test_the_mock_keeps_every_check_of_every_phase() -> None:
 @pytest.mark.parametrize(
     ("mutant", "check", "drawer"),
     [
-        ("accepts-fps-61", "negative_data_rejection", Drawer.FAILURE),
-        ("wrong-method-without-allow", "unsupported_method", Drawer.DIFFERENCE),
-        ("submit-render-job-without-key", "ignored_auth", Drawer.FAILURE),
+        ("accepts-fps-61", "negative_data_rejection", Category.FAILURE),
+        ("wrong-method-without-allow", "unsupported_method", Category.DIFFERENCE),
+        ("submit-render-job-without-key", "ignored_auth", Category.FAILURE),
     ],
 )
-def test_a_broken_check_lands_in_the_drawer_of_its_fact(mutant: str, check: str, drawer: Drawer) -> None:
+def test_a_broken_check_lands_in_the_drawer_of_its_fact(mutant: str, check: str, drawer: Category) -> None:
     """Documented and broken is a failure, assumed and broken a difference, with the call that shows it."""
     with explorer(mutant) as trip:
-        exploration = explore(trip, Effort(inputs=1, walks=1, rounds=1))
-        tell(trip.run, exploration)
+        exploration = explore(trip, FuzzingBudget(inputs=1, walks=1, rounds=1))
+        add_findings(trip.run, exploration)
         found = [finding for finding in trip.run.findings if finding.check == check]
         assert {finding.drawer for finding in found} == {drawer}
         assert all(finding.calls for finding in found)
@@ -75,8 +75,8 @@ def test_a_broken_check_lands_in_the_drawer_of_its_fact(mutant: str, check: str,
 def test_what_the_run_judged_itself_is_not_told_twice() -> None:
     """Schemathesis sees a broken body as well, but only the run knows how well each part of it is known."""
     with explorer("errors-without-code") as trip:
-        exploration = explore(trip, Effort(inputs=1, walks=1, rounds=1))
-        tell(trip.run, exploration)
+        exploration = explore(trip, FuzzingBudget(inputs=1, walks=1, rounds=1))
+        add_findings(trip.run, exploration)
         assert "response_schema_conformance" in {each.check for each in exploration.unkept}
         assert "response_schema_conformance" not in {finding.check for finding in trip.run.findings}
         assert ("schema", "submitRenderJob") in failures(trip.run)
@@ -88,8 +88,8 @@ def test_on_an_account_with_other_jobs_nothing_foreign_is_touched() -> None:
         owner.patch("/__mock/clock", json={"mode": "auto"})
         foreign = sorted(owner.post("/v1/render/jobs", json=JOB).json()["jobId"] for _ in range(3))
         options = Options(target=url, profile="deep", key=KEY, uses_control=False, clock=FakeClock())
-        with running(options) as run:
-            trip = Trip(run, Sender(run), "explored")
+        with open_run(options) as run:
+            trip = JourneyContext(run, HttpClient(run), "explored")
             exploration = explore(trip, LITTLE)
             clean(run, trip.sender)
         left = sorted(job["jobId"] for job in owner.get("/v1/jobs").json()["jobs"])
@@ -114,7 +114,7 @@ def test_calls_are_put_together_from_parts_of_others() -> None:
     """What comes of it is always the same, and always answered."""
     with explorer() as trip:
         made_up = [trip.call("getMe", 200), trip.call("listJobs", 400, query={"limit": "x"}, content=b"{")]
-        crossed = cross(trip, made_up, 20)
+        crossed = send_recombined(trip, made_up, 20)
     assert all(map(is_answered, crossed))
     assert {(call.method, call.url) for call in crossed} == {
         ("GET", path + query) for path in ("/v1/me", "/v1/jobs") for query in ("", "?limit=x")

@@ -16,7 +16,7 @@ from viralsync_conform.mutants import BEHAVIOUR, BEHAVIOUR_MUTANTS, MECHANICAL, 
 from viralsync_conform.mutants.catalogue.second import SECOND_MUTANTS
 from viralsync_conform.mutants.derived.mutations import mechanical_mutants, sample
 from viralsync_conform.mutants.engine.spec_edits import put
-from viralsync_conform.mutants.survivors import UNOBSERVABLE
+from viralsync_conform.mutants.survivors import UNDETECTABLE
 from viralsync_mock.client import Sandbox
 from viralsync_mock.openapi.spec import load_spec
 from viralsync_mock.settings import shipped
@@ -77,7 +77,7 @@ def test_there_are_hundreds_from_both_sources(mechanical: tuple[Mutant, ...]) ->
 
 def test_what_is_called_unobservable_exists(named: dict[str, Mutant]) -> None:
     """No excuse is left over from a mutant that is gone."""
-    assert set(UNOBSERVABLE) <= set(named)
+    assert set(UNDETECTABLE) <= set(named)
 
 
 @pytest.mark.parametrize("story", THEMES, ids=lambda story: story.__name__)

@@ -16,12 +16,12 @@ from tests.support.paths import ROOT
 from viralsync_conform.findings import Verdict
 from viralsync_conform.nightly.issue_tracker import (
     LABEL,
-    LONGEST_SUMMARY,
     MARKER,
+    MAX_SUMMARY,
     NIGHTS_KEPT,
     Action,
     Kind,
-    Night,
+    NightlyRun,
     body_of,
     decide,
     main,
@@ -153,7 +153,7 @@ def test_the_titles_tell_the_verdicts_apart() -> None:
 
 
 def body(summary: str, *verdicts: Verdict) -> str:
-    nights = [Night(f"run/{number}", verdict) for number, verdict in enumerate(verdicts or (BROKEN,))]
+    nights = [NightlyRun(f"run/{number}", verdict) for number, verdict in enumerate(verdicts or (BROKEN,))]
     return body_of(Action(Kind.OPEN, "title", "It is broken."), nights, summary)
 
 
@@ -181,7 +181,7 @@ def test_the_body_carries_no_key_and_calls_nobody() -> None:
 def test_a_long_summary_is_cut() -> None:
     """GitHub refuses a body of more than 65,536 characters."""
     text = body("x" * 70_000)
-    assert LONGEST_SUMMARY < len(text) < LONGEST_SUMMARY + 1000
+    assert MAX_SUMMARY < len(text) < MAX_SUMMARY + 1000
     assert "the rest is in the job's artefact" in text
 
 
@@ -249,7 +249,7 @@ def test_a_night_that_is_run_again_counts_once(repository: Repository) -> None:
         repository.night(3, "run/1")
     assert repository.verbs() == []
     repository.night(0, "run/1")
-    assert read_history(repository.history) == [Night("run/1", CONFORMS)]
+    assert read_history(repository.history) == [NightlyRun("run/1", CONFORMS)]
 
 
 def test_an_issue_without_the_marker_is_left_alone(repository: Repository) -> None:
@@ -290,7 +290,7 @@ def test_the_report_alone_says_what_the_verdict_is(repository: Repository) -> No
     given = arguments(repository, 1, "run/1")
     at = given.index("--exit-code")
     assert main(given[:at] + given[at + 2 :]) == 0
-    assert read_history(repository.history) == [Night("run/1", BROKEN)]
+    assert read_history(repository.history) == [NightlyRun("run/1", BROKEN)]
 
 
 @pytest.mark.parametrize("fails", [["issue", "list"], ["issue", "create"]])
@@ -329,7 +329,7 @@ def test_what_is_no_verdict_is_wrong_use(code: str, capsys: pytest.CaptureFixtur
 
 def test_the_history_comes_back_as_it_was_kept_and_stays_short(tmp_path: Path) -> None:
     """Only the last nights can matter."""
-    nights = [Night(f"run/{number}", BROKEN if number % 2 else DIFFERS) for number in range(NIGHTS_KEPT + 5)]
+    nights = [NightlyRun(f"run/{number}", BROKEN if number % 2 else DIFFERS) for number in range(NIGHTS_KEPT + 5)]
     write_history(tmp_path / "new" / "nights.json", nights)
     assert read_history(tmp_path / "new" / "nights.json") == nights[5:]
     assert read_history(tmp_path / "none.json") == []

@@ -10,7 +10,7 @@ import pytest
 from tests.support.results import call, life_steps, result, rich, stream, written
 from tests.viralsync_mock.inspection.test_har import HAR
 
-from viralsync_conform.calls import Call
+from viralsync_conform.calls import Exchange
 from viralsync_conform.reports.har import archive_of
 from viralsync_conform.result import Result
 
@@ -22,7 +22,7 @@ def entries(folder: Path, finished: Result) -> list[dict[str, Any]]:
     return list(archive["log"]["entries"])
 
 
-def entry(folder: Path, one: Call) -> dict[str, Any]:
+def entry(folder: Path, one: Exchange) -> dict[str, Any]:
     (found,) = entries(folder, result(calls=(one,)))
     return found
 

@@ -11,8 +11,8 @@ import jsonschema_rs
 import pytest
 from tests.support.results import finding, result, rich, written
 
-from viralsync_conform.contract.learned_behaviour import Learned
-from viralsync_conform.findings import Drawer
+from viralsync_conform.contract.learned_behaviour import LearnedBehaviour
+from viralsync_conform.findings import Category
 from viralsync_conform.reports import write_reports
 from viralsync_conform.result import Result
 from viralsync_mock.settings import shipped
@@ -35,7 +35,7 @@ def report(tmp_path: Path) -> dict[str, Any]:
 
 def odd() -> Result:
     """Return a run whose target answered what JSON cannot hold."""
-    seen = Learned()
+    seen = LearnedBehaviour()
     for value in (float("nan"), float("inf"), {"a": [float("nan")]}, "\ud800", b"bytes"):
         seen.learn("plan_limit.status", value)
         seen.learn("quota.check", value)
@@ -113,7 +113,7 @@ def test_every_file_is_written_whole(tmp_path: Path) -> None:
     """An earlier report is replaced, and no half of one is left behind."""
     folder = tmp_path / "a" / "b"
     first = write_reports(rich(), folder)
-    second = write_reports(result(finding(Drawer.WARNING)), folder)
+    second = write_reports(result(finding(Category.WARNING)), folder)
     assert first == second == sorted(first, key=first.index)
     assert {path.name for path in folder.iterdir()} == {path.name for path in first}
 

@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element, fromstring
 import pytest
 from tests.support.results import finding, result, rich, written
 
-from viralsync_conform.findings import Drawer
+from viralsync_conform.findings import Category
 from viralsync_conform.result import BaselineComparison, JourneyOutcome, Result
 
 
@@ -61,8 +61,8 @@ def test_what_is_inconclusive_is_skipped(tmp_path: Path) -> None:
     assert [child.tag for child in outage] == ["skipped", "system-out"]
 
 
-@pytest.mark.parametrize("drawer", [Drawer.WARNING, Drawer.DIFFERENCE, Drawer.ADDITIVE])
-def test_what_is_no_failure_is_told_in_a_case_that_passes(tmp_path: Path, drawer: Drawer) -> None:
+@pytest.mark.parametrize("drawer", [Category.WARNING, Category.DIFFERENCE, Category.ADDITIVE])
+def test_what_is_no_failure_is_told_in_a_case_that_passes(tmp_path: Path, drawer: Category) -> None:
     """Warnings, differences and additive drift do not make a test case red."""
     found = case(parsed(tmp_path, result(finding(drawer, message="seen"))), "schema")
     assert [child.tag for child in found] == ["system-out"]

@@ -12,8 +12,8 @@ import pytest
 from tests.support.results import KEY, call, finding, job, life_steps, result, rich, stream, written
 from tests.viralsync_conform.reports.test_page import everywhere
 
-from viralsync_conform.calls import Call, Event
-from viralsync_conform.contract.learned_behaviour import Learned
+from viralsync_conform.calls import Event, Exchange
+from viralsync_conform.contract.learned_behaviour import LearnedBehaviour
 from viralsync_conform.reports import ARTEFACTS
 from viralsync_conform.result import BaselineComparison, Fidelity, Result, StepDifference
 from viralsync_mock.clock import EPOCH
@@ -28,7 +28,7 @@ def leaks() -> list[str]:
     return [KEY, KEY.upper(), PERCENT, quote(PERCENT), JSON_ESCAPED, KEY[8:], KEY[::-1], *BASE64]
 
 
-def calls_with(key: str) -> tuple[Call, ...]:
+def calls_with(key: str) -> tuple[Exchange, ...]:
     """Return calls with a key in every place that a call has."""
     told = life_steps()
     document = json.dumps({**job(told[0]), "echo": key, key: [key, f"Bearer {key}"]}).encode()
@@ -50,11 +50,11 @@ def calls_with(key: str) -> tuple[Call, ...]:
 
 def leaky(key: str) -> Result:
     """Return a run with a key in every place."""
-    seen = Learned()
+    seen = LearnedBehaviour()
     seen.learn("list.key", f"k_{key}", call(1))
     seen.learn("quota.check", key, call(1))
     seen.learn("errors.forbidden", key, call(1))
-    seen.hide("sse.resume", f"because {key}")
+    seen.mark_unobservable("sse.resume", f"because {key}")
     known = finding(name=key, message=key)
     difference = StepDifference(key, key, key, key)
     return replace(

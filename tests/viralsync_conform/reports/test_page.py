@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from tests.support.results import JOB, call, finding, job, life_steps, polls, result, rich, stream, written
 
-from viralsync_conform.calls import Call
-from viralsync_conform.findings import Drawer
+from viralsync_conform.calls import Exchange
+from viralsync_conform.findings import Category
 from viralsync_conform.reports.evidence import pretty
 from viralsync_conform.reports.job_chart import lives_drawn
 from viralsync_conform.reports.markup import Markup, tag
 from viralsync_conform.result import CanaryOutcome, Result
-from viralsync_conform.run.job_history import lives_of
+from viralsync_conform.run.job_history import job_histories
 
 EVIL = "</pre></code></title></style><script>alert('x')</script><img src=x onerror=alert(1)>\"' onload=\"alert(2)"
 VOID = {"meta", "rect", "circle", "path"}
@@ -111,7 +111,7 @@ def everywhere(text: str) -> Result:
     rest = {"operation": text, "place": text, "name": text, "expected": text, "got": text, "source": text}
     base = rich()
     return result(
-        *(finding(drawer, text, text, journey=text, **{**rest, "keyword": drawer}) for drawer in Drawer),
+        *(finding(drawer, text, text, journey=text, **{**rest, "keyword": drawer}) for drawer in Category),
         calls=(evil, *lives),
         target=f"https://x/{text}",
         profile=text,
@@ -187,8 +187,8 @@ def test_bodies_are_pretty_and_short() -> None:
     assert pretty(b"[" + b"1," * 99 + b"1]").endswith("… 42 more lines")
 
 
-def drawn(calls: list[Call]) -> Page:
-    return Page(lives_drawn(lives_of(calls)))
+def drawn(calls: list[Exchange]) -> Page:
+    return Page(lives_drawn(job_histories(calls)))
 
 
 def test_a_life_is_drawn_to_scale() -> None:

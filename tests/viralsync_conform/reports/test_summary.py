@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.support.results import finding, result, rich, written
 
-from viralsync_conform.findings import Drawer
+from viralsync_conform.findings import Category
 from viralsync_conform.reports.summary import cell
 
 ISSUE = 65_536
@@ -76,9 +76,9 @@ def test_a_thousand_findings_fit_into_an_issue(tmp_path: Path) -> None:
     """Of each drawer the first are told, and how many more there are."""
     many = [
         finding(drawer, message="m" * 500, expected="e" * 500, got="g" * 500, place="/p" * 200, name=str(number))
-        for drawer in Drawer
+        for drawer in Category
         for number in range(200)
     ]
     text = written(tmp_path, result(*many))["summary.md"]
     assert len(text) < ISSUE
-    assert text.count("- and 180 more, all in `report.html`") == len(Drawer)
+    assert text.count("- and 180 more, all in `report.html`") == len(Category)

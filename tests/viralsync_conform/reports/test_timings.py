@@ -11,28 +11,28 @@ from typing import Any
 import pytest
 from tests.support.results import call, job, life_steps, polls, result, spec, stream, written
 
-from viralsync_conform.calls import Call
+from viralsync_conform.calls import Exchange
 from viralsync_conform.reports import write_reports
 from viralsync_mock.clock import EPOCH
 from viralsync_mock.config.yaml_source import read_yaml
 from viralsync_mock.errors import ScenarioError
 from viralsync_mock.jobs.models import Status, timestamp
-from viralsync_mock.jobs.timeline import Duration, Pace, ScenePace
+from viralsync_mock.jobs.timeline import Duration, JobTimings, SceneTimings
 from viralsync_mock.scenarios.loader import load_scenario
 from viralsync_mock.scenarios.model import Scenario
 
-PACE = Pace(
-    Duration(2.5), Duration(0.75), Duration(0.25), ScenePace(Duration(6.0), 0.0, 5), Duration(8.125), Duration(3)
+PACE = JobTimings(
+    Duration(2.5), Duration(0.75), Duration(0.25), SceneTimings(Duration(6.0), 0.0, 5), Duration(8.125), Duration(3)
 )
 
 
-def measured(folder: Path, calls: Sequence[Call]) -> Scenario:
+def measured(folder: Path, calls: Sequence[Exchange]) -> Scenario:
     """Return the scenario that the calls make, as the mock loads it."""
     write_reports(result(calls=tuple(calls)), folder)
     return load_scenario(folder / "timings.yaml", spec())
 
 
-def streamed(pace: Pace, scenes: Sequence[float] = (1.0,), number: int = 1) -> list[Call]:
+def streamed(pace: JobTimings, scenes: Sequence[float] = (1.0,), number: int = 1) -> list[Exchange]:
     """Return a stream that saw a whole life, and a poll that tells of the movie."""
     job_id, told = f"job_{number:012}", life_steps(pace, scenes)
     return [stream(told, number, job_id), *polls(told[:1], number + 1, job_id, scenes)]
@@ -52,7 +52,7 @@ def test_scenes_that_render_in_rounds_are_measured_by_the_round(tmp_path: Path, 
 
 def test_short_and_long_scenes_tell_the_least_that_a_scene_takes(tmp_path: Path) -> None:
     """The longest tell what a second costs; the shortest, what no scene goes below."""
-    pace = replace(PACE, scene=ScenePace(Duration(3.0), 2.0, 4))
+    pace = replace(PACE, scene=SceneTimings(Duration(3.0), 2.0, 4))
     calls = [*streamed(pace, (0.25,)), *streamed(pace, (10.0,), 10)]
     assert measured(tmp_path, calls).job.scene == pace.scene
 
@@ -85,7 +85,7 @@ def test_a_step_that_was_cut_short_is_not_measured(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("calls", [(), (call(1, "getJob", job(life_steps()[-1])),)])
-def test_without_a_life_there_is_no_job_part(tmp_path: Path, calls: tuple[Call, ...]) -> None:
+def test_without_a_life_there_is_no_job_part(tmp_path: Path, calls: tuple[Exchange, ...]) -> None:
     """A comment says so; a job that had ended when it was first seen has no life to tell."""
     scenario = measured(tmp_path, calls)
     text = (tmp_path / "timings.yaml").read_text("utf-8")

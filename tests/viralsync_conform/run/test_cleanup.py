@@ -16,10 +16,10 @@ from tests.support.results import spec
 from viralsync_conform.conformance import Options, conform, new_run
 from viralsync_conform.result import Result
 from viralsync_conform.run.cleanup import clean
-from viralsync_conform.run.context import Run
-from viralsync_conform.run.http_client import Sender
+from viralsync_conform.run.context import RunContext
+from viralsync_conform.run.http_client import HttpClient
 from viralsync_conform.run.journey import journey
-from viralsync_conform.run.journey_context import Trip
+from viralsync_conform.run.journey_context import JourneyContext
 from viralsync_conform.run.submissions import submission, submit
 from viralsync_conform.target import open_target
 
@@ -33,7 +33,7 @@ DELETED = answer(200, {"jobId": JOB, "deleted": True})
 
 
 @journey("three_jobs", "Leaves jobs behind.", 9, renders=True)
-def three_jobs(trip: Trip) -> None:
+def three_jobs(trip: JourneyContext) -> None:
     """One job is rendered, one is cancelled, one is left as it is."""
     first, second = submit(trip), submit(trip)
     trip.account.clock.wait(60)
@@ -43,14 +43,14 @@ def three_jobs(trip: Trip) -> None:
 
 
 @journey("breaking_off", "Leaves jobs behind.", 9, renders=True)
-def breaking_off(trip: Trip) -> None:
+def breaking_off(trip: JourneyContext) -> None:
     """A bug of the kit, right after a submission."""
     submit(trip)
     raise ZeroDivisionError("oh")
 
 
 @journey("interrupted", "Leaves jobs behind.", 9, renders=True)
-def interrupted(trip: Trip) -> None:
+def interrupted(trip: JourneyContext) -> None:
     """Somebody presses Ctrl-C, right after a submission."""
     submit(trip)
     raise KeyboardInterrupt
@@ -116,7 +116,7 @@ def cut_off(_: httpx.Response) -> httpx.Response:
 
 
 @contextmanager
-def losing(live_server: LiveServer, key: str, lose: Callable[[httpx.Response], httpx.Response]) -> Iterator[Run]:
+def losing(live_server: LiveServer, key: str, lose: Callable[[httpx.Response], httpx.Response]) -> Iterator[RunContext]:
     with open_target(live_server.base_url, key, "7") as target, httpx.Client(transport=Losing(lose)) as http:
         target.http.close()
         target.http = http
@@ -132,8 +132,10 @@ def test_a_job_whose_id_was_lost_is_found_by_its_project(
     with live_server.client(key) as client:
         foreign = client.post("/v1/render/jobs", json=movie()).json()["jobId"]
     with losing(live_server, key, lose) as run:
-        sender = Sender(run)
-        Trip(run, sender, "journey").call("submitRenderJob", 202, body=submission(run.project_id), is_repeatable=False)
+        sender = HttpClient(run)
+        JourneyContext(run, sender, "journey").call(
+            "submitRenderJob", 202, body=submission(run.project_id), is_repeatable=False
+        )
         assert len(left(live_server, key)) == 2
         clean(run, sender)
     assert [job["jobId"] for job in left(live_server, key)] == [foreign]
@@ -146,15 +148,15 @@ def test_what_was_listed_before_is_not_adopted(live_server: LiveServer) -> None:
     with losing(live_server, key, without_id) as run:
         with live_server.client(key) as client:
             foreign = client.post("/v1/render/jobs", json=submission(run.project_id)).json()["jobId"]
-        sender = Sender(run)
-        trip = Trip(run, sender, "journey")
+        sender = HttpClient(run)
+        trip = JourneyContext(run, sender, "journey")
         trip.call("listJobs", 200)
         trip.call("submitRenderJob", 202, body=submission(run.project_id), is_repeatable=False)
         clean(run, sender)
     assert [job["jobId"] for job in left(live_server, key)] == [foreign]
 
 
-def cleaned(**scripted: list[httpx.Response | Exception]) -> tuple[Run, Api]:
+def cleaned(**scripted: list[httpx.Response | Exception]) -> tuple[RunContext, Api]:
     """Return a run that made one job and cleaned up, on a target that answers so."""
     routes = {"get": GET, "delete": DELETE, "cancel": CANCEL}
     well = {"POST /v1/render/jobs": [MADE], GET: [QUEUED], CANCEL: [CANCELLED], DELETE: [DELETED]}

@@ -7,9 +7,9 @@ from tests.support.fake_target import Api, found, run_of
 from tests.support.results import call
 
 from viralsync_conform.contract import documented_behaviour as facts
-from viralsync_conform.findings import Drawer
+from viralsync_conform.findings import Category
 from viralsync_conform.profiles import PROFILES
-from viralsync_mock.config.behaviour import SWITCHES, Behaviour
+from viralsync_mock.config.behaviour import SWITCHES, BehaviourProfile
 
 
 @pytest.mark.parametrize(
@@ -18,8 +18,8 @@ from viralsync_mock.config.behaviour import SWITCHES, Behaviour
 def test_what_does_not_hold_goes_where_its_mark_says(check: facts.Check, drawer: str) -> None:
     """The finding tells the statement, the page and the calls that show it; the check is counted either way."""
     run = run_of(Api())
-    assert run.hold(check, True, call(1)) is True
-    assert run.hold(check, False, call(2), call(3, "listJobs"), expected=1, got=None, name="x") is False
+    assert run.check(check, True, call(1)) is True
+    assert run.check(check, False, call(2), call(3, "listJobs"), expected=1, got=None, name="x") is False
     (finding,) = run.findings
     assert (finding.drawer, finding.message, finding.source) == (drawer, check.statement, check.source)
     assert (finding.operation, finding.calls, finding.expected, finding.got) == ("listJobs", (2, 3), "1", "None")
@@ -29,15 +29,15 @@ def test_what_does_not_hold_goes_where_its_mark_says(check: facts.Check, drawer:
 def test_a_drawer_can_be_given() -> None:
     """Where more is known than the mark, whoever holds the check decides."""
     run = run_of(Api())
-    run.hold(facts.PROGRESS, False, drawer=Drawer.ADDITIVE)
+    run.check(facts.PROGRESS, False, drawer=Category.ADDITIVE)
     assert found(run) == [("additive", "progress")]
 
 
 def test_what_cannot_be_told_is_inconclusive() -> None:
     """With its reason and its calls; without a call it is about the run."""
     run = run_of(Api())
-    run.cannot_tell("outage", "away", call(4, status=503))
-    run.cannot_tell("interrupt", "cut short")
+    run.mark_inconclusive("outage", "away", call(4, status=503))
+    run.mark_inconclusive("interrupt", "cut short")
     assert [(each.check, each.message, each.status, each.calls) for each in run.findings] == [
         ("outage", "away", 503, (4,)), ("interrupt", "cut short", None, ()),
     ]  # fmt: skip
@@ -48,8 +48,8 @@ def test_the_contract_is_read_as_it_was_learned() -> None:
     """What was learned feeds the reading, and what was believed stays to be compared with."""
     run = run_of(Api())
     run.learned.learn("list.key", "items")
-    assert run.contract.behaviour == Behaviour(list_key="items")
-    assert run.believed.behaviour == Behaviour()
+    assert run.contract.behaviour == BehaviourProfile(list_key="items")
+    assert run.assumed.behaviour == BehaviourProfile()
 
 
 @pytest.mark.parametrize(

@@ -12,14 +12,14 @@ from tests.support.results import spec
 
 from viralsync_conform.budget import Budget, BudgetSpentError
 from viralsync_conform.ownership_guard import ForeignIdError
-from viralsync_conform.run.context import Run
-from viralsync_conform.run.http_client import LARGEST_KEPT_BODY, ROOM, Request, Sender, encoded
+from viralsync_conform.run.context import RunContext
+from viralsync_conform.run.http_client import MAX_KEPT_BODY, ROOM, HttpClient, Request, encoded
 
 OWN, FOREIGN = "job_0000000000aa", "job_0000000000bb"
 LIMIT = spec().rate_limit
 
 
-def request(run: Run, method: str = "GET", path: str = "/v1/me", **rest: Any) -> Request:
+def request(run: RunContext, method: str = "GET", path: str = "/v1/me", **rest: Any) -> Request:
     blank: dict[str, Any] = {
         "query": {}, "headers": {}, "content": None, "operation": "getMe", "path_parameters": {}, "journey": "journey",
         "step": "step", "expected": "200", "account": run.target.main,
@@ -40,7 +40,7 @@ def test_what_is_not_ours_is_not_even_sent(path: str) -> None:
     run = run_of(api)
     run.guard.own(OWN)
     with pytest.raises(ForeignIdError):
-        Sender(run).send(request(run, "DELETE", path, operation="deleteJob"))
+        HttpClient(run).send(request(run, "DELETE", path, operation="deleteJob"))
     assert (api.asked, run.calls, run.budget.requests) == ([], [], 0)
 
 
@@ -49,7 +49,7 @@ def test_a_path_goes_out_as_it_was_checked() -> None:
     api = Api()
     run = run_of(api)
     run.guard.own(OWN)
-    Sender(run).send(request(run, "DELETE", f"/v1/jobs/{OWN}"))
+    HttpClient(run).send(request(run, "DELETE", f"/v1/jobs/{OWN}"))
     assert api.asked[0].url.raw_path == f"/v1/jobs/{OWN}".encode()
     assert encoded("/v1/jobs/{jobId}/cancel", {"jobId": "../a b?"}) == "/v1/jobs/..%2Fa%20b%3F/cancel"
 
@@ -58,7 +58,7 @@ def test_a_call_that_is_too_many_is_not_sent() -> None:
     """The wall stands before the call."""
     api = Api()
     run = run_of(api, budget=Budget(1, 0))
-    sender = Sender(run)
+    sender = HttpClient(run)
     sender.send(request(run))
     with pytest.raises(BudgetSpentError):
         sender.send(request(run))
@@ -72,16 +72,16 @@ def test_a_submission_needs_what_its_job_will_cost_to_clean() -> None:
     movie = b'{"movie": {"scenes": [{"id": "a", "duration": 1}]}}'
     submit = request(run, "POST", "/v1/render/jobs", operation="submitRenderJob", content=movie)
     with pytest.raises(BudgetSpentError):
-        Sender(run).send(submit)
-    Sender(run).send(replace(submit, account=replace(run.target.main, name="other", is_main=False)))
-    Sender(run).send(replace(submit, content=b"{"))
+        HttpClient(run).send(submit)
+    HttpClient(run).send(replace(submit, account=replace(run.target.main, name="other", is_main=False)))
+    HttpClient(run).send(replace(submit, content=b"{"))
     assert api.routes == ["POST /v1/render/jobs"] * 2
 
 
 def test_the_pace_leaves_room_in_the_rate_limit() -> None:
     """However many calls are made, no window holds more than the share that a run may use."""
     run = run_of(Api())
-    sender, clock = Sender(run), run.target.main.clock
+    sender, clock = HttpClient(run), run.target.main.clock
     assert isinstance(clock, FakeClock)
     for _ in range(3 * LIMIT.requests):
         sender.send(request(run))
@@ -95,7 +95,7 @@ def test_the_pace_leaves_room_in_the_rate_limit() -> None:
 def test_who_is_not_paced_runs_into_the_limit() -> None:
     """The journey that tries the window is not held back."""
     run = run_of(Api())
-    sender, clock = Sender(run), run.target.main.clock
+    sender, clock = HttpClient(run), run.target.main.clock
     for _ in range(LIMIT.requests + 1):
         sender.send(request(run, is_paced=False))
     assert isinstance(clock, FakeClock)
@@ -107,7 +107,7 @@ def test_keys_go_out_and_are_not_kept(auth: str) -> None:
     """The target sees the key as it is asked to, and the record of the call never."""
     api = Api({"GET /v1/me": [answer(200, {"echo": KEY, "part": f"Bearer {KEY}"}, x_echo=KEY, set_cookie="a=b")]})
     run = run_of(api)
-    told = Sender(run).send(
+    told = HttpClient(run).send(
         request(run, auth=auth, query={"key": KEY}, headers={"x-note": KEY}, content=KEY.encode(), step=f"with {auth}")
     )
     sent = {"header": ("x-api-key", KEY), "bearer": ("authorization", f"Bearer {KEY}")}.get(auth)
@@ -129,7 +129,7 @@ def test_keys_go_out_and_are_not_kept(auth: str) -> None:
 def test_a_missing_answer_is_a_call_with_a_problem(error: Exception, problem: str) -> None:
     """Nothing is raised: what the network did is told, and the call is counted."""
     run = run_of(Api({"GET /v1/me": [error]}))
-    told = Sender(run).send(request(run))
+    told = HttpClient(run).send(request(run))
     assert (told.status, told.problem, told.number, run.budget.requests) == (None, problem, 1, 1)
     assert run.calls == [told]
 
@@ -137,7 +137,7 @@ def test_a_missing_answer_is_a_call_with_a_problem(error: Exception, problem: st
 def test_a_stream_that_nobody_asked_for_is_left() -> None:
     """It could go on for ever: its head is enough."""
     run = run_of(Api({"GET /v1/me": [stream([events({"status": "done"})])]}))
-    told = Sender(run).send(request(run))
+    told = HttpClient(run).send(request(run))
     assert (told.media_type, told.body, told.problem) == ("text/event-stream", b"", "")
 
 
@@ -145,7 +145,7 @@ def test_a_stream_is_recorded_whole_in_the_place_of_its_call() -> None:
     """The call of a stream keeps its number and gets its events, comments and text; keys in them are masked."""
     api = Api({"GET /v1/jobs/job_1/progress": [stream([b": hi\n\n", events({"key": KEY}, {"status": "done"})])]})
     run = run_of(api)
-    sender = Sender(run)
+    sender = HttpClient(run)
     with sender.open(request(run, path="/v1/jobs/job_1/progress", operation="streamJobProgress")) as (opened, call):
         assert opened is not None
         assert opened.wait_closed(5)
@@ -160,7 +160,7 @@ def test_a_stream_is_recorded_whole_in_the_place_of_its_call() -> None:
 def test_where_no_stream_opens_the_answer_is_complete() -> None:
     """A refusal in the place of a stream has its body."""
     run = run_of(Api({"GET /v1/me": [html(502)]}))
-    with Sender(run).open(request(run)) as (opened, call):
+    with HttpClient(run).open(request(run)) as (opened, call):
         assert (opened, call.status, call.body) == (None, 502, b"<h1>502</h1>")
 
 
@@ -168,5 +168,5 @@ def test_whoever_watches_is_told_of_each_call() -> None:
     """The progress bar sees what is recorded; large bodies are cut, and query values that are None left out."""
     seen: list[int] = []
     run = run_of(Api(), on_call=lambda call: seen.append(call.number))
-    told = Sender(run).send(request(run, query={"a": 1, "b": None, "c": ["x", "y"]}, content=b"x" * 100_000))
-    assert (seen, told.url, len(told.request_body)) == ([1], "/v1/me?a=1&c=x&c=y", LARGEST_KEPT_BODY)
+    told = HttpClient(run).send(request(run, query={"a": 1, "b": None, "c": ["x", "y"]}, content=b"x" * 100_000))
+    assert (seen, told.url, len(told.request_body)) == ([1], "/v1/me?a=1&c=x&c=y", MAX_KEPT_BODY)

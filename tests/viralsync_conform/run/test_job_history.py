@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.support.results import JOB, call, job, life_steps, polls, stream
 
-from viralsync_conform.run.job_history import CREATED, POLL, STREAM, Life, lives_of
+from viralsync_conform.run.job_history import CREATED, POLL, STREAM, JobHistory, job_histories
 from viralsync_mock.clock import EPOCH
 from viralsync_mock.jobs.models import timestamp
 
@@ -25,26 +25,26 @@ STRETCHES = [
 ]
 
 
-def stretches(life: Life) -> list[tuple[str, str | None, float | None]]:
+def stretches(life: JobHistory) -> list[tuple[str, str | None, float | None]]:
     return [(each.status, each.phase, each.seconds) for each in life.stretches]
 
 
 def test_polls_and_streams_tell_the_same_life() -> None:
     """Whoever told it, a life goes through the same stretches."""
-    by_poll, by_stream = lives_of(polls(STEPS)), lives_of([stream(STEPS)])
+    by_poll, by_stream = job_histories(polls(STEPS)), job_histories([stream(STEPS)])
     assert [stretches(life) for life in (*by_poll, *by_stream)] == [STRETCHES, STRETCHES]
 
 
 def test_what_is_seen_out_of_order_is_put_in_order() -> None:
     """A stream is recorded as one call, and what polls told in between is sorted into it by the target's clock."""
-    (life,) = lives_of([stream(STEPS[::2]), *reversed(polls(STEPS[1::2], 2))])
+    (life,) = job_histories([stream(STEPS[::2]), *reversed(polls(STEPS[1::2], 2))])
     assert stretches(life) == STRETCHES
     assert [each.at for each in life.sightings] == sorted(each.at for each in life.sightings)
 
 
 def test_a_life_ends_with_its_last_status() -> None:
     """Outcome and length are those that were seen."""
-    (whole,), (half,) = lives_of(polls(STEPS)), lives_of(polls(STEPS[:4]))
+    (whole,), (half,) = job_histories(polls(STEPS)), job_histories(polls(STEPS[:4]))
     assert (whole.outcome, half.outcome) == ("done", None)
     assert whole.seconds == pytest.approx(10.8)
 
@@ -52,14 +52,14 @@ def test_a_life_ends_with_its_last_status() -> None:
 def test_what_is_told_again_is_one_sighting() -> None:
     """A poll that shows nothing new adds nothing; the same from a stream is another witness."""
     once = polls(STEPS[:2])
-    (life,) = lives_of([*once, *polls(STEPS[:2], 8), stream(STEPS[:2], 20)])
+    (life,) = job_histories([*once, *polls(STEPS[:2], 8), stream(STEPS[:2], 20)])
     assert [each.source for each in life.sightings].count(POLL) == 2
     assert [each.source for each in life.sightings].count(STREAM) == 2
 
 
 def test_a_job_that_was_seen_planning_was_queued_since_its_creation() -> None:
     """Nothing comes between the two, so `createdAt` tells how long the queue was."""
-    (life,) = lives_of(polls(STEPS[1:]))
+    (life,) = job_histories(polls(STEPS[1:]))
     assert life.sightings[0].source == CREATED
     assert stretches(life)[0] == STRETCHES[0]
 
@@ -67,7 +67,7 @@ def test_a_job_that_was_seen_planning_was_queued_since_its_creation() -> None:
 @pytest.mark.parametrize("first", [3, len(STEPS) - 1])
 def test_what_was_missed_is_not_made_up(first: int) -> None:
     """A job first seen rendering, or ended, may have been anything before."""
-    (life,) = lives_of(polls(STEPS[first:]))
+    (life,) = job_histories(polls(STEPS[first:]))
     assert "queued" not in {each.status for each in life.sightings}
 
 
@@ -76,7 +76,7 @@ def test_a_life_knows_scenes_and_parent() -> None:
     body = b'{"movie": {"scenes": [{"id": "a", "duration": 2}]}, "renderOptions": {"qualityPreset": "fast"}}'
     submitted = call(1, "submitRenderJob", {"jobId": JOB, "status": "queued"}, status=202, request_body=body)
     child = job(STEPS[1], "scene_x_001") | {"parentJobId": "job_x", "payload": None}
-    mine, other, small = lives_of(
+    mine, other, small = job_histories(
         [submitted, *polls(STEPS, 2), *polls(STEPS, 30, "job_b", (1.5, 2)), call(99, "getJob", child)]
     )
     assert (mine.scenes, mine.options, other.scenes) == ((2.0,), {"qualityPreset": "fast"}, (1.5, 2.0))
@@ -86,7 +86,7 @@ def test_a_life_knows_scenes_and_parent() -> None:
 def test_the_answer_to_a_cancel_is_a_sighting() -> None:
     """It tells of the end of a job that nobody polls any more."""
     ended = job(STEPS[1]) | {"status": "cancelled", "phase": None, "updatedAt": timestamp(EPOCH + timedelta(seconds=3))}
-    (life,) = lives_of([*polls(STEPS[:2]), call(9, "cancelJob", ended)])
+    (life,) = job_histories([*polls(STEPS[:2]), call(9, "cancelJob", ended)])
     assert (life.outcome, life.seconds) == ("cancelled", 3.0)
 
 
@@ -105,7 +105,7 @@ def test_the_answer_to_a_cancel_is_a_sighting() -> None:
 )
 def test_what_makes_no_sense_is_left_out(odd: dict[str, Any]) -> None:
     """A target may answer anything; an instant that cannot be read gives way to that of the call."""
-    (life,) = lives_of([call(5, "getJob", job(STEPS[2]) | odd)])
+    (life,) = job_histories([call(5, "getJob", job(STEPS[2]) | odd)])
     last = life.sightings[-1]
     assert (last.status, last.at) == ("running", EPOCH + timedelta(seconds=5 if "updatedAt" in odd else 1.5))
     assert last.progress is None or last.progress == 0
@@ -114,16 +114,16 @@ def test_what_makes_no_sense_is_left_out(odd: dict[str, Any]) -> None:
 @pytest.mark.parametrize("answer", [{}, {"jobId": 4, "status": "queued"}, {"jobId": "j"}, ["job"], "job"])
 def test_an_answer_that_is_no_job_is_no_sighting(answer: object) -> None:
     """Without an id and a status nothing was seen."""
-    assert lives_of([call(1, "getJob", answer)]) == ()
+    assert job_histories([call(1, "getJob", answer)]) == ()
 
 
 def test_refusals_lists_and_other_calls_are_no_sightings() -> None:
     """Only polls, streams and cancels tell of the life of a job that the run follows."""
     refused = replace(call(1, "getJob", job(STEPS[0])), status=404)
-    assert lives_of([refused, call(2, "listJobs", job(STEPS[0])), call(3, None, job(STEPS[0]))]) == ()
+    assert job_histories([refused, call(2, "listJobs", job(STEPS[0])), call(3, None, job(STEPS[0]))]) == ()
 
 
 def test_gaps_are_those_between_events() -> None:
     """How often events came, by the timestamps of the target."""
-    (life,) = lives_of([stream(STEPS[:4]), *polls(STEPS, 2)])
+    (life,) = job_histories([stream(STEPS[:4]), *polls(STEPS, 2)])
     assert life.gaps == pytest.approx((1.0, 0.5, 0.3))

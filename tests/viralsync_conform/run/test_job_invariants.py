@@ -9,13 +9,13 @@ import pytest
 from tests.support.fake_target import Api, found, run_of
 from tests.support.results import call, spec
 
-from viralsync_conform.calls import Call, Event
+from viralsync_conform.calls import Event, Exchange
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.findings import Check
 from viralsync_conform.run import job_invariants as laws
-from viralsync_conform.run.context import Run
+from viralsync_conform.run.context import RunContext
 from viralsync_mock.clock import EPOCH
-from viralsync_mock.config.behaviour import Behaviour
+from viralsync_mock.config.behaviour import BehaviourProfile
 
 Document = dict[str, Any]
 EXAMPLES: dict[str, Document] = {
@@ -42,8 +42,8 @@ def described(job: Document, **changes: Any) -> Document:
     return {**job, "mediaData": {**job["mediaData"], **changes}}
 
 
-def broken(job: Document, run: Run = RUN) -> set[Check]:
-    return {check for check, holds, _, _ in laws.laws_of(run, job) if not holds}
+def broken(job: Document, run: RunContext = RUN) -> set[Check]:
+    return {check for check, holds, _, _ in laws.job_invariants(run, job) if not holds}
 
 
 @pytest.mark.parametrize("name", sorted(name for name in EXAMPLES if name.endswith("Job")))
@@ -94,7 +94,7 @@ def test_a_job_that_breaks_a_law_is_noticed(law: Check, job: Document) -> None:
 
 def test_a_law_tells_what_it_expected_and_what_came() -> None:
     """A finding can be understood without the answer beside it."""
-    (told,) = [law for law in laws.laws_of(RUN, described(DONE, width=1280)) if not law[1]]
+    (told,) = [law for law in laws.job_invariants(RUN, described(DONE, width=1280)) if not law[1]]
     assert told == (facts.MEDIA_MATCHES, False, "width 1920", 1280)
 
 
@@ -103,8 +103,8 @@ def test_a_law_tells_what_it_expected_and_what_came() -> None:
 def test_the_laws_read_whatever_a_target_sends(name: str, odd: object) -> None:
     """A field of another type is for the schema to judge: no law may fall over it."""
     laws.learn_from(RUN, call(1, "getJob", over(DONE, **{name: odd})))
-    list(laws.laws_of(RUN, over(DONE, **{name: odd})))
-    list(laws.laws_of(RUN, {key: value for key, value in DONE.items() if key != name}))
+    list(laws.job_invariants(RUN, over(DONE, **{name: odd})))
+    list(laws.job_invariants(RUN, {key: value for key, value in DONE.items() if key != name}))
 
 
 @pytest.mark.parametrize(
@@ -113,12 +113,12 @@ def test_the_laws_read_whatever_a_target_sends(name: str, odd: object) -> None:
 def test_the_laws_read_whatever_describes_an_output(media: Document) -> None:
     """The same for what is nested in a job."""
     for job in (over(DONE, mediaData=media), over(DONE, children=media), over(DONE, payload={"movie": media})):
-        list(laws.laws_of(RUN, job))
+        list(laws.job_invariants(RUN, job))
 
 
 def test_the_statuses_of_phases_are_those_of_the_reading() -> None:
     """Where `running` is believed while scenes render, `waiting` is what breaks."""
-    run = run_of(Api(), behaviour=Behaviour(job_executing_status="running"))
+    run = run_of(Api(), behaviour=BehaviourProfile(job_executing_status="running"))
     assert broken(over(RENDERING, status="running"), run) == set()
     assert broken(RENDERING, run) == {facts.PHASE_STATUS}
 
@@ -133,13 +133,13 @@ def test_the_statuses_of_phases_are_those_of_the_reading() -> None:
 def test_jobs_are_held_against_the_laws_wherever_they_are_shown(operation: str, answer: Document, count: int) -> None:
     """On their own page, after a cancel and in the list; other answers have none."""
     run = run_of(Api())
-    laws.keep(run, call(1, operation, answer))
+    laws.check_jobs(run, call(1, operation, answer))
     assert len(run.findings) == count
-    laws.keep(run, call(2, operation, answer, status=404))
+    laws.check_jobs(run, call(2, operation, answer, status=404))
     assert [finding.calls for finding in run.findings] == [(1,)] * count
 
 
-def learned(*calls: Call) -> dict[str, Any]:
+def learned(*calls: Exchange) -> dict[str, Any]:
     run = run_of(Api())
     for each in calls:
         laws.learn_from(run, each)
@@ -163,12 +163,12 @@ def learned(*calls: Call) -> dict[str, Any]:
         (call(1, "getJob", SCENE), {}),
     ],
 )  # fmt: skip
-def test_an_answer_teaches_the_switches_that_it_shows(answer: Call, expected: dict[str, Any]) -> None:
+def test_an_answer_teaches_the_switches_that_it_shows(answer: Exchange, expected: dict[str, Any]) -> None:
     """Each shows its own, refusals show none, and children do not speak for their parents."""
     assert learned(answer) == expected
 
 
-def stream(*events: tuple[str | None, Document]) -> Call:
+def stream(*events: tuple[str | None, Document]) -> Exchange:
     told = tuple(Event("1", name, json.dumps(document), EPOCH) for name, document in events)
     return call(1, "streamJobProgress", events=told, headers=(("content-type", "text/event-stream"),))
 
@@ -183,7 +183,7 @@ def stream(*events: tuple[str | None, Document]) -> Call:
         (stream(), {}),
     ],
 )  # fmt: skip
-def test_a_stream_teaches_its_names_and_its_payload(answer: Call, expected: dict[str, Any]) -> None:
+def test_a_stream_teaches_its_names_and_its_payload(answer: Exchange, expected: dict[str, Any]) -> None:
     """An empty stream teaches nothing."""
     assert learned(answer) == expected
 

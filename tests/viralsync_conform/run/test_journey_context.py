@@ -9,7 +9,7 @@ from tests.support.results import spec
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.run.context import StopJourneyError
 from viralsync_conform.target.event_stream import Stream
-from viralsync_mock.config.behaviour import Behaviour
+from viralsync_mock.config.behaviour import BehaviourProfile
 
 JOB = "job_0123456789ab"
 DONE = spec().document["components"]["examples"]["doneJob"]["value"]
@@ -73,7 +73,9 @@ def test_an_assumed_code_is_learned() -> None:
     trip = trip_of(Api({GET: [refusal(404, "NO_SUCH_JOB")]}))
     trip.call("getJob", "JOB_NOT_FOUND", path=PATH)
     assert found(trip.run) == []
-    assert trip.run.learned.differences(Behaviour()) == {"errors.job_not_found": ("JOB_NOT_FOUND", "NO_SUCH_JOB")}
+    assert trip.run.learned.differences(BehaviourProfile()) == {
+        "errors.job_not_found": ("JOB_NOT_FOUND", "NO_SUCH_JOB")
+    }
 
 
 def test_an_assumed_code_with_two_names_is_torn() -> None:
@@ -81,7 +83,10 @@ def test_an_assumed_code_with_two_names_is_torn() -> None:
     trip = trip_of(Api({GET: [refusal(404, "NO_SUCH_JOB")], PROGRESS: [refusal(404, "JOB_NOT_FOUND")]}))
     trip.call("getJob", "JOB_NOT_FOUND", path=PATH)
     trip.call("streamJobProgress", "JOB_NOT_FOUND", path=PATH)
-    assert [each.value for each in trip.run.learned.torn["errors.job_not_found"]] == ["NO_SUCH_JOB", "JOB_NOT_FOUND"]
+    assert [each.value for each in trip.run.learned.contradictions["errors.job_not_found"]] == [
+        "NO_SUCH_JOB",
+        "JOB_NOT_FOUND",
+    ]
 
 
 def test_what_is_learned_is_believed_from_then_on() -> None:
@@ -146,7 +151,7 @@ def test_another_account_travels_the_same_journey() -> None:
     """The trip on a throwaway account writes to the same run under the same name, and leaves the first as it was."""
     trip = trip_of(Api())
     other = run_of(Api()).target.main
-    copy = trip.on(other)
+    copy = trip.as_account(other)
     assert (copy.account, copy.journey, copy.run) == (other, trip.journey, trip.run)
     assert trip.account is trip.run.target.main
 

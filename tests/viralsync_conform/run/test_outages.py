@@ -11,8 +11,8 @@ from tests.support.fake_target import USAGE, Api, FakeClock, answer, found, html
 
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.run import outages as suspicion
-from viralsync_conform.run.context import Run, StopRunError
-from viralsync_conform.run.journey_context import Trip
+from viralsync_conform.run.context import RunContext, StopRunError
+from viralsync_conform.run.journey_context import JourneyContext
 from viralsync_conform.run.submissions import submission
 
 WELL = answer(200, {"jobs": [], "nextCursor": None})
@@ -22,7 +22,7 @@ LIST = "GET /v1/jobs"
 SUBMIT = "POST /v1/render/jobs"
 
 
-def listed(*answers: httpx.Response | Exception, **options: Any) -> tuple[Trip, Api]:
+def listed(*answers: httpx.Response | Exception, **options: Any) -> tuple[JourneyContext, Api]:
     """Call the list, which is answered so; account and usage are well."""
     api = Api({LIST: list(answers)})
     trip = trip_of(api, **options)
@@ -30,7 +30,7 @@ def listed(*answers: httpx.Response | Exception, **options: Any) -> tuple[Trip, 
     return trip, api
 
 
-def waits(run: Run) -> list[float]:
+def waits(run: RunContext) -> list[float]:
     clock = run.target.main.clock
     assert isinstance(clock, FakeClock)
     return clock.waits
@@ -58,12 +58,12 @@ def test_a_failure_that_heals_is_inconclusive() -> None:
 def test_a_real_target_is_given_time_before_it_is_tried_again() -> None:
     """Real seconds pass between the tries, longer each time; on this machine none need to."""
     trip, _ = listed(BROKEN)
-    assert trip.run.shelf["pauses"] == list(suspicion.PAUSES)
+    assert trip.run.shared["pauses"] == list(suspicion.PAUSES)
     trip, _ = listed(BROKEN, base_url="http://127.0.0.1:1")
-    assert trip.run.shelf["pauses"] == []
+    assert trip.run.shared["pauses"] == []
 
 
-def outage(length: int, **options: Any) -> Trip:
+def outage(length: int, **options: Any) -> JourneyContext:
     """Return a trip whose target answers 503 to whatever comes, so many times."""
     return trip_of(Api(everywhere=[AWAY] * length), **options)
 
@@ -73,7 +73,7 @@ def test_an_outage_that_ends_lets_the_run_go_on() -> None:
     trip = outage(suspicion.TRIES + 2)
     trip.call("listJobs", 200)
     assert set(found(trip.run)) == {("inconclusive", "outage")}
-    assert trip.run.shelf["pauses"] == [*suspicion.PAUSES, *suspicion.RECOVERY[:2]]
+    assert trip.run.shared["pauses"] == [*suspicion.PAUSES, *suspicion.RECOVERY[:2]]
     before = len(trip.run.findings)
     assert trip.call("listJobs", 200).is_success
     assert len(trip.run.findings) == before
@@ -85,7 +85,7 @@ def test_a_target_that_stays_away_stops_the_run() -> None:
     with pytest.raises(StopRunError, match="stays away"):
         trip.call("listJobs", 200)
     assert set(found(trip.run)) == {("inconclusive", "outage")}
-    assert trip.run.shelf["pauses"] == [*suspicion.PAUSES, *suspicion.RECOVERY]
+    assert trip.run.shared["pauses"] == [*suspicion.PAUSES, *suspicion.RECOVERY]
 
 
 @pytest.mark.parametrize("odd", [html(502), html(504), httpx.ReadTimeout("slow"), httpx.ConnectError("refused")])
@@ -111,7 +111,7 @@ def test_a_429_is_waited_out_and_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "seconds"), [("3600", suspicion.LONGEST_RETRY_AFTER), ("soon", 5.0), ("-1", 5.0), ("", 5.0)]
+    ("header", "seconds"), [("3600", suspicion.MAX_RETRY_AFTER), ("soon", 5.0), ("-1", 5.0), ("", 5.0)]
 )
 def test_no_target_keeps_a_run_waiting_for_ever(header: str, seconds: float) -> None:
     """A wait has an end, and one that is no number is a short one."""
@@ -135,7 +135,7 @@ def test_a_429_that_was_asked_for_is_not_waited_out() -> None:
     assert (found(trip.run), len(api.asked), waits(trip.run)) == ([], 1, [])
 
 
-def submitted(*answers: httpx.Response | Exception, usage: object = USAGE) -> tuple[Trip, Api]:
+def submitted(*answers: httpx.Response | Exception, usage: object = USAGE) -> tuple[JourneyContext, Api]:
     api = Api({SUBMIT: list(answers), "GET /v1/usage": [answer(200, usage)]})
     trip = trip_of(api)
     trip.call("submitRenderJob", 202, body=submission("proj_1"), is_repeatable=False)

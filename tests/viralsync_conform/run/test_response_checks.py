@@ -8,22 +8,22 @@ import pytest
 from tests.support.fake_target import USAGE, Api, found, run_of
 from tests.support.results import JSON_HEADERS, call, spec
 
-from viralsync_conform.calls import Call, Event
+from viralsync_conform.calls import Event, Exchange
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.run import response_checks as judge
-from viralsync_conform.run.context import Run
+from viralsync_conform.run.context import RunContext
 from viralsync_mock.clock import EPOCH
-from viralsync_mock.config.behaviour import Behaviour
+from viralsync_mock.config.behaviour import BehaviourProfile
 
 DONE = spec().document["components"]["examples"]["doneJob"]["value"]
 REFUSED = {"error": "Wait 12 seconds.", "code": "RATE_LIMITED"}
 
 
-def judged(*calls: Call, **options: Any) -> Run:
+def judged(*calls: Exchange, **options: Any) -> RunContext:
     run = run_of(Api(), **options)
     for each in calls:
-        judge.look(run, each)
-        judge.look_at_events(run, each)
+        judge.check_response(run, each)
+        judge.check_events(run, each)
     return run
 
 
@@ -47,7 +47,7 @@ def test_a_clean_answer_is_counted_and_breaks_nothing() -> None:
         (call(1, "getJob", {**DONE, "etag": "x"}), "additive"),
     ],
 )
-def test_the_mark_of_the_schema_gives_the_drawer(answer: Call, drawer: str) -> None:
+def test_the_mark_of_the_schema_gives_the_drawer(answer: Exchange, drawer: str) -> None:
     """A missing documented field fails, a sampled one warns, an assumed one differs, and a new one is additive."""
     assert found(judged(answer)) == [(drawer, "schema")]
 
@@ -165,5 +165,5 @@ def test_each_event_is_judged_as_an_assumption() -> None:
 def test_the_reading_decides_what_is_broken() -> None:
     """A page in another reading is no failure where that reading is believed."""
     page = call(1, "listJobs", {"items": [], "nextCursor": None})
-    assert found(judged(page, behaviour=Behaviour(list_key="items"))) == []
+    assert found(judged(page, behaviour=BehaviourProfile(list_key="items"))) == []
     assert found(judged(page)) == [("difference", "schema"), ("additive", "schema")]

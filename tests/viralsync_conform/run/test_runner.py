@@ -11,28 +11,28 @@ from tests.support.fake_target import KEY, Api, refusal, run_of
 from viralsync_conform.budget import Budget, BudgetSpentError
 from viralsync_conform.ownership_guard import ForeignIdError
 from viralsync_conform.result import JourneyOutcome
-from viralsync_conform.run.context import Run, StopRunError
-from viralsync_conform.run.http_client import Sender
+from viralsync_conform.run.context import RunContext, StopRunError
+from viralsync_conform.run.http_client import HttpClient
 from viralsync_conform.run.journey import Journey, journey
-from viralsync_conform.run.journey_context import Trip
-from viralsync_conform.run.runner import left_out, travel
+from viralsync_conform.run.journey_context import JourneyContext
+from viralsync_conform.run.runner import run_journeys, skip_reason
 from viralsync_mock.errors import ControlError
 
 
 @journey("reading", "Reads the account.", 2)
-def reading(trip: Trip) -> None:
+def reading(trip: JourneyContext) -> None:
     trip.call("getMe", 200)
 
 
 def raising(error: BaseException) -> Journey:
-    def broken(trip: Trip) -> None:  # noqa: ARG001 - a journey has a trip
+    def broken(trip: JourneyContext) -> None:  # noqa: ARG001 - a journey has a trip
         raise error
 
     return journey("broken", "Breaks off.", 1)(broken)
 
 
-def outcomes(run: Run, *journeys: Journey) -> list[JourneyOutcome]:
-    return list(travel(run, Sender(run), journeys))
+def outcomes(run: RunContext, *journeys: Journey) -> list[JourneyOutcome]:
+    return list(run_journeys(run, HttpClient(run), journeys))
 
 
 def test_a_journey_says_what_it_is_called_and_what_it_shows() -> None:
@@ -55,7 +55,7 @@ def test_a_journey_that_finds_something_says_so() -> None:
 
 
 def raising_nothing() -> Journey:
-    def calm(trip: Trip) -> None:
+    def calm(trip: JourneyContext) -> None:
         pass
 
     return journey("calm", "Does nothing.", 0)(calm)
@@ -86,7 +86,7 @@ def test_a_target_that_stays_away_ends_the_run() -> None:
     run = run_of(Api())
     first, second = outcomes(run, raising(StopRunError("the target stays away")), reading)
     assert (first.outcome, second.outcome, second.reason) == ("away", "left out", "the target stays away")
-    assert run.left_out == [("reading", "the target stays away")]
+    assert run.skipped == [("reading", "the target stays away")]
 
 
 def test_an_interrupt_is_not_swallowed() -> None:
@@ -111,15 +111,15 @@ def test_an_interrupt_is_not_swallowed() -> None:
 def test_a_journey_is_left_out_for_a_reason(needs: dict[str, Any], profile: str, reason: str) -> None:
     """What a profile, a target or the budget does not allow is told with what would allow it."""
     run = run_of(Api(), profile=profile)
-    told = left_out(run, replace(reading, **needs))
+    told = skip_reason(run, replace(reading, **needs))
     assert (reason in told) if reason else (told == "")
 
 
 def test_without_render_minutes_nothing_is_rendered() -> None:
     """A run that may not spend a second leaves the renders out instead of running into the wall."""
     run = run_of(Api(), budget=Budget(99, 0.01))
-    run.shelf.clear()
-    assert left_out(run, replace(reading, renders=True)) == "no render minutes are left"
+    run.shared.clear()
+    assert skip_reason(run, replace(reading, renders=True)) == "no render minutes are left"
 
 
 def test_the_budget_of_a_journey_is_looked_at_when_its_turn_comes() -> None:

@@ -12,8 +12,8 @@ from tests.support.results import spec
 from viralsync_conform.budget import Budget, BudgetSpentError, worst_case
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.run.context import StopJourneyError
-from viralsync_conform.run.journey_context import Trip
-from viralsync_conform.run.submissions import refused, settle, submission, submit
+from viralsync_conform.run.journey_context import JourneyContext
+from viralsync_conform.run.submissions import refused, settle_budget, submission, submit
 from viralsync_conform.target import Account
 
 JOB = "job_0123456789ab"
@@ -24,7 +24,7 @@ CANCELLED = answer(200, {**spec().document["components"]["examples"]["cancelledJ
 SECOND = 1 / 60
 
 
-def trip(*answers: httpx.Response | Exception, **options: Budget) -> tuple[Trip, Api]:
+def trip(*answers: httpx.Response | Exception, **options: Budget) -> tuple[JourneyContext, Api]:
     api = Api({SUBMIT: list(answers), CANCEL: [CANCELLED]})
     return trip_of(api, **options), api
 
@@ -47,7 +47,7 @@ def test_a_job_that_was_made_is_in_the_runs_care() -> None:
     assert there.run.budget.reserved == pytest.approx(SECOND)
     assert there.run.budget.unclean_jobs == 1
     for _ in range(2):
-        settle(there, job, "done")
+        settle_budget(there, job, "done")
     assert (there.run.budget.reserved, there.run.budget.charged) == (0.0, pytest.approx(SECOND))
 
 
@@ -116,5 +116,5 @@ def test_a_throwaway_account_costs_requests_only() -> None:
     there, _ = trip(MADE, budget=Budget(9, 0.0))
     other = Account("spare", KEY, FakeClock())
     there.run.target.opened["spare"] = other
-    submit(there.on(other))
+    submit(there.as_account(other))
     assert (there.run.budget.reserved, there.run.jobs, there.run.guard.created) == (0.0, {}, [JOB])

@@ -136,7 +136,7 @@ def test_a_virtual_clock_goes_where_it_is_told(live_server: LiveServer) -> None:
         clock.wait(90)
         clock.wait(0)
         assert (clock.now() - start).total_seconds() == 90
-        clock.step(1)
+        clock.wait_for_change(1)
         assert (clock.now() - start).total_seconds() == 90 + clock.idle_seconds
         clock.until(start.replace(year=start.year + 1))
         assert clock.now() == start.replace(year=start.year + 1)
@@ -145,7 +145,7 @@ def test_a_virtual_clock_goes_where_it_is_told(live_server: LiveServer) -> None:
 def test_a_refusal_of_the_control_api_is_not_hidden(live_server: LiveServer) -> None:
     """Only that nothing is due is no trouble."""
     with Sandbox("http://127.0.0.1:1", live_server.new_key()) as away, pytest.raises(ControlError):
-        VirtualClock(away).step(0)
+        VirtualClock(away).wait_for_change(0)
 
 
 def test_a_mock_needs_no_key(live_server: LiveServer) -> None:

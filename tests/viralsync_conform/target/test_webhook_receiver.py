@@ -7,19 +7,19 @@ import threading
 import httpx
 import pytest
 
-from viralsync_conform.target.webhook_receiver import LANDING, QUERY, Receiver
+from viralsync_conform.target.webhook_receiver import LANDING, QUERY, WebhookReceiver
 
 KEY = "vs_prod_" + "a1" * 16
 
 
-def post(receiver: Receiver, path: str, content: bytes = b"{}") -> httpx.Response:
+def post(receiver: WebhookReceiver, path: str, content: bytes = b"{}") -> httpx.Response:
     with httpx.Client(verify=False) as client:  # noqa: S501 - saves reading the CAs
         return client.post(receiver.url(path), content=content, headers={"X-Render-Signature": "s"})
 
 
 def test_what_comes_is_kept_in_order_and_by_job() -> None:
     """The exact bytes, the names of headers in lower case, and no keys."""
-    with Receiver() as receiver:
+    with WebhookReceiver() as receiver:
         for content in (b'{"jobId": "a", "n": 1}', b'{"jobId": "b"}', f'{{"jobId": "a", "k": "{KEY}"}}'.encode()):
             assert post(receiver, "/received", content).status_code == 200
         first, second = receiver.of("a")
@@ -30,7 +30,7 @@ def test_what_comes_is_kept_in_order_and_by_job() -> None:
 @pytest.mark.parametrize(("path", "status"), [("/received", 200), ("/refused", 500), ("/moved", 307), ("/other", 200)])
 def test_each_path_has_an_answer_of_its_own(path: str, status: int) -> None:
     """One is received, one refused, and one sent on to where it can be seen to arrive."""
-    with Receiver() as receiver:
+    with WebhookReceiver() as receiver:
         answer = post(receiver, path)
         assert answer.status_code == status
         assert answer.headers.get("location") == (receiver.url(LANDING) if status == 307 else None)
@@ -38,7 +38,7 @@ def test_each_path_has_an_answer_of_its_own(path: str, status: int) -> None:
 
 def test_a_webhook_may_hold_anything() -> None:
     """A body that is no object reads as an empty one, and belongs to no job."""
-    with Receiver() as receiver:
+    with WebhookReceiver() as receiver:
         for content in (b"[1]", b"\xff", b""):
             post(receiver, "/received", content)
         assert [hook.document for hook in receiver.received] == [{}, {}, {}]
@@ -47,7 +47,7 @@ def test_a_webhook_may_hold_anything() -> None:
 
 def test_waiting_ends_when_it_comes_or_in_vain() -> None:
     """Whoever waits is woken by what arrives, and told when nothing does."""
-    with Receiver() as receiver:
+    with WebhookReceiver() as receiver:
         assert not receiver.wait_for(1, 0.01)
         sender = threading.Thread(target=post, args=(receiver, "/received"))
         sender.start()
@@ -57,5 +57,5 @@ def test_waiting_ends_when_it_comes_or_in_vain() -> None:
 
 def test_the_public_url_is_what_targets_are_told() -> None:
     """Behind a tunnel the address of this machine is of no use."""
-    receiver = Receiver(public_url="https://hooks.example/base/")
+    receiver = WebhookReceiver(public_url="https://hooks.example/base/")
     assert receiver.url() == f"https://hooks.example/base/received?{QUERY}"

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from tests.conftest import LiveServer, movie, shipped
 
-from viralsync_mock.api.auth import presented_key
+from viralsync_mock.api.auth import require_api_key
 from viralsync_mock.errors import ApiError
 from viralsync_mock.openapi.spec import load_spec
 
@@ -168,5 +168,5 @@ def test_no_answer_repeats_the_key(live_server: LiveServer) -> None:
 def test_a_refusal_is_raised_without_the_key() -> None:
     """Not even the error that the pipeline hands around holds it, so no log can."""
     with pytest.raises(ApiError) as caught:
-        presented_key({b"x-api-key": b"vs_prod_my-secret"}, SPEC.key_pattern)
+        require_api_key({b"x-api-key": b"vs_prod_my-secret"}, SPEC.key_pattern)
     assert "my-secret" not in f"{caught.value!r}{caught.value.values}"

@@ -74,7 +74,7 @@ async def _play(deeds: Iterable[Deed], seed: str, mode: Mode, rules: list[dict[s
     """Carry out a sequence on a mock of its own and return all that can be seen of it."""
     async with InProcess(mode, seed=seed) as it:
         if rules is not None:
-            it.sandbox.chosen = parse_scenario(
+            it.sandbox.scenario_override = parse_scenario(
                 {"name": "odd", "description": "Odd.", "rules": rules}, it.mock.files.spec
             )
         await it.control("PATCH", "/account", {"plan": "enterprise"})

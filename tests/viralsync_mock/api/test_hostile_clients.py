@@ -25,7 +25,7 @@ from viralsync_mock.clock import Mode
 from viralsync_mock.errors import SettingsError, UsageError
 from viralsync_mock.scenarios.loader import load_scenario
 from viralsync_mock.settings import Settings
-from viralsync_mock.webhooks.sender import Outgoing, Reply
+from viralsync_mock.webhooks.sender import Reply, WebhookRequest
 
 StartMock = Callable[[Settings], LiveServer]
 
@@ -319,7 +319,7 @@ def test_sandboxes_are_bounded_and_the_idlest_goes_first(start_mock: StartMock) 
 class Deaf(Receiver):
     """A receiver that never answers."""
 
-    async def __call__(self, request: Outgoing) -> Reply:
+    async def __call__(self, request: WebhookRequest) -> Reply:
         """Take a webhook and say nothing."""
         self.got.append((request, None))
         await asyncio.Event().wait()

@@ -21,7 +21,7 @@ from viralsync_mock.jobs import sse
 from viralsync_mock.jobs.limits import this_month
 from viralsync_mock.jobs.models import TERMINAL, Job, Status
 from viralsync_mock.jobs.views import Subject
-from viralsync_mock.journal.entry import ANSWERED, LEFT, PENDING, Entry
+from viralsync_mock.journal.entry import ANSWERED, CLIENT_DISCONNECTED, PENDING, JournalEntry
 from viralsync_mock.sandbox import Sandbox
 from viralsync_mock.scenarios.fault_syntax import KINDS, WEBHOOK_KINDS
 
@@ -184,7 +184,7 @@ class Laws(RuleBasedStateMachine):
         exchange = self.ended(self.call("GET", f"/v1/jobs/{job_id}", None, fault))
         entry = self.life.sandbox.journal.read(len(self.life.calls))
         assert entry is not None
-        if exchange.status == 200 and not entry.struck and self.mode is Mode.FROZEN:
+        if exchange.status == 200 and not entry.matched_faults and self.mode is Mode.FROZEN:
             job, number = self.life.jobs[job_id.removeprefix("scene_").removesuffix("_001")].job, job_id[:6] == "scene_"
             step = Subject(job, int(number) or None).look(self.now)
             assert (exchange.document["status"], exchange.document["progress"]) == (step.status, step.progress)
@@ -364,7 +364,7 @@ class Laws(RuleBasedStateMachine):
         assert self.run(_others()) == []
         for life in self.lives:
             clock = life.sandbox.clock
-            assert (clock.alarms, clock.unsettled, clock.under_way) == (set(), set(), 0)
+            assert (clock.alarms, clock.unsettled, clock.in_flight) == (set(), set(), 0)
         assert self.it.bugs == []
         assert all(stream.is_over for stream in self.streams)
         self.runner.close()
@@ -377,10 +377,10 @@ def _endings(exchange: Exchange) -> tuple[str, ...]:
     return () if exchange.is_over else (PENDING,)
 
 
-def _agree(entry: Entry, exchange: Exchange) -> bool:
+def _agree(entry: JournalEntry, exchange: Exchange) -> bool:
     """Say whether a call that broke off, or whose client left, stands so in the journal."""
     if exchange.has_left and not exchange.was_cut:
-        return entry.ending in (LEFT, "timeout") and exchange.status == entry.status
+        return entry.ending in (CLIENT_DISCONNECTED, "timeout") and exchange.status == entry.status
     return exchange.was_cut is not None and entry.ending in KINDS and exchange.status == entry.status
 
 

@@ -87,7 +87,7 @@ def advance(live_server: LiveServer) -> Advance:
 
     def move(client: httpx.Client, seconds: float) -> None:
         clock = live_server.app.mock.sandbox(client.headers["x-api-key"]).clock
-        clock.move(clock.now() + timedelta(seconds=seconds))
+        clock.set_time(clock.now() + timedelta(seconds=seconds))
 
     return move
 

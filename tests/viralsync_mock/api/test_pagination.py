@@ -214,7 +214,7 @@ def mixed(account: httpx.Client, live_server: LiveServer) -> dict[str, list[str]
         made["cancelled"] += submitted(account)
         account.post(f"/v1/jobs/{made['cancelled'][-1]}/cancel")
         made["queued"] += submitted(account, scenario="concurrency-full")
-    sandbox.clock.move(sandbox.clock.now().replace(minute=5))
+    sandbox.clock.set_time(sandbox.clock.now().replace(minute=5))
     return made
 
 

@@ -76,19 +76,19 @@ def no_key(attempt: Attempt) -> None:
 
 def revoked_key(attempt: Attempt) -> None:
     """Revoke the key."""
-    attempt.sandbox.patched["revoked"] = True
+    attempt.sandbox.account_overrides["revoked"] = True
 
 
 def full_window(attempt: Attempt) -> None:
     """Use the rate limit up."""
     limit, now = attempt.spec.rate_limit, attempt.sandbox.clock.now()
     for _ in range(limit.requests):
-        attempt.sandbox.store.spend(now, limit.requests, limit.window)
+        attempt.sandbox.store.count_request(now, limit.requests, limit.window)
 
 
 def free_plan(attempt: Attempt) -> None:
     """Take the REST API away."""
-    attempt.sandbox.patched["plan"] = "free"
+    attempt.sandbox.account_overrides["plan"] = "free"
 
 
 def large_body(attempt: Attempt) -> None:

@@ -589,7 +589,7 @@ def test_every_answer_is_dated_by_the_clock_of_its_sandbox(live_server: LiveServ
     """`Date` stands still until the clock is moved, and tells pretended time, also on a refusal."""
     before = frozen.get("/v1/me").headers["date"]
     clock = live_server.app.mock.sandbox(frozen.headers["x-api-key"]).clock
-    clock.move(clock.now() + timedelta(days=1, seconds=90.5))
+    clock.set_time(clock.now() + timedelta(days=1, seconds=90.5))
     answers = [frozen.get("/v1/me"), frozen.get("/v1/jobs/x"), frozen.get("/v1/jobs?limit=0")]
     assert before == "Thu, 01 Jan 2026 00:00:00 GMT"
     assert [answer.headers["date"] for answer in answers] == ["Fri, 02 Jan 2026 00:01:30 GMT"] * 3
@@ -604,9 +604,9 @@ def test_an_answer_without_a_sandbox_is_dated_too(live_server: LiveServer) -> No
 def test_the_timestamps_of_a_job_are_of_the_same_clock(live_server: LiveServer, frozen: httpx.Client) -> None:
     """A job is created at the pretended instant, to the millisecond, and its steps follow from there."""
     clock = live_server.app.mock.sandbox(frozen.headers["x-api-key"]).clock
-    clock.move(clock.now() + timedelta(hours=1, milliseconds=250))
+    clock.set_time(clock.now() + timedelta(hours=1, milliseconds=250))
     path = f"/v1/jobs/{frozen.post(SUBMIT, json=movie()).json()['jobId']}"
-    clock.move(clock.now() + timedelta(seconds=1.2))
+    clock.set_time(clock.now() + timedelta(seconds=1.2))
     job = frozen.get(path).json()
     assert (job["createdAt"], job["updatedAt"]) == ("2026-01-01T01:00:00.250Z", "2026-01-01T01:00:01.250Z")
 

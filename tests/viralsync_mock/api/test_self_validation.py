@@ -11,7 +11,7 @@ import pytest
 import yaml
 from tests.conftest import MOVIE, LiveServer, shipped
 
-from viralsync_mock.api.self_validation import AnswerBreaksSpec
+from viralsync_mock.api.self_validation import ResponseViolatesSpec
 from viralsync_mock.clock import Mode, RealTime
 from viralsync_mock.settings import Settings
 
@@ -38,7 +38,7 @@ def test_an_answer_that_breaks_the_spec_is_a_bug_where_answers_are_checked(
         answer = client.get("/v1/me")
     assert answer.status_code == (500 if is_checked else 200)
     assert ("colour" in answer.text) == is_checked
-    assert [type(error) for _, error in server.bugs] == [AnswerBreaksSpec] * is_checked
+    assert [type(error) for _, error in server.bugs] == [ResponseViolatesSpec] * is_checked
 
 
 def test_an_event_that_breaks_the_spec_ends_the_stream_where_answers_are_checked(

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from viralsync_mock.cli.reload import POLL_SECONDS, look, poll, watch, watched
+from viralsync_mock.cli.reload import POLL_SECONDS, poll, read_stamps, watch, watched
 from viralsync_mock.clock import RealTime
 from viralsync_mock.settings import Settings, shipped
-from viralsync_mock.state import Mock
+from viralsync_mock.state import MockServer
 
 SCENARIO = "name: mine\ndescription: {}\n"
 
@@ -26,9 +26,9 @@ def edited(file: Path, description: str) -> Path:
     return file
 
 
-def mock_of(file: Path, real: RealTime | None = None) -> Mock:
+def mock_of(file: Path, real: RealTime | None = None) -> MockServer:
     """Return a mock that plays a scenario file."""
-    return Mock.start(Settings(scenario=str(file), real=real or RealTime()))
+    return MockServer.start(Settings(scenario=str(file), real=real or RealTime()))
 
 
 def test_the_spec_the_scenario_and_the_behaviour_profile_are_watched(scenario: Path, tmp_path: Path) -> None:
@@ -46,25 +46,25 @@ def test_a_shipped_scenario_is_watched_by_its_file() -> None:
 
 def test_a_look_tells_an_edit_by_time_and_by_size(scenario: Path) -> None:
     """Two looks at an untouched file are equal; a new size or a new time makes them differ."""
-    before = look([scenario])
-    assert before == look([scenario])
+    before = read_stamps([scenario])
+    assert before == read_stamps([scenario])
     stat = scenario.stat()
     edited(scenario, "longer than before")
     os.utime(scenario, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    grown = look([scenario])
+    grown = read_stamps([scenario])
     os.utime(scenario, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
-    assert len({str(stamps) for stamps in (before, grown, look([scenario]))}) == 3
+    assert len({str(stamps) for stamps in (before, grown, read_stamps([scenario]))}) == 3
 
 
 def test_a_missing_file_has_no_stamp(tmp_path: Path) -> None:
     """A file that is not there is no reason to stop looking."""
-    assert {tmp_path / "gone": None} == look([tmp_path / "gone"])
+    assert {tmp_path / "gone": None} == read_stamps([tmp_path / "gone"])
 
 
 def test_nothing_is_read_while_nothing_changes(scenario: Path) -> None:
     """The same stamps twice leave the very files that were read."""
     mock, told = mock_of(scenario), list[str]()
-    files, stamps = mock.files, look([scenario])
+    files, stamps = mock.files, read_stamps([scenario])
     poll(mock, stamps, stamps, told.append)
     assert (files, []) == (mock.files, told)
 
@@ -91,7 +91,7 @@ def test_a_file_that_went_away_leaves_the_old_ones(scenario: Path) -> None:
     """A file that is deleted is reported like a broken one."""
     mock, told = mock_of(scenario), list[str]()
     scenario.unlink()
-    poll(mock, {scenario: (1, 1)}, look([scenario]), told.append)
+    poll(mock, {scenario: (1, 1)}, read_stamps([scenario]), told.append)
     assert mock.files.scenario.description == "first"
     assert [f"still on the old files: {scenario}: cannot be read: No such file or directory"] == told
 
@@ -100,7 +100,7 @@ def test_a_bug_while_reading_is_reported_and_survived(scenario: Path) -> None:
     """An error that nobody foresaw ends neither the server nor the watch."""
     bugs = list[str]()
 
-    class Broken(Mock):
+    class Broken(MockServer):
         def reload(self) -> None:
             raise ZeroDivisionError
 
@@ -124,6 +124,6 @@ async def test_the_watch_looks_every_half_second_until_it_is_cancelled(scenario:
 
     mock, told = mock_of(scenario, RealTime(sleep=sleep)), list[str]()
     with pytest.raises(asyncio.CancelledError):
-        await watch(mock, look([scenario]), told.append)
+        await watch(mock, read_stamps([scenario]), told.append)
     assert pauses == [POLL_SECONDS] * 5
     assert told == [f"reloaded {scenario}", f"still on the old files: {scenario}:1: the file is empty"]

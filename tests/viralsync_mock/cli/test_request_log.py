@@ -15,15 +15,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from starlette.types import Message
 
-from viralsync_mock.api.asgi import begin
+from viralsync_mock.api.asgi import create_call
 from viralsync_mock.api.call import Call
 from viralsync_mock.app import App, create_app
 from viralsync_mock.cli.request_log import LibraryRecords, RequestLog, is_for_colour, tag, wire_path
-from viralsync_mock.clock import Clock, Mode
+from viralsync_mock.clock import Mode
 from viralsync_mock.jobs.models import timestamp
-from viralsync_mock.jobs.store import MemoryStore
-from viralsync_mock.response import Answer, json_answer
-from viralsync_mock.sandbox import Sandbox
+from viralsync_mock.response import Response, json_response
 from viralsync_mock.settings import Settings
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -41,7 +39,9 @@ def call(path: str = "/v1/me", query: str | bytes = b"", *, key: str | None = KE
     mock = app().mock
     raw = query.encode() if isinstance(query, str) else query
     scope = {"method": "GET", "path": path, "query_string": raw, "headers": []}
-    made = begin(mock, scope, nothing, lambda mock, _: mock.sandboxes.outside if key is None else mock.sandbox(key))
+    made = create_call(
+        mock, scope, nothing, lambda mock, _: mock.sandboxes.anonymous if key is None else mock.sandbox(key)
+    )
     if path == "/v1/me":
         made.entry.operation = "getMe"
     if scenario != "happy":
@@ -54,23 +54,23 @@ async def nothing() -> Message:
     return {"type": "http.disconnect"}
 
 
-def logged(*calls: Call, answer: Answer | None = None, **options: bool) -> str:
+def logged(*calls: Call, answer: Response | None = None, **options: bool) -> str:
     """Return what the log writes for calls with an answer."""
     stream = io.StringIO()
 
     async def log() -> None:
         log = RequestLog(stream, **options)
         for told in calls:
-            log.on_call(told.entry, answer or json_answer({}))
+            log.on_call(told.entry, answer or json_response({}))
         log.flush()
 
     asyncio.run(log())
     return stream.getvalue()
 
 
-def refused(code: object = "NOT_FOUND", status: int = 404) -> Answer:
+def refused(code: object = "NOT_FOUND", status: int = 404) -> Response:
     """Return an error in the API's shape."""
-    return json_answer({"error": "No.", "code": code}, status)
+    return json_response({"error": "No.", "code": code}, status)
 
 
 def test_a_line_tells_when_what_and_whose_on_the_clock_of_the_sandbox() -> None:
@@ -91,7 +91,7 @@ def test_a_line_tells_a_scenario_other_than_the_servers() -> None:
 
 
 def test_json_lines_have_the_same_fields_each_time() -> None:
-    """A line of JSON tells the same, with null for what is not there."""
+    """A line of JSON has the same fields, null where there is none: a call refused early has no scenario."""
     expected = {
         "at": "2026-01-01T00:00:00.000Z",
         "method": "GET",
@@ -101,7 +101,7 @@ def test_json_lines_have_the_same_fields_each_time() -> None:
         "status": 402,
         "code": "RENDER_QUOTA_EXCEEDED",
         "sandbox": tag(KEY),
-        "scenario": "happy",
+        "scenario": None,
     }
     assert json.loads(logged(call(), answer=refused("RENDER_QUOTA_EXCEEDED", 402), as_json=True)) == expected
     assert json.loads(logged(call("/v2", "a=b", key=None), as_json=True)) == expected | {
@@ -127,7 +127,7 @@ def test_the_tag_of_a_sandbox_begins_the_id_of_its_user() -> None:
 )
 def test_an_error_without_a_code_is_logged_without_one(body: bytes) -> None:
     """A scenario may answer with any body at all."""
-    assert " 500 sandbox=" in logged(call(), answer=Answer(500, body))
+    assert " 500 sandbox=" in logged(call(), answer=Response(500, body))
 
 
 def test_the_code_of_a_scripted_body_forges_no_line() -> None:
@@ -206,7 +206,7 @@ def test_instants_are_written_as_the_api_writes_them(instant: datetime) -> None:
 def test_a_method_that_nobody_knows_is_told_without_keys() -> None:
     """HTTP lets any word be a method, a key too."""
     odd = call("/v1/jobs")
-    odd.method = KEY.upper()
+    odd.entry.method = KEY.upper()
     assert logged(odd) == f"2026-01-01T00:00:00.000Z vs_prod_*** /v1/jobs 200 sandbox={tag(KEY)}\n"
 
 
@@ -227,16 +227,15 @@ def test_lines_tell_instants_as_the_api_does(instants: list[datetime]) -> None:
     """Instants that are written together look like each written alone."""
     calls = [call() for _ in instants]
     for each, instant in zip(calls, instants, strict=True):
-        each.sandbox = Sandbox("", "", Clock(instant), MemoryStore())
-        each.later()
+        each.entry.answered_at = instant
     assert [line.split()[0] for line in logged(*calls).splitlines()] == [timestamp(instant) for instant in instants]
 
 
 @pytest.mark.parametrize(("status", "colour"), [(200, 32), (304, 36), (404, 33), (503, 31)])
 def test_the_status_has_a_colour_on_a_terminal(status: int, colour: int) -> None:
     """Fine is green, a refusal yellow, a fault red; in a file there are no colours."""
-    assert f"\x1b[{colour}m{status}" in logged(call(), answer=Answer(status), in_colour=True)
-    assert "\x1b" not in logged(call(), answer=Answer(status))
+    assert f"\x1b[{colour}m{status}" in logged(call(), answer=Response(status), in_colour=True)
+    assert "\x1b" not in logged(call(), answer=Response(status))
 
 
 class Terminal(io.StringIO):
@@ -283,8 +282,8 @@ async def test_lines_are_written_together_a_little_later() -> None:
     """Calls under load share one write, which comes by itself."""
     stream = Heard()
     log = RequestLog(stream)
-    log.on_call(call(), json_answer({}))
-    log.on_call(call(), json_answer({}))
+    log.on_call(call().entry, json_response({}))
+    log.on_call(call().entry, json_response({}))
     assert stream.writes == []
     await asyncio.wait_for(stream.written.wait(), 5)
     assert [text.count("\n") for text in stream.writes] == [2]
@@ -296,7 +295,7 @@ async def test_a_call_after_a_flush_is_written_too() -> None:
     log = RequestLog(stream)
     for _ in range(2):
         stream.written.clear()
-        log.on_call(call(), json_answer({}))
+        log.on_call(call().entry, json_response({}))
         await asyncio.wait_for(stream.written.wait(), 5)
     assert [text.count("\n") for text in stream.writes] == [1, 1]
 
@@ -305,8 +304,8 @@ async def test_a_note_comes_at_once_and_after_the_calls_before_it() -> None:
     """What is not a call does not wait, and the order stays."""
     stream = Heard()
     log = RequestLog(stream)
-    log.on_call(call(), json_answer({}))
-    log.note(f"reloaded \x1b[2J{KEY}")
+    log.on_call(call().entry, json_response({}))
+    log.message(f"reloaded \x1b[2J{KEY}")
     (text,) = stream.writes
     assert text.endswith("200 sandbox=" + tag(KEY) + "\nviralsync-mock: reloaded \\x1b[2Jvs_prod_***\n")
 
@@ -318,7 +317,7 @@ def test_a_log_that_nobody_reads_any_more_stops_no_server() -> None:
         def write(self, _: str) -> int:
             raise BrokenPipeError
 
-    RequestLog(Closed()).note("unheard")
+    RequestLog(Closed()).message("unheard")
 
 
 def raised(error: BaseException) -> BaseException:
@@ -351,7 +350,7 @@ def test_bugs_and_notes_are_lines_of_json_too() -> None:
     bug = json.loads(told(lambda log: log.on_bug("GET /", raised(ValueError("no"))), as_json=True))
     assert bug["bug"] == "this is a bug in the mock, please report it: GET /"
     assert bug["traceback"].endswith("ValueError: no\n")
-    assert json.loads(told(lambda log: log.note("hello\n"), as_json=True)) == {"note": "hello\n"}
+    assert json.loads(told(lambda log: log.message("hello\n"), as_json=True)) == {"note": "hello\n"}
 
 
 def record(message: str, error: BaseException | None = None) -> logging.LogRecord:

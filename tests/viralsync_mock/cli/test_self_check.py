@@ -17,10 +17,28 @@ from click.testing import CliRunner
 
 from viralsync_mock.cli import main
 from viralsync_mock.scenarios.fault_syntax import KINDS
-from viralsync_mock.self_check.clients import CLIENTS, CLOSED, OTHER, RESET, TIMED_OUT, Client, Httpx, Seen, problem_of
-from viralsync_mock.self_check.expectations import PROMISES
-from viralsync_mock.self_check.probes import Stage
-from viralsync_mock.self_check.runner import FAILED, OK, Cell, difference, open_stage, play, scene
+from viralsync_mock.self_check.clients import (
+    CLIENTS,
+    CLOSED,
+    OTHER,
+    RESET,
+    TIMED_OUT,
+    Client,
+    ClientObservation,
+    Httpx,
+    problem_of,
+)
+from viralsync_mock.self_check.expectations import EXPECTATIONS
+from viralsync_mock.self_check.probes import Environment
+from viralsync_mock.self_check.runner import (
+    FAILED,
+    OK,
+    CheckResult,
+    difference,
+    new_session,
+    open_environment,
+    run_check,
+)
 
 SECONDS = 120
 """How long the command may take before a test fails: other tests run beside it."""
@@ -39,9 +57,9 @@ def faults(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str
 
 
 @pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
+def stage() -> Iterator[Environment]:
     """Yield a stage for the tests of this module."""
-    with open_stage() as stage:
+    with open_environment() as stage:
         yield stage
 
 
@@ -58,34 +76,34 @@ def test_every_fault_keeps_its_promise_to_every_client() -> None:
 
 def test_every_kind_of_fault_has_a_promise() -> None:
     """The table of promises is complete, in the order of the kinds; each says in a sentence what it promises."""
-    assert list(PROMISES) == list(KINDS)
-    assert [kind for kind, each in PROMISES.items() if not (each.holds.__doc__ or "").endswith(".")] == []
+    assert list(EXPECTATIONS) == list(KINDS)
+    assert [kind for kind, each in EXPECTATIONS.items() if not (each.holds.__doc__ or "").endswith(".")] == []
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_promise_holds_where_the_fault_is_not_armed(kind: str, stage: Stage) -> None:
+def test_no_promise_holds_where_the_fault_is_not_armed(kind: str, stage: Environment) -> None:
     """What is promised is seen because of the fault alone. A client whose clock stands sees nothing late by chance."""
-    unarmed = scene(stage, kind, Httpx(lambda: 0.0), is_armed=False)
-    assert difference(kind, unarmed).startswith(f"promised: {PROMISES[kind].holds.__doc__} Seen: ")
+    unarmed = new_session(stage, kind, Httpx(lambda: 0.0), is_armed=False)
+    assert difference(kind, unarmed).startswith(f"promised: {EXPECTATIONS[kind].holds.__doc__} Seen: ")
 
 
 @pytest.mark.parametrize("kind", ["status", "silence", "bad_signature"])
-def test_a_promise_holds_where_the_fault_is_armed(kind: str, stage: Stage) -> None:
+def test_a_promise_holds_where_the_fault_is_armed(kind: str, stage: Environment) -> None:
     """The same scene with the fault in it has nothing to tell."""
-    assert difference(kind, scene(stage, kind, Httpx(lambda: 0.0))) == ""
+    assert difference(kind, new_session(stage, kind, Httpx(lambda: 0.0))) == ""
 
 
-def test_what_goes_wrong_in_a_client_is_told_in_its_cell(stage: Stage) -> None:
+def test_what_goes_wrong_in_a_client_is_told_in_its_cell(stage: Environment) -> None:
     """The other cells are played all the same."""
 
     class Broken(Client):
         name = "broken"
 
-        def fetch(self, *_: object) -> Seen:
+        def fetch(self, *_: object) -> ClientObservation:
             raise RuntimeError("out of order")
 
     client = Broken(lambda: 0.0)
-    assert play(stage, "status", client) == Cell("status", "broken", FAILED, "RuntimeError: out of order")
+    assert run_check(stage, "status", client) == CheckResult("status", "broken", FAILED, "RuntimeError: out of order")
 
 
 def _chained(outer: Exception, inner: BaseException) -> Exception:

@@ -18,7 +18,7 @@ from tests.support.webhook_receiver import Receiver, Reply
 
 from viralsync_mock.client.assertions import NEAREST
 from viralsync_mock.client.sandbox import ControlError, Sandbox
-from viralsync_mock.json_subset import brief, contains, missing
+from viralsync_mock.json_subset import differences, is_subset, short_repr
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -90,7 +90,7 @@ def test_a_body_that_differs_is_told_place_by_place(sandbox: Sandbox, api: httpx
     submit(api)
     body = {"projectId": "proj_x", "movie": {"title": "Spring", "scenes": [{}, {"duration": 9}, {}]}}
     assert failure(sandbox.assert_called, "submitRenderJob", body=body) == text(
-        f"expected a call of submitRenderJob with a body containing {brief(body)}, got none. The nearest:",
+        f"expected a call of submitRenderJob with a body containing {short_repr(body)}, got none. The nearest:",
         "  <call_1 @ POST /v1/render/jobs -> 202>: $.projectId: expected 'proj_x', got 'proj_abc123'; "
         "$.movie.title: expected 'Spring', got nothing; $.movie.scenes[1].duration: expected 9, got 3.5",
     )
@@ -289,17 +289,17 @@ def test_a_call_whose_answer_has_not_begun_is_none_yet(sandbox: Sandbox, live_se
 @given(JSON)
 def test_values_contain_themselves(value: Any) -> None:
     """Nothing is missing of what is the same."""
-    assert contains(value, value)
-    assert list(missing(value, value)) == []
+    assert is_subset(value, value)
+    assert list(differences(value, value)) == []
 
 
 @given(JSON, JSON)
 def test_what_does_not_contain_a_part_says_where(whole: Any, part: Any) -> None:
     """There is a line for every difference, and none without one."""
-    assert contains(whole, part) is (list(missing(whole, part)) == [])
+    assert is_subset(whole, part) is (list(differences(whole, part)) == [])
 
 
 def test_long_values_are_told_in_brief() -> None:
     """No failure fills the screen with one value."""
     whole = {"text": "x" * 100_000}
-    assert all(len(line) < 250 for line in missing(whole, {"text": json.dumps(whole)}))
+    assert all(len(line) < 250 for line in differences(whole, {"text": json.dumps(whole)}))

@@ -21,8 +21,8 @@ from tests.support.paths import ROOT
 from tests.support.webhook_receiver import Receiver
 
 from viralsync_mock import client
-from viralsync_mock.client import ControlError, Sandbox, connect
-from viralsync_mock.client.resources import SHOWN
+from viralsync_mock.client import ControlError, Sandbox, open_connections
+from viralsync_mock.client.resources import MAX_SHOWN
 from viralsync_mock.clock import EPOCH
 from viralsync_mock.errors import UsageError
 from viralsync_mock.settings import Settings
@@ -67,8 +67,8 @@ def test_every_name_of_the_sandbox_is_in_a_manual(name: str) -> None:
 
 def test_public_names_are_pinned() -> None:
     """A name that users import does not go unnoticed."""
-    records = ["Call", "Covered", "Delivery", "Effect", "RuleVerdict", "Step", "Timeline", "Verdict"]
-    assert sorted([*records, "ControlError", "Sandbox", "connect"]) == client.__all__
+    records = ["Call", "Coverage", "Delivery", "Effect", "RuleVerdict", "Step", "Timeline", "Verdict"]
+    assert sorted([*records, "ControlError", "Sandbox", "open_connections"]) == client.__all__
     assert all(hasattr(client, name) for name in client.__all__)
 
 
@@ -281,7 +281,7 @@ def test_a_snapshot_is_opened_again(sandbox: Sandbox, api: httpx.Client) -> None
     """By the same sandbox, or by that of another key; with its journal when that was asked for."""
     submit(api)
     snapshot = sandbox.snapshot(journal=True)
-    other = sandbox.beside("vs_prod_" + "b" * 32)
+    other = sandbox.with_key("vs_prod_" + "b" * 32)
     other.restore(snapshot)
     sandbox.reset()
     assert (len(sandbox.jobs), len(other.jobs), len(other.journal)) == (0, 1, 1)
@@ -323,11 +323,11 @@ def test_a_job_that_never_ends_says_so(sandbox: Sandbox, api: httpx.Client) -> N
 
 def test_a_long_journal_is_shown_in_short(sandbox: Sandbox, api: httpx.Client) -> None:
     """The last calls, and how many come before them."""
-    for _ in range(SHOWN + 3):
+    for _ in range(MAX_SHOWN + 3):
         api.get("/v1/me")
     lines = repr(sandbox.journal).splitlines()
     assert lines[:2] == ["<13 calls", "  ... 3 before"]
-    assert len(lines) == SHOWN + 2
+    assert len(lines) == MAX_SHOWN + 2
 
 
 def test_a_sandbox_whose_mock_has_gone_still_shows_itself() -> None:
@@ -443,9 +443,9 @@ def test_an_answer_that_does_not_come_in_time_is_told() -> None:
 
 def test_sandboxes_share_connections_that_outlive_them(live_server: LiveServer) -> None:
     """Who made the connections closes them."""
-    with connect() as http:
+    with open_connections() as http:
         first = Sandbox(live_server.base_url, live_server.new_key(), http=http)
-        second = first.beside(live_server.new_key())
+        second = first.with_key(live_server.new_key())
         first.close()
         assert second.open(scenario="slow").scenario() == "slow"
         assert (first.scenario(), http.is_closed) == ("happy", False)
@@ -462,7 +462,7 @@ def test_a_closed_sandbox_has_closed_its_own_connections(live_server: LiveServer
 def test_threads_share_a_sandbox(sandbox: Sandbox) -> None:
     """Each gets the answer to its own question."""
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda number: sandbox.beside(f"vs_prod_{number:032}").open(seed=number), range(40)))
+        found = list(pool.map(lambda number: sandbox.with_key(f"vs_prod_{number:032}").open(seed=number), range(40)))
         names = list(pool.map(lambda each: each.scenario("slow" if each.api_key[-1] == "1" else "happy"), found))
     assert names == ["slow" if number % 10 == 1 else "happy" for number in range(40)]
     for each in found:

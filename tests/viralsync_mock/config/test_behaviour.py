@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.paths import ROOT
 
-from viralsync_mock.config.behaviour import SWITCHES, Behaviour, as_document, load_behaviour, parse_behaviour
+from viralsync_mock.config.behaviour import SWITCHES, BehaviourProfile, load_behaviour, parse_behaviour, to_document
 from viralsync_mock.config.yaml_source import read_yaml
 from viralsync_mock.errors import BehaviourError
 from viralsync_mock.openapi.spec import Spec, load_spec
@@ -41,8 +41,8 @@ def nested(key: str, value: object) -> dict[str, dict[str, object]]:
 def test_the_default_profile_writes_out_every_default() -> None:
     """Nothing is left to be guessed, and nothing differs."""
     path = FOLDER / "default.yaml"
-    assert load_behaviour(path, spec().errors) == Behaviour()
-    assert read_yaml(path, BehaviourError).value == {**as_document(Behaviour()), "errors": {}}
+    assert load_behaviour(path, spec().errors) == BehaviourProfile()
+    assert read_yaml(path, BehaviourError).value == {**to_document(BehaviourProfile()), "errors": {}}
 
 
 def test_the_default_profile_names_the_other_positions() -> None:
@@ -210,7 +210,7 @@ def test_a_profile_written_out_reads_back_the_same(switched: dict[str, object]) 
     for key, position in switched.items():
         document.setdefault(key.split(".")[0], {})[key.split(".")[1]] = position
     behaviour = parse_behaviour({**document, "errors": {"forbidden": "NO"}}, CODES)
-    assert parse_behaviour(as_document(behaviour), CODES) == behaviour
+    assert parse_behaviour(to_document(behaviour), CODES) == behaviour
 
 
 JSON = st.recursive(
@@ -218,7 +218,7 @@ JSON = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=2)
         | st.dictionaries(
-            st.sampled_from([*as_document(Behaviour()), "resume", "errors", "type", "x"]), inner, max_size=3
+            st.sampled_from([*to_document(BehaviourProfile()), "resume", "errors", "type", "x"]), inner, max_size=3
         )
     ),
     max_leaves=6,
@@ -232,4 +232,4 @@ def test_any_structure_is_read_or_refused(document: object) -> None:
         read = parse_behaviour(document, CODES)
     except BehaviourError:
         return
-    assert isinstance(read, Behaviour)
+    assert isinstance(read, BehaviourProfile)

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from viralsync_mock.config.yaml_source import LARGEST_FILE, Place, Source, json_path, read_yaml, shown
+from viralsync_mock.config.yaml_source import MAX_FILE, Node, YamlSource, json_path, preview, read_yaml
 from viralsync_mock.errors import SpecError
 
 
 def read(text: str) -> Any:
     """Return the value of a YAML text."""
-    return Source(text, "file.yaml", SpecError).data
+    return YamlSource(text, "file.yaml", SpecError).data
 
 
 def complaint(text: str) -> str:
@@ -99,7 +99,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 def test_a_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
     """A huge file costs no more than reading five megabytes."""
     path = tmp_path / "huge.yaml"
-    path.write_bytes(b"a" * (LARGEST_FILE + 1))
+    path.write_bytes(b"a" * (MAX_FILE + 1))
     with pytest.raises(SpecError, match="larger than 5 MB"):
         read_yaml(path, SpecError)
 
@@ -125,16 +125,16 @@ def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
     assert read_yaml(path, SpecError).value == {"a": 1}
 
 
-def place(text: str) -> Place:
+def place(text: str) -> Node:
     """Return the root of a YAML text."""
-    source = Source(text, "file.yaml", SpecError)
-    return Place(source, source.data)
+    source = YamlSource(text, "file.yaml", SpecError)
+    return Node(source, source.data)
 
 
 def test_a_complaint_about_a_part_names_its_line_and_place() -> None:
     """The line is that of the key."""
     with pytest.raises(SpecError, match=r'^file.yaml:3: \$.a\[1\].b: expected a whole number, got "x"$'):
-        list(place("a:\n  - 1\n  - b: x")["a"])[1]["b"].a(int)
+        list(place("a:\n  - 1\n  - b: x")["a"])[1]["b"].expect(int)
 
 
 def test_a_missing_key_is_named_with_the_nearest_one_that_is_there() -> None:
@@ -145,9 +145,9 @@ def test_a_missing_key_is_named_with_the_nearest_one_that_is_there() -> None:
 
 def test_an_unknown_key_is_refused_but_an_extension_is_not() -> None:
     """Keys that begin with `x-` are anybody's."""
-    assert place("{a: 1, x-b: 2}").only("a").value == {"a": 1, "x-b": 2}
+    assert place("{a: 1, x-b: 2}").allow_keys("a").value == {"a": 1, "x-b": 2}
     with pytest.raises(SpecError, match=r'unknown key "aa". Did you mean "a"\? Known: a'):
-        place("aa: 1").only("a")
+        place("aa: 1").allow_keys("a")
 
 
 @pytest.mark.parametrize(
@@ -158,10 +158,10 @@ def test_a_whole_number_is_a_number_and_true_is_neither(text: str, kind: type, i
     """JSON's types, where Python's `bool` would pass as an `int`."""
     part = place(f"a: {text}")["a"]
     if is_fine:
-        assert part.a(kind) == part.value
+        assert part.expect(kind) == part.value
     else:
         with pytest.raises(SpecError, match="expected"):
-            part.a(kind)
+            part.expect(kind)
 
 
 @pytest.mark.parametrize(
@@ -187,4 +187,4 @@ def test_a_place_is_named_as_a_json_path(path: tuple[str | int, ...], name: str)
 )
 def test_a_value_is_shown_in_short(value: object, text: str) -> None:
     """A message stays one line, whatever came."""
-    assert text == shown(value)
+    assert text == preview(value)

@@ -20,7 +20,7 @@ from tests.support.paths import ROOT
 from viralsync_mock.clock import EPOCH, Mode, RealTime
 from viralsync_mock.control.app import DOCUMENT, Control, is_loopback, read_control_spec
 from viralsync_mock.openapi.routing import MethodNotAllowed, RouteNotFound
-from viralsync_mock.response import Answer
+from viralsync_mock.response import Response
 from viralsync_mock.settings import Settings
 from viralsync_mock.validation.schema import Schema
 from viralsync_mock.validation.validator import Validator
@@ -373,7 +373,7 @@ def test_a_wrong_request_changes_nothing(control: httpx.Client) -> None:
 async def test_a_bug_answers_in_the_shape_of_the_api(live_server: LiveServer) -> None:
     """What nobody foresaw is told to the server's log, not to the client."""
 
-    async def broken(_: object) -> Answer:
+    async def broken(_: object) -> Response:
         raise ZeroDivisionError
 
     app = Control(live_server.app.mock)
@@ -489,7 +489,7 @@ def test_advance_tells_what_happened_in_order(control: httpx.Client, job_id: str
 
 def test_advance_says_when_there_is_more_than_it_tells(control: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """A list that was cut says so."""
-    monkeypatch.setattr("viralsync_mock.sandbox.MOST_JOBS_TOLD", 1)
+    monkeypatch.setattr("viralsync_mock.sandbox.MAX_JOBS_TOLD", 1)
     first, _ = submit(control), submit(control)
     told = advance(control, seconds=3600)
     assert told["truncated"] is True

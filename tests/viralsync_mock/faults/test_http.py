@@ -18,9 +18,9 @@ from tests.conftest import MOVIE, LiveServer
 
 from viralsync_mock.clock import Mode, RealTime
 from viralsync_mock.faults.body_faults import MalformedJson, TruncatedBody
-from viralsync_mock.faults.http import World
-from viralsync_mock.journal.entry import PENDING, Entry, Filter
-from viralsync_mock.response import Answer, json_answer
+from viralsync_mock.faults.http import FaultContext
+from viralsync_mock.journal.entry import PENDING, Filter, JournalEntry
+from viralsync_mock.response import Response, json_response
 from viralsync_mock.settings import Settings
 
 SECONDS = 10
@@ -46,7 +46,7 @@ def jobs(client: httpx.Client) -> list[dict[str, Any]]:
     return found
 
 
-def entries(server: LiveServer, client: httpx.Client) -> list[Entry]:
+def entries(server: LiveServer, client: httpx.Client) -> list[JournalEntry]:
     """Return the calls of a client's sandbox, the newest first."""
     return server.app.mock.sandbox(client.headers["x-api-key"]).journal.newest_first(Filter(), 100)
 
@@ -131,7 +131,7 @@ def test_a_timeout_is_in_the_journal_as_pending_until_the_client_goes(
 ) -> None:
     """Then the fault is named as what ended it."""
     with asked(client, "timeout"):
-        while not (seen := [each for each in entries(live_server, client) if each.struck]):
+        while not (seen := [each for each in entries(live_server, client) if each.matched_faults]):
             client.get("/v1/me")
         (entry,) = seen
         while_open = entry.ending
@@ -144,7 +144,7 @@ def test_a_timeout_is_in_the_journal_as_pending_until_the_client_goes(
 def test_a_reset_of_the_sandbox_ends_a_timeout(live_server: LiveServer, client: httpx.Client) -> None:
     """The connection is closed without a byte: whoever waited belongs to a world that is gone."""
     with asked(client, "timeout") as connection:
-        while not any(each.struck for each in entries(live_server, client)):
+        while not any(each.matched_faults for each in entries(live_server, client)):
             client.get("/v1/me")
         client.post("/__mock/reset").raise_for_status()
         assert received(connection) == b""
@@ -254,8 +254,8 @@ JSON_VALUES = st.recursive(
 async def test_law_malformed_json_is_never_json(document: object) -> None:
     """Whatever a rule responds, half a number too."""
 
-    async def proceed() -> Answer:
-        return json_answer(document)
+    async def proceed() -> Response:
+        return json_response(document)
 
     answer = await MalformedJson().apply(NO_WORLD, proceed)
     with pytest.raises(json.JSONDecodeError):
@@ -266,18 +266,18 @@ async def test_law_malformed_json_is_never_json(document: object) -> None:
 async def test_an_answer_without_a_body_has_none_to_break(fault: MalformedJson | TruncatedBody) -> None:
     """A 204 stays what it is."""
 
-    async def proceed() -> Answer:
-        return Answer(204, content_type=None)
+    async def proceed() -> Response:
+        return Response(204, content_type=None)
 
     answer = await fault.apply(NO_WORLD, proceed)
-    assert (answer.body, answer.breaks) == (b"", None)
+    assert (answer.body, answer.abort) == (b"", None)
 
 
 class _NoWorld:
     """These faults ask nothing of the world."""
 
 
-NO_WORLD: World = _NoWorld()  # type: ignore[assignment]  # nothing of it is used
+NO_WORLD: FaultContext = _NoWorld()  # type: ignore[assignment]  # nothing of it is used
 
 
 def test_a_slow_body_comes_in_pieces_and_is_whole(client: httpx.Client) -> None:
@@ -412,7 +412,7 @@ def test_the_journal_says_how_an_answer_ended(
     with suppress(httpx.TransportError):
         client.get("/v1/me", headers=faulty(fault))
     entry = entries(live_server, client)[0]
-    assert (entry.ending, entry.status, [each.id for each in entry.struck]) == (ending, status, ["header"])
+    assert (entry.ending, entry.status, [each.id for each in entry.matched_faults]) == (ending, status, ["header"])
 
 
 def test_a_call_beyond_the_concurrency_limit_passes_time_under_a_fault_too(client: httpx.Client) -> None:

@@ -27,7 +27,7 @@ from tests.viralsync_mock.api.test_progress_stream import (
 
 from viralsync_mock.app import create_app
 from viralsync_mock.clock import Mode
-from viralsync_mock.journal.entry import Entry, Filter
+from viralsync_mock.journal.entry import Filter, JournalEntry
 from viralsync_mock.server import BackgroundServer
 from viralsync_mock.settings import Settings
 
@@ -110,7 +110,7 @@ def total(client: httpx.Client, job_id: str) -> int:
     return len(planned(client, job_id))
 
 
-def stream_entry(server: LiveServer, client: httpx.Client) -> Entry:
+def stream_entry(server: LiveServer, client: httpx.Client) -> JournalEntry:
     """Return the last call of a stream in the journal."""
     sought = Filter(operation="streamJobProgress")
     return sandbox_of(server, client).journal.newest_first(sought, 1)[0]

@@ -22,10 +22,10 @@ from tests.viralsync_mock.webhooks.test_dispatcher import (
     wait_for,
 )
 
-from viralsync_mock.faults.webhook import Duplicate, LostAnswer, Parcel, WebhookFault
+from viralsync_mock.faults.webhook import Duplicate, LostAnswer, PreparedWebhook, WebhookFault
 from viralsync_mock.webhooks.payload import sign
 
-PARCEL = Parcel(0, "progress", b"{}", "signature")
+PARCEL = PreparedWebhook(0, "progress", b"{}", "signature")
 
 
 @pytest.fixture
@@ -249,11 +249,11 @@ def test_all_faults_together_still_deliver_the_end(frozen: httpx.Client, receive
 
 def test_a_fault_that_is_none_leaves_the_parcel_alone() -> None:
     """What the kinds have in common."""
-    assert WebhookFault().twist(PARCEL, sign) == PARCEL
+    assert WebhookFault().transform(PARCEL, sign) == PARCEL
 
 
 def test_faults_of_one_kind_add_up() -> None:
     """From a rule and from a header, say."""
-    twice = LostAnswer(2).twist(LostAnswer(1).twist(PARCEL, sign), sign)
-    copied = Duplicate(3).twist(Duplicate(1).twist(PARCEL, sign), sign)
+    twice = LostAnswer(2).transform(LostAnswer(1).transform(PARCEL, sign), sign)
+    copied = Duplicate(3).transform(Duplicate(1).transform(PARCEL, sign), sign)
     assert (twice.lost_answers, copied.copies) == (3, 4)

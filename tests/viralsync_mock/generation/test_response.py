@@ -15,8 +15,8 @@ from tests.support.paths import ROOT
 from tests.support.small_spec import loaded, put, small
 
 from viralsync_mock.errors import SpecError
-from viralsync_mock.generation.primitives import Fakes
-from viralsync_mock.generation.response import invent, synthesise
+from viralsync_mock.generation.primitives import FakeValues
+from viralsync_mock.generation.response import generate_value, synthesise
 from viralsync_mock.generation.schema_merge import flat, merged
 from viralsync_mock.openapi.spec import Spec, load_spec
 from viralsync_mock.validation.schema import Schema
@@ -34,7 +34,7 @@ def spec(tmp_path_factory: pytest.TempPathFactory) -> Spec:
 
 def invented(schema: dict[str, Any], seed: str = "1") -> Any:
     """Return data for a schema that stands alone."""
-    return invent(schema, {}, seed, "here")
+    return generate_value(schema, {}, seed, "here")
 
 
 @pytest.mark.parametrize("operation", ["listToys", "bestToy", "getToy"])
@@ -129,7 +129,7 @@ def test_faker_is_not_imported_before_it_is_needed() -> None:
 @pytest.mark.parametrize("name", list(load_spec(REAL).document["components"]["schemas"]))
 def test_every_schema_of_the_real_spec_can_be_invented(name: str) -> None:
     """`invent` validates what it returns, so that a return is a proof."""
-    assert invent({"$ref": f"#/components/schemas/{name}"}, load_spec(REAL).document, "7", name) is not None
+    assert generate_value({"$ref": f"#/components/schemas/{name}"}, load_spec(REAL).document, "7", name) is not None
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_a_schema_that_refers_to_itself_ends() -> None:
         },
     }
     document = {"components": {"schemas": {"Node": node}}}
-    value = invent({"$ref": "#/components/schemas/Node"}, document, "7", "here")
+    value = generate_value({"$ref": "#/components/schemas/Node"}, document, "7", "here")
     assert len(orjson.dumps(value)) < 200_000
 
 
@@ -221,7 +221,7 @@ def test_a_schema_that_requires_itself_is_refused() -> None:
     """No finite value fits."""
     node = {"type": "object", "required": ["next"], "properties": {"next": {"$ref": "#/components/schemas/Node"}}}
     with pytest.raises(SpecError, match="requires itself without an end"):
-        invent({"$ref": "#/components/schemas/Node"}, {"components": {"schemas": {"Node": node}}}, "7", "here")
+        generate_value({"$ref": "#/components/schemas/Node"}, {"components": {"schemas": {"Node": node}}}, "7", "here")
 
 
 def test_items_differ_where_one_property_must() -> None:
@@ -276,7 +276,7 @@ def test_two_schemas_are_merged_into_what_both_allow(
 
 def test_a_number_is_drawn_from_the_whole_of_its_range() -> None:
     """Not always the same end of it."""
-    fakes = Fakes("7")
+    fakes = FakeValues("7")
     drawn = {fakes.number({"minimum": 1, "maximum": 4}, whole=True) for _ in range(100)}
     assert drawn == {1, 2, 3, 4}
 

@@ -19,9 +19,9 @@ from tests.support.paths import ROOT
 from tests.viralsync_mock.control.test_control import submit, watched
 
 from viralsync_mock.clock import EPOCH, Mode
-from viralsync_mock.inspection.curl import curl
-from viralsync_mock.journal.entry import LARGEST_BODY, Entry
-from viralsync_mock.response import json_answer
+from viralsync_mock.inspection.curl import to_curl
+from viralsync_mock.journal.entry import MAX_BODY, JournalEntry
+from viralsync_mock.response import json_response
 from viralsync_mock.settings import Settings
 
 PAGE = (ROOT / "docs" / "journal.md").read_text(encoding="utf-8")
@@ -238,10 +238,10 @@ def test_a_misspelt_header_of_the_mock_is_a_violation(
 
 def test_bodies_are_cut_and_their_sizes_are_true(control: httpx.Client) -> None:
     """64 KiB are kept of a longer body; nothing valid is guessed from a part."""
-    text = json.dumps(movie(projectId="x" * 2 * LARGEST_BODY))
+    text = json.dumps(movie(projectId="x" * 2 * MAX_BODY))
     told = explained(control, control.post("/v1/render/jobs", content=text))
     request = told["request"]
-    assert (request["size"], len(request["body"]), request["isTruncated"]) == (len(text), LARGEST_BODY, True)
+    assert (request["size"], len(request["body"]), request["isTruncated"]) == (len(text), MAX_BODY, True)
     assert told["nearestValid"] is None
 
 
@@ -312,19 +312,19 @@ def test_the_curl_command_brings_the_same_answer_about(live_server: LiveServer) 
 def test_the_shell_reads_every_body_and_header_as_it_came(body: str, value: str) -> None:
     """Whatever is in them, it is one word each."""
     scope = {"method": "POST", "path": "/v1/é '\"$", "query_string": b"a='b' c", "headers": [(b"x", value.encode())]}
-    entry = Entry(1, EPOCH, scope, "")
-    entry.take_body(body.encode())
-    words = shlex.split(curl(entry, "localhost", {}))
+    entry = JournalEntry(1, EPOCH, scope, "")
+    entry.record_body(body.encode())
+    words = shlex.split(to_curl(entry, "localhost", {}))
     assert words[-2:] == ["--data-raw", entry.body.decode()]
     assert words[4] == "http://localhost/v1/%C3%A9%20'%22$?a='b'%20c"
 
 
 def test_a_body_that_is_no_text_is_read_from_a_file() -> None:
     """A command line cannot hold it."""
-    entry = Entry(1, EPOCH, {"method": "POST", "path": "/", "query_string": b"", "headers": []}, "")
-    entry.take_body(b"\xff\xfe")
-    entry.answer(json_answer({}), b"", EPOCH)
-    assert curl(entry, "localhost", {}).endswith("--data-binary @body")
+    entry = JournalEntry(1, EPOCH, {"method": "POST", "path": "/", "query_string": b"", "headers": []}, "")
+    entry.record_body(b"\xff\xfe")
+    entry.record_response(json_response({}), b"", EPOCH)
+    assert to_curl(entry, "localhost", {}).endswith("--data-binary @body")
 
 
 # ---------------------------------------------------------------- the page

@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import LiveServer, movie
 from tests.viralsync_mock.control.test_control import submit, watched
 
-from viralsync_mock.journal.entry import LARGEST_BODY
+from viralsync_mock.journal.entry import MAX_BODY
 from viralsync_mock.validation.schema import Schema
 
 
@@ -161,11 +161,11 @@ def test_a_broken_answer_says_so_in_the_comment(control: httpx.Client) -> None:
 
 def test_long_bodies_are_cut_and_their_sizes_are_true(control: httpx.Client) -> None:
     """A comment says so."""
-    body = movie(projectId="x" * 2 * LARGEST_BODY)
+    body = movie(projectId="x" * 2 * MAX_BODY)
     answer = control.post("/v1/render/jobs", json=body)
     (entry,) = entries(control)
     size = len(answer.request.content)
-    assert (entry["request"]["bodySize"], len(entry["request"]["postData"]["text"])) == (size, LARGEST_BODY)
+    assert (entry["request"]["bodySize"], len(entry["request"]["postData"]["text"])) == (size, MAX_BODY)
     assert entry["request"]["postData"]["comment"] == f"the first 64 KiB of {size} bytes"
 
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from tests.support.paths import ROOT
 from tests.support.small_spec import loaded, put, small
 
-from viralsync_mock.inspection.nearest_valid import MOST_MENDED, nearest_body, nearest_query
+from viralsync_mock.inspection.nearest_valid import MAX_REPAIRS, nearest_body, nearest_query
 from viralsync_mock.openapi.spec import Spec, load_spec
-from viralsync_mock.validation.body import LARGEST_EXPLAINED
-from viralsync_mock.validation.validator import Invalid, Validator
+from viralsync_mock.validation.body import MAX_EXPLAINED
+from viralsync_mock.validation.validator import ValidationFailed, Validator
 
 REAL = ROOT / "openapi.yaml"
 SCENE = {"id": "a", "duration": 3}
@@ -127,8 +127,8 @@ def test_an_example_further_up_stands_for_each_item(validator: Validator) -> Non
 
 @pytest.mark.parametrize(
     "raw",
-    [b"", b"{", b"[1]", b"5", b"null", b"\xff", orjson.dumps(movie(fps=0, pad="x" * LARGEST_EXPLAINED)),
-     orjson.dumps(movie(scenes=[{}] * MOST_MENDED))],
+    [b"", b"{", b"[1]", b"5", b"null", b"\xff", orjson.dumps(movie(fps=0, pad="x" * MAX_EXPLAINED)),
+     orjson.dumps(movie(scenes=[{}] * MAX_REPAIRS))],
 )  # fmt: skip
 def test_what_cannot_be_mended_in_short_gives_the_whole_example(raw: bytes, validator: Validator) -> None:
     """No JSON object, more than 32 KiB, or more than fifty repairs."""
@@ -333,6 +333,6 @@ def is_valid(spec: Spec, sent: bytes) -> bool:
     """Return whether `listJobs` takes the query."""
     try:
         Validator(spec).parameters(spec.operations["listJobs"], sent, (), {})
-    except Invalid:
+    except ValidationFailed:
         return False
     return True

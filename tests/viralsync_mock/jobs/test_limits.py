@@ -40,7 +40,7 @@ def code(answer: httpx.Response) -> tuple[int, str | None]:
 def advance(server: LiveServer, client: httpx.Client, seconds: float) -> None:
     """Move the clock of the client's sandbox."""
     clock = server.app.mock.sandbox(client.headers["x-api-key"]).clock
-    clock.move(clock.now() + timedelta(seconds=seconds))
+    clock.set_time(clock.now() + timedelta(seconds=seconds))
 
 
 def finish(client: httpx.Client, job_id: str) -> str:
@@ -105,11 +105,11 @@ def test_retry_after_is_true(live_server: LiveServer, http: httpx.Client, waits:
         answer = http.get(url, headers=headers)
         if answer.status_code == 429:
             wait = int(answer.headers["retry-after"])
-            clock.move(clock.now() + timedelta(seconds=wait - 1))
+            clock.set_time(clock.now() + timedelta(seconds=wait - 1))
             assert wait == 1 or http.get(url, headers=headers).status_code == 429
-            clock.move(clock.now() + timedelta(seconds=1))
+            clock.set_time(clock.now() + timedelta(seconds=1))
             assert http.get(url, headers=headers).status_code == 200
-        clock.move(clock.now() + timedelta(milliseconds=milliseconds))
+        clock.set_time(clock.now() + timedelta(milliseconds=milliseconds))
 
 
 def test_refused_requests_use_none_of_the_budget(live_server: LiveServer, three: httpx.Client) -> None:
@@ -136,7 +136,7 @@ def test_requests_that_an_operation_refuses_use_the_budget(three: httpx.Client) 
 def test_a_revoked_key_and_plan_free_are_told_apart_from_the_limit(live_server: LiveServer) -> None:
     """A revoked key is refused before it is counted, a Free account after."""
     with live_server.client(clock="frozen", scenario="rate-limited") as client:
-        patched = live_server.app.mock.sandbox(client.headers["x-api-key"]).patched
+        patched = live_server.app.mock.sandbox(client.headers["x-api-key"]).account_overrides
         patched["revoked"] = True
         revoked = {client.get("/v1/me").status_code for _ in range(5)}
         patched.update(revoked=False, plan="free")

@@ -11,19 +11,19 @@ from hypothesis import strategies as st
 
 from viralsync_mock.clock import EPOCH
 from viralsync_mock.errors import ApiError
-from viralsync_mock.jobs.models import Job, Status, after
+from viralsync_mock.jobs.models import Job, Status, add_seconds
 from viralsync_mock.jobs.rate_limit import RateLimited, spend
-from viralsync_mock.jobs.store import MemoryStore, Standing
-from viralsync_mock.jobs.timeline import Order, Pace, plan, stop
+from viralsync_mock.jobs.store import MemoryStore, Usage
+from viralsync_mock.jobs.timeline import JobTimings, RenderOrder, plan, terminate
 from viralsync_mock.openapi.spec import RateLimit
 
 
-def anything_goes(_: Callable[[datetime], Standing]) -> None:
+def anything_goes(_: Callable[[datetime], Usage]) -> None:
     """Admit every job."""
 
 
 def job(number: int, created: datetime = EPOCH, seconds: float = 6.0) -> Job:
-    recipe = (Order([seconds], 1, created, lambda *_: 0.5), Pace())
+    recipe = (RenderOrder([seconds], 1, created, lambda *_: 0.5), JobTimings())
     return Job(f"job_{number:012x}", number, created, "render", b"{}", seconds, 1920, 1080, plan, recipe)
 
 
@@ -39,7 +39,7 @@ def test_a_finished_job_is_charged_once_to_the_month_and_the_day_of_its_end() ->
     one = job(1)
     store = kept(one)
     assert one.timeline.ends is not None
-    standings = {(store.standing(now).minutes, store.standing(now).minutes_today) for now in [one.timeline.ends] * 3}
+    standings = {(store.usage(now).minutes, store.usage(now).minutes_today) for now in [one.timeline.ends] * 3}
     assert standings == {(0.1, 0.1)}
 
 
@@ -47,32 +47,32 @@ def test_a_job_over_the_end_of_a_month_is_charged_to_the_next() -> None:
     """Minutes are charged at completion, so January's job ends on February's account."""
     store = kept(job(1, created=datetime(2026, 1, 31, 23, 59, 59, tzinfo=UTC)))
     february = datetime(2026, 2, 1, 0, 5, tzinfo=UTC)
-    assert store.standing(february).minutes == 0.1
-    assert store.standing(datetime(2026, 3, 1, tzinfo=UTC)).minutes == 0.0
+    assert store.usage(february).minutes == 0.1
+    assert store.usage(datetime(2026, 3, 1, tzinfo=UTC)).minutes == 0.0
 
 
 def test_a_cancelled_job_costs_nothing() -> None:
     """Only a job that is done is charged."""
     one = job(1)
     store = kept(one)
-    store.rewrite(one, stop(one.timeline, after(EPOCH, 3), Status.CANCELLED), after(EPOCH, 3))
-    assert store.standing(after(EPOCH, 10_000)).minutes == 0.0
+    store.rewrite(one, terminate(one.timeline, add_seconds(EPOCH, 3), Status.CANCELLED), add_seconds(EPOCH, 3))
+    assert store.usage(add_seconds(EPOCH, 10_000)).minutes == 0.0
 
 
 def test_deleting_a_job_leaves_its_charge() -> None:
     """The ledger does not forget."""
     one = job(1)
-    store, later = kept(one), after(EPOCH, 1000)
+    store, later = kept(one), add_seconds(EPOCH, 1000)
     store.delete(one, later)
     assert store.read(one.id) is None
-    assert store.standing(later).minutes == 0.1
+    assert store.usage(later).minutes == 0.1
 
 
 def test_a_refused_job_is_not_kept() -> None:
     """What `admit` refuses never was."""
     store, one = MemoryStore(), job(1)
 
-    def refuse(_: Callable[[datetime], Standing]) -> None:
+    def refuse(_: Callable[[datetime], Usage]) -> None:
         raise ApiError("CONCURRENCY_LIMIT_EXCEEDED")
 
     with pytest.raises(ApiError):
@@ -83,7 +83,7 @@ def test_a_refused_job_is_not_kept() -> None:
 def test_jobs_are_counted_under_the_status_they_have_at_that_instant() -> None:
     """One job queued, then running, then done, as time goes on."""
     store = kept(job(1))
-    counts = [store.standing(after(EPOCH, s)).jobs for s in (0, 1, 5, 1000)]
+    counts = [store.usage(add_seconds(EPOCH, s)).jobs for s in (0, 1, 5, 1000)]
     assert [next(s for s, n in count.items() if n) for count in counts] == [
         Status.QUEUED,
         Status.RUNNING,
@@ -94,11 +94,11 @@ def test_jobs_are_counted_under_the_status_they_have_at_that_instant() -> None:
 
 def test_the_next_change_is_the_earliest_of_all_jobs() -> None:
     """Of two jobs the one that moves first is named; rewritten plans do not count."""
-    first, second = job(1), job(2, created=after(EPOCH, 0.2))
+    first, second = job(1), job(2, created=add_seconds(EPOCH, 0.2))
     store = kept(first, second)
-    assert store.next_change(after(EPOCH, 0.2)) == after(EPOCH, 1)
-    store.rewrite(first, stop(first.timeline, after(EPOCH, 0.5), Status.CANCELLED), after(EPOCH, 0.5))
-    assert store.next_change(after(EPOCH, 0.5)) == after(EPOCH, 1.2)
+    assert store.next_change(add_seconds(EPOCH, 0.2)) == add_seconds(EPOCH, 1)
+    store.rewrite(first, terminate(first.timeline, add_seconds(EPOCH, 0.5), Status.CANCELLED), add_seconds(EPOCH, 0.5))
+    assert store.next_change(add_seconds(EPOCH, 0.5)) == add_seconds(EPOCH, 1.2)
 
 
 @given(
@@ -107,10 +107,10 @@ def test_the_next_change_is_the_earliest_of_all_jobs() -> None:
 )
 def test_law_every_status_filter_agrees_with_the_timelines(births: list[int], looks: list[float]) -> None:
     """At any instant the jobs found under a status are exactly those whose timeline says so, newest first."""
-    jobs = [job(n, created=after(EPOCH, birth)) for n, birth in enumerate(sorted(births), start=1)]
+    jobs = [job(n, created=add_seconds(EPOCH, birth)) for n, birth in enumerate(sorted(births), start=1)]
     store = kept(*jobs)
     for second in sorted(looks):
-        now = after(EPOCH, 40 + second)
+        now = add_seconds(EPOCH, 40 + second)
         for status in Status:
             expected = [j for j in reversed(jobs) if j.timeline.mark_at(now).status is status]
             assert list(store.newest_first(now, status, None)) == expected
@@ -120,9 +120,9 @@ def test_law_every_status_filter_agrees_with_the_timelines(births: list[int], lo
 def test_law_the_ledger_is_the_sum_of_the_done_jobs(lengths: list[float], second: float) -> None:
     """Whatever finished by now, and nothing else, has been charged."""
     jobs = [job(n, seconds=round(length, 3)) for n, length in enumerate(lengths, start=1)]
-    store, now = kept(*jobs), after(EPOCH, second)
+    store, now = kept(*jobs), add_seconds(EPOCH, second)
     done = sum(round(j.seconds * 1000) for j in jobs if j.timeline.mark_at(now).status is Status.DONE)
-    assert store.standing(now).minutes == pytest.approx(done / 60_000)
+    assert store.usage(now).minutes == pytest.approx(done / 60_000)
 
 
 LIMIT = RateLimit(5, 60.0)
@@ -146,8 +146,8 @@ def test_the_window_slides_it_does_not_jump() -> None:
     """Calls made at second 0 and 59 free their slots one after the other, not at a full minute."""
     store = MemoryStore()
     for second in (0, 59, 59, 59, 59):
-        spent(store, after(EPOCH, second))
-    assert [spent(store, after(EPOCH, second)) for second in (59.999, 60, 60, 118.999, 119)] == [
+        spent(store, add_seconds(EPOCH, second))
+    assert [spent(store, add_seconds(EPOCH, second)) for second in (59.999, 60, 60, 118.999, 119)] == [
         False,
         True,
         False,
@@ -161,7 +161,7 @@ def test_law_no_window_ever_lets_more_than_the_limit_through(gaps: list[float]) 
     """However the calls are spread, no 60 seconds hold more than five that were let through."""
     store, now, through = MemoryStore(), EPOCH, list[datetime]()
     for gap in gaps:
-        now = after(now, gap)
+        now = add_seconds(now, gap)
         if spent(store, now):
             through.append(now)
     width = timedelta(seconds=60)
@@ -173,7 +173,7 @@ def test_law_a_call_made_after_retry_after_succeeds(gaps: list[float]) -> None:
     """`Retry-After` is true: whole seconds, at least 1, and long enough."""
     store, now = MemoryStore(), EPOCH
     for gap in gaps:
-        now = after(now, gap)
+        now = add_seconds(now, gap)
         try:
             spend(store, LIMIT, now)
         except RateLimited as refused:

@@ -11,9 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from viralsync_mock.clock import EPOCH
-from viralsync_mock.jobs.models import Children, Phase, Status, Step, Timeline, after
-from viralsync_mock.jobs.steps import at, child_steps, following, steps
-from viralsync_mock.jobs.timeline import Duration, Failure, Order, Pace, ScenePace, hurry, lift, plan, stop
+from viralsync_mock.jobs.models import Children, Phase, Status, Step, Timeline, add_seconds
+from viralsync_mock.jobs.steps import child_steps, next_step, step_at, steps
+from viralsync_mock.jobs.timeline import (
+    Duration,
+    Failure,
+    JobTimings,
+    RenderOrder,
+    SceneTimings,
+    bring_forward,
+    plan,
+    raise_progress,
+    terminate,
+)
 
 LEGAL = {
     Status.QUEUED: {Status.QUEUED, Status.RUNNING, Status.WAITING, Status.DONE, Status.FAILED, Status.CANCELLED},
@@ -25,8 +35,8 @@ LEGAL = {
 }
 
 
-def order(scenes: list[float], workers: int = 3) -> Order:
-    return Order(scenes, min(workers, len(scenes)), EPOCH, lambda *_: 0.5)
+def order(scenes: list[float], workers: int = 3) -> RenderOrder:
+    return RenderOrder(scenes, min(workers, len(scenes)), EPOCH, lambda *_: 0.5)
 
 
 def seconds(instant: datetime) -> float:
@@ -50,11 +60,11 @@ failures = (
     )
 )
 paces = st.builds(
-    Pace,
+    JobTimings,
     queued=durations,
     planning=durations,
     dispatching=durations,
-    scene=st.builds(ScenePace, per_output_second=durations, at_least=st.floats(0, 20), reports=st.integers(1, 6)),
+    scene=st.builds(SceneTimings, per_output_second=durations, at_least=st.floats(0, 20), reports=st.integers(1, 6)),
     assembling=durations,
     uploading=durations,
     fail=failures,
@@ -66,10 +76,10 @@ def timelines(draw: st.DrawFn) -> Timeline:
     """Plan any job, and give it up to three orders at any instants."""
     lengths = draw(st.lists(st.floats(0.01, 100), min_size=1, max_size=9))
     fraction = draw(st.floats(0, 1, exclude_max=True))
-    planned = plan(Order(lengths, draw(st.integers(1, len(lengths))), EPOCH, lambda *_: fraction), draw(paces))
+    planned = plan(RenderOrder(lengths, draw(st.integers(1, len(lengths))), EPOCH, lambda *_: fraction), draw(paces))
     instant = EPOCH
     for _ in range(draw(st.integers(0, 3))):
-        instant = after(instant, draw(st.sampled_from([0, 0.001, 1, 30, 1000])))
+        instant = add_seconds(instant, draw(st.sampled_from([0, 0.001, 1, 30, 1000])))
         if planned.mark_at(instant).status.is_terminal:
             break
         planned = rewritten(draw, planned, instant)
@@ -79,15 +89,15 @@ def timelines(draw: st.DrawFn) -> Timeline:
 def rewritten(draw: st.DrawFn, planned: Timeline, instant: datetime) -> Timeline:
     kind = draw(st.sampled_from(["cancel", "done", "lift", "hurry"]))
     if kind == "lift":
-        return lift(planned, instant, draw(st.floats(0, 1)))
+        return raise_progress(planned, instant, draw(st.floats(0, 1)))
     if kind == "hurry":
-        return hurry(planned, instant, draw(st.sampled_from(list(Status)))) or planned
-    return stop(planned, instant, Status.CANCELLED if kind == "cancel" else Status.DONE)
+        return bring_forward(planned, instant, draw(st.sampled_from(list(Status)))) or planned
+    return terminate(planned, instant, Status.CANCELLED if kind == "cancel" else Status.DONE)
 
 
 def test_a_job_goes_through_every_phase_in_the_documented_order() -> None:
     """A planned job is queued, planned, dispatched, rendered, assembled, uploaded and done."""
-    phases = list(dict.fromkeys((step.status, step.phase) for step in steps(plan(order([10, 5]), Pace()))))
+    phases = list(dict.fromkeys((step.status, step.phase) for step in steps(plan(order([10, 5]), JobTimings()))))
     assert phases == [
         (Status.QUEUED, None),
         (Status.RUNNING, Phase.PLANNING),
@@ -101,7 +111,7 @@ def test_a_job_goes_through_every_phase_in_the_documented_order() -> None:
 
 def test_twelve_scenes_on_six_workers_render_in_two_rounds() -> None:
     """Wall time is rounds times scene time plus assembly (docs page /concepts/render-pipeline)."""
-    pace = Pace(scene=ScenePace(Duration(1.0), at_least=0))
+    pace = JobTimings(scene=SceneTimings(Duration(1.0), at_least=0))
     timeline = plan(order([10.0] * 12, workers=6), pace)
     rendering, assembling = (m.at for m in timeline.marks if m.phase in (Phase.RENDERING, Phase.ASSEMBLING))
     assert (assembling - rendering).total_seconds() == 20
@@ -110,19 +120,21 @@ def test_twelve_scenes_on_six_workers_render_in_two_rounds() -> None:
 
 def test_a_round_waits_for_its_slowest_scene() -> None:
     """No scene of the second round starts before every scene of the first has ended."""
-    timeline = plan(order([1, 30, 2, 2], workers=2), Pace(scene=ScenePace(Duration(1.0), at_least=0)))
+    timeline = plan(order([1, 30, 2, 2], workers=2), JobTimings(scene=SceneTimings(Duration(1.0), at_least=0)))
     assert timeline.scenes[2].start == timeline.scenes[1].end
 
 
 def test_the_same_order_pace_and_draws_give_the_same_timeline() -> None:
     """Planning is a pure function."""
-    pace = Pace(queued=Duration(3, 2))
+    pace = JobTimings(queued=Duration(3, 2))
     assert plan(order([3, 4]), pace) == plan(order([3, 4]), pace)
 
 
 def test_a_failing_scene_lets_those_in_flight_finish_and_starts_no_more() -> None:
     """The parent fails at the end of the round in which a scene fails; later scenes never start."""
-    pace = Pace(scene=ScenePace(Duration(1.0), at_least=0), fail=Failure("SCENE_RENDER_FAILED: x", scene=1, at=0.1))
+    pace = JobTimings(
+        scene=SceneTimings(Duration(1.0), at_least=0), fail=Failure("SCENE_RENDER_FAILED: x", scene=1, at=0.1)
+    )
     timeline = plan(order([10, 20, 5, 5], workers=2), pace)
     assert [span.outcome for span in timeline.scenes] == [
         Status.FAILED,
@@ -136,61 +148,61 @@ def test_a_failing_scene_lets_those_in_flight_finish_and_starts_no_more() -> Non
 
 def test_a_scene_beyond_the_last_fails_the_last() -> None:
     """A scenario that fails scene 9 still fails a movie of one scene."""
-    assert plan(order([5]), Pace(fail=Failure("SCENE_RENDER_FAILED: x", scene=9))).outcome is Status.FAILED
+    assert plan(order([5]), JobTimings(fail=Failure("SCENE_RENDER_FAILED: x", scene=9))).outcome is Status.FAILED
 
 
 def test_a_failing_phase_fails_the_job_within_it() -> None:
     """A failure halfway through assembling fails the parent and its assemble child there."""
     timeline = plan(
-        order([5]), Pace(assembling=Duration(4), fail=Failure("ASSEMBLE_FAILED: x", phase=Phase.ASSEMBLING))
+        order([5]), JobTimings(assembling=Duration(4), fail=Failure("ASSEMBLE_FAILED: x", phase=Phase.ASSEMBLING))
     )
     began = next(mark.at for mark in timeline.marks if mark.phase is Phase.ASSEMBLING)
-    assert timeline.marks[-1] == (after(began, 2), Status.FAILED, None)
+    assert timeline.marks[-1] == (add_seconds(began, 2), Status.FAILED, None)
     assert timeline.assemble.outcome is Status.FAILED
 
 
 def test_a_phase_that_never_ends_is_the_last() -> None:
     """A job stuck in its queue has no other step and no end."""
-    timeline = plan(order([5]), Pace(queued=Duration(math.inf)))
+    timeline = plan(order([5]), JobTimings(queued=Duration(math.inf)))
     assert [step.status for step in steps(timeline)] == [Status.QUEUED]
     assert timeline.ends is None
 
 
 def test_a_cancelled_job_takes_its_children_along_and_freezes_its_progress() -> None:
     """After a cancel nothing runs, nothing is queued, and progress stays where it was."""
-    planned = plan(order([10, 10], workers=1), Pace())
-    instant = after(EPOCH, 20)
-    before, last = at(steps(planned), instant), steps(stop(planned, instant, Status.CANCELLED))[-1]
+    planned = plan(order([10, 10], workers=1), JobTimings())
+    instant = add_seconds(EPOCH, 20)
+    before, last = step_at(steps(planned), instant), steps(terminate(planned, instant, Status.CANCELLED))[-1]
     assert (last.status, last.progress) == (Status.CANCELLED, before.progress)
     assert last.children == Children(total=2, succeeded=0, running=0, queued=0, failed=0)
 
 
 def test_an_order_at_the_instant_of_a_step_makes_a_step_of_its_own() -> None:
     """What was told stays told: a cancel in the same instant comes after the step, not in its place."""
-    planned = plan(order([10]), Pace())
-    told = [step for step in steps(planned) if step.at <= after(EPOCH, 1)]
-    after_cancel = steps(stop(planned, after(EPOCH, 1), Status.CANCELLED))
+    planned = plan(order([10]), JobTimings())
+    told = [step for step in steps(planned) if step.at <= add_seconds(EPOCH, 1)]
+    after_cancel = steps(terminate(planned, add_seconds(EPOCH, 1), Status.CANCELLED))
     assert list(after_cancel[: len(told)]) == told
     assert [step.status for step in after_cancel[len(told) :]] == [Status.CANCELLED]
 
 
 def test_a_job_told_to_be_done_is_done_with_all_its_children() -> None:
     """Finishing by order leaves full progress and every scene succeeded."""
-    done = steps(stop(plan(order([10, 10]), Pace()), after(EPOCH, 2), Status.DONE))[-1]
+    done = steps(terminate(plan(order([10, 10]), JobTimings()), add_seconds(EPOCH, 2), Status.DONE))[-1]
     assert (done.status, done.progress, done.children) == (Status.DONE, 1.0, Children(2, 2, 0, 0, 0))
 
 
 def test_a_lifted_progress_holds_until_the_children_pass_it() -> None:
     """An order for 0.5 shows 0.5 at once, and the job still reaches 1."""
-    lifted = steps(lift(plan(order([10]), Pace()), after(EPOCH, 1), 0.5))
-    assert at(lifted, after(EPOCH, 1)).progress == 0.5
+    lifted = steps(raise_progress(plan(order([10]), JobTimings()), add_seconds(EPOCH, 1), 0.5))
+    assert step_at(lifted, add_seconds(EPOCH, 1)).progress == 0.5
     assert lifted[-1].progress == 1.0
 
 
 def test_a_hurried_job_reaches_the_status_at_once_and_the_rest_as_much_earlier() -> None:
     """Hurrying to `waiting` at second 0 moves every later step by the same time."""
-    planned = plan(order([10]), Pace())
-    hurried = hurry(planned, EPOCH, Status.WAITING)
+    planned = plan(order([10]), JobTimings())
+    hurried = bring_forward(planned, EPOCH, Status.WAITING)
     assert hurried is not None
     assert hurried.mark_at(EPOCH).status is Status.WAITING
     assert planned.ends is not None
@@ -199,12 +211,12 @@ def test_a_hurried_job_reaches_the_status_at_once_and_the_rest_as_much_earlier()
 
 def test_hurrying_to_a_status_that_never_comes_is_not_possible() -> None:
     """A job that will be done cannot be hurried to failed."""
-    assert hurry(plan(order([10]), Pace()), EPOCH, Status.FAILED) is None
+    assert bring_forward(plan(order([10]), JobTimings()), EPOCH, Status.FAILED) is None
 
 
 def test_a_child_is_queued_then_runs_then_ends() -> None:
     """A scene's own steps tell of its queueing, its reports and its end."""
-    timeline = plan(order([10, 10], workers=1), Pace())
+    timeline = plan(order([10, 10], workers=1), JobTimings())
     made = child_steps(timeline.scenes[1], Phase.RENDERING, timeline.created, timeline.reports)
     assert [(step.status, step.phase, step.progress) for step in made] == [
         (Status.QUEUED, None, 0.0),
@@ -219,8 +231,8 @@ def test_a_child_is_queued_then_runs_then_ends() -> None:
 @pytest.mark.parametrize("counted", [False, True])
 def test_the_assemble_child_is_counted_where_the_profile_says_so(counted: bool) -> None:
     """`job.children_counted` decides whether the total of two scenes is 2 or 3."""
-    asked = Order([1, 1], 2, EPOCH, lambda *_: 0.5, assemble_is_counted=counted)
-    last = steps(plan(asked, Pace()))[-1]
+    asked = RenderOrder([1, 1], 2, EPOCH, lambda *_: 0.5, assemble_is_counted=counted)
+    last = steps(plan(asked, JobTimings()))[-1]
     assert last.children == Children(2 + counted, 2 + counted, 0, 0, 0)
 
 
@@ -263,24 +275,24 @@ def test_law_every_child_is_counted_exactly_once_while_the_job_runs(timeline: Ti
 @given(timelines(), st.floats(0, 2000))
 def test_law_a_rewrite_changes_nothing_that_was_told(timeline: Timeline, second: float) -> None:
     """Whatever had happened when an order came is told the same afterwards."""
-    instant = after(EPOCH, second)
+    instant = add_seconds(EPOCH, second)
     if timeline.mark_at(instant).status.is_terminal:
         return
     told = [step for step in steps(timeline) if step.at <= instant]
-    assert list(steps(stop(timeline, instant, Status.CANCELLED))[: len(told)]) == told
+    assert list(steps(terminate(timeline, instant, Status.CANCELLED))[: len(told)]) == told
 
 
 @given(timelines(), st.floats(0, 2000))
 def test_law_marks_and_steps_agree_at_every_instant(timeline: Timeline, second: float) -> None:
     """The parent's mark and its step in force show the same status and phase."""
-    instant = after(EPOCH, second)
-    assert at(steps(timeline), instant)[2:4] == timeline.mark_at(instant)[1:]
+    instant = add_seconds(EPOCH, second)
+    assert step_at(steps(timeline), instant)[2:4] == timeline.mark_at(instant)[1:]
 
 
 @given(timelines())
 def test_law_the_following_step_is_the_first_later_one(timeline: Timeline) -> None:
     """From the start, going from each step to the following one visits every later instant."""
     made, seen = steps(timeline), [steps(timeline)[0].at]
-    while (step := following(made, seen[-1])) is not None:
+    while (step := next_step(made, seen[-1])) is not None:
         seen.append(step.at)
     assert seen == sorted({step.at for step in made})

@@ -15,16 +15,16 @@ from tests.viralsync_mock.control.test_control import advance, refusal, submit, 
 
 from viralsync_mock.client import Sandbox
 from viralsync_mock.clock import Mode
-from viralsync_mock.config.behaviour import Behaviour
-from viralsync_mock.journal.api_coverage import Coverage, coverage, reachable_facts
+from viralsync_mock.config.behaviour import BehaviourProfile
+from viralsync_mock.journal.api_coverage import Coverage, coverage, reachable_states
 from viralsync_mock.openapi.spec import load_spec
 from viralsync_mock.settings import Settings
 
 StartMock = Callable[[Settings], LiveServer]
 
 SPEC = load_spec(shipped("openapi.yaml"))
-REACHABLE = reachable_facts(SPEC, Behaviour())
-OTHER_READINGS = Behaviour(job_executing_status="running", job_assembling_status="waiting")
+REACHABLE = reachable_states(SPEC, BehaviourProfile())
+OTHER_READINGS = BehaviourProfile(job_executing_status="running", job_assembling_status="waiting")
 LARGE = b" " * (SPEC.body_limit + 1)
 MOST_LOOKS = 1_000
 
@@ -106,17 +106,17 @@ def test_no_fact_is_listed_twice() -> None:
 @pytest.mark.parametrize(
     ("behaviour", "edges"),
     [
-        (Behaviour(job_executing_status="running"), {"queued->running", "running->done"}),
+        (BehaviourProfile(job_executing_status="running"), {"queued->running", "running->done"}),
         (OTHER_READINGS, {"queued->running", "running->waiting", "waiting->running", "running->done"}),
         (
-            Behaviour(job_assembling_status="waiting"),
+            BehaviourProfile(job_assembling_status="waiting"),
             {"queued->running", "running->waiting", "waiting->running", "running->done"},
         ),
     ],
 )
-def test_the_transitions_are_those_of_the_behaviour_profile(behaviour: Behaviour, edges: set[str]) -> None:
+def test_the_transitions_are_those_of_the_behaviour_profile(behaviour: BehaviourProfile, edges: set[str]) -> None:
     """A status that no phase has is no state that can be met."""
-    facts = set(reachable_facts(SPEC, behaviour))
+    facts = set(reachable_states(SPEC, behaviour))
     along = {edge for edge in of_kind("transition", facts) if not edge.endswith(("->failed", "->cancelled"))}
     assert along == edges
     assert ("status waiting" in facts) == any("waiting" in edge for edge in edges)
@@ -124,7 +124,7 @@ def test_the_transitions_are_those_of_the_behaviour_profile(behaviour: Behaviour
 
 def test_another_spec_has_other_facts(tmp_path: Path) -> None:
     """What the spec does not have cannot be met: no streams, webhooks or pages without their operations."""
-    facts = set(reachable_facts(loaded(small(), tmp_path), Behaviour()))
+    facts = set(reachable_states(loaded(small(), tmp_path), BehaviourProfile()))
     assert not of_kind("stream", facts) | of_kind("webhook", facts) | of_kind("pages", facts)
 
 
@@ -354,7 +354,9 @@ def test_the_profile_that_holds_says_what_can_be_met(control: httpx.Client) -> N
     scenario = {"name": "mine", "description": "Another reading.", "behaviour": switches}
     assert control.put("/__mock/scenario", json=scenario).status_code == 200
     answer = control.get("/__mock/coverage").json()
-    assert [*answer["met"], *answer["unmet"]] == list(reachable_facts(SPEC, Behaviour(job_executing_status="running")))
+    assert [*answer["met"], *answer["unmet"]] == list(
+        reachable_states(SPEC, BehaviourProfile(job_executing_status="running"))
+    )
 
 
 def test_the_client_tells_what_was_met(live_server: LiveServer) -> None:

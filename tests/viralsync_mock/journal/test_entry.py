@@ -19,7 +19,7 @@ from tests.viralsync_mock.control.test_control import refusal, submit, watched
 
 from viralsync_mock.app import create_app
 from viralsync_mock.clock import EPOCH, Mode
-from viralsync_mock.journal.entry import Entry, Filter, Journal
+from viralsync_mock.journal.entry import Filter, Journal, JournalEntry
 from viralsync_mock.server import BackgroundServer
 from viralsync_mock.settings import Settings
 
@@ -51,9 +51,9 @@ def client_of(server: LiveServer) -> httpx.Client:
     return client
 
 
-def entry(number: int) -> Entry:
+def entry(number: int) -> JournalEntry:
     """Return the entry of a call."""
-    return Entry(number, EPOCH, {"method": "GET", "path": "/", "query_string": b"", "headers": []}, "")
+    return JournalEntry(number, EPOCH, {"method": "GET", "path": "/", "query_string": b"", "headers": []}, "")
 
 
 # ---------------------------------------------------------------- the ring
@@ -380,5 +380,5 @@ def test_the_last_whole_event_of_a_stream_is_kept(
 @pytest.mark.parametrize("query", [f"key={KEY}", quote(f"key={KEY}", safe="").replace("v", "%76")])
 def test_a_key_in_a_url_is_known_again(query: str) -> None:
     """Plain or percent-encoded; another key is another."""
-    found = Entry(1, EPOCH, {"method": "GET", "path": "/", "query_string": query.encode(), "headers": []}, "")
+    found = JournalEntry(1, EPOCH, {"method": "GET", "path": "/", "query_string": query.encode(), "headers": []}, "")
     assert (found.names_key(KEY), found.names_key(OTHER_KEY)) == (True, False)

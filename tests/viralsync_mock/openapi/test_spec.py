@@ -9,7 +9,7 @@ import pytest
 from tests.support.paths import ROOT
 from tests.support.small_spec import loaded, put, small, written
 
-from viralsync_mock.config.yaml_source import Place
+from viralsync_mock.config.yaml_source import Node
 from viralsync_mock.errors import SpecError
 from viralsync_mock.openapi.spec import ErrorEntry, Plan, RateLimit, ResponseSpec, Spec, load_spec
 
@@ -229,4 +229,4 @@ def test_the_file_is_named_by_the_path_it_was_given_as(tmp_path: Path) -> None:
 
 def test_a_place_remembers_where_it_stands(spec: Spec) -> None:
     """The nouns hold plain values, never places."""
-    assert not any(isinstance(value, Place) for value in vars(spec).values())
+    assert not any(isinstance(value, Node) for value in vars(spec).values())

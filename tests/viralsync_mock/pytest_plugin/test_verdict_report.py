@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.support.pytester_runs import Run, run
 
-from viralsync_mock.pytest_plugin.reporting import Judged, report
+from viralsync_mock.pytest_plugin.reporting import RuleOutcome, report
 
 pytest_plugins = ["pytester"]
 __all__ = ["run"]
@@ -79,10 +79,10 @@ def test_a_run_without_sandboxes_says_so(run: Run) -> None:
 def test_a_good_client_is_praised() -> None:
     """Outcomes are counted by rule; rules that nothing spoke of stand in one line."""
     judged = [
-        Judged("a", "first", "held", ""),
-        Judged("b", "first", "excused", "a demo"),
-        Judged("a", "second", "not seen", ""),
-        Judged("b", "second", "not seen", ""),
+        RuleOutcome("a", "first", "held", ""),
+        RuleOutcome("b", "first", "excused", "a demo"),
+        RuleOutcome("a", "second", "not seen", ""),
+        RuleOutcome("b", "second", "not seen", ""),
     ]
     assert list(report(judged)) == [
         "              held       broken      excused  cannot tell",

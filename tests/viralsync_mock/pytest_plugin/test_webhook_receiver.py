@@ -98,7 +98,7 @@ def test_closing_ends_whatever_it_holds_back() -> None:
     before = set(threading.enumerate())
     with ThreadPoolExecutor(2) as pool:
         with WebhookReceiver(SECRET) as receiver:
-            receiver.time_out()
+            receiver.never_respond()
             receiver.respond_slowly(60)
             held = [pool.submit(send, receiver) for _ in range(2)]
             receiver.wait_for("running")
@@ -211,7 +211,7 @@ def test_retries(viralsync, viralsync_webhooks):
     viralsync.clock.advance(120)
     last = viralsync.assert_webhook_delivered("done", job)[0]
     assert [attempt["response"]["status"] for attempt in last.attempts][-1] == 200
-    assert [each.answered for each in viralsync_webhooks.received][:3] == [500, 500, 200]
+    assert [each.response_status for each in viralsync_webhooks.received][:3] == [500, 500, 200]
 """
     passed(run(source), 1)
 

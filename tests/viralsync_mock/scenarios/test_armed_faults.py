@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from viralsync_mock.faults.http import Latency, ServerStatus
-from viralsync_mock.faults.webhook import BadSignature, Drop, Duplicate, Early
-from viralsync_mock.randomness import fraction
-from viralsync_mock.scenarios.armed_faults import Armed, ArmedFault, Struck
-from viralsync_mock.scenarios.model import Asked, Match, Rule
+from viralsync_mock.faults.webhook import BadSignature, BeforeResponse, Drop, Duplicate
+from viralsync_mock.randomness import random_fraction
+from viralsync_mock.scenarios.armed_faults import ArmedFault, ArmedFaults, MatchedFaults
+from viralsync_mock.scenarios.model import Match, RequestFacts, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from viralsync_mock.faults.http import Fault
 
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
-CALL = Asked("submitRenderJob", {"x-try": "1"}, {"projectId": "proj_a"}, 0.0)
+CALL = RequestFacts("submitRenderJob", {"x-try": "1"}, {"projectId": "proj_a"}, 0.0)
 LATE, REFUSED, TWICE, LOST = Latency(1.0), ServerStatus("SERVICE_UNAVAILABLE"), Duplicate(), Drop()
-DRAW = partial(fraction, "a seed")
+DRAW = partial(random_fraction, "a seed")
 SEEDS = st.text("abc", min_size=1, max_size=4)
 MATCHES = st.builds(
     Match,
@@ -37,9 +37,11 @@ MATCHES = st.builds(
 )
 
 
-def armed(*faults: tuple[Match, Fault], since: datetime = SINCE) -> Armed:
+def armed(*faults: tuple[Match, Fault], since: datetime = SINCE) -> ArmedFaults:
     """Return armed faults, with ids from fault_1 on."""
-    return Armed(since, tuple(armed_fault(number, match, fault) for number, (match, fault) in enumerate(faults, 1)))
+    return ArmedFaults(
+        since, tuple(armed_fault(number, match, fault) for number, (match, fault) in enumerate(faults, 1))
+    )
 
 
 def armed_fault(number: int, match: Match, *faults: Fault) -> ArmedFault:
@@ -47,9 +49,9 @@ def armed_fault(number: int, match: Match, *faults: Fault) -> ArmedFault:
     return ArmedFault(f"fault_{number}", Rule(match, None, faults), {})
 
 
-def struck(held: Armed, calls: int, draw: Callable[..., float] = DRAW) -> list[list[str]]:
+def struck(held: ArmedFaults, calls: int, draw: Callable[..., float] = DRAW) -> list[list[str]]:
     """Return for each of so many calls, all alike, the ids of what struck it."""
-    return [[each.id for each in held.strike(CALL, draw)] for _ in range(calls)]
+    return [[each.id for each in held.match_request(CALL, draw)] for _ in range(calls)]
 
 
 def at(seconds: float) -> datetime:
@@ -60,12 +62,16 @@ def at(seconds: float) -> datetime:
 def test_all_that_speak_to_a_call_are_done_to_it() -> None:
     """Unlike rules, of which the first decides."""
     held = armed((Match(), LATE), (Match(operation="getJob"), REFUSED), (Match(operation="submitRenderJob"), REFUSED))
-    assert (Struck("fault_1", (LATE,)), Struck("fault_3", (REFUSED,))) == held.strike(CALL, DRAW)
+    assert (MatchedFaults("fault_1", (LATE,)), MatchedFaults("fault_3", (REFUSED,))) == held.match_request(CALL, DRAW)
 
 
 def test_nothing_armed_strikes_nothing() -> None:
     """An empty list is no fault."""
-    assert (armed().strike(CALL, DRAW), armed().twists(SINCE, DRAW), armed().status(SINCE)) == ((), (), [])
+    assert (armed().match_request(CALL, DRAW), armed().match_webhook(SINCE, DRAW), armed().status(SINCE)) == (
+        (),
+        (),
+        [],
+    )
 
 
 @pytest.mark.parametrize(
@@ -89,9 +95,16 @@ def test_counts_begin_when_a_fault_is_armed(match: Match, calls: list[int]) -> N
 
 def test_for_and_after_run_from_when_a_fault_was_armed() -> None:
     """A fault that lasts ten seconds from the fifth on has healed at the fifteenth."""
-    held = armed((Match(after_seconds=5.0, lasts=10.0), LATE))
+    held = armed((Match(after_seconds=5.0, duration=10.0), LATE))
     ages = [0.0, 4.9, 5.0, 14.9, 15.0, 99.0]
-    assert [bool(held.strike(replace(CALL, age=age), DRAW)) for age in ages] == [False, False, True, True, False, False]
+    assert [bool(held.match_request(replace(CALL, age=age), DRAW)) for age in ages] == [
+        False,
+        False,
+        True,
+        True,
+        False,
+        False,
+    ]
 
 
 def test_the_age_is_counted_on_the_sandboxs_clock() -> None:
@@ -106,14 +119,14 @@ def test_the_age_is_counted_on_the_sandboxs_clock() -> None:
     ("match", "faults", "is_of_webhooks"),
     [
         (Match(), (TWICE,), True),
-        (Match(times=1, probability=0.5, lasts=3.0), (TWICE, LOST), True),
+        (Match(times=1, probability=0.5, duration=3.0), (TWICE, LOST), True),
         (Match(operation="submitRenderJob"), (TWICE,), False),
         (Match(header={"x-try": "1"}), (TWICE,), False),
         (Match(body={"projectId": "proj_a"}), (TWICE,), False),
         (Match(), (LATE,), False),
         (Match(), (LATE, TWICE), False),
-        (Match(), (Early(),), False),
-        (Match(), (TWICE, Early()), False),
+        (Match(), (BeforeResponse(),), False),
+        (Match(), (TWICE, BeforeResponse()), False),
     ],
 )
 def test_a_fault_is_of_webhooks_when_nothing_in_it_is_of_calls(
@@ -127,19 +140,19 @@ def test_calls_and_webhooks_are_struck_and_counted_apart() -> None:
     """A call uses up no turn of a webhook, nor the other way round."""
     held = armed((Match(times=1), TWICE), (Match(times=1), LATE))
     assert struck(held, 2) == [["fault_2"], []]
-    assert [held.twists(SINCE, DRAW) for _ in range(2)] == [(TWICE,), ()]
+    assert [held.match_webhook(SINCE, DRAW) for _ in range(2)] == [(TWICE,), ()]
 
 
 def test_webhooks_get_all_that_speaks_in_the_order_of_the_kinds() -> None:
     """In whatever order they were armed."""
     held = armed((Match(), LOST), (Match(), BadSignature()), (Match(), TWICE), (Match(operation="getJob"), TWICE))
-    assert (TWICE, BadSignature(), LOST) == held.twists(SINCE, DRAW)
+    assert (TWICE, BadSignature(), LOST) == held.match_webhook(SINCE, DRAW)
 
 
 def test_webhooks_heal_as_calls_do() -> None:
     """`for` is on the sandbox's clock."""
-    held = armed((Match(lasts=10.0), LOST))
-    assert [held.twists(at(seconds), DRAW) for seconds in (0.0, 9.9, 10.0)] == [(LOST,), (LOST,), ()]
+    held = armed((Match(duration=10.0), LOST))
+    assert [held.match_webhook(at(seconds), DRAW) for seconds in (0.0, 9.9, 10.0)] == [(LOST,), (LOST,), ()]
 
 
 # How they stand
@@ -149,7 +162,7 @@ def test_the_status_tells_of_each_in_the_order_of_arming() -> None:
     """Those of webhooks stand between the others."""
     held = armed((Match(), LATE), (Match(times=2), LOST), (Match(times=1), REFUSED))
     struck(held, 3)
-    held.twists(SINCE, DRAW)
+    held.match_webhook(SINCE, DRAW)
     told = [(each.id, times, is_live) for each, times, is_live in held.status(SINCE)]
     assert told == [("fault_1", 3, True), ("fault_2", 1, True), ("fault_3", 1, False)]
 
@@ -171,10 +184,10 @@ def test_more_than_nine_stand_in_the_order_of_arming() -> None:
         (Match(nth=2, after=1), 2, 0.0, True),
         (Match(nth=2, after=1), 3, 0.0, False),
         (Match(nth=1, probability=0.0), 1, 0.0, False),
-        (Match(lasts=5.0), 0, 4.9, True),
-        (Match(lasts=5.0), 0, 5.0, False),
-        (Match(after_seconds=5.0, lasts=5.0), 0, 9.9, True),
-        (Match(after_seconds=5.0, lasts=5.0), 0, 10.0, False),
+        (Match(duration=5.0), 0, 4.9, True),
+        (Match(duration=5.0), 0, 5.0, False),
+        (Match(after_seconds=5.0, duration=5.0), 0, 9.9, True),
+        (Match(after_seconds=5.0, duration=5.0), 0, 10.0, False),
     ],
     ids=str,
 )
@@ -185,14 +198,14 @@ def test_a_fault_is_live_until_it_can_strike_no_more(match: Match, calls: int, s
     assert held.status(at(seconds))[0][2] is is_live
 
 
-@given(match=MATCHES, lasts=st.sampled_from([None, 5.0]), ages=st.lists(st.floats(0, 10), max_size=12), seed=SEEDS)
-def test_what_has_healed_strikes_no_more(match: Match, lasts: float | None, ages: list[float], seed: str) -> None:
+@given(match=MATCHES, duration=st.sampled_from([None, 5.0]), ages=st.lists(st.floats(0, 10), max_size=12), seed=SEEDS)
+def test_what_has_healed_strikes_no_more(match: Match, duration: float | None, ages: list[float], seed: str) -> None:
     """And it never comes back to life."""
-    held, draw = armed((replace(match, lasts=lasts), LATE)), partial(fraction, seed)
+    held, draw = armed((replace(match, duration=duration), LATE)), partial(random_fraction, seed)
     seen: list[tuple[bool, bool]] = []
     for age in sorted(ages):
         was_live = held.status(at(age))[0][2]
-        seen.append((was_live, bool(held.strike(replace(CALL, age=held.age(at(age))), draw))))
+        seen.append((was_live, bool(held.match_request(replace(CALL, age=held.age(at(age))), draw))))
     lives = [is_live for is_live, _ in seen]
     assert (False, True) not in seen
     assert lives == sorted(lives, reverse=True)
@@ -205,7 +218,7 @@ def test_what_has_healed_strikes_no_more(match: Match, lasts: float | None, ages
 def test_nothing_strikes_more_often_than_times(matches: list[Match], calls: int, seed: str) -> None:
     """The status tells how often each has struck."""
     held = armed(*((match, LATE) for match in matches))
-    ids = struck(held, calls, partial(fraction, seed))
+    ids = struck(held, calls, partial(random_fraction, seed))
     told = {each.id: times for each, times, _ in held.status(SINCE)}
     assert told == {name: sum(name in each for each in ids) for name in told}
     assert all(match.times is None or told[f"fault_{n}"] <= match.times for n, match in enumerate(matches, 1))
@@ -214,16 +227,19 @@ def test_nothing_strikes_more_often_than_times(matches: list[Match], calls: int,
 @given(share=st.floats(0, 1), seed=SEEDS)
 def test_a_probability_strikes_that_share_of_many(share: float, seed: str) -> None:
     """Of 1,000 calls and of 1,000 webhooks, give or take five standard deviations."""
-    held, draw = armed((Match(probability=share), LATE), (Match(probability=share), LOST)), partial(fraction, seed)
+    held, draw = (
+        armed((Match(probability=share), LATE), (Match(probability=share), LOST)),
+        partial(random_fraction, seed),
+    )
     calls = sum(map(len, struck(held, 1000, draw)))
-    webhooks = sum(len(held.twists(SINCE, draw)) for _ in range(1000))
+    webhooks = sum(len(held.match_webhook(SINCE, draw)) for _ in range(1000))
     assert max(abs(calls / 1000 - share), abs(webhooks / 1000 - share)) <= 0.08
 
 
 @given(matches=st.lists(MATCHES, min_size=1, max_size=3), more=MATCHES, seed=SEEDS)
 def test_another_fault_shifts_no_draw_of_those_before_it(matches: list[Match], more: Match, seed: str) -> None:
     """What struck without it strikes with it, on the same calls."""
-    draw = partial(fraction, seed)
+    draw = partial(random_fraction, seed)
     few: list[tuple[Match, Fault]] = [(match, LATE) for match in matches]
     alone, added = struck(armed(*few), 20, draw), struck(armed(*few, (more, REFUSED)), 20, draw)
     last = f"fault_{len(few) + 1}"
@@ -233,13 +249,13 @@ def test_another_fault_shifts_no_draw_of_those_before_it(matches: list[Match], m
 @given(match=MATCHES, is_first=st.booleans(), seed=SEEDS)
 def test_a_fault_of_webhooks_shifts_no_draw_of_calls(match: Match, is_first: bool, seed: str) -> None:
     """Wherever in the list it stands, and however many webhooks leave in between."""
-    draw = partial(fraction, seed)
+    draw = partial(random_fraction, seed)
     call: tuple[Match, Fault] = (match, LATE)
     webhook: tuple[Match, Fault] = (Match(probability=0.5), LOST)
     held, beside = armed(*((webhook, call) if is_first else (call, webhook))), []
     for _ in range(20):
-        beside.append(bool(held.strike(CALL, draw)))
-        held.twists(SINCE, draw)
+        beside.append(bool(held.match_request(CALL, draw)))
+        held.match_webhook(SINCE, draw)
     assert beside == [bool(ids) for ids in struck(armed(call), 20, draw)]
 
 
@@ -252,5 +268,5 @@ def test_two_faults_of_one_probability_strike_different_calls() -> None:
 @given(match=MATCHES, seed=SEEDS)
 def test_the_same_seed_strikes_the_same_calls(match: Match, seed: str) -> None:
     """Armed anew, it counts and draws from the beginning."""
-    draw = partial(fraction, seed)
+    draw = partial(random_fraction, seed)
     assert struck(armed((match, LATE)), 20, draw) == struck(armed((match, LATE)), 20, draw)

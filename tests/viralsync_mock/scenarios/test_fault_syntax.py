@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.scenario_documents import FAULTS, HEAD, ROOT, complaint, parsed, spec
 
-from viralsync_mock.config.yaml_source import Given, Place
+from viralsync_mock.config.yaml_source import JsonSource, Node
 from viralsync_mock.errors import ScenarioError
 from viralsync_mock.faults import body_faults
 from viralsync_mock.faults import http as faults
@@ -22,11 +22,11 @@ from viralsync_mock.faults.http import EmptyResponse, Latency, ResetPeer, Server
 from viralsync_mock.scenarios.fault_syntax import (
     KINDS,
     WEBHOOK_KINDS,
-    header,
-    in_order,
     parse_header,
     read_faults,
-    written,
+    sort_faults,
+    to_document,
+    to_header,
 )
 from viralsync_mock.scenarios.loader import load_scenario, parse_armed
 
@@ -43,14 +43,14 @@ ONLY_TRUE = "expected true, got false: leave the fault out when it is not wanted
 
 def read(document: object) -> tuple[Fault, ...]:
     """Return the faults of a document."""
-    return read_faults(Place(Given(document, ScenarioError), document), spec())
+    return read_faults(Node(JsonSource(document, ScenarioError), document), spec())
 
 
 def test_every_kind_is_a_fault_of_its_own() -> None:
     """No class stands under two names, and every fault that there is has one."""
     modules = (faults, body_faults, stream_faults, view_faults, webhook_faults)
     classes = {thing for module in modules for thing in vars(module).values() if is_fault(thing, module.__name__)}
-    assert {kind.make for kind in KINDS.values()} == classes
+    assert {kind.fault_class for kind in KINDS.values()} == classes
     assert len(KINDS) == len(classes)
 
 
@@ -108,7 +108,7 @@ READ: list[tuple[str, Any, Fault]] = [
     ("tampered_body", True, webhook_faults.TamperedBody()),
     ("lost_answer", True, webhook_faults.LostAnswer(1)),
     ("lost_answer", 2, webhook_faults.LostAnswer(2)),
-    ("early", True, webhook_faults.Early()),
+    ("early", True, webhook_faults.BeforeResponse()),
 ]
 
 
@@ -190,7 +190,7 @@ def test_what_names_no_fault_is_refused(document: object, message: str) -> None:
 
 def test_faults_are_applied_in_the_order_of_their_kinds() -> None:
     """In whatever order they are written: a late answer is late, and then breaks off."""
-    assert [*KINDS] == [*written(read(dict(reversed(FAULTS.items()))), spec())]
+    assert [*KINDS] == [*to_document(read(dict(reversed(FAULTS.items()))), spec())]
 
 
 # Laws
@@ -216,14 +216,14 @@ SETS = st.fixed_dictionaries({}, optional=VALUES).filter(bool).map(read)
 @given(found=SETS)
 def test_what_is_written_reads_back_the_same(found: tuple[Fault, ...]) -> None:
     """`written` gives plain JSON values, which `read_faults` takes."""
-    document = orjson.loads(orjson.dumps(written(found, spec())))
+    document = orjson.loads(orjson.dumps(to_document(found, spec())))
     assert found == read(document)
 
 
 @given(found=SETS)
 def test_a_header_reads_back_the_same(found: tuple[Fault, ...]) -> None:
     """Whatever was done to a call can be asked for again, in one line of ASCII."""
-    line = header(found, spec())
+    line = to_header(found, spec())
     assert found == parse_header(line, spec())
     assert re.fullmatch(r"[ -~]+", line)
 
@@ -231,7 +231,7 @@ def test_a_header_reads_back_the_same(found: tuple[Fault, ...]) -> None:
 @given(found=SETS, data=st.data())
 def test_the_order_of_writing_makes_no_difference(found: tuple[Fault, ...], data: st.DataObject) -> None:
     """Faults are applied in one order alone."""
-    assert found == in_order(data.draw(st.permutations(found)))
+    assert found == sort_faults(data.draw(st.permutations(found)))
 
 
 @given(line=st.text() | st.text(alphabet='latency=1s,;{}": \t', max_size=20))
@@ -257,7 +257,7 @@ LATE_AND_REFUSED = (Latency(0.8), ServerStatus("SERVICE_UNAVAILABLE"))
         (' {"latency": {"mean": 0.8}, "status": 503} ', LATE_AND_REFUSED),
         ("drop", (webhook_faults.Drop("all"),)),
         ("drop=true", (webhook_faults.Drop("all"),)),
-        ("early, drop = progress", (webhook_faults.Drop("progress"), webhook_faults.Early())),
+        ("early, drop = progress", (webhook_faults.Drop("progress"), webhook_faults.BeforeResponse())),
         ("truncated_body=25%", (body_faults.TruncatedBody(0.25),)),
         ('{"wrong_content_type": "a/b; c=d"}', (body_faults.WrongContentType("a/b; c=d"),)),
     ],
@@ -307,19 +307,19 @@ def test_a_header_with_half_a_json_object_is_refused() -> None:
     [
         ((Latency(0.8), ServerStatus("SERVICE_UNAVAILABLE")), "latency=0.8, status=503"),
         ((Timeout(When.BEFORE),), "timeout=before"),
-        ((webhook_faults.Early(),), "early=true"),
+        ((webhook_faults.BeforeResponse(),), "early=true"),
         ((Latency(1.0, 0.5),), '{"latency":{"mean":1.0,"jitter":0.5}}'),
         ((body_faults.WrongContentType("a/b; c=d"),), '{"wrong_content_type":"a/b; c=d"}'),
     ],
 )
 def test_a_header_is_written_for_people_where_it_can_be(found: tuple[Fault, ...], line: str) -> None:
     """JSON stands only where a value needs its quotes or braces."""
-    assert line == header(found, spec())
+    assert line == to_header(found, spec())
 
 
 # What cannot be shown
 
-STREAMED = [name for name, kind in KINDS.items() if issubclass(kind.make, stream_faults.StreamFault)]
+STREAMED = [name for name, kind in KINDS.items() if issubclass(kind.fault_class, stream_faults.StreamFault)]
 
 
 @pytest.mark.parametrize("name", STREAMED)
@@ -358,7 +358,7 @@ MODULES = {
 def test_the_reference_has_a_row_for_each_kind_of_a_group(group: str) -> None:
     """In the order in which they are applied, and for nothing else."""
     section = PAGE.partition(f"## Of {group}\n")[2].partition("\n## ")[0]
-    kinds = [name for name, kind in KINDS.items() if kind.make.__module__ == MODULES[group].__name__]
+    kinds = [name for name, kind in KINDS.items() if kind.fault_class.__module__ == MODULES[group].__name__]
     assert kinds == [name for name, _ in ROW.findall(section)]
 
 

@@ -17,10 +17,10 @@ from viralsync_mock.errors import ScenarioError
 from viralsync_mock.faults.http import Latency, ServerStatus
 from viralsync_mock.faults.webhook import Drop, Duplicate
 from viralsync_mock.jobs.models import Phase
-from viralsync_mock.jobs.timeline import Duration, Failure, Pace, ScenePace
+from viralsync_mock.jobs.timeline import Duration, Failure, JobTimings, SceneTimings
 from viralsync_mock.openapi.spec import RateLimit
 from viralsync_mock.scenarios.fault_syntax import KINDS, WEBHOOK_KINDS
-from viralsync_mock.scenarios.loader import Library, load_scenario, parse_armed, parse_scenario
+from viralsync_mock.scenarios.loader import ScenarioLibrary, load_scenario, parse_armed, parse_scenario
 from viralsync_mock.scenarios.model import Account, Limits, Match, Respond, Scenario, Webhooks
 
 Load = Callable[[str], Scenario]
@@ -52,7 +52,7 @@ def test_a_name_and_a_description_are_enough(load: Load) -> None:
     """Everything else has a default."""
     scenario = load(HEAD)
     assert (scenario.name, scenario.description) == ("odd", "Something odd.")
-    assert (Account(), None, Pace(), (), Limits()) == (
+    assert (Account(), None, JobTimings(), (), Limits()) == (
         scenario.account,
         scenario.clock_start,
         scenario.job,
@@ -80,8 +80,8 @@ def test_every_step_of_a_job_is_read(load: Load) -> None:
     )
     fail = Failure("ASSEMBLE_FAILED: The rendered scenes could not be assembled", phase=Phase.ASSEMBLING, at=0.25)
     queued, planning, dispatching, assembling, uploading = map(Duration, (1.0, 2.0, 3.0, 4.0, 5.0))
-    scene = ScenePace(Duration(6.0), 7.0, 8)
-    assert scenario.job == Pace(queued, planning, dispatching, scene, assembling, uploading, fail)
+    scene = SceneTimings(Duration(6.0), 7.0, 8)
+    assert scenario.job == JobTimings(queued, planning, dispatching, scene, assembling, uploading, fail)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_a_match_is_read_with_all_its_conditions() -> None:
     calls = {"operation": "getJob", "header": {"X-Try": "1"}, "body": {"a": [1]}}
     counts = {"every": 3, "after": 2, "for": "5m", "times": 4, "probability": "25%"}
     rule = parsed(rules=[{"match": {**calls, **counts}, "fault": {"status": 503}}]).rules[0]
-    expected = Match("getJob", {"x-try": "1"}, {"a": [1]}, every=3, after=2, lasts=300.0, times=4, probability=0.25)
+    expected = Match("getJob", {"x-try": "1"}, {"a": [1]}, every=3, after=2, duration=300.0, times=4, probability=0.25)
     assert expected == rule.match
 
 
@@ -227,7 +227,7 @@ def test_an_armed_fault_is_a_rule() -> None:
     beside = {"fault": {"latency": "1s"}, "match": {"nth": 3}, "probability": "50%", "for": "10s"}
     inside = {"fault": {"status": 503}, "match": {"operation": "getMe", "times": 2}}
     first, second = parse_armed([beside, inside], spec())
-    assert (Match(nth=3, probability=0.5, lasts=10.0), (Latency(1.0),)) == (first.match, first.faults)
+    assert (Match(nth=3, probability=0.5, duration=10.0), (Latency(1.0),)) == (first.match, first.faults)
     assert (Match("getMe", times=2), (ServerStatus("SERVICE_UNAVAILABLE"),)) == (second.match, second.faults)
 
 
@@ -265,7 +265,7 @@ def test_a_bad_armed_fault_is_refused_with_its_place(document: object, message: 
 
 def test_extensions_are_passed_over(load: Load) -> None:
     """A key that begins with x- is somebody else's."""
-    assert load(HEAD + "x-owner: ada\njob: {x-note: slow, queued: 9s}").job == Pace(queued=Duration(9.0))
+    assert load(HEAD + "x-owner: ada\njob: {x-note: slow, queued: 9s}").job == JobTimings(queued=Duration(9.0))
 
 
 def test_json_reads_as_the_file_does() -> None:
@@ -559,7 +559,7 @@ def test_a_library_reads_a_file_when_it_is_asked_for(tmp_path: Path) -> None:
     """Starting a server reads no scenario but its own."""
     (tmp_path / "good.yaml").write_text("name: good\ndescription: Good.")
     (tmp_path / "bad.yaml").write_text("name: [")
-    library = Library(tmp_path, spec())
+    library = ScenarioLibrary(tmp_path, spec())
     assert library.names() == ("bad", "good")
     assert library.get("good") is library.get("good")
     with pytest.raises(ScenarioError, match=r"bad\.yaml:2: not YAML"):
@@ -568,7 +568,7 @@ def test_a_library_reads_a_file_when_it_is_asked_for(tmp_path: Path) -> None:
 
 def test_an_underscore_stands_for_a_hyphen() -> None:
     """Where a hyphen is awkward to write, as in a projectId, an underscore does."""
-    library = Library(FOLDER, spec())
+    library = ScenarioLibrary(FOLDER, spec())
     assert library.get("scene_fails") is library.get("scene-fails")
 
 
@@ -583,7 +583,7 @@ def test_an_underscore_stands_for_a_hyphen() -> None:
 def test_an_unknown_scenario_is_refused_with_the_nearest(name: str, message: str) -> None:
     """Only the files of the folder have names."""
     with pytest.raises(ScenarioError) as caught:
-        Library(FOLDER, spec()).get(name)
+        ScenarioLibrary(FOLDER, spec()).get(name)
     assert message == str(caught.value)
 
 
@@ -591,10 +591,10 @@ def test_a_file_named_otherwise_than_its_scenario_is_refused(tmp_path: Path) -> 
     """A scenario is found by the name of its file."""
     (tmp_path / "one.yaml").write_text("description: x\nname: two")
     with pytest.raises(ScenarioError, match=r'one\.yaml:2: \$\.name: expected "one", as the file is named, got "two"'):
-        Library(tmp_path, spec()).get("one")
+        ScenarioLibrary(tmp_path, spec()).get("one")
 
 
 def test_the_whole_library_is_read_by_name() -> None:
     """Every file has the name of its scenario."""
-    library = Library(FOLDER, spec())
+    library = ScenarioLibrary(FOLDER, spec())
     assert [path.stem for path in FILES] == [library.get(name).name for name in library.names()]

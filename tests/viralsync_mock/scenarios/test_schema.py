@@ -28,9 +28,9 @@ from tests.support.scenario_documents import (
     validator,
 )
 
-from viralsync_mock.config.behaviour import Behaviour, as_document
+from viralsync_mock.config.behaviour import BehaviourProfile, to_document
 from viralsync_mock.errors import ScenarioError
-from viralsync_mock.jobs.timeline import Pace
+from viralsync_mock.jobs.timeline import JobTimings
 from viralsync_mock.scenarios.fault_syntax import KINDS
 from viralsync_mock.scenarios.loader import load_scenario, parse_scenario
 from viralsync_mock.scenarios.model import Account, Scenario
@@ -220,13 +220,15 @@ def test_the_schema_names_every_switch_with_its_default() -> None:
         section: {name: switch["default"] for name, switch in part["properties"].items()}
         for section, part in sections.items()
     }
-    assert as_document(Behaviour()) == defaults
+    assert to_document(BehaviourProfile()) == defaults
 
 
 def test_the_schema_tells_what_every_fault_does() -> None:
     """The kinds and their order are those of the notation, the words those of the fault itself."""
     told = {name: part["description"] for name, part in schema()["$defs"]["fault"]["properties"].items()}
-    assert [(name, " ".join((kind.make.__doc__ or "").split())) for name, kind in KINDS.items()] == list(told.items())
+    assert [(name, " ".join((kind.fault_class.__doc__ or "").split())) for name, kind in KINDS.items()] == list(
+        told.items()
+    )
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -244,7 +246,7 @@ def test_the_schema_names_the_defaults_of_a_job() -> None:
     job = schema()["$defs"]["job"]["properties"]
     defaults = {step: part["default"] for step, part in job.items() if "default" in part}
     scene = {key: part["default"] for key, part in job["scene"]["properties"].items()}
-    assert Pace() == parsed(job={**defaults, "scene": scene}).job
+    assert JobTimings() == parsed(job={**defaults, "scene": scene}).job
 
 
 # What ships
@@ -261,7 +263,7 @@ def test_a_shipped_scenario_loads_and_fits_the_schema(path: Path) -> None:
 def test_happy_is_what_a_scenario_is_without_a_word() -> None:
     """Its durations are written out, and are the defaults."""
     happy = load_scenario(FOLDER / "happy.yaml", spec())
-    assert (Pace(), Account(), ()) == (happy.job, happy.account, happy.rules)
+    assert (JobTimings(), Account(), ()) == (happy.job, happy.account, happy.rules)
 
 
 def test_every_shipped_scenario_differs_from_happy() -> None:

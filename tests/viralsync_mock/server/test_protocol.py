@@ -25,12 +25,12 @@ from uvicorn.server import ServerState
 
 from viralsync_mock.app import App
 from viralsync_mock.server import BackgroundServer, Binding
-from viralsync_mock.server.protocol import HANG_UP, HEAD_LIMIT, Patience, Protocol
+from viralsync_mock.server.protocol import ABORT_EXTENSION, HEAD_LIMIT, MockHttpProtocol, Timeouts
 from viralsync_mock.settings import Settings
-from viralsync_mock.state import Mock
+from viralsync_mock.state import MockServer
 
 SECONDS = 10
-SHORT = Patience(head=0.05, body=0.05)
+SHORT = Timeouts(head=0.05, body=0.05)
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nhost: x\r\n"
 START = {"type": "http.response.start", "status": 200, "headers": []}
@@ -42,7 +42,7 @@ Start = Callable[..., str]
 class Small:
     """An application of one function, beside the state that the server asks for."""
 
-    def __init__(self, mock: Mock, serve: Serve) -> None:
+    def __init__(self, mock: MockServer, serve: Serve) -> None:
         self.mock, self._serve = mock, serve
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -55,8 +55,8 @@ class Small:
 
 
 @pytest.fixture(scope="module")
-def mock() -> Mock:
-    return Mock.start(Settings())
+def mock() -> MockServer:
+    return MockServer.start(Settings())
 
 
 @pytest.fixture(scope="module")
@@ -72,13 +72,13 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.fixture
-def start(mock: Mock) -> Iterator[Start]:
+def start(mock: MockServer) -> Iterator[Start]:
     """Yield a function that serves one function on uvloop, where it is installed, and returns the base URL."""
     servers: list[BackgroundServer] = []
 
-    def start(serve: Serve, patience: Patience | None = None, certificate: tuple[Path, Path] | None = None) -> str:
+    def start(serve: Serve, patience: Timeouts | None = None, certificate: tuple[Path, Path] | None = None) -> str:
         public, key = certificate or (None, None)
-        binding = Binding("127.0.0.1", 0, public, key, patience or Patience())
+        binding = Binding("127.0.0.1", 0, public, key, patience or Timeouts())
         servers.append(BackgroundServer(cast("App", Small(mock, serve)), binding).start())
         return servers[-1].base_url
 
@@ -157,7 +157,7 @@ def hanging_up(*, reset: bool, written: tuple[bytes, ...] = ()) -> Serve:
             await send(START)
         for chunk in written:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        scope["extensions"][HANG_UP](reset=reset)
+        scope["extensions"][ABORT_EXTENSION](reset=reset)
 
     return serve
 
@@ -228,8 +228,8 @@ def test_nothing_is_sent_after_hanging_up(start: Start, reset: bool) -> None:
     done = threading.Event()
 
     async def serve(scope: Any, receive: Any, send: Any) -> None:
-        scope["extensions"][HANG_UP](reset=reset)
-        scope["extensions"][HANG_UP](reset=reset)
+        scope["extensions"][ABORT_EXTENSION](reset=reset)
+        scope["extensions"][ABORT_EXTENSION](reset=reset)
         await answer(send)
         seen.append((await receive())["type"])
         done.set()
@@ -250,7 +250,7 @@ def test_requests_behind_a_hang_up_are_not_served(start: Start) -> None:
         paths.append(scope["path"])
         if scope["path"] == "/break":
             await send(START)
-            scope["extensions"][HANG_UP](reset=False)
+            scope["extensions"][ABORT_EXTENSION](reset=False)
         else:
             await read_and_answer(scope, receive, send)
 
@@ -262,11 +262,11 @@ def test_requests_behind_a_hang_up_are_not_served(start: Start) -> None:
 
 
 @pytest.mark.parametrize("reset", [False, True])
-async def test_asyncio_s_own_transport_hangs_up_too(mock: Mock, reset: bool) -> None:
+async def test_asyncio_s_own_transport_hangs_up_too(mock: MockServer, reset: bool) -> None:
     """Where uvloop is not installed a hang-up is the same."""
     serve = hanging_up(reset=reset, written=(b"abc",))
     config = uvicorn.Config(cast("Any", Small(mock, serve)), log_config=None, lifespan="off")
-    make = partial(Protocol, Patience(), config, ServerState(), {})
+    make = partial(MockHttpProtocol, Timeouts(), config, ServerState(), {})
     server = await asyncio.get_running_loop().create_server(make, "127.0.0.1", 0)
     async with server:
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
@@ -361,7 +361,7 @@ def test_what_is_not_of_the_body_is_bounded_too(start: Start, sent: bytes) -> No
 
 
 HOLD = 0.35  # more than is granted, and not long before it is looked at again
-HELD = Patience(head=0.2, body=0.2)
+HELD = Timeouts(head=0.2, body=0.2)
 SLOW_HEAD = "the request: expected the end of its head within 0.05 seconds"
 SLOW_BODY = "the body: expected more of it within 0.05 seconds, got nothing"
 
@@ -404,7 +404,7 @@ def test_each_byte_of_a_head_does_not_buy_more_time(start: Start) -> None:
 )
 def test_a_body_that_stops_is_refused(start: Start, sent: bytes, caplog: pytest.LogCaptureFixture) -> None:
     """The call learns that its client is gone."""
-    base_url = start(read_and_answer, Patience(head=30, body=0.05))
+    base_url = start(read_and_answer, Timeouts(head=30, body=0.05))
     assert refusal(exchange(base_url, POST + sent)) == refused(SLOW_BODY)
     assert errors(caplog) == []
 
@@ -412,7 +412,7 @@ def test_a_body_that_stops_is_refused(start: Start, sent: bytes, caplog: pytest.
 def test_each_piece_of_a_body_buys_more_time(start: Start) -> None:
     """A body may take as long as it likes while some of it comes."""
     head = POST + b"connection: close\r\ncontent-length: 30\r\n\r\n"
-    with connect(start(read_and_answer, Patience(head=0.3, body=0.3))) as connection:
+    with connect(start(read_and_answer, Timeouts(head=0.3, body=0.3))) as connection:
         connection.sendall(head)
         connection.settimeout(0.02)
         for _ in range(30):
@@ -438,7 +438,7 @@ def test_a_body_that_stops_after_its_answer_is_cut_off(start: Start) -> None:
 
 def test_an_idle_connection_has_a_time_of_its_own(start: Start) -> None:
     """Between two calls neither of the bounds on a request holds; a blank line is no request, and no way around."""
-    with connect(start(read_and_answer, Patience(head=0.01, body=0.01, idle=0.3))) as connection:
+    with connect(start(read_and_answer, Timeouts(head=0.01, body=0.01, idle=0.3))) as connection:
         connection.sendall(GET)
         first = connection.recv(1 << 16)
         connection.settimeout(0.1)

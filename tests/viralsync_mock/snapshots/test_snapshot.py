@@ -18,13 +18,13 @@ from tests.viralsync_mock.control.test_control import refusal, watched
 
 from viralsync_mock.app import create_app
 from viralsync_mock.clock import Mode
-from viralsync_mock.control.control_snapshot import LARGEST
+from viralsync_mock.control.control_snapshot import MAX_BYTES
 from viralsync_mock.server import BackgroundServer
 from viralsync_mock.settings import Settings
-from viralsync_mock.snapshots.snapshot import restore, take
-from viralsync_mock.validation.schema import Invalid, Violation
-from viralsync_mock.webhooks.dispatcher import Courier
-from viralsync_mock.webhooks.sender import NotSent, Outgoing, Reply
+from viralsync_mock.snapshots.snapshot import create_snapshot, restore
+from viralsync_mock.validation.schema import ValidationFailed, Violation
+from viralsync_mock.webhooks.dispatcher import WebhookDispatcher
+from viralsync_mock.webhooks.sender import DeliveryFailed, Reply, WebhookRequest
 
 StartMock = Callable[[Settings], LiveServer]
 
@@ -57,11 +57,11 @@ class Post:
 
     sent: list[tuple[str, bytes, Any]] = field(default_factory=list)
 
-    async def __call__(self, request: Outgoing) -> Reply:
+    async def __call__(self, request: WebhookRequest) -> Reply:
         """Answer by what is sent alone: both sides of a comparison get the same."""
         self.sent.append((request.url, request.body, request.headers))
         if sum(request.body) % 3 == 0:
-            raise NotSent("unreachable", "Nobody is at home.")
+            raise DeliveryFailed("unreachable", "Nobody is at home.")
         return Reply(200, (("x-seen", "yes"),), b"\xff seen")
 
     async def close(self) -> None:
@@ -294,7 +294,7 @@ def test_a_webhook_of_a_deleted_job_is_still_tried_again(sides: Sides) -> None:
     one.http.post("/__mock/clock/advance", json={"seconds": 0})
     assert one.http.delete(f"/v1/jobs/{job_id}").status_code == 200
     one_sandbox = one.server.app.mock.sandbox(one.key)
-    assert isinstance(one_sandbox.post, Courier)
+    assert isinstance(one_sandbox.dispatcher, WebhookDispatcher)
     snapshot = restored(one, other)
     one.server.app.mock.sender = one.post
     assert [job["isDeleted"] for job in json.loads(snapshot)["jobs"]] == [True]
@@ -306,9 +306,9 @@ def test_a_webhook_of_a_deleted_job_is_still_tried_again(sides: Sides) -> None:
 class Unreachable(Post):
     """Gets nothing through."""
 
-    async def __call__(self, request: Outgoing) -> Reply:  # noqa: ARG002 - it does the same with each
+    async def __call__(self, request: WebhookRequest) -> Reply:  # noqa: ARG002 - it does the same with each
         """Fail."""
-        raise NotSent("unreachable", "Nobody is at home.")
+        raise DeliveryFailed("unreachable", "Nobody is at home.")
 
 
 def test_open_streams_of_the_old_sandbox_end(sides: Sides) -> None:
@@ -425,10 +425,10 @@ def test_every_part_that_is_broken_is_refused_or_does_no_harm(rich: tuple[Side, 
         for raw in corrupted(document, trail):
             try:
                 sandbox = restore(mock, other.key, raw).sandbox
-            except Invalid as error:
-                nowhere += [each for each in error.violations if not (each.place.startswith("$") and each.message)]
+            except ValidationFailed as error:
+                nowhere += [each for each in error.violations if not (each.location.startswith("$") and each.message)]
             else:
-                assert take(mock, sandbox)
+                assert create_snapshot(mock, sandbox)
                 harmless.append((trail, raw))
     assert (other.snapshot(), nowhere) == (before, [])
     for trail, raw in harmless:
@@ -555,4 +555,4 @@ def test_a_large_snapshot_is_read(sides: Sides) -> None:
     """What is too large for every other call is not for this one."""
     one, other = sides()
     answer = other.http.put(SNAPSHOT, content=one.snapshot() + b" " * 3_000_000)
-    assert (answer.status_code, LARGEST) == (200, 256 * 1024 * 1024)
+    assert (answer.status_code, MAX_BYTES) == (200, 256 * 1024 * 1024)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from viralsync_mock.validation.closed_schema import closed
+from viralsync_mock.validation.closed_schema import close_objects
 from viralsync_mock.validation.schema import Schema
 
 DOCUMENT: dict[str, Any] = {
@@ -65,5 +65,5 @@ A, B, TREE, FREE = ({"$ref": f"#/components/schemas/{name}"} for name in ("A", "
 )
 def test_objects_are_closed_where_they_begin(schema: dict[str, Any], value: Any, is_fine: bool) -> None:
     """Parts that are put together by `allOf` are closed together; free-form objects and conditions stay as they are."""
-    assert Schema(closed(schema, DOCUMENT), {}).accepts(value) is is_fine
+    assert Schema(close_objects(schema, DOCUMENT), {}).accepts(value) is is_fine
     assert not is_fine or Schema(schema, DOCUMENT).accepts(value)

@@ -15,9 +15,9 @@ from tests.support.small_spec import loaded, put, small
 
 from viralsync_mock.errors import SpecError
 from viralsync_mock.openapi.spec import Spec, load_spec
-from viralsync_mock.validation.body import DEEPEST, LARGEST_EXPLAINED
-from viralsync_mock.validation.schema import MOST_LISTED, Schema, Violation
-from viralsync_mock.validation.validator import Invalid, Validator
+from viralsync_mock.validation.body import MAX_DEPTH, MAX_EXPLAINED
+from viralsync_mock.validation.schema import MAX_LISTED, Schema, Violation
+from viralsync_mock.validation.validator import ValidationFailed, Validator
 
 REAL = ROOT / "openapi.yaml"
 TOY: dict[str, Any] = {"name": "train", "parts": [{"id": "wheel"}]}
@@ -46,7 +46,7 @@ def refusal(
     validator: Validator, raw: bytes | dict[str, Any], content_type: str | None = "application/json"
 ) -> list[str]:
     """Return the violations of a body of `makeToy`."""
-    with pytest.raises(Invalid) as caught:
+    with pytest.raises(ValidationFailed) as caught:
         body(validator, raw, content_type)
     return [str(each) for each in caught.value.violations]
 
@@ -58,7 +58,7 @@ def parameters(validator: Validator, query: bytes, *headers: tuple[bytes, bytes]
 
 def parameter_refusal(validator: Validator, query: bytes, *headers: tuple[bytes, bytes]) -> list[str]:
     """Return the violations of the parameters of `listToys`."""
-    with pytest.raises(Invalid) as caught:
+    with pytest.raises(ValidationFailed) as caught:
         parameters(validator, query, *headers)
     return [str(each) for each in caught.value.violations]
 
@@ -110,17 +110,17 @@ def test_every_violation_is_listed(validator: Validator) -> None:
 def test_the_list_ends_after_twenty(validator: Validator) -> None:
     """The text of an error stays readable."""
     found = refusal(validator, {**TOY, "parts": [{}] * 25})
-    assert (len(found), found[-1]) == (MOST_LISTED + 1, "$: and 5 more")
+    assert (len(found), found[-1]) == (MAX_LISTED + 1, "$: and 5 more")
 
 
 def test_a_list_of_twenty_is_whole(validator: Validator) -> None:
     """Nothing more is announced where nothing more is."""
-    assert len(refusal(validator, {**TOY, "parts": [{}] * MOST_LISTED})) == MOST_LISTED
+    assert len(refusal(validator, {**TOY, "parts": [{}] * MAX_LISTED})) == MAX_LISTED
 
 
 def test_of_a_huge_body_only_the_first_violation_is_told(validator: Validator) -> None:
     """To find all of them could take seconds, in which nobody else is served."""
-    raw = orjson.dumps({**TOY, "parts": [{}] * LARGEST_EXPLAINED})
+    raw = orjson.dumps({**TOY, "parts": [{}] * MAX_EXPLAINED})
     assert refusal(validator, raw) == ["$.parts[0].id: required, but missing"]
 
 
@@ -181,7 +181,7 @@ def test_a_schema_that_refers_to_itself_is_searched_once(validator: Validator) -
         (b"9" * 400, "the body is not JSON: number is infinity"),
         (b'"\\ud800"', "the body is not JSON: no low surrogate in string"),
         (b"[" * 5000, "the body is not JSON: depth limit exceeded"),
-        (b"[" * 201 + b"]" * 201, f"expected at most {DEEPEST} levels of nesting, got more"),
+        (b"[" * 201 + b"]" * 201, f"expected at most {MAX_DEPTH} levels of nesting, got more"),
         (b'{"kind":', "the body is not JSON: unexpected end of data, at line 1 column 9"),
     ],
 )
@@ -193,7 +193,7 @@ def test_what_is_not_json_is_told_with_line_and_column(raw: bytes, message: str,
 
 def test_a_body_as_deep_as_allowed_is_read(validator: Validator) -> None:
     """Free-form parts may be nested; what is read can be written again, inside a list of jobs too."""
-    levels = DEEPEST - 2
+    levels = MAX_DEPTH - 2
     notes = json.loads('{"a":' * levels + "1" + "}" * levels)
     assert orjson.dumps([[[body(validator, {**TOY, "notes": notes})]]])
 
@@ -201,7 +201,7 @@ def test_a_body_as_deep_as_allowed_is_read(validator: Validator) -> None:
 @given(st.binary(max_size=80))
 def test_any_bytes_are_refused(validator: Validator, raw: bytes) -> None:
     """Whatever is sent that is no toy, nothing but `Invalid` comes out."""
-    with pytest.raises(Invalid):
+    with pytest.raises(ValidationFailed):
         body(validator, raw)
 
 
@@ -311,7 +311,7 @@ def test_path_parameters_are_held_against_their_schema(validator: Validator) -> 
     """The values that the route gave."""
     get_toy = validator.spec.operations["getToy"]
     assert validator.parameters(get_toy, b"", [], {"toyId": "12"}) == {"toyId": "12"}
-    with pytest.raises(Invalid, match=r"path\.toyId: expected at least 2 characters, got 1"):
+    with pytest.raises(ValidationFailed, match=r"path\.toyId: expected at least 2 characters, got 1"):
         validator.parameters(get_toy, b"", [], {"toyId": "1"})
 
 
@@ -325,7 +325,7 @@ def test_any_query_is_read_or_refused(validator: Validator, query: bytes) -> Non
     """Whatever stands in a query, the answer is a number from 1 to 100 or `Invalid`."""
     try:
         found = parameters(validator, query)
-    except Invalid:
+    except ValidationFailed:
         found = {"limit": 1}
     assert 1 <= found["limit"] <= 100
 
@@ -340,7 +340,7 @@ def test_the_real_spec_takes_a_movie_and_its_own_examples() -> None:
         for example in response.examples.values()
         if response.media_type == "application/json"
         for violation in validator.answer(operation, response.status, [JSON_HEADER], orjson.dumps(example))
-        if not violation.place.startswith("header.")
+        if not violation.location.startswith("header.")
     ]
     assert found == []
 
@@ -466,4 +466,4 @@ def test_of_several_branches_the_one_that_was_meant_is_explained() -> None:
     left = {"properties": {"a": {"const": "left"}}}
     right = {"properties": {"a": {"const": "right"}, "b": {"minimum": 1}, "c": {"minimum": 1}}}
     found = Schema({"oneOf": [left, right, {"type": "null"}]}, {}).violations({"a": "right", "b": 0, "c": 0})
-    assert [each.place for each in found] == ["$.b", "$.c"]
+    assert [each.location for each in found] == ["$.b", "$.c"]

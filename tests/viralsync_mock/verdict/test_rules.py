@@ -16,21 +16,21 @@ from tests.support.in_process import InProcess, arming
 
 from viralsync_mock.api.call import NONE
 from viralsync_mock.clock import EPOCH, Mode
-from viralsync_mock.control.verdict import gather
+from viralsync_mock.control.verdict import collect_evidence
 from viralsync_mock.faults.views import UNKNOWN_FIELD, UNKNOWN_STATUS
 from viralsync_mock.jobs.sse import encode
-from viralsync_mock.jobs.store import Slot
-from viralsync_mock.journal.entry import ANSWERED, LEFT, PENDING, Entry, packed
+from viralsync_mock.jobs.store import WindowSlot
+from viralsync_mock.journal.entry import ANSWERED, CLIENT_DISCONNECTED, PENDING, JournalEntry, serialize_headers
 from viralsync_mock.response import JSON
 from viralsync_mock.verdict.evidence import LIST, READ, STREAM, SUBMIT, Evidence, Outcome, Unfinished
-from viralsync_mock.verdict.rules import RULES, Judgement, judge
+from viralsync_mock.verdict.rules import RULES, RuleResult, evaluate_rules
 
 JOB = "job_0123456789ab"
 NEW = {UNKNOWN_FIELD: 1}
 PATHS = {READ: f"/v1/jobs/{JOB}", STREAM: f"/v1/jobs/{JOB}/progress", LIST: "/v1/jobs", SUBMIT: "/v1/render/jobs"}
 
 
-def call(number: int, operation: str = READ, at: float = 0, **facts: Any) -> Entry:
+def call(number: int, operation: str = READ, at: float = 0, **facts: Any) -> JournalEntry:
     """Return a call: answered at once, with 200 and what `shows` says, on a frozen clock; `facts` are its attributes.
 
     `over` is the number of the newest call that had come when it was over.
@@ -39,51 +39,51 @@ def call(number: int, operation: str = READ, at: float = 0, **facts: Any) -> Ent
     query, shows = facts.pop("query", b""), facts.pop("shows", None)
     method = "POST" if operation == SUBMIT else "GET"
     scope = {"method": method, "path": PATHS.get(operation, "/v1/me"), "query_string": query, "headers": headers}
-    entry = Entry(number, EPOCH + timedelta(seconds=at), scope, "")
+    entry = JournalEntry(number, EPOCH + timedelta(seconds=at), scope, "")
     entry.operation, entry.mode, entry.status, entry.ending = operation, Mode.FROZEN, 200, ANSWERED
     entry.answered_after = entry.ended_after = facts.pop("over", number)
     entry.answered_at = entry.at
     entry.job_id = JOB if operation in (READ, STREAM, SUBMIT) else None
     lines = [(b"content-type", JSON), *facts.pop("answer_headers", ())]
-    entry._answer_headers, entry._answer_body = packed(lines), orjson.dumps(shows)
+    entry._answer_headers, entry._answer_body = serialize_headers(lines), orjson.dumps(shows)
     entry.answer_size = len(entry._answer_body)
     for name, value in facts.items():
         setattr(entry, name, value)
     return entry
 
 
-def limited(number: int, at: float, **facts: Any) -> Entry:
+def limited(number: int, at: float, **facts: Any) -> JournalEntry:
     """Return a call that was refused for 10 s."""
     return call(number, "getMe", at, status=429, answer_headers=[(b"retry-after", b"10")], **facts)
 
 
-def read(number: int, status: str, at: float = 0, more: Mapping[str, Any] = NONE, **facts: Any) -> Entry:
+def read(number: int, status: str, at: float = 0, more: Mapping[str, Any] = NONE, **facts: Any) -> JournalEntry:
     """Return a read that showed a status, and `more`."""
     return call(number, READ, at, shows={"jobId": JOB, "status": status, "progress": 0, **more}, **facts)
 
 
-def stream(number: int, status: str, event: int, **facts: Any) -> Entry:
+def stream(number: int, status: str, event: int, **facts: Any) -> JournalEntry:
     """Return a stream whose last event had this number, and told this status."""
     last = encode(orjson.dumps({"jobId": JOB, "status": status}), id=event)
     return call(number, STREAM, **{"last_event": last, "events": 1, **facts})
 
 
-def page(number: int, cursor: str = "", following: str | None = None, **facts: Any) -> Entry:
+def page(number: int, cursor: str = "", following: str | None = None, **facts: Any) -> JournalEntry:
     """Return a page of the list."""
     query = f"limit=2&cursor={cursor}".encode() if cursor else b"limit=2"
     return call(number, LIST, shows={"jobs": [], "nextCursor": following}, query=query, **facts)
 
 
-def verdict(rule: str, *calls: Entry, **more: Any) -> Judgement:
+def verdict(rule: str, *calls: JournalEntry, **more: Any) -> RuleResult:
     """Return what is said of one rule."""
-    return next(each for each in judge(Evidence(calls, **more)) if each.rule == rule)
+    return next(each for each in evaluate_rules(Evidence(calls, **more)) if each.rule == rule)
 
 
 AUTO = {"mode": Mode.AUTO}
-JUMPED = {**AUTO, "slot": Slot(120, EPOCH + timedelta(seconds=10))}
+JUMPED = {**AUTO, "slot": WindowSlot(120, EPOCH + timedelta(seconds=10))}
 HELD, BROKEN, UNSEEN, UNCLEAR = Outcome.HELD, Outcome.BROKEN, Outcome.NOT_SEEN, Outcome.CANNOT_TELL
 
-TABLE: list[tuple[str, str, Outcome, Sequence[Entry]]] = [
+TABLE: list[tuple[str, str, Outcome, Sequence[JournalEntry]]] = [
     ("the wait is over", "waits-out-retry-after", HELD, [limited(1, 0), call(2, "getMe", 10)]),
     ("a timer is early", "waits-out-retry-after", HELD, [limited(1, 0), call(2, "getMe", 9.96)]),
     ("too early", "waits-out-retry-after", BROKEN, [limited(1, 0), call(2, "getMe", 9.9)]),
@@ -129,7 +129,7 @@ TABLE: list[tuple[str, str, Outcome, Sequence[Entry]]] = [
     ("read after streaming", "does-not-poll-while-streaming", HELD, [
         stream(1, "done", 9), read(2, "running"), read(3, "running")]),
     ("an unknown end", "resumes-dropped-streams", UNSEEN, [stream(1, "running", 4, ending=PENDING)]),
-    ("left", "resumes-dropped-streams", UNSEEN, [stream(1, "running", 4, ending=LEFT)]),
+    ("left", "resumes-dropped-streams", UNSEEN, [stream(1, "running", 4, ending=CLIENT_DISCONNECTED)]),
     ("resumed", "resumes-dropped-streams", HELD, [
         stream(1, "running", 4, ending="drop_after_events"), stream(2, "done", 9, sent={"last-event-id": b"4"})]),
     ("resumed too late", "resumes-dropped-streams", BROKEN, [
@@ -163,14 +163,15 @@ TABLE: list[tuple[str, str, Outcome, Sequence[Entry]]] = [
     ("a field on the 202", "ignores-unknown-fields", BROKEN, [
         call(1, SUBMIT, shows=NEW, status=202), call(2, SUBMIT, shows=NEW, status=202, job_id="job_other")]),
     ("a status, streamed on", "ignores-unknown-statuses", HELD, [stream(1, UNKNOWN_STATUS, 4, events=4)]),
-    ("a status, and left", "ignores-unknown-statuses", BROKEN, [stream(1, UNKNOWN_STATUS, 4, ending=LEFT)]),
+    ("a status, and left", "ignores-unknown-statuses", BROKEN, [
+        stream(1, UNKNOWN_STATUS, 4, ending=CLIENT_DISCONNECTED)]),
     ("a list that failed", "does-not-submit-twice", BROKEN, [
         call(1, SUBMIT, status=None, ending="reset_peer"), page(2, status=500), call(3, SUBMIT)]),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("rule", "outcome", "calls"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
-def test_a_journal_is_judged_so(rule: str, outcome: Outcome, calls: Sequence[Entry]) -> None:
+def test_a_journal_is_judged_so(rule: str, outcome: Outcome, calls: Sequence[JournalEntry]) -> None:
     """One rule, one journal, one outcome."""
     found = verdict(rule, *calls)
     assert outcome == found.outcome, found.reason
@@ -204,14 +205,14 @@ def test_a_job_that_its_client_cannot_know_is_not_abandoned() -> None:
 
 def test_a_rule_without_an_occasion_in_a_full_journal_is_left_open() -> None:
     """What was forgotten may have been one."""
-    found = {each.outcome for each in judge(Evidence(is_whole=False))}
+    found = {each.outcome for each in evaluate_rules(Evidence(is_whole=False))}
     assert {UNCLEAR} == found
 
 
 def test_the_worst_case_decides_and_only_what_is_broken_is_excused() -> None:
     """One broken case outweighs those that were held; the evidence is of the broken alone."""
     calls = [limited(1, 0), call(2, "getMe", 20), limited(3, 30), call(4, "getMe", 31)]
-    found = judge(Evidence(calls, prefix="call_x_"), excused=list(RULES))
+    found = evaluate_rules(Evidence(calls, prefix="call_x_"), excused=list(RULES))
     assert (found[0].outcome, found[0].calls) == (Outcome.EXCUSED, ("call_x_3", "call_x_4"))
     assert {Outcome.EXCUSED, HELD, UNSEEN, UNCLEAR} >= {each.outcome for each in found}
 
@@ -235,7 +236,7 @@ TARGETS = st.sampled_from(
 ORDERS = st.tuples(st.just("ORDER"), st.sampled_from(["advance", "exhaust", "clear", "forge"]))
 
 
-async def live(mode: Mode, faults: Sequence[Any], deeds: Sequence[tuple[str, str]]) -> list[Judgement]:
+async def live(mode: Mode, faults: Sequence[Any], deeds: Sequence[tuple[str, str]]) -> list[RuleResult]:
     """Let a client do all this to a mock; return what the verdict says."""
     async with InProcess(mode, journal_size=20) as process:
         await process.control("PUT", "/faults", {"faults": faults})
@@ -253,7 +254,7 @@ async def live(mode: Mode, faults: Sequence[Any], deeds: Sequence[tuple[str, str
                 path = "/v1/render/jobs" if target == "forge" else target.format(job)
                 await process.call("POST" if method == "ORDER" else method, path, body)
                 job = next((each.id for each in process.sandbox.store.unfinished(process.sandbox.clock.now())), job)
-        return judge(gather(process.sandbox, process.mock.sandboxes.outside, 1.0))
+        return evaluate_rules(collect_evidence(process.sandbox, process.mock.sandboxes.anonymous, 1.0))
 
 
 @settings(max_examples=40)
@@ -279,7 +280,9 @@ def test_law_a_verdict_is_reached_for_any_journal(
             operation=st.sampled_from([READ, LIST, STREAM, SUBMIT, "getMe", ""]),
             at=st.floats(0, 100),
             status=st.sampled_from([None, 200, 202, 429, 503]),
-            ending=st.sampled_from([ANSWERED, PENDING, LEFT, "reset_peer", "timeout", "drop_after_events"]),
+            ending=st.sampled_from(
+                [ANSWERED, PENDING, CLIENT_DISCONNECTED, "reset_peer", "timeout", "drop_after_events"]
+            ),
             shows=st.none()
             | st.integers(0, 9)
             | st.just({"status": "done"})
@@ -297,5 +300,5 @@ def test_law_a_verdict_is_reached_for_any_journal(
 def test_law_no_journal_is_too_odd(calls: list[dict[str, Any]], is_whole: bool) -> None:
     """Also those that no server writes."""
     entries = [call(number, **facts) for number, facts in enumerate(calls, 1)]
-    found = judge(Evidence(entries, unfinished=[Unfinished(JOB)], is_whole=is_whole))
+    found = evaluate_rules(Evidence(entries, unfinished=[Unfinished(JOB)], is_whole=is_whole))
     assert list(RULES) == [each.rule for each in found]

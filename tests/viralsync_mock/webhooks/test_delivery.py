@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 
 from viralsync_mock.clock import EPOCH
-from viralsync_mock.config.behaviour import Behaviour
-from viralsync_mock.webhooks.delivery import Attempt, Delivery, DeliveryLog, Outcome
-from viralsync_mock.webhooks.payload import Hook
+from viralsync_mock.config.behaviour import BehaviourProfile
+from viralsync_mock.webhooks.delivery import Attempt, Delivery, DeliveryLog, DeliveryOutcome
+from viralsync_mock.webhooks.payload import WebhookSettings
 
 
-def delivery(kind: str = "done", number: int = 1, behaviour: Behaviour | None = None) -> Delivery:
-    hook = Hook("http://localhost/hook", "secret", behaviour or Behaviour())
+def delivery(kind: str = "done", number: int = 1, behaviour: BehaviourProfile | None = None) -> Delivery:
+    hook = WebhookSettings("http://localhost/hook", "secret", behaviour or BehaviourProfile())
     return Delivery(number, "job_1", kind, hook, (("a", "b"),), b'{"x":1}', EPOCH, EPOCH)
 
 
@@ -26,8 +26,8 @@ def judged(delivery: Delivery, *attempts: Attempt) -> list[float]:
     waits, now = [], EPOCH
     for each in attempts:
         delivery.attempts.append(each)
-        delivery.judge(each, now)
-        if not delivery.is_over:
+        delivery.record_attempt(each, now)
+        if not delivery.is_final:
             waits.append((delivery.due - now).total_seconds())
             now = delivery.due
     return waits
@@ -38,7 +38,7 @@ def test_any_2xx_takes_a_webhook(status: int) -> None:
     """Whatever else the answer says."""
     one = delivery()
     judged(one, attempt(status))
-    assert one.outcome == Outcome.DELIVERED
+    assert one.outcome == DeliveryOutcome.DELIVERED
 
 
 @pytest.mark.parametrize("status", [100, 199, 301, 307, 400, 404, 410, 429, 500, 503])
@@ -46,7 +46,7 @@ def test_no_other_status_does(status: int) -> None:
     """A webhook of progress has failed with it."""
     one = delivery("progress")
     judged(one, attempt(status))
-    assert one.outcome == Outcome.FAILED
+    assert one.outcome == DeliveryOutcome.FAILED
 
 
 @pytest.mark.parametrize("kind", ["done", "failed", "cancelled"])
@@ -54,31 +54,31 @@ def test_the_end_of_a_job_is_tried_three_times_with_growing_waits(kind: str) -> 
     """10 s, then 20 s, then it is given up."""
     one = delivery(kind)
     waits = judged(one, attempt(500), attempt(problem="timed_out"), attempt(500))
-    assert (waits, one.outcome) == ([10, 20], Outcome.FAILED)
+    assert (waits, one.outcome) == ([10, 20], DeliveryOutcome.FAILED)
 
 
 def test_progress_is_not_tried_again() -> None:
     """The next one tells more."""
     one = delivery("progress")
-    assert (judged(one, attempt(500)), one.outcome) == ([], Outcome.FAILED)
+    assert (judged(one, attempt(500)), one.outcome) == ([], DeliveryOutcome.FAILED)
 
 
 def test_attempts_and_waits_are_switches() -> None:
     """`webhook.attempts` and `webhook.retry_seconds`."""
-    one = delivery(behaviour=replace(Behaviour(), webhook_attempts=5, webhook_retry_seconds=0.5))
+    one = delivery(behaviour=replace(BehaviourProfile(), webhook_attempts=5, webhook_retry_seconds=0.5))
     assert judged(one, *[attempt(500)] * 5) == [0.5, 1, 2, 4]
 
 
 def test_a_second_attempt_that_is_taken_ends_it() -> None:
     """There is no third."""
     one = delivery()
-    assert (judged(one, attempt(500), attempt(204)), one.outcome) == ([10], Outcome.DELIVERED)
+    assert (judged(one, attempt(500), attempt(204)), one.outcome) == ([10], DeliveryOutcome.DELIVERED)
 
 
 def test_a_target_that_is_refused_is_not_tried_again() -> None:
     """It will be refused again."""
     one = delivery()
-    assert (judged(one, attempt(problem="refused_target")), one.outcome) == ([], Outcome.REFUSED)
+    assert (judged(one, attempt(problem="refused_target")), one.outcome) == ([], DeliveryOutcome.REFUSED)
 
 
 def test_a_lost_answer_is_none() -> None:
@@ -88,7 +88,7 @@ def test_a_lost_answer_is_none() -> None:
 
 def test_no_wait_is_longer_than_a_day() -> None:
     """Dates would run out: a profile may ask for a hundred attempts."""
-    one = delivery(behaviour=replace(Behaviour(), webhook_attempts=100, webhook_retry_seconds=40_000))
+    one = delivery(behaviour=replace(BehaviourProfile(), webhook_attempts=100, webhook_retry_seconds=40_000))
     assert judged(one, *[attempt(500)] * 100) == [40_000, 80_000, *[86_400] * 97]
 
 

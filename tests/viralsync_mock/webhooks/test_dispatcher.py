@@ -19,8 +19,8 @@ from viralsync_mock.clock import Mode, RealTime
 from viralsync_mock.server import BackgroundServer
 from viralsync_mock.settings import Settings
 from viralsync_mock.webhooks.payload import sign
-from viralsync_mock.webhooks.sender import Outgoing
 from viralsync_mock.webhooks.sender import Reply as Taken
+from viralsync_mock.webhooks.sender import WebhookRequest
 
 REFUSED = Reply(503)
 SECRET = "whsec_viralsync_mock"
@@ -144,7 +144,7 @@ class Uneven:
         self.jobs: dict[str, int] = {}
         self.turns = turns
 
-    async def __call__(self, request: Outgoing) -> Taken:
+    async def __call__(self, request: WebhookRequest) -> Taken:
         """Take everything."""
         number = self.jobs.setdefault(orjson.loads(request.body)["jobId"], len(self.jobs))
         for _ in range(self.turns(number)):
@@ -339,7 +339,7 @@ class Addressed:
     def __init__(self) -> None:
         self.urls: list[str] = []
 
-    async def __call__(self, request: Outgoing) -> Taken:
+    async def __call__(self, request: WebhookRequest) -> Taken:
         """Take everything."""
         self.urls.append(request.url)
         return Taken(200, (), b"")
@@ -370,7 +370,7 @@ def test_a_sender_can_be_put_in_the_place_of_the_network(start_mock: Callable[[S
 class Broken:
     """A sender with a bug."""
 
-    async def __call__(self, request: Outgoing) -> Taken:
+    async def __call__(self, request: WebhookRequest) -> Taken:
         """Fail in a way that nobody foresaw."""
         raise ValueError(request.url)
 
@@ -557,7 +557,7 @@ def test_a_reset_gives_up_what_is_under_way(live_server: LiveServer, caplog: pyt
         submit(client, receiver)
         advance(client)
         client.get("/v1/me")
-        assert (len(receiver.got), sandbox.clock.under_way, noise(live_server, caplog)) == (1, 0, [])
+        assert (len(receiver.got), sandbox.clock.in_flight, noise(live_server, caplog)) == (1, 0, [])
 
 
 def test_a_stop_gives_up_what_is_under_way(caplog: pytest.LogCaptureFixture) -> None:

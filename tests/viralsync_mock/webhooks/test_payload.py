@@ -23,25 +23,33 @@ from tests.support.paths import ROOT
 from tests.viralsync_mock.jobs.test_timeline import order, paces
 
 from viralsync_mock.clock import EPOCH
-from viralsync_mock.config.behaviour import Behaviour
-from viralsync_mock.faults.webhook import Parcel, TamperedBody
-from viralsync_mock.jobs.models import Job, Phase, Status, Step, Timeline, after
+from viralsync_mock.config.behaviour import BehaviourProfile
+from viralsync_mock.faults.webhook import PreparedWebhook, TamperedBody
+from viralsync_mock.jobs.models import Job, Phase, Status, Step, Timeline, add_seconds
 from viralsync_mock.jobs.steps import steps
-from viralsync_mock.jobs.timeline import Failure, Pace, plan, stop
+from viralsync_mock.jobs.timeline import Failure, JobTimings, plan, terminate
 from viralsync_mock.jobs.views import Subject
 from viralsync_mock.openapi.spec import load_spec
 from viralsync_mock.scenarios.fault_syntax import WEBHOOK_KINDS
 from viralsync_mock.scenarios.loader import load_scenario
 from viralsync_mock.scenarios.model import Webhooks
 from viralsync_mock.settings import shipped
-from viralsync_mock.validation.closed_schema import closed
+from viralsync_mock.validation.closed_schema import close_objects
 from viralsync_mock.validation.schema import Schema
-from viralsync_mock.webhooks.payload import Hook, Told, following, parcel, sign, twisted, untold
+from viralsync_mock.webhooks.payload import (
+    SentStep,
+    WebhookSettings,
+    apply_faults,
+    before_first,
+    next_webhook,
+    prepare,
+    sign,
+)
 
 MOST = 400
 NAMES = {"progress": "jobProgress", "done": "jobDone", "failed": "jobFailed", "cancelled": "jobCancelled"}
 SPEC = load_spec(shipped("openapi.yaml"))
-HOOK = Hook("http://localhost/hook", "whsec_viralsync_mock", Behaviour())
+HOOK = WebhookSettings("http://localhost/hook", "whsec_viralsync_mock", BehaviourProfile())
 
 timelines = st.builds(
     lambda scenes, workers, pace: plan(order(scenes, workers), pace),
@@ -52,12 +60,12 @@ timelines = st.builds(
 intervals = st.floats(0.5, 60)
 
 
-def tellings(timeline: Timeline, interval: float = 5.0) -> list[Told]:
+def tellings(timeline: Timeline, interval: float = 5.0) -> list[SentStep]:
     """Return what the webhooks of a job tell, the first few hundred of them."""
 
-    def every() -> Iterator[Told]:
-        told: Told | None = untold(timeline.created)
-        while told is not None and (told := following(steps(timeline), told, interval)) is not None:
+    def every() -> Iterator[SentStep]:
+        told: SentStep | None = before_first(timeline.created)
+        while told is not None and (told := next_webhook(steps(timeline), told, interval)) is not None:
             yield told
 
     return list(islice(every(), MOST))
@@ -67,7 +75,7 @@ def standing(step: Step) -> tuple[Status, Phase | None]:
     return step.status, step.phase
 
 
-def seconds(told: list[Told]) -> list[float]:
+def seconds(told: list[SentStep]) -> list[float]:
     return [(each.at - EPOCH).total_seconds() for each in told]
 
 
@@ -99,7 +107,7 @@ def test_a_job_that_runs_tells_of_itself_once_an_interval(timeline: Timeline, in
     """From the last webhook it is an interval to the next, unless a change comes first."""
     told = tellings(timeline, interval)
     for before, each in pairwise(told):
-        due = after(before.at, interval)
+        due = add_seconds(before.at, interval)
         assert each.at == due or (each.at < due and standing(before.step) != standing(each.step))
 
 
@@ -118,30 +126,30 @@ def test_a_job_that_is_cancelled_tells_what_it_told_and_that_it_is_cancelled(
 ) -> None:
     """The rest is planned anew from the last webhook on; nothing is told twice."""
     before = tellings(timeline)
-    instant = after(EPOCH, at)
+    instant = add_seconds(EPOCH, at)
     told = [each for each in before if each.at <= instant][: number + 1]
     if timeline.ends is not None and timeline.ends <= instant:
         return
-    cut = stop(timeline, instant, Status.CANCELLED)
+    cut = terminate(timeline, instant, Status.CANCELLED)
     assert tellings(cut)[: len(told)] == told
     assert (instant, Status.CANCELLED) == (tellings(cut)[-1].at, tellings(cut)[-1].step.status)
 
 
 def test_a_job_tells_of_each_phase_and_every_five_seconds() -> None:
     """The usual pace: two scenes of 2 and 4 seconds render for 12."""
-    told = tellings(plan(order([2.0, 4.0]), Pace()))
+    told = tellings(plan(order([2.0, 4.0]), JobTimings()))
     assert seconds(told) == [1.0, 1.5, 1.8, 6.8, 11.8, 13.8, 17.8, 19.8]
 
 
 def test_the_interval_is_a_switch() -> None:
     """`webhook.progress_interval_seconds`."""
-    told = tellings(plan(order([2.0, 4.0]), Pace()), 10.0)
+    told = tellings(plan(order([2.0, 4.0]), JobTimings()), 10.0)
     assert seconds(told) == [1.0, 1.5, 1.8, 11.8, 13.8, 17.8, 19.8]
 
 
 def test_an_interval_below_a_millisecond_is_one() -> None:
     """Or the same instant would be told for ever."""
-    told = tellings(plan(order([2.0, 4.0]), Pace()), 1e-6)
+    told = tellings(plan(order([2.0, 4.0]), JobTimings()), 1e-6)
     assert seconds(told)[:3] == [1.0, 1.001, 1.002]
 
 
@@ -149,26 +157,26 @@ def job(timeline: Timeline) -> Job:
     return Job("job_1", 1, EPOCH, "render", b"{}", 6.0, 1920, 1080, lambda: timeline, ())
 
 
-def parcels(timeline: Timeline, behaviour: Behaviour | None = None) -> list[Parcel]:
-    hook = HOOK._replace(behaviour=behaviour or Behaviour())
+def parcels(timeline: Timeline, behaviour: BehaviourProfile | None = None) -> list[PreparedWebhook]:
+    hook = HOOK._replace(behaviour=behaviour or BehaviourProfile())
     template = "https://r2.example/{jobId}.mp4"
     subject = Subject(job(timeline))
-    return [parcel(n, subject, each, hook, template) for n, each in enumerate(tellings(timeline))]
+    return [prepare(n, subject, each, hook, template) for n, each in enumerate(tellings(timeline))]
 
 
-def violations(parcel: Parcel) -> list[str]:
+def violations(parcel: PreparedWebhook) -> list[str]:
     schema = SPEC.document["webhooks"][NAMES[parcel.kind]]["post"]["requestBody"]["content"]["application/json"][
         "schema"
     ]
-    strict = closed(schema, SPEC.document)
+    strict = close_objects(schema, SPEC.document)
     return list(map(str, Schema(strict, strict).violations(orjson.loads(parcel.body))))
 
 
 @given(timelines, st.sampled_from([None, 3.0, 30.0]))
 def test_every_payload_is_what_the_spec_says_of_its_kind(timeline: Timeline, cancelled_at: float | None) -> None:
     """And nothing besides."""
-    if cancelled_at is not None and (timeline.ends is None or after(EPOCH, cancelled_at) < timeline.ends):
-        timeline = stop(timeline, after(EPOCH, cancelled_at), Status.CANCELLED)
+    if cancelled_at is not None and (timeline.ends is None or add_seconds(EPOCH, cancelled_at) < timeline.ends):
+        timeline = terminate(timeline, add_seconds(EPOCH, cancelled_at), Status.CANCELLED)
     told = parcels(timeline)
     assert [text for each in (*told[:8], *told[-2:]) for text in violations(each)] == []
 
@@ -177,9 +185,9 @@ def test_every_payload_is_what_the_spec_says_of_its_kind(timeline: Timeline, can
 def test_a_job_that_ends_says_how(kind: str) -> None:
     """The last webhook is of the kind that the job ended with."""
     failure = Failure("RENDER_TIMEOUT: no", phase=Phase.UPLOADING) if kind == "failed" else None
-    timeline = plan(order([1.0]), Pace(fail=failure))
+    timeline = plan(order([1.0]), JobTimings(fail=failure))
     if kind == "cancelled":
-        timeline = stop(timeline, EPOCH + timedelta(seconds=2), Status.CANCELLED)
+        timeline = terminate(timeline, EPOCH + timedelta(seconds=2), Status.CANCELLED)
     last = parcels(timeline)[-1]
     assert kind == last.kind == orjson.loads(last.body)["status"]
     assert violations(last) == []
@@ -187,14 +195,14 @@ def test_a_job_that_ends_says_how(kind: str) -> None:
 
 def test_one_of_an_interval_has_an_instant_of_its_own() -> None:
     """Not that of the step it tells of."""
-    [tick] = [each for each in parcels(plan(order([3.0]), Pace())) if b"00:00:06.800Z" in each.body]
+    [tick] = [each for each in parcels(plan(order([3.0]), JobTimings())) if b"00:00:06.800Z" in each.body]
     assert orjson.loads(tick.body)["progress"] == 0.25
 
 
 def test_the_first_of_a_job_in_the_queue_is_what_the_spec_says() -> None:
     """As the fault `early` sends it."""
-    timeline = plan(order([1.0]), Pace())
-    early = parcel(0, Subject(job(timeline)), Told(steps(timeline)[0], timeline.created), HOOK, "")
+    timeline = plan(order([1.0]), JobTimings())
+    early = prepare(0, Subject(job(timeline)), SentStep(steps(timeline)[0], timeline.created), HOOK, "")
     assert orjson.loads(early.body)["status"] == "queued"
     assert violations(early) == []
 
@@ -202,8 +210,8 @@ def test_the_first_of_a_job_in_the_queue_is_what_the_spec_says() -> None:
 @pytest.mark.parametrize("status", ["waiting", "running"])
 def test_what_webhooks_call_a_job_that_renders_is_a_switch(status: str) -> None:
     """`webhook.executing_status`; no other phase is touched."""
-    behaviour = replace(Behaviour(), webhook_executing_status=status)
-    told = [orjson.loads(each.body) for each in parcels(plan(order([1.0]), Pace()), behaviour)]
+    behaviour = replace(BehaviourProfile(), webhook_executing_status=status)
+    told = [orjson.loads(each.body) for each in parcels(plan(order([1.0]), JobTimings()), behaviour)]
     rendering = {each["status"] for each in told if each.get("phase") == "rendering"}
     others = {each["status"] for each in told if each.get("phase") != "rendering"}
     assert ({status}, {"running", "done"}) == (rendering, others)
@@ -227,19 +235,19 @@ def test_the_signature_is_the_one_that_openssl_makes() -> None:
 @pytest.mark.parametrize("form", ["hex", "sha256=hex", "base64"])
 def test_a_webhook_is_signed_as_the_switch_says(form: str) -> None:
     """Over the body that is sent."""
-    [first, *_] = parcels(plan(order([1.0]), Pace()), replace(Behaviour(), webhook_signature=form))
+    [first, *_] = parcels(plan(order([1.0]), JobTimings()), replace(BehaviourProfile(), webhook_signature=form))
     assert sign(first.body, HOOK.secret, form) == first.signature
 
 
 def test_faults_twist_a_webhook_one_after_the_other() -> None:
     """What is no fault of webhooks is passed over."""
-    parcel = Parcel(0, "progress", b"{}", "s")
-    assert b"attacker" in twisted(parcel, [object(), TamperedBody()], HOOK).body
+    parcel = PreparedWebhook(0, "progress", b"{}", "s")
+    assert b"attacker" in apply_faults(parcel, [object(), TamperedBody()], HOOK).body
 
 
 def test_the_times_of_webhooks_are_utc() -> None:
     """As all that the API writes."""
-    assert {timedelta()} == {offset(each.at) for each in tellings(plan(order([1.0]), Pace()))}
+    assert {timedelta()} == {offset(each.at) for each in tellings(plan(order([1.0]), JobTimings()))}
 
 
 def offset(instant: datetime) -> timedelta | None:
@@ -271,7 +279,7 @@ def test_the_page_shows_a_genuine_webhook() -> None:
     """As the spec has it, signed with the usual secret."""
     body, signature = example()
     assert sign(body.encode(), HOOK.secret) == signature
-    assert violations(Parcel(0, "done", body.encode(), signature)) == []
+    assert violations(PreparedWebhook(0, "done", body.encode(), signature)) == []
 
 
 def test_the_pages_python_knows_a_genuine_webhook() -> None:

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.paths import ROOT
 
-from viralsync_mock.webhooks.sender import HttpSender, NotSent, Outgoing, Reply, check_target
+from viralsync_mock.webhooks.sender import DeliveryFailed, HttpSender, Reply, WebhookRequest, check_target
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 SIGNED = (("content-type", "application/json"), ("x-render-signature", "abc"))
@@ -102,16 +102,16 @@ async def silence(_: Received, reader: asyncio.StreamReader, __: asyncio.StreamW
     await reader.read()
 
 
-def to(url: str, *, timeout: float = 10.0, follows: bool = False) -> Outgoing:
-    return Outgoing(url, b'{"a":1}', SIGNED, timeout, follows)
+def to(url: str, *, timeout: float = 10.0, follows: bool = False) -> WebhookRequest:
+    return WebhookRequest(url, b'{"a":1}', SIGNED, timeout, follows)
 
 
 def redirect(status: int, location: str) -> bytes:
     return f"HTTP/1.1 {status} Moved\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n".encode()
 
 
-async def failure(send: HttpSender, request: Outgoing) -> NotSent:
-    with pytest.raises(NotSent) as caught:
+async def failure(send: HttpSender, request: WebhookRequest) -> DeliveryFailed:
+    with pytest.raises(DeliveryFailed) as caught:
         await send(request)
     return caught.value
 
@@ -138,7 +138,7 @@ async def test_a_webhook_arrives_as_it_was_given() -> None:
 async def test_a_given_user_agent_stays() -> None:
     """The mock's own name fills a gap only."""
     async with receiver(saying(OK)) as there, sender() as send:
-        await send(Outgoing(there.url, b"", (("User-Agent", "mine"),), 10.0))
+        await send(WebhookRequest(there.url, b"", (("User-Agent", "mine"),), 10.0))
     assert re.findall(r"(?i)user-agent: .*(?=\r)", there.received[0].head) == ["User-Agent: mine"]
 
 
@@ -241,7 +241,7 @@ async def test_a_port_where_nobody_listens_is_unreachable() -> None:
 async def test_a_header_that_http_cannot_carry_is_not_sent(value: str) -> None:
     """A line break or another alphabet in a header's value ends the attempt, not the caller."""
     async with receiver(saying(OK)) as there, sender() as send:
-        error = await failure(send, Outgoing(there.url, b"", (("x", value),), 10.0))
+        error = await failure(send, WebhookRequest(there.url, b"", (("x", value),), 10.0))
     assert (error.kind, there.received) == ("unreachable", [])
 
 
@@ -501,7 +501,7 @@ def test_what_is_plainly_this_machine_is_allowed(url: str) -> None:
 @pytest.mark.parametrize("url", ELSEWHERE_OR_UNCLEAR, ids=ascii)
 def test_everything_else_is_refused(url: str) -> None:
     """Other hosts, and whatever one parser could take for another host, with the way out in the text."""
-    with pytest.raises(NotSent, match="--allow-webhook-host") as caught:
+    with pytest.raises(DeliveryFailed, match="--allow-webhook-host") as caught:
         check_target(url, ())
     assert caught.value.kind == "refused_target"
 
@@ -517,7 +517,7 @@ def test_httpx_connects_to_the_host_that_was_checked(url: str) -> None:
     """Of any text that is let through, httpx understands the same host: this machine."""
     try:
         check_target(url, ())
-    except NotSent:
+    except DeliveryFailed:
         return
     host = httpx.URL(url).host
     assert host == "localhost" or ip_address(host).is_loopback
@@ -537,7 +537,7 @@ def test_httpx_connects_to_the_host_that_was_checked(url: str) -> None:
 def test_a_named_host_is_allowed(url: str, named: str) -> None:
     """A host that the command names is allowed in either case, on any port; others stay refused."""
     check_target(url, ["other.test", named])
-    with pytest.raises(NotSent):
+    with pytest.raises(DeliveryFailed):
         check_target(url, ["other.test"])
 
 
@@ -546,13 +546,13 @@ def test_a_named_host_is_allowed(url: str, named: str) -> None:
 )
 def test_a_named_host_allows_no_other(url: str) -> None:
     """Neither a part of a name, nor one that looks alike, is the name."""
-    with pytest.raises(NotSent):
+    with pytest.raises(DeliveryFailed):
         check_target(url, ["example.com", "exämple.com"])
 
 
 def test_a_refusal_explains_itself() -> None:
     """It says what came, why it is refused, and what to do."""
-    with pytest.raises(NotSent) as caught:
+    with pytest.raises(DeliveryFailed) as caught:
         check_target("https://Example.com/hook", ())
     assert str(caught.value) == (
         'The webhook URL "https://Example.com/hook" leads to "example.com", which is not plainly this machine: '

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from viralsync_conform.mutants.engine.asgi import Answer, Request
-from viralsync_conform.mutants.engine.exchange import STRANGER, Layer, Visit
+from viralsync_conform.mutants.engine.exchange import UNUSED_KEY, Layer, MutantCall
 from viralsync_conform.mutants.engine.layers import (
     SECURED,
     edit_error,
@@ -14,7 +14,7 @@ from viralsync_conform.mutants.engine.layers import (
     edit_request,
     fields,
     is_for,
-    layered,
+    response_mutant,
     status,
 )
 from viralsync_conform.mutants.mutant import Mutant
@@ -23,19 +23,19 @@ from viralsync_mock.app import CONTROL_PREFIX
 ACCOUNT = f"{CONTROL_PREFIX}/account"
 FORBIDDEN, UNAUTHORIZED, NOT_FOUND = 403, 401, 404
 
-keys = partial(layered, "keys")
+keys = partial(response_mutant, "keys")
 
 
-def owner_of(visit: Visit) -> str:
+def owner_of(visit: MutantCall) -> str:
     """Return the key of whoever owns the job of the request, or of anybody."""
     known = visit.world.owners.get(visit.request.job_id or "")
-    return known or next(iter(visit.world.owners.values()), STRANGER)
+    return known or next(iter(visit.world.owners.values()), UNUSED_KEY)
 
 
 def let_in(*operations: str, which: Callable[[Request], bool]) -> Layer:
     """Take requests without a valid key for those of the owner of the job, or of some account."""
 
-    async def layer(visit: Visit) -> Answer:
+    async def layer(visit: MutantCall) -> Answer:
         answer = await visit.proceed()
         if answer.status == UNAUTHORIZED and is_for(visit.request, operations) and which(visit.request):
             return await visit.again(visit.request.with_headers(x_api_key=owner_of(visit), authorization=None))
@@ -47,7 +47,7 @@ def let_in(*operations: str, which: Callable[[Request], bool]) -> Layer:
 def as_owner(*operations: str) -> Layer:
     """Take a request for another account's job for one of its owner."""
 
-    async def layer(visit: Visit) -> Answer:
+    async def layer(visit: MutantCall) -> Answer:
         answer = await visit.proceed()
         owner = visit.world.owners.get(visit.request.job_id or "")
         if (
@@ -64,7 +64,7 @@ def as_owner(*operations: str) -> Layer:
 def foreign_as(code: str) -> Layer:
     """Refuse another account's job so that it is known to be there."""
 
-    async def layer(visit: Visit) -> Answer:
+    async def layer(visit: MutantCall) -> Answer:
         answer = await visit.proceed()
         owner = visit.world.owners.get(visit.request.job_id or "")
         if answer.status == NOT_FOUND and owner not in (None, visit.request.key):
@@ -77,7 +77,7 @@ def foreign_as(code: str) -> Layer:
 def under_account(code: str, field: str, meanwhile: object, *operations: str) -> Layer:
     """Answer a request that was refused with this code as though the account were another."""
 
-    async def layer(visit: Visit) -> Answer:
+    async def layer(visit: MutantCall) -> Answer:
         answer = await visit.proceed()
         if answer.code != code or not is_for(visit.request, operations):
             return answer
@@ -101,7 +101,7 @@ def without_header(request: Request) -> Request:
     return request.with_headers(x_api_key=None)
 
 
-async def echoes_key(visit: Visit) -> Answer:
+async def echoes_key(visit: MutantCall) -> Answer:
     """Repeat the key in the text of a refusal."""
     answer = await visit.proceed()
     if answer.status == UNAUTHORIZED and isinstance(answer.document, dict):

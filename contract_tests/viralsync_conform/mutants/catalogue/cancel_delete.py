@@ -5,19 +5,19 @@ from __future__ import annotations
 from functools import partial
 
 from viralsync_conform.mutants.engine.asgi import Answer
-from viralsync_conform.mutants.engine.exchange import Visit
+from viralsync_conform.mutants.engine.exchange import MutantCall
 from viralsync_conform.mutants.engine.layers import (
     TERMINAL,
     Document,
     Seen,
     after,
     both,
-    edit_answer,
     edit_error,
     edit_jobs,
     edit_json,
+    edit_response,
     fields,
-    layered,
+    response_mutant,
     status,
     when,
 )
@@ -26,11 +26,11 @@ from viralsync_conform.mutants.mutant import Mutant
 CANCEL, DELETE, GET, STREAM = "cancelJob", "deleteJob", "getJob", "streamJobProgress"
 OK, CONFLICT, NOT_FOUND = 200, 409, 404
 
-cancels = partial(layered, "cancel")
-deletes = partial(layered, "delete")
+cancels = partial(response_mutant, "cancel")
+deletes = partial(response_mutant, "delete")
 
 
-async def job_of(visit: Visit) -> Answer:
+async def job_of(visit: MutantCall) -> Answer:
     """Return the job that the request is about."""
     return await visit.ask("GET", f"/v1/jobs/{visit.request.job_id}")
 
@@ -40,7 +40,7 @@ def as_cancelled(job: Document) -> Document:
     return {**job, "status": "cancelled", "phase": None, "outputUrl": None, "mediaData": None, "error": None}
 
 
-async def only_says_so(visit: Visit) -> Answer | None:
+async def only_says_so(visit: MutantCall) -> Answer | None:
     """Say that the job is cancelled, and let it run."""
     answer = await job_of(visit)
     if answer.status != OK or answer.document["status"] in TERMINAL or answer.document["parentJobId"]:
@@ -49,32 +49,32 @@ async def only_says_so(visit: Visit) -> Answer | None:
     return answer
 
 
-async def not_yet(visit: Visit) -> Answer | None:
+async def not_yet(visit: MutantCall) -> Answer | None:
     """Answer with the job as it was before."""
     before = await job_of(visit)
     after_it = await visit.proceed()
     return before if after_it.status == OK else after_it
 
 
-async def again(visit: Visit, _answer: Answer) -> Answer | None:
+async def again(visit: MutantCall, _answer: Answer) -> Answer | None:
     """Take a second cancel for a first."""
     job = await job_of(visit)
     return job if job.status == OK and job.document["status"] == "cancelled" else None
 
 
-async def done_too(visit: Visit, _answer: Answer) -> Answer | None:
+async def done_too(visit: MutantCall, _answer: Answer) -> Answer | None:
     """Take the cancel of a job that is done for a cancel."""
     job = await job_of(visit)
     return job if job.status == OK and job.document["status"] in TERMINAL else None
 
 
-async def while_running(visit: Visit, _answer: Answer) -> Answer | None:
+async def while_running(visit: MutantCall, _answer: Answer) -> Answer | None:
     """Delete a job that runs: end it, then delete it."""
     await visit.ask("POST", f"/v1/jobs/{visit.request.job_id}/cancel")
     return await visit.again(visit.request)
 
 
-async def refuses_queued(visit: Visit) -> Answer | None:
+async def refuses_queued(visit: MutantCall) -> Answer | None:
     """Refuse to cancel a job that waits for a worker."""
     job = (await job_of(visit)).document
     if job.get("status") != "queued":
@@ -82,7 +82,7 @@ async def refuses_queued(visit: Visit) -> Answer | None:
     return visit.refusal("INVALID_STATE_TRANSITION", action="cancel", jobId=job["jobId"], status="queued")
 
 
-async def as_failed(visit: Visit) -> Answer | None:
+async def as_failed(visit: MutantCall) -> Answer | None:
     """End a job as failed in the place of cancelling it."""
     job = await job_of(visit)
     if job.status != OK or job.document["status"] in TERMINAL or job.document["parentJobId"]:
@@ -91,13 +91,13 @@ async def as_failed(visit: Visit) -> Answer | None:
     return await job_of(visit)
 
 
-async def all_of_them(visit: Visit, _answer: Answer) -> None:
+async def all_of_them(visit: MutantCall, _answer: Answer) -> None:
     """Cancel every other job of the account too."""
     for job in (await visit.ask("GET", "/v1/jobs?limit=100")).document["jobs"]:
         await visit.ask("POST", f"/v1/jobs/{job['jobId']}/cancel")
 
 
-async def only_hides(visit: Visit) -> Answer | None:
+async def only_hides(visit: MutantCall) -> Answer | None:
     """Answer as though the job were deleted, and keep it."""
     job = await job_of(visit)
     if job.status != OK or job.document["status"] not in TERMINAL or job.document["parentJobId"]:
@@ -106,7 +106,7 @@ async def only_hides(visit: Visit) -> Answer | None:
     return job
 
 
-async def remembers(visit: Visit) -> Answer | None:
+async def remembers(visit: MutantCall) -> Answer | None:
     """Remember a job, and its stream, before it is deleted."""
     job = await job_of(visit)
     answer = await visit.proceed()
@@ -115,20 +115,20 @@ async def remembers(visit: Visit) -> Answer | None:
     return answer
 
 
-async def still_there(visit: Visit, _answer: Answer) -> Answer | None:
+async def still_there(visit: MutantCall, _answer: Answer) -> Answer | None:
     """Show a deleted job."""
     kept: Answer | None = visit.memory.get(("deleted", visit.request.job_id))
     return kept and Answer(OK, kept.headers, kept.body)
 
 
-async def still_streams(visit: Visit, _answer: Answer) -> Answer | None:
+async def still_streams(visit: MutantCall, _answer: Answer) -> Answer | None:
     """Answer for the stream of a deleted job with an empty one."""
     if ("deleted", visit.request.job_id) not in visit.memory:
         return None
     return Answer(OK, [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache")])
 
 
-async def gone_already(visit: Visit, _answer: Answer) -> Answer | None:
+async def gone_already(visit: MutantCall, _answer: Answer) -> Answer | None:
     """Take a second delete for a first."""
     if ("deleted", visit.request.job_id) not in visit.memory:
         return None
@@ -137,25 +137,25 @@ async def gone_already(visit: Visit, _answer: Answer) -> Answer | None:
     return made
 
 
-async def unknown_too(visit: Visit, _answer: Answer) -> Answer:
+async def unknown_too(visit: MutantCall, _answer: Answer) -> Answer:
     """Say that a job which never was is deleted."""
     made = Answer(OK, [(b"content-type", b"application/json")])
     made.document = {"jobId": visit.request.job_id, "deleted": True}
     return made
 
 
-async def every_one(visit: Visit, _answer: Answer) -> None:
+async def every_one(visit: MutantCall, _answer: Answer) -> None:
     """Delete every job of the account that has ended."""
     for job in (await visit.ask("GET", "/v1/jobs?limit=100")).document["jobs"]:
         await visit.ask("DELETE", f"/v1/jobs/{job['jobId']}")
 
 
-async def conflict(visit: Visit, _answer: Answer) -> Answer | None:
+async def conflict(visit: MutantCall, _answer: Answer) -> Answer | None:
     """Refuse to delete a job that was cancelled."""
     return visit.refusal("INVALID_STATE_TRANSITION", action="delete", jobId=visit.request.job_id, status="cancelled")
 
 
-async def only_done(visit: Visit) -> Answer | None:
+async def only_done(visit: MutantCall) -> Answer | None:
     """Refuse to delete a job that is not done."""
     job = await job_of(visit)
     is_other = job.status == OK and job.document["status"] in {"failed", "cancelled"}
@@ -190,7 +190,7 @@ ENDINGS: tuple[Mutant, ...] = (
     cancels(
         "cancel-children-counted", "The children of a cancelled job count as running.", edit_jobs(counts_cancelled)
     ),
-    cancels("cancel-202", "A cancel is answered with 202.", edit_answer(status(202), CANCEL)),
+    cancels("cancel-202", "A cancel is answered with 202.", edit_response(status(202), CANCEL)),
     cancels(
         "cancel-of-ended-400",
         "The cancel of a job that has ended is answered with 400.",
@@ -227,7 +227,7 @@ ENDINGS: tuple[Mutant, ...] = (
     deletes("delete-of-unknown", "A job that never was can be deleted.", after(DELETE, unknown_too, status=NOT_FOUND)),
     deletes("delete-all", "Deleting one job deletes all that have ended.", after(DELETE, every_one, status=OK)),
     deletes("delete-done-only", "A cancelled or failed job cannot be deleted.", when(DELETE, only_done)),
-    deletes("delete-202", "A delete is answered with 202.", edit_answer(status(202), DELETE)),
+    deletes("delete-202", "A delete is answered with 202.", edit_response(status(202), DELETE)),
     deletes(
         "delete-says-false", "A delete is answered with `deleted: false`.", edit_json(fields(deleted=False), DELETE)
     ),

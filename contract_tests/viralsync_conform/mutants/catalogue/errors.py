@@ -6,15 +6,15 @@ from collections.abc import Callable
 from functools import partial
 
 from viralsync_conform.mutants.engine.asgi import Answer, Request
-from viralsync_conform.mutants.engine.exchange import Layer, Visit
+from viralsync_conform.mutants.engine.exchange import Layer, MutantCall
 from viralsync_conform.mutants.engine.layers import (
     Document,
     body,
-    edit_answer,
     edit_error,
     edit_json,
+    edit_response,
     header,
-    layered,
+    response_mutant,
     status,
 )
 from viralsync_conform.mutants.mutant import Mutant
@@ -22,7 +22,7 @@ from viralsync_conform.mutants.mutant import Mutant
 REFUSALS = frozenset({400, 401, 402, 403, 404, 405, 409, 413, 429})
 HTML = b"<!DOCTYPE html><html><head><title>Error</title></head><body><h1>Something went wrong</h1></body></html>"
 
-errors = partial(layered, "errors")
+errors = partial(response_mutant, "errors")
 
 
 def each_error(edit: Callable[[Document], object]) -> Layer:
@@ -43,7 +43,7 @@ def other_code(code: str, other: str) -> Layer:
 def crash(is_odd: Callable[[Request], bool]) -> Layer:
     """Answer what is odd with 500."""
 
-    async def layer(visit: Visit) -> Answer:
+    async def layer(visit: MutantCall) -> Answer:
         answer = await visit.proceed()
         is_let_in = answer.status not in {401, 405, 429}
         return visit.refusal("INTERNAL_ERROR") if is_let_in and is_odd(visit.request) else answer
@@ -100,13 +100,13 @@ def has_bad_cursor(request: Request) -> bool:
     return "cursor" in request.parameters and len(request.parameters["cursor"]) < 12
 
 
-async def crash_on_bad_key(visit: Visit) -> Answer:
+async def crash_on_bad_key(visit: MutantCall) -> Answer:
     """Answer a malformed key with 500."""
     answer = await visit.proceed()
     return visit.refusal("INTERNAL_ERROR") if answer.status == 401 and has_bad_key(visit.request) else answer
 
 
-async def soft(visit: Visit) -> Answer:
+async def soft(visit: MutantCall) -> Answer:
     """Answer every refusal with 200."""
     answer = await visit.proceed()
     if answer.status in REFUSALS:
@@ -114,7 +114,7 @@ async def soft(visit: Visit) -> Answer:
     return answer
 
 
-async def with_stack(visit: Visit) -> Answer:
+async def with_stack(visit: MutantCall) -> Answer:
     """Tell the way through the code beside each text."""
     answer = await visit.proceed()
     if answer.status in REFUSALS and isinstance(answer.document, dict):
@@ -122,7 +122,7 @@ async def with_stack(visit: Visit) -> Answer:
     return answer
 
 
-async def head_not_allowed(visit: Visit) -> Answer:
+async def head_not_allowed(visit: MutantCall) -> Answer:
     """Refuse a method that is not known as an unknown route."""
     answer = await visit.proceed()
     if answer.status == 405:
@@ -130,7 +130,7 @@ async def head_not_allowed(visit: Visit) -> Answer:
     return answer
 
 
-async def unknown_is_empty(visit: Visit) -> Answer:
+async def unknown_is_empty(visit: MutantCall) -> Answer:
     """Answer for an unknown job with an empty object."""
     answer = await visit.proceed()
     if answer.code == "JOB_NOT_FOUND":
@@ -162,21 +162,21 @@ ERRORS: tuple[Mutant, ...] = (
         "Text and code of an error have changed places.",
         each_error(lambda d: d.update(code=d["error"], error=d["code"])),
     ),
-    errors("errors-html", "Errors are pages of HTML.", edit_answer(body(HTML, "text/html"), statuses=REFUSALS)),
+    errors("errors-html", "Errors are pages of HTML.", edit_response(body(HTML, "text/html"), statuses=REFUSALS)),
     errors(
         "errors-plain-text",
         "Errors are plain text.",
-        edit_answer(body(b"Bad request", "text/plain"), statuses=REFUSALS),
+        edit_response(body(b"Bad request", "text/plain"), statuses=REFUSALS),
     ),
     errors(
         "errors-problem-json",
         "Errors are of type application/problem+json.",
-        edit_answer(header("content-type", "application/problem+json"), statuses=REFUSALS),
+        edit_response(header("content-type", "application/problem+json"), statuses=REFUSALS),
     ),
     errors(
         "errors-empty",
         "Errors have no body.",
-        edit_answer(lambda answer: setattr(answer, "body", b""), statuses=REFUSALS),
+        edit_response(lambda answer: setattr(answer, "body", b""), statuses=REFUSALS),
     ),
     errors("errors-200", "Errors are answered with 200.", soft),
     errors("errors-with-stack", "Errors tell the way through the code.", with_stack),
@@ -232,11 +232,11 @@ ERRORS: tuple[Mutant, ...] = (
     errors(
         "answers-plain-text",
         "Successes are of type text/plain.",
-        edit_answer(header("content-type", "text/plain"), "getJob", "listJobs", "getMe", "getUsage"),
+        edit_response(header("content-type", "text/plain"), "getJob", "listJobs", "getMe", "getUsage"),
     ),
     errors(
         "answers-without-type",
         "Successes have no content type.",
-        edit_answer(header("content-type", None), "getJob", "listJobs", "getMe", "getUsage"),
+        edit_response(header("content-type", None), "getJob", "listJobs", "getMe", "getUsage"),
     ),
 )

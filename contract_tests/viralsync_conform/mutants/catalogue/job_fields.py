@@ -7,19 +7,19 @@ from typing import Any
 
 from viralsync_conform.mutants.catalogue.job_lifecycle import everywhere, where
 from viralsync_conform.mutants.engine.asgi import Answer
-from viralsync_conform.mutants.engine.exchange import Visit
+from viralsync_conform.mutants.engine.exchange import MutantCall
 from viralsync_conform.mutants.engine.layers import (
     TERMINAL,
     Document,
     Seen,
     after,
-    edit_answer,
     edit_jobs,
-    layered,
+    edit_response,
+    response_mutant,
 )
 from viralsync_conform.mutants.mutant import Mutant
 
-job = partial(layered, "job fields")
+job = partial(response_mutant, "job fields")
 
 OTHER = "job_00000000000f"
 OUTPUT = "https://r2.viralsync.io/outputs/{}/output.mp4"
@@ -136,7 +136,7 @@ def in_seconds(document: Document, _seen: Seen) -> None:
         document[name] = f"{document[name][:19]}Z"
 
 
-async def child_unreadable(visit: Visit, answer: Answer) -> Answer | None:
+async def child_unreadable(visit: MutantCall, answer: Answer) -> Answer | None:
     """Refuse a child's id as unknown."""
     if isinstance(answer.document, dict) and is_child(answer.document):
         return visit.refusal("JOB_NOT_FOUND", jobId=visit.request.job_id)
@@ -258,7 +258,7 @@ FIELDS: tuple[Mutant, ...] = (
     job(
         "get-another-job", "GET answers with another job's id.", edit_jobs(lambda d, _: d.update(jobId=OTHER), "getJob")
     ),
-    job("get-enveloped", "GET puts the job into an envelope.", edit_answer(enveloped, "getJob")),
+    job("get-enveloped", "GET puts the job into an envelope.", edit_response(enveloped, "getJob")),
     job(
         "get-in-snake-case",
         "GET writes job_id for jobId.",

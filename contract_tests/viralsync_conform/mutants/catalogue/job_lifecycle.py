@@ -13,7 +13,7 @@ from viralsync_conform.mutants.engine.layers import (
     both,
     edit_jobs,
     edit_request,
-    layered,
+    response_mutant,
 )
 from viralsync_conform.mutants.engine.stream_layers import edit_data, without
 from viralsync_conform.mutants.mutant import Mutant
@@ -21,7 +21,7 @@ from viralsync_conform.mutants.mutant import Mutant
 JOBS, SUBMIT = "job life", "submitRenderJob"
 UNFINISHED: dict[str, object] = {"outputUrl": None, "mediaData": None, "error": None}
 
-job = partial(layered, JOBS)
+job = partial(response_mutant, JOBS)
 
 
 def everywhere(edit: Callable[[Document, Seen], object]) -> Layer:

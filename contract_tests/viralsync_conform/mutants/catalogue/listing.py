@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from viralsync_conform.mutants.engine.asgi import Answer
-from viralsync_conform.mutants.engine.exchange import Layer, Visit
+from viralsync_conform.mutants.engine.exchange import Layer, MutantCall
 from viralsync_conform.mutants.engine.layers import (
     TERMINAL,
     Document,
@@ -16,28 +16,28 @@ from viralsync_conform.mutants.engine.layers import (
     edit_jobs,
     edit_json,
     fields,
-    layered,
+    response_mutant,
     when,
 )
 from viralsync_conform.mutants.mutant import Mutant
 
 LIST = "listJobs"
-DEFAULT_LIMIT, MOST = 25, 100
+DEFAULT_LIMIT, MAX_LISTED = 25, 100
 INVALID = 400
 
-lists = partial(layered, "lists")
+lists = partial(response_mutant, "lists")
 
 
-def limit_of(visit: Visit) -> int:
+def limit_of(visit: MutantCall) -> int:
     """Return how many jobs the page may hold."""
     text = visit.request.parameters.get("limit", "")
     return int(text) if text.isdigit() else DEFAULT_LIMIT
 
 
-def paged(edit: Callable[[Visit, Document], None]) -> Layer:
+def paged(edit: Callable[[MutantCall, Document], None]) -> Layer:
     """Change each page in place."""
 
-    async def edited(visit: Visit, answer: Answer) -> None:
+    async def edited(visit: MutantCall, answer: Answer) -> None:
         document = answer.document
         edit(visit, document)
         answer.document = document
@@ -45,13 +45,13 @@ def paged(edit: Callable[[Visit, Document], None]) -> Layer:
     return after(LIST, edited, status=200)
 
 
-async def every_job(visit: Visit, **parameters: str) -> list[Document]:
+async def every_job(visit: MutantCall, **parameters: str) -> list[Document]:
     """Return all jobs of the account, newest first."""
     jobs: list[Document] = []
     cursor: str | None = None
     while True:
         query = "".join(f"&{name}={value}" for name, value in {**parameters, "cursor": cursor}.items() if value)
-        answer = await visit.ask("GET", f"/v1/jobs?limit={MOST}{query}")
+        answer = await visit.ask("GET", f"/v1/jobs?limit={MAX_LISTED}{query}")
         page: Any = answer.document
         if answer.status != 200:
             return jobs
@@ -61,7 +61,7 @@ async def every_job(visit: Visit, **parameters: str) -> list[Document]:
             return jobs
 
 
-async def oldest_first(visit: Visit) -> Answer | None:
+async def oldest_first(visit: MutantCall) -> Answer | None:
     """Page from the oldest job on."""
     cursor = visit.request.parameters.get("cursor")
     if cursor is not None and not cursor.startswith("old"):
@@ -74,7 +74,7 @@ async def oldest_first(visit: Visit) -> Answer | None:
     return answer
 
 
-async def keep_deleted(visit: Visit) -> Answer | None:
+async def keep_deleted(visit: MutantCall) -> Answer | None:
     """Remember each job as it was when it was deleted."""
     job = (await visit.ask("GET", f"/v1/jobs/{visit.request.job_id}")).document
     answer = await visit.proceed()
@@ -83,19 +83,19 @@ async def keep_deleted(visit: Visit) -> Answer | None:
     return answer
 
 
-def with_deleted(visit: Visit, page: Document) -> None:
+def with_deleted(visit: MutantCall, page: Document) -> None:
     """List deleted jobs too, on the last page."""
     if page["nextCursor"] is None:
         page["jobs"] += visit.memory.get("deleted", [])
 
 
-def first_sight(visit: Visit, page: Document) -> None:
+def first_sight(visit: MutantCall, page: Document) -> None:
     """List each job as it was when it was first listed."""
     known = visit.memory.setdefault("sights", {})
     page["jobs"] = [known.setdefault(job["jobId"], job) for job in page["jobs"]]
 
 
-async def with_children(visit: Visit, answer: Answer) -> None:
+async def with_children(visit: MutantCall, answer: Answer) -> None:
     """List the first scene of each job after it."""
     page, jobs = answer.document, []
     for job in page["jobs"]:
@@ -104,7 +104,7 @@ async def with_children(visit: Visit, answer: Answer) -> None:
     answer.document = {**page, "jobs": jobs}
 
 
-async def of_everybody(visit: Visit, answer: Answer) -> None:
+async def of_everybody(visit: MutantCall, answer: Answer) -> None:
     """List the jobs of all accounts."""
     others = {key for key in visit.world.owners.values() if key != visit.request.key}
     page = answer.document
@@ -113,28 +113,28 @@ async def of_everybody(visit: Visit, answer: Answer) -> None:
     answer.document = page
 
 
-def unfinished_only(_visit: Visit, page: Document) -> None:
+def unfinished_only(_visit: MutantCall, page: Document) -> None:
     """List no job that has ended."""
     page["jobs"] = [job for job in page["jobs"] if job["status"] not in TERMINAL]
 
 
-def without_newest(visit: Visit, page: Document) -> None:
+def without_newest(visit: MutantCall, page: Document) -> None:
     """Leave the newest job out."""
     if "cursor" not in visit.request.parameters:
         page["jobs"] = page["jobs"][1:]
 
 
-def sorted_by(field: str) -> Callable[[Visit, Document], None]:
+def sorted_by(field: str) -> Callable[[MutantCall, Document], None]:
     """Return what sorts each page by another field, the greatest first."""
     return lambda _, page: page["jobs"].sort(key=lambda job: (job[field], job["jobId"]), reverse=True)
 
 
-async def bare(_visit: Visit, answer: Answer) -> None:
+async def bare(_visit: MutantCall, answer: Answer) -> None:
     """Answer with nothing but the jobs."""
     answer.document = answer.document["jobs"]
 
 
-async def _none(visit: Visit, answer: Answer) -> Answer | None:
+async def _none(visit: MutantCall, answer: Answer) -> Answer | None:
     return visit.refusal("NOT_FOUND", method="GET", path="/v1/jobs") if not answer.document["jobs"] else None
 
 

@@ -7,7 +7,7 @@ from functools import partial
 
 from viralsync_conform.mutants.catalogue.listing import every_job, limit_of, paged
 from viralsync_conform.mutants.engine.asgi import Answer, Request
-from viralsync_conform.mutants.engine.exchange import Layer, Visit
+from viralsync_conform.mutants.engine.exchange import Layer, MutantCall
 from viralsync_conform.mutants.engine.layers import (
     TERMINAL,
     Document,
@@ -16,16 +16,16 @@ from viralsync_conform.mutants.engine.layers import (
     edit_json,
     edit_request,
     fields,
-    layered,
+    response_mutant,
     when,
 )
 from viralsync_conform.mutants.mutant import Mutant
 
 LIST = "listJobs"
-DEFAULT_LIMIT, MOST = 25, 100
+DEFAULT_LIMIT, MAX_LISTED = 25, 100
 INVALID = 400
 
-lists = partial(layered, "lists")
+lists = partial(response_mutant, "lists")
 
 
 def only_good(name: str, is_good: Callable[[str], bool]) -> Layer:
@@ -48,7 +48,7 @@ def limited(change: Callable[[int], int]) -> Layer:
     return edit_request(other, LIST)
 
 
-def repeats(visit: Visit, page: Document) -> None:
+def repeats(visit: MutantCall, page: Document) -> None:
     """Begin each further page with the last job of the one before."""
     ends = visit.memory.setdefault("ends", {})
     last = ends.get(visit.request.parameters.get("cursor"))
@@ -58,26 +58,26 @@ def repeats(visit: Visit, page: Document) -> None:
         page["jobs"] = [last, *page["jobs"]][: limit_of(visit)]
 
 
-def skips(visit: Visit, page: Document) -> None:
+def skips(visit: MutantCall, page: Document) -> None:
     """Leave out the first job of each further page."""
     if "cursor" in visit.request.parameters:
         page["jobs"] = page["jobs"][1:]
 
 
-def loops(visit: Visit, page: Document) -> None:
+def loops(visit: MutantCall, page: Document) -> None:
     """Let the last page lead back to the second."""
     if "cursor" not in visit.request.parameters:
         visit.memory["second"] = page["nextCursor"]
     page["nextCursor"] = page["nextCursor"] or visit.memory.get("second")
 
 
-async def endless(_visit: Visit, answer: Answer) -> None:
+async def endless(_visit: MutantCall, answer: Answer) -> None:
     """Let the last page lead to an empty one, and that to itself."""
     if answer.document["nextCursor"] is None and answer.document["jobs"]:
         answer.document = {**answer.document, "nextCursor": "ZW5k"}
 
 
-async def empty_pages(visit: Visit) -> Answer | None:
+async def empty_pages(visit: MutantCall) -> Answer | None:
     """Answer the cursor that `endless` has given."""
     if visit.request.parameters.get("cursor") != "ZW5k":
         return None
@@ -86,7 +86,7 @@ async def empty_pages(visit: Visit) -> Answer | None:
     return answer
 
 
-async def by_offset(visit: Visit) -> Answer | None:
+async def by_offset(visit: MutantCall) -> Answer | None:
     """Page by counting from the newest job on, which new jobs shift."""
     cursor = visit.request.parameters.get("cursor")
     if cursor is not None and not cursor.startswith("offset"):
@@ -100,7 +100,7 @@ async def by_offset(visit: Visit) -> Answer | None:
     return answer
 
 
-async def inverted_status(visit: Visit) -> Answer | None:
+async def inverted_status(visit: MutantCall) -> Answer | None:
     """List the jobs in any status but the one asked for."""
     wanted = visit.request.parameters.get("status")
     answer = await visit.proceed()
@@ -110,7 +110,7 @@ async def inverted_status(visit: Visit) -> Answer | None:
     return answer
 
 
-async def terminal_as_done(visit: Visit) -> Answer | None:
+async def terminal_as_done(visit: MutantCall) -> Answer | None:
     """List all jobs that have ended when asked for those that are done."""
     answer = await visit.proceed()
     if visit.request.parameters.get("status") == "done" and answer.status == 200:
@@ -119,7 +119,7 @@ async def terminal_as_done(visit: Visit) -> Answer | None:
     return answer
 
 
-def exact_type(visit: Visit, page: Document) -> None:
+def exact_type(visit: MutantCall, page: Document) -> None:
     """Take `render` for nothing but itself in capitals."""
     if visit.request.parameters.get("type") == "render":
         page.update(jobs=[], nextCursor=None)
@@ -169,14 +169,14 @@ PAGES: tuple[Mutant, ...] = (
     lists(
         "limit-one-more",
         "A page holds one job more than the limit.",
-        limited(lambda limit: limit + 1 if 0 < limit < MOST else limit),
+        limited(lambda limit: limit + 1 if 0 < limit < MAX_LISTED else limit),
     ),
     lists(
         "limit-one-less",
         "A page holds one job less than the limit.",
-        limited(lambda limit: limit - 1 if 1 < limit <= MOST else limit),
+        limited(lambda limit: limit - 1 if 1 < limit <= MAX_LISTED else limit),
     ),
-    lists("limit-clamped", "A limit out of bounds is clamped.", limited(lambda limit: min(max(limit, 1), MOST))),
+    lists("limit-clamped", "A limit out of bounds is clamped.", limited(lambda limit: min(max(limit, 1), MAX_LISTED))),
     lists("limit-0-accepted", "A limit of 0 gives the default.", limited(lambda limit: limit or DEFAULT_LIMIT)),
     lists(
         "limit-default-20",

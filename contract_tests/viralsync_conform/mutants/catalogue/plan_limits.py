@@ -9,32 +9,32 @@ from typing import Any
 from viralsync_conform.mutants.catalogue.api_keys import ACCOUNT, under_account
 from viralsync_conform.mutants.catalogue.listing import every_job
 from viralsync_conform.mutants.engine.asgi import Answer
-from viralsync_conform.mutants.engine.exchange import Layer, Visit
+from viralsync_conform.mutants.engine.exchange import Layer, MutantCall
 from viralsync_conform.mutants.engine.layers import (
     Document,
     after,
     both,
     edit_error,
     edit_request,
-    layered,
+    response_mutant,
     status,
     when,
 )
-from viralsync_conform.mutants.engine.spec_edits import put, specced
+from viralsync_conform.mutants.engine.spec_edits import put, spec_mutant
 from viralsync_conform.mutants.mutant import Mutant
 
 SUBMIT, USAGE, DELETE = "submitRenderJob", "getUsage", "deleteJob"
 SECONDS = 60
 
-charges = partial(layered, "charges")
-usage = partial(layered, "usage")
-ceilings = partial(layered, "ceilings")
-plans = partial(specced, "ceilings")
+charges = partial(response_mutant, "charges")
+usage = partial(response_mutant, "usage")
+ceilings = partial(response_mutant, "ceilings")
+plans = partial(spec_mutant, "ceilings")
 
 LEDGER = frozenset({SUBMIT, USAGE, DELETE})
 
 
-async def half_the_quota(visit: Visit) -> Answer | None:
+async def half_the_quota(visit: MutantCall) -> Answer | None:
     """Refuse a submission once half of the month is used up."""
     minutes = (await standing(visit)).get("renderMinutes", {"limit": None})
     if minutes["limit"] is None or minutes["used"] < minutes["limit"] / 2:
@@ -42,7 +42,7 @@ async def half_the_quota(visit: Visit) -> Answer | None:
     return visit.refusal("RENDER_QUOTA_EXCEEDED", **minutes, resetsAt="2026-02-01T00:00:00.000Z")
 
 
-async def a_day_of_free(visit: Visit) -> Answer | None:
+async def a_day_of_free(visit: MutantCall) -> Answer | None:
     """Refuse a submission once five minutes of the day are used up, on every plan."""
     today = (await visit.ask("GET", ACCOUNT)).document.get("minutesUsedToday", 0)
     if today < 5:
@@ -50,10 +50,10 @@ async def a_day_of_free(visit: Visit) -> Answer | None:
     return visit.refusal("RENDER_QUOTA_DAILY_EXCEEDED", used=today, limit=5, resetsAt="2026-01-02T00:00:00.000Z")
 
 
-def at_most(slots_less: int) -> Callable[[Visit], Any]:
+def at_most(slots_less: int) -> Callable[[MutantCall], Any]:
     """Return what refuses a submission when so many slots are left."""
 
-    async def make(visit: Visit) -> Answer | None:
+    async def make(visit: MutantCall) -> Answer | None:
         slots = (await standing(visit)).get("concurrentJobs", {"limit": None})
         if slots["limit"] is None or slots["running"] < slots["limit"] - slots_less:
             return None
@@ -62,7 +62,7 @@ def at_most(slots_less: int) -> Callable[[Visit], Any]:
     return make
 
 
-async def one_job_more(visit: Visit, answer: Answer) -> Answer | None:
+async def one_job_more(visit: MutantCall, answer: Answer) -> Answer | None:
     """Take one job more than the plan allows at once."""
     slots = (await standing(visit))["concurrentJobs"]
     if answer.code != "CONCURRENCY_LIMIT_EXCEEDED" or slots["running"] != slots["limit"]:
@@ -70,7 +70,7 @@ async def one_job_more(visit: Visit, answer: Answer) -> Answer | None:
     return await under_account("CONCURRENCY_LIMIT_EXCEEDED", "plan", "enterprise", SUBMIT)(visit)
 
 
-async def counts_all(visit: Visit) -> Answer | None:
+async def counts_all(visit: MutantCall) -> Answer | None:
     """Count jobs that have ended among those at once."""
     limit = (await standing(visit)).get("concurrentJobs", {"limit": None})["limit"]
     number = len(await every_job(visit))
@@ -83,7 +83,7 @@ def about(word: str) -> Layer:
     """Overlook the plan limit whose text has this word."""
     over = under_account("PLAN_LIMIT_EXCEEDED", "plan", "enterprise", SUBMIT)
 
-    async def layer(visit: Visit) -> Answer:
+    async def layer(visit: MutantCall) -> Answer:
         answer = await visit.proceed()
         is_meant = answer.code == "PLAN_LIMIT_EXCEEDED" and word in answer.document["error"]
         return await over(visit) if is_meant else answer
@@ -91,7 +91,7 @@ def about(word: str) -> Layer:
     return layer
 
 
-async def accepts_and_fails(visit: Visit, answer: Answer) -> Answer | None:
+async def accepts_and_fails(visit: MutantCall, answer: Answer) -> Answer | None:
     """Take a movie that is too large, and let its job fail."""
     if answer.code != "PLAN_LIMIT_EXCEEDED":
         return None
@@ -108,7 +108,7 @@ def other_code(code: str, other: str) -> Layer:
     return edit_error(code, edit)
 
 
-async def standing(visit: Visit) -> Document:
+async def standing(visit: MutantCall) -> Document:
     """Return the usage as the mock has it."""
     found: Document = (await visit.ask("GET", "/v1/usage")).document
     return found

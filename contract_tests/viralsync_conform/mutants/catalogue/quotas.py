@@ -10,23 +10,23 @@ from typing import Any
 from viralsync_conform.mutants.catalogue.api_keys import ACCOUNT
 from viralsync_conform.mutants.catalogue.listing import every_job
 from viralsync_conform.mutants.engine.asgi import Answer
-from viralsync_conform.mutants.engine.exchange import Layer, Visit
+from viralsync_conform.mutants.engine.exchange import Layer, MutantCall
 from viralsync_conform.mutants.engine.layers import (
     TERMINAL,
     Document,
     edit_json,
-    layered,
+    response_mutant,
 )
-from viralsync_conform.mutants.engine.spec_edits import specced
+from viralsync_conform.mutants.engine.spec_edits import spec_mutant
 from viralsync_conform.mutants.mutant import Mutant
 
 SUBMIT, USAGE, DELETE = "submitRenderJob", "getUsage", "deleteJob"
 SECONDS = 60
 
-charges = partial(layered, "charges")
-usage = partial(layered, "usage")
-ceilings = partial(layered, "ceilings")
-plans = partial(specced, "ceilings")
+charges = partial(response_mutant, "charges")
+usage = partial(response_mutant, "usage")
+ceilings = partial(response_mutant, "ceilings")
+plans = partial(spec_mutant, "ceilings")
 
 LEDGER = frozenset({SUBMIT, USAGE, DELETE})
 
@@ -39,7 +39,7 @@ def length(job: Document) -> float:
 def charging(extra: Callable[[Document], float], *, unfinished: bool = False) -> Layer:
     """Charge so many minutes more for each job than the mock does, once it has ended, or as soon as it is there."""
 
-    async def layer(visit: Visit) -> Answer:
+    async def layer(visit: MutantCall) -> Answer:
         if visit.request.operation in LEDGER:
             await settle(visit)
         answer = await visit.proceed()
@@ -47,7 +47,7 @@ def charging(extra: Callable[[Document], float], *, unfinished: bool = False) ->
             await settle(visit)
         return answer
 
-    async def settle(visit: Visit) -> None:
+    async def settle(visit: MutantCall) -> None:
         booked: set[str] = visit.memory.setdefault("booked", set())
         jobs = [each for each in await every_job(visit) if unfinished or each["status"] in TERMINAL]
         minutes = sum(extra(job) for job in jobs if job["jobId"] not in booked)

@@ -10,9 +10,16 @@ from math import ceil
 from typing import Any
 
 from viralsync_conform.mutants.engine.asgi import Answer
-from viralsync_conform.mutants.engine.exchange import Layer, Visit
-from viralsync_conform.mutants.engine.layers import edit_answer, edit_error, edit_json, header, layered, status
-from viralsync_conform.mutants.engine.spec_edits import put, specced
+from viralsync_conform.mutants.engine.exchange import Layer, MutantCall
+from viralsync_conform.mutants.engine.layers import (
+    edit_error,
+    edit_json,
+    edit_response,
+    header,
+    response_mutant,
+    status,
+)
+from viralsync_conform.mutants.engine.spec_edits import put, spec_mutant
 from viralsync_conform.mutants.engine.stream_layers import Events, rewrite_events
 from viralsync_conform.mutants.mutant import Mutant
 
@@ -20,8 +27,8 @@ LIMITED, UNAUTHORIZED, FORBIDDEN = 429, 401, 403
 WIDTH = timedelta(seconds=60)
 REQUESTS = 120
 
-rates = partial(layered, "rate limit")
-rated = partial(specced, "rate limit")
+rates = partial(response_mutant, "rate limit")
+rated = partial(spec_mutant, "rate limit")
 
 
 @dataclass(frozen=True)
@@ -31,10 +38,10 @@ class Window:
     requests: int = REQUESTS
     width: timedelta = WIDTH
     is_fixed: bool = False
-    counts: Callable[[Visit], object] = lambda visit: visit.request.key
+    counts: Callable[[MutantCall], object] = lambda visit: visit.request.key
     counts_refused: bool = False
 
-    def spend(self, calls: list[datetime], now: datetime) -> int:
+    def count_request(self, calls: list[datetime], now: datetime) -> int:
         """Count a request; return the seconds to wait, or 0 for one that is let through."""
         start = self._start(now)
         calls[:] = [each for each in calls if each >= start and each > now - self.width]
@@ -55,14 +62,14 @@ class Window:
 def windowed(window: Window) -> Layer:
     """Limit requests in this window in the place of the mock's own."""
 
-    async def layer(visit: Visit) -> Answer:
+    async def layer(visit: MutantCall) -> Answer:
         if visit.request.operation is None:
             return await visit.proceed()
         if (await visit.ask_as_sent("GET", "/v1/me")).status == UNAUTHORIZED:
             return await visit.proceed()
         everybody = visit.world.of_key.setdefault("", {})
         calls: list[datetime] = everybody.setdefault(("calls", window.counts(visit)), [])
-        wait = window.spend(calls, await visit.now())
+        wait = window.count_request(calls, await visit.now())
         return visit.refusal("RATE_LIMITED", wait) if wait else await visit.again(visit.request)
 
     return layer
@@ -77,14 +84,14 @@ def retry(change: Callable[[int], str | None]) -> Layer:
     return edit_error("RATE_LIMITED", edit)
 
 
-async def spends(visit: Visit) -> None:
+async def spends(visit: MutantCall) -> None:
     """Let a request count one more."""
     request = visit.request.with_headers(content_length=None)
     scope = {**request.scope, "method": "GET", "path": "/v1/me", "query_string": b""}
     await visit.proceed(type(request)(scope, operation="getMe"))
 
 
-async def events_count(visit: Visit, events: Events) -> Events:
+async def events_count(visit: MutantCall, events: Events) -> Events:
     """Let each event of a stream count as a request."""
     async for event in events:
         if event.document is not None:
@@ -92,7 +99,7 @@ async def events_count(visit: Visit, events: Events) -> Events:
         yield event
 
 
-async def twice(visit: Visit) -> Answer:
+async def twice(visit: MutantCall) -> Answer:
     """Count each request twice."""
     answer = await visit.proceed()
     if visit.request.operation is not None and answer.status not in {UNAUTHORIZED, LIMITED}:
@@ -100,12 +107,12 @@ async def twice(visit: Visit) -> Answer:
     return answer
 
 
-async def reads_are_free(visit: Visit) -> Answer:
+async def reads_are_free(visit: MutantCall) -> Answer:
     """Count no request that reads a job."""
     return await (visit.again(visit.request) if visit.request.operation == "getJob" else visit.proceed())
 
 
-async def errors_are_free(visit: Visit) -> Answer:
+async def errors_are_free(visit: MutantCall) -> Answer:
     """Count no request for a job that is not there."""
     if visit.request.operation == "getJob":
         answer = await visit.again(visit.request)
@@ -114,7 +121,7 @@ async def errors_are_free(visit: Visit) -> Answer:
     return await visit.proceed()
 
 
-async def streams_are_free(visit: Visit) -> Answer:
+async def streams_are_free(visit: MutantCall) -> Answer:
     """Count no stream that is opened."""
     if visit.request.operation == "streamJobProgress":
         return await visit.again(visit.request)
@@ -184,6 +191,6 @@ RATES: tuple[Mutant, ...] = (
     rates(
         "rate-headers-wrong",
         "Every answer says that the limit is used up.",
-        edit_answer(header("x-ratelimit-remaining", "0"), statuses=None),
+        edit_response(header("x-ratelimit-remaining", "0"), statuses=None),
     ),
 )

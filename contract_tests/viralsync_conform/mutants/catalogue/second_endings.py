@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from viralsync_conform.mutants.engine.asgi import Answer
-from viralsync_conform.mutants.engine.exchange import Visit
-from viralsync_conform.mutants.engine.layers import TERMINAL, Document, Seen, edit_jobs, layered, when
+from viralsync_conform.mutants.engine.exchange import MutantCall
+from viralsync_conform.mutants.engine.layers import TERMINAL, Document, Seen, edit_jobs, response_mutant, when
 
 THEME = "endings"
 
 
-async def _job(visit: Visit) -> Document:
+async def _job(visit: MutantCall) -> Document:
     """Return the job that a request names; an empty document for none."""
     document = (await visit.ask("GET", f"/v1/jobs/{visit.request.job_id}")).document
     return document if isinstance(document, dict) and "jobId" in document else {}
@@ -23,29 +23,29 @@ def _ok(document: object, status: int = 200) -> Answer:
     return answer
 
 
-async def _cancels_failed(visit: Visit) -> Answer | None:
+async def _cancels_failed(visit: MutantCall) -> Answer | None:
     job = await _job(visit)
     return _ok(job) if job.get("status") == "failed" else None
 
 
-async def _cancels_cancelled(visit: Visit) -> Answer | None:
+async def _cancels_cancelled(visit: MutantCall) -> Answer | None:
     job = await _job(visit)
     return _ok(job) if job.get("status") == "cancelled" else None
 
 
-async def _keeps_failed(visit: Visit) -> Answer | None:
+async def _keeps_failed(visit: MutantCall) -> Answer | None:
     job = await _job(visit)
     is_kept = job.get("status") == "failed"
     return visit.refusal("INVALID_STATE_TRANSITION", action="delete", **job) if is_kept else None
 
 
-async def _keeps_cancelled(visit: Visit) -> Answer | None:
+async def _keeps_cancelled(visit: MutantCall) -> Answer | None:
     job = await _job(visit)
     is_kept = job.get("status") == "cancelled"
     return visit.refusal("INVALID_STATE_TRANSITION", action="delete", **job) if is_kept else None
 
 
-async def _deletes_twice(visit: Visit) -> Answer:
+async def _deletes_twice(visit: MutantCall) -> Answer:
     answer = await visit.proceed()
     if visit.request.operation == "deleteJob":
         gone = visit.memory.setdefault("gone", set())
@@ -56,7 +56,7 @@ async def _deletes_twice(visit: Visit) -> Answer:
     return answer
 
 
-async def _still_listed(visit: Visit) -> Answer:
+async def _still_listed(visit: MutantCall) -> Answer:
     request = visit.request
     job = await _job(visit) if request.operation == "deleteJob" else {}
     answer = await visit.proceed()
@@ -70,7 +70,7 @@ async def _still_listed(visit: Visit) -> Answer:
     return answer
 
 
-async def _keeps_children(visit: Visit) -> Answer:
+async def _keeps_children(visit: MutantCall) -> Answer:
     request = visit.request
     job = await _job(visit) if request.operation == "deleteJob" else {}
     child = await visit.ask("GET", f"/v1/jobs/scene_{request.job_id}_001") if job else None
@@ -83,7 +83,7 @@ async def _keeps_children(visit: Visit) -> Answer:
     return answer
 
 
-async def _still_streams(visit: Visit) -> Answer:
+async def _still_streams(visit: MutantCall) -> Answer:
     request = visit.request
     chunks = []
     if request.operation == "deleteJob" and (await _job(visit)).get("status") in TERMINAL:
@@ -98,7 +98,7 @@ async def _still_streams(visit: Visit) -> Answer:
     return answer
 
 
-async def _fails_queued(visit: Visit) -> Answer:
+async def _fails_queued(visit: MutantCall) -> Answer:
     before = await _job(visit) if visit.request.operation == "cancelJob" else {}
     if before.get("status") == "queued":
         visit.memory["failed", visit.request.job_id] = True
@@ -120,7 +120,7 @@ def _to_one(job: Document, _: Seen) -> None:
         job["progress"] = 1
 
 
-async def _shows_before(visit: Visit) -> Answer:
+async def _shows_before(visit: MutantCall) -> Answer:
     before = await _job(visit) if visit.request.operation == "cancelJob" else {}
     answer = await visit.proceed()
     if before and answer.status == 200:
@@ -128,21 +128,21 @@ async def _shows_before(visit: Visit) -> Answer:
     return answer
 
 
-async def _cancel_deletes(visit: Visit) -> Answer:
+async def _cancel_deletes(visit: MutantCall) -> Answer:
     answer = await visit.proceed()
     if visit.request.operation == "cancelJob" and answer.status == 200:
         await visit.ask("DELETE", f"/v1/jobs/{visit.request.job_id}")
     return answer
 
 
-async def _other_status(visit: Visit) -> Answer:
+async def _other_status(visit: MutantCall) -> Answer:
     answer = await visit.proceed()
     if visit.request.operation == "cancelJob" and answer.status == 200:
         answer.status = 202
     return answer
 
 
-async def _foreign(visit: Visit, *operations: str) -> Answer:
+async def _foreign(visit: MutantCall, *operations: str) -> Answer:
     request = visit.request
     owner = visit.world.owners.get(request.job_id or "")
     answer = await visit.proceed()
@@ -151,15 +151,15 @@ async def _foreign(visit: Visit, *operations: str) -> Answer:
     return answer
 
 
-async def _foreign_cancel(visit: Visit) -> Answer:
+async def _foreign_cancel(visit: MutantCall) -> Answer:
     return await _foreign(visit, "cancelJob")
 
 
-async def _foreign_stream(visit: Visit) -> Answer:
+async def _foreign_stream(visit: MutantCall) -> Answer:
     return await _foreign(visit, "streamJobProgress")
 
 
-async def _foreign_forbidden(visit: Visit) -> Answer:
+async def _foreign_forbidden(visit: MutantCall) -> Answer:
     request = visit.request
     answer = await visit.proceed()
     owner = visit.world.owners.get(request.job_id or "")
@@ -168,7 +168,7 @@ async def _foreign_forbidden(visit: Visit) -> Answer:
 
 
 SECOND_ENDINGS = tuple(
-    layered(THEME, name, statement, layer)
+    response_mutant(THEME, name, statement, layer)
     for name, statement, layer in (
         ("failed-job-cancelled-again", "Cancelling a failed job answers 200.", when("cancelJob", _cancels_failed)),
         ("second-cancel-accepted", "Cancelling a cancelled job answers 200.", when("cancelJob", _cancels_cancelled)),

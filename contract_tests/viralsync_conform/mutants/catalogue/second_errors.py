@@ -5,8 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from viralsync_conform.mutants.engine.asgi import Answer
-from viralsync_conform.mutants.engine.exchange import Visit
-from viralsync_conform.mutants.engine.layers import body, edit_answer, edit_error, edit_json, header, layered, status
+from viralsync_conform.mutants.engine.exchange import MutantCall
+from viralsync_conform.mutants.engine.layers import (
+    body,
+    edit_error,
+    edit_json,
+    edit_response,
+    header,
+    response_mutant,
+    status,
+)
 
 THEME = "errors"
 ANY: frozenset[int] | None = None
@@ -38,56 +46,56 @@ def _empty_stream(answer: Answer) -> None:
     body(b"", "text/event-stream")(answer)
 
 
-async def _bad_cursor(visit: Visit) -> Answer:
+async def _bad_cursor(visit: MutantCall) -> Answer:
     answer = await visit.proceed()
     if visit.request.operation == "listJobs" and answer.status == 400 and "cursor" in visit.request.parameters:
         _crash(answer)
     return answer
 
 
-async def _bad_json(visit: Visit) -> Answer:
+async def _bad_json(visit: MutantCall) -> Answer:
     answer = await visit.proceed()
     if visit.request.operation == "submitRenderJob" and answer.status == 400 and visit.request.document is None:
         _crash(answer)
     return answer
 
 
-async def _long_key(visit: Visit) -> Answer:
+async def _long_key(visit: MutantCall) -> Answer:
     key = visit.request.header("x-api-key") or ""
     return await visit.proceed(visit.request.with_headers(x_api_key=key[:40]) if len(key) > 40 else None)
 
 
-async def _upper_key(visit: Visit) -> Answer:
+async def _upper_key(visit: MutantCall) -> Answer:
     key = visit.request.header("x-api-key")
     return await visit.proceed(visit.request.with_headers(x_api_key=key.lower()) if key else None)
 
 
-async def _no_bearer_for_streams(visit: Visit) -> Answer:
+async def _no_bearer_for_streams(visit: MutantCall) -> Answer:
     request = visit.request
     if request.operation == "streamJobProgress" and request.header("x-api-key") is None:
         return await visit.proceed(request.with_headers(authorization=None))
     return await visit.proceed()
 
 
-async def _no_bearer_for_deletes(visit: Visit) -> Answer:
+async def _no_bearer_for_deletes(visit: MutantCall) -> Answer:
     request = visit.request
     if request.operation == "deleteJob" and request.header("x-api-key") is None:
         return await visit.proceed(request.with_headers(authorization=None))
     return await visit.proceed()
 
 
-async def _bearer_uncounted(visit: Visit) -> Answer:
+async def _bearer_uncounted(visit: MutantCall) -> Answer:
     is_bearer = visit.request.operation and visit.request.header("x-api-key") is None and visit.request.key
     return await (visit.again(visit.request) if is_bearer else visit.proceed())
 
 
-async def _any_scheme(visit: Visit) -> Answer:
+async def _any_scheme(visit: MutantCall) -> Answer:
     scheme, _, token = (visit.request.header("authorization") or "").partition(" ")
     is_other = token and scheme.lower() != "bearer"
     return await visit.proceed(visit.request.with_headers(authorization=f"Bearer {token}") if is_other else None)
 
 
-async def _new_name(visit: Visit) -> Answer:
+async def _new_name(visit: MutantCall) -> Answer:
     answer = await visit.proceed()
     if visit.request.operation == "getMe" and answer.status == 200 and answer.document:
         visit.memory["asked"] = visit.memory.get("asked", 0) + 1
@@ -96,17 +104,17 @@ async def _new_name(visit: Visit) -> Answer:
 
 
 SECOND_ERRORS = tuple(
-    layered(THEME, name, statement, layer)
+    response_mutant(THEME, name, statement, layer)
     for name, statement, layer in (
         (
             "stream-errors-say-message",
             "The refusals of streams hold message instead of error.",
-            edit_answer(_message, "streamJobProgress", statuses=ANY),
+            edit_response(_message, "streamJobProgress", statuses=ANY),
         ),
         (
             "delete-errors-say-message",
             "The refusals of deletions hold message instead of error.",
-            edit_answer(_message, "deleteJob", statuses=ANY),
+            edit_response(_message, "deleteJob", statuses=ANY),
         ),
         (
             "missing-key-code-missing",
@@ -178,12 +186,12 @@ SECOND_ERRORS = tuple(
         (
             "job-as-text",
             "A job is of type text/plain.",
-            edit_answer(header("content-type", "text/plain; charset=utf-8"), "getJob"),
+            edit_response(header("content-type", "text/plain; charset=utf-8"), "getJob"),
         ),
         (
             "usage-in-envelope",
             "The usage is wrapped in data.",
-            edit_answer(lambda a: setattr(a, "document", {"data": a.document}), "getUsage"),
+            edit_response(lambda a: setattr(a, "document", {"data": a.document}), "getUsage"),
         ),
         ("longer-key-accepted", "Characters after a valid key are ignored.", _long_key),
         ("key-in-any-case", "A key may be sent in capital letters.", _upper_key),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from viralsync_conform.mutants.engine.asgi import Answer
-from viralsync_conform.mutants.engine.exchange import Visit
-from viralsync_conform.mutants.engine.layers import TERMINAL, Document, Seen, edit_jobs, layered
+from viralsync_conform.mutants.engine.exchange import MutantCall
+from viralsync_conform.mutants.engine.layers import TERMINAL, Document, Seen, edit_jobs, response_mutant
 
 THEME = "jobs"
 CACHED_SECONDS = 10
@@ -127,7 +127,7 @@ def _once_behind(job: Document, of_job: Seen) -> None:
         job.update(status="running", phase="uploading", progress=0.99, outputUrl=None, mediaData=None)
 
 
-async def _cached(visit: Visit) -> Answer:
+async def _cached(visit: MutantCall) -> Answer:
     answer = await visit.proceed()
     if visit.request.operation != "getJob" or answer.status != 200:
         return answer
@@ -146,7 +146,7 @@ def _frame(job: Document, _: Seen) -> None:
 
 
 SECOND_JOBS = tuple(
-    layered(THEME, name, statement, layer)
+    response_mutant(THEME, name, statement, layer)
     for name, statement, layer in (
         ("progress-sinks-in-upload", "The progress of a job falls by a fifth while it is uploaded.", edit_jobs(_sinks)),
         (

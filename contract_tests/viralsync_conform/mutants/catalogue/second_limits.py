@@ -9,9 +9,9 @@ from email.utils import format_datetime
 from typing import Any
 
 from viralsync_conform.mutants.engine.asgi import Answer
-from viralsync_conform.mutants.engine.exchange import Layer, Visit
-from viralsync_conform.mutants.engine.layers import Document, after, edit_error, edit_json, layered
-from viralsync_conform.mutants.engine.spec_edits import put, specced
+from viralsync_conform.mutants.engine.exchange import Layer, MutantCall
+from viralsync_conform.mutants.engine.layers import Document, after, edit_error, edit_json, response_mutant
+from viralsync_conform.mutants.engine.spec_edits import put, spec_mutant
 
 THEME = "limits"
 SLOTS = {"free": 1, "pro": 3, "business": 6}
@@ -31,7 +31,7 @@ def _spend(document: Document, used: float) -> None:
         minutes["remaining"] = max(round(minutes["limit"] - used, 6), 0)
 
 
-async def _jobs(visit: Visit, *statuses: str) -> list[Document]:
+async def _jobs(visit: MutantCall, *statuses: str) -> list[Document]:
     jobs: list[Document] = []
     for each in statuses:
         jobs += (await visit.ask("GET", f"/v1/jobs?limit=100&status={each}")).document["jobs"]
@@ -45,7 +45,7 @@ def _minutes(jobs: list[Document]) -> float:
 def _charging(*statuses: str, of_progress: bool = False) -> Layer:
     """Charge jobs of these statuses too; of their progress only, if so wanted."""
 
-    async def make(visit: Visit, answer: Answer) -> Answer:
+    async def make(visit: MutantCall, answer: Answer) -> Answer:
         document = answer.document
         more = sum(_minutes([j]) * (j["progress"] if of_progress else 1) for j in await _jobs(visit, *statuses))
         _spend(document, document["renderMinutes"]["used"] + more)
@@ -55,7 +55,7 @@ def _charging(*statuses: str, of_progress: bool = False) -> Layer:
     return after("getUsage", make, status=200)
 
 
-async def _refund(visit: Visit) -> Answer:
+async def _refund(visit: MutantCall) -> Answer:
     request, minutes = visit.request, 0.0
     if request.operation == "deleteJob":
         job = (await visit.ask("GET", f"/v1/jobs/{request.job_id}")).document
@@ -73,7 +73,7 @@ async def _refund(visit: Visit) -> Answer:
 def _slots_of(*statuses: str) -> Layer:
     """Count jobs of these statuses as unfinished, until they are deleted."""
 
-    async def layer(visit: Visit) -> Answer:
+    async def layer(visit: MutantCall) -> Answer:
         if visit.request.operation == "submitRenderJob":
             me = (await visit.ask("GET", "/v1/me")).document
             limit = SLOTS.get(me.get("plan", ""), math.inf)
@@ -85,10 +85,10 @@ def _slots_of(*statuses: str) -> Layer:
     return layer
 
 
-def _uncounted(is_free: Callable[[Visit, Answer], bool]) -> Layer:
+def _uncounted(is_free: Callable[[MutantCall, Answer], bool]) -> Layer:
     """Ask without counting first; answers for which this holds cost nothing."""
 
-    async def layer(visit: Visit) -> Answer:
+    async def layer(visit: MutantCall) -> Answer:
         if visit.request.method == "GET" and visit.request.operation in {"getJob", "getMe", "getUsage", "listJobs"}:
             looked = await visit.again(visit.request)
             if is_free(visit, looked):
@@ -98,7 +98,7 @@ def _uncounted(is_free: Callable[[Visit, Answer], bool]) -> Layer:
     return layer
 
 
-async def _date(visit: Visit) -> Answer:
+async def _date(visit: MutantCall) -> Answer:
     answer = await visit.proceed()
     wait = answer.header("retry-after")
     if wait is not None:
@@ -119,7 +119,7 @@ def _other_code(answer: Answer) -> None:
     answer.document = answer.document | {"code": "TOO_MANY_REQUESTS"}
 
 
-async def _by_area(visit: Visit) -> Answer:
+async def _by_area(visit: MutantCall) -> Answer:
     answer = await visit.proceed()
     document: Any = visit.request.document
     if answer.code == "PLAN_LIMIT_EXCEEDED" and visit.request.operation == "submitRenderJob":
@@ -142,35 +142,37 @@ def _without_queued(document: Document) -> None:
 _PRO = "x-plans.pro"
 
 SECOND_LIMITS = (
-    specced(
+    spec_mutant(
         THEME,
         "longest-movie-under-ten-minutes",
         "A movie of exactly 10 minutes is too long for Pro.",
         put(f"{_PRO}.longestMovieSeconds", 599),
     ),
-    specced(
+    spec_mutant(
         THEME,
         "longest-movie-eleven-minutes",
         "A movie of 11 minutes is not too long for Pro.",
         put(f"{_PRO}.longestMovieSeconds", 660),
     ),
-    specced(THEME, "pro-renders-four-at-once", "Pro may have four jobs at once.", put(f"{_PRO}.jobsAtOnce", 4)),
-    specced(
+    spec_mutant(THEME, "pro-renders-four-at-once", "Pro may have four jobs at once.", put(f"{_PRO}.jobsAtOnce", 4)),
+    spec_mutant(
         THEME,
         "pro-frame-of-business",
         "Pro may render 2560x1440.",
         put(f"{_PRO}.largestFrame", {"width": 2560, "height": 1440}),
     ),
-    specced(THEME, "pro-has-250-minutes", "Pro has 250 minutes a month.", put(f"{_PRO}.renderMinutesPerMonth", 250)),
-    specced(
+    spec_mutant(
+        THEME, "pro-has-250-minutes", "Pro has 250 minutes a month.", put(f"{_PRO}.renderMinutesPerMonth", 250)
+    ),
+    spec_mutant(
         THEME,
         "window-of-61-seconds",
         "The window of the rate limit is 61 seconds long.",
         put("x-rate-limit.windowSeconds", 61),
     ),
-    specced(THEME, "rate-of-119", "The rate limit refuses the 120th request.", put("x-rate-limit.requests", 119)),
+    spec_mutant(THEME, "rate-of-119", "The rate limit refuses the 120th request.", put("x-rate-limit.requests", 119)),
     *(
-        layered(THEME, name, statement, layer)
+        response_mutant(THEME, name, statement, layer)
         for name, statement, layer in (
             (
                 "usage-in-whole-minutes",

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from viralsync_conform.mutants.engine.asgi import Answer, Request
-from viralsync_conform.mutants.engine.exchange import Layer, Visit
-from viralsync_conform.mutants.engine.layers import Document, after, edit_json, edit_request, layered
-from viralsync_conform.mutants.engine.spec_edits import put, specced
+from viralsync_conform.mutants.engine.exchange import Layer, MutantCall
+from viralsync_conform.mutants.engine.layers import Document, after, edit_json, edit_request, response_mutant
+from viralsync_conform.mutants.engine.spec_edits import put, spec_mutant
 
 THEME = "listJobs"
 NEW_SECONDS = 5
@@ -25,7 +25,7 @@ def _changed(request: Request, change: Callable[[dict[str, str]], dict[str, Any]
     return request.with_parameters(**changes) if changes else request
 
 
-async def _filtered_late(visit: Visit) -> Answer:
+async def _filtered_late(visit: MutantCall) -> Answer:
     request = visit.request
     status = request.parameters.get("status")
     if request.operation != "listJobs" or status is None or "limit" not in request.parameters:
@@ -38,7 +38,7 @@ async def _filtered_late(visit: Visit) -> Answer:
     return answer
 
 
-async def _skips_first(visit: Visit, answer: Answer) -> Answer | None:
+async def _skips_first(visit: MutantCall, answer: Answer) -> Answer | None:
     page = answer.document
     if "cursor" in visit.request.parameters and len(page["jobs"]) > 1:
         page["jobs"] = page["jobs"][1:]
@@ -46,7 +46,7 @@ async def _skips_first(visit: Visit, answer: Answer) -> Answer | None:
     return answer
 
 
-async def _repeats_last(visit: Visit, answer: Answer) -> Answer | None:
+async def _repeats_last(visit: MutantCall, answer: Answer) -> Answer | None:
     page, cursor = answer.document, visit.request.parameters.get("cursor")
     before = visit.memory.get(("page", cursor))
     if page["jobs"]:
@@ -57,7 +57,7 @@ async def _repeats_last(visit: Visit, answer: Answer) -> Answer | None:
     return answer
 
 
-async def _single_use(visit: Visit) -> Answer:
+async def _single_use(visit: MutantCall) -> Answer:
     cursor = visit.request.parameters.get("cursor")
     if visit.request.operation == "listJobs" and cursor:
         if ("used", cursor) in visit.memory:
@@ -74,13 +74,13 @@ def _empty_cursor(page: Document) -> None:
     page["nextCursor"] = page["nextCursor"] or ""
 
 
-async def _oldest_first(visit: Visit, answer: Answer) -> Answer | None:
+async def _oldest_first(visit: MutantCall, answer: Answer) -> Answer | None:
     if "status" in visit.request.parameters:
         answer.document = answer.document | {"jobs": answer.document["jobs"][::-1]}
     return answer
 
 
-async def _failed_as_done(visit: Visit, answer: Answer) -> Answer | None:
+async def _failed_as_done(visit: MutantCall, answer: Answer) -> Answer | None:
     if visit.request.parameters.get("status") == "done" and "cursor" not in visit.request.parameters:
         more = (await visit.ask("GET", "/v1/jobs?status=failed&limit=100")).document
         jobs = [*answer.document["jobs"], *more["jobs"]]
@@ -93,7 +93,7 @@ def _without_cancelled(page: Document) -> None:
     page["jobs"] = [job for job in page["jobs"] if job["status"] != "cancelled"]
 
 
-async def _new_hidden(visit: Visit, answer: Answer) -> Answer | None:
+async def _new_hidden(visit: MutantCall, answer: Answer) -> Answer | None:
     page, now = answer.document, (await visit.now()).timestamp()
     page["jobs"] = [job for job in page["jobs"] if now - _seconds(job["createdAt"]) >= NEW_SECONDS]
     answer.document = page
@@ -113,11 +113,13 @@ def _half(parameters: dict[str, str]) -> dict[str, Any]:
 _LIMIT = "components.parameters.Limit.schema"
 
 SECOND_LISTS = (
-    specced(THEME, "limit-hundred-refused", "A limit of 100 is refused.", put(f"{_LIMIT}.maximum", 99)),
-    specced(THEME, "limit-up-to-thousand", "A limit up to 1000 is accepted.", put(f"{_LIMIT}.maximum", 1000)),
-    specced(THEME, "limit-defaults-to-twenty", "Without a limit a page holds 20 jobs.", put(f"{_LIMIT}.default", 20)),
+    spec_mutant(THEME, "limit-hundred-refused", "A limit of 100 is refused.", put(f"{_LIMIT}.maximum", 99)),
+    spec_mutant(THEME, "limit-up-to-thousand", "A limit up to 1000 is accepted.", put(f"{_LIMIT}.maximum", 1000)),
+    spec_mutant(
+        THEME, "limit-defaults-to-twenty", "Without a limit a page holds 20 jobs.", put(f"{_LIMIT}.default", 20)
+    ),
     *(
-        layered(THEME, name, statement, layer)
+        response_mutant(THEME, name, statement, layer)
         for name, statement, layer in (
             (
                 "limit-zero-is-default",

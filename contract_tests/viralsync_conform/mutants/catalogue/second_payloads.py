@@ -6,8 +6,8 @@ import re
 from dataclasses import replace
 
 from viralsync_conform.mutants.engine.asgi import Answer, Request
-from viralsync_conform.mutants.engine.exchange import Visit
-from viralsync_conform.mutants.engine.layers import Document, Seen, edit_jobs, layered
+from viralsync_conform.mutants.engine.exchange import MutantCall
+from viralsync_conform.mutants.engine.layers import Document, Seen, edit_jobs, response_mutant
 
 THEME = "payloads"
 KNOWN = ("id", "duration", "bgColor", "layers")
@@ -105,7 +105,7 @@ def _renamed(request: Request, job_id: str) -> Request:
     return replace(request, scope={**request.scope, "path": path, "raw_path": path.encode()}, job_id=job_id)
 
 
-async def _from_zero(visit: Visit) -> Answer:
+async def _from_zero(visit: MutantCall) -> Answer:
     request = visit.request
     match = _SCENE.match(request.job_id or "")
     if match is None:
@@ -116,7 +116,7 @@ async def _from_zero(visit: Visit) -> Answer:
     return answer
 
 
-async def _unknown_scene(visit: Visit) -> Answer:
+async def _unknown_scene(visit: MutantCall) -> Answer:
     answer = await visit.proceed()
     match = _SCENE.match(visit.request.job_id or "")
     if match and answer.status == 404 and visit.request.operation == "getJob":
@@ -124,13 +124,13 @@ async def _unknown_scene(visit: Visit) -> Answer:
     return answer
 
 
-async def _any_case(visit: Visit) -> Answer:
+async def _any_case(visit: MutantCall) -> Answer:
     job_id = visit.request.job_id
     return await visit.proceed(_renamed(visit.request, job_id.lower()) if job_id else None)
 
 
 SECOND_PAYLOADS = tuple(
-    layered(THEME, name, statement, layer)
+    response_mutant(THEME, name, statement, layer)
     for name, statement, layer in (
         ("echo-sorts-scenes", "The payload shows the scenes sorted by their id.", edit_jobs(_sorted)),
         ("echo-drops-unknown-fields", "The payload leaves unknown fields of scenes out.", edit_jobs(_known_only)),

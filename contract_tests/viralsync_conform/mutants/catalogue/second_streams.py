@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 
 from viralsync_conform.mutants.engine.asgi import Answer, ask, made_request
-from viralsync_conform.mutants.engine.exchange import Layer, Visit
-from viralsync_conform.mutants.engine.layers import edit_answer, header, layered, refused
+from viralsync_conform.mutants.engine.exchange import Layer, MutantCall
+from viralsync_conform.mutants.engine.layers import edit_response, header, refused, response_mutant
 from viralsync_conform.mutants.engine.stream_layers import (
     STREAM,
     Event,
@@ -31,7 +31,7 @@ def _edit_chunks(edit: Callable[[bytes], bytes]) -> Layer:
         async for chunk in chunks:
             yield edit(chunk)
 
-    async def layer(visit: Visit) -> Answer:
+    async def layer(visit: MutantCall) -> Answer:
         answer = await visit.proceed()
         if answer.events is not None:
             answer.events = changed(answer.events)
@@ -64,7 +64,7 @@ def _no_separator(chunk: bytes) -> bytes:
     return chunk.replace(b"\ndata: ", b"\ndata ", 1)
 
 
-def _snapshot(visit: Visit, events: Events) -> Events:
+def _snapshot(visit: MutantCall, events: Events) -> Events:
     return _old_snapshot(events) if visit.request.header("last-event-id") is None else events
 
 
@@ -77,7 +77,7 @@ async def _old_snapshot(events: Events) -> Events:
         yield event
 
 
-async def _paid(visit: Visit, events: Events) -> Events:
+async def _paid(visit: MutantCall, events: Events) -> Events:
     number = 0
     async for event in events:
         number += 1
@@ -88,12 +88,12 @@ async def _paid(visit: Visit, events: Events) -> Events:
         yield event
 
 
-async def _free(visit: Visit) -> Answer:
+async def _free(visit: MutantCall) -> Answer:
     is_stream = visit.request.operation == STREAM and visit.request.method == "GET"
     return await (visit.again(visit.request) if is_stream else visit.proceed())
 
 
-async def _terminal_refused(visit: Visit) -> Answer:
+async def _terminal_refused(visit: MutantCall) -> Answer:
     if visit.request.operation == STREAM:
         job = (await visit.ask("GET", f"/v1/jobs/{visit.request.job_id}")).document
         if isinstance(job, dict) and job.get("status") in {"done", "failed", "cancelled"}:
@@ -101,7 +101,7 @@ async def _terminal_refused(visit: Visit) -> Answer:
     return await visit.proceed()
 
 
-async def _child_unknown(visit: Visit) -> Answer:
+async def _child_unknown(visit: MutantCall) -> Answer:
     job_id = visit.request.job_id or ""
     if visit.request.operation == STREAM and job_id.startswith(("scene_", "assemble_")):
         return await refused("JOB_NOT_FOUND", jobId=job_id)(visit)
@@ -121,7 +121,7 @@ def _later(document: dict[str, Any], _: object) -> None:
 
 
 SECOND_STREAMS = tuple(
-    layered(THEME, name, statement, layer)
+    response_mutant(THEME, name, statement, layer)
     for name, statement, layer in (
         ("last-event-unfinished", "No blank line follows the terminal event.", _edit_chunks(_open_end)),
         (
@@ -139,12 +139,12 @@ SECOND_STREAMS = tuple(
         (
             "stream-in-latin1",
             "A stream says that it is written in ISO-8859-1.",
-            edit_answer(header("content-type", "text/event-stream; charset=iso-8859-1"), STREAM),
+            edit_response(header("content-type", "text/event-stream; charset=iso-8859-1"), STREAM),
         ),
         (
             "stream-cached-a-minute",
             "A stream may be cached for a minute.",
-            edit_answer(header("cache-control", "public, max-age=60"), STREAM),
+            edit_response(header("cache-control", "public, max-age=60"), STREAM),
         ),
         ("event-ids-all-one", "All events have the same id.", edit_each(lambda event, _: setattr(event, "id", "1"))),
         (

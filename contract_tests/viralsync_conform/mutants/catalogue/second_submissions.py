@@ -7,12 +7,12 @@ from itertools import pairwise
 from typing import Any
 
 from viralsync_conform.mutants.engine.asgi import Answer
-from viralsync_conform.mutants.engine.exchange import Layer, Visit
-from viralsync_conform.mutants.engine.layers import Document, edit_jobs, edit_request, layered, when
-from viralsync_conform.mutants.engine.spec_edits import schema, specced
+from viralsync_conform.mutants.engine.exchange import Layer, MutantCall
+from viralsync_conform.mutants.engine.layers import Document, edit_jobs, edit_request, response_mutant, when
+from viralsync_conform.mutants.engine.spec_edits import schema, spec_mutant
 
 THEME = "submitRenderJob"
-MOST_SCENES, SHORTEST = 20, 0.1
+MAX_SCENES, MIN_LENGTH = 20, 0.1
 
 
 def _scenes(document: Any) -> list[Document]:
@@ -25,7 +25,7 @@ def _scenes(document: Any) -> list[Document]:
 def _refusing(is_refused: Callable[[Any], bool], violations: str) -> Layer:
     """Refuse what was submitted where this holds."""
 
-    async def make(visit: Visit) -> Answer | None:
+    async def make(visit: MutantCall) -> Answer | None:
         document = visit.request.document
         is_wrong = isinstance(document, dict) and is_refused(document)
         return visit.refusal("VALIDATION_ERROR", violations=violations) if is_wrong else None
@@ -66,7 +66,7 @@ def _distant_twins(document: Document) -> None:
 
 
 def _brief(document: Document) -> bool:
-    return any(isinstance(s.get("duration"), float) and 0 < s["duration"] < SHORTEST for s in _scenes(document))
+    return any(isinstance(s.get("duration"), float) and 0 < s["duration"] < MIN_LENGTH for s in _scenes(document))
 
 
 def _options(document: Document) -> Document:
@@ -120,55 +120,59 @@ def _slow_frames(job: Document, _: object) -> None:
 _WORKERS = "RenderOptions.properties.qualityPreset.x-workers"
 
 SECOND_SUBMISSIONS = (
-    specced(
+    spec_mutant(
         THEME,
         "width-below-3840",
         "A movie may be 3839 pixels wide at most.",
         schema("Movie.properties.width.maximum", 3839),
     ),
-    specced(
+    spec_mutant(
         THEME, "height-up-to-3840", "A movie may be 3840 pixels high.", schema("Movie.properties.height.maximum", 3840)
     ),
-    specced(THEME, "width-from-320", "A movie may be 320 pixels wide.", schema("Movie.properties.width.minimum", 320)),
-    specced(
+    spec_mutant(
+        THEME, "width-from-320", "A movie may be 320 pixels wide.", schema("Movie.properties.width.minimum", 320)
+    ),
+    spec_mutant(
         THEME, "height-from-361", "A movie of 360 lines is refused.", schema("Movie.properties.height.minimum", 361)
     ),
-    specced(
+    spec_mutant(
         THEME,
         "fps-sixty-refused",
         "A movie of 60 frames a second is refused.",
         schema("Movie.properties.fps.maximum", 59),
     ),
-    specced(
+    spec_mutant(
         THEME,
         "fps-whole-only",
         "A movie of 29.97 frames a second is refused.",
         schema("Movie.properties.fps.type", ["integer", "null"]),
     ),
-    specced(
+    spec_mutant(
         THEME, "fps-one-refused", "A movie of one frame a second is refused.", schema("Movie.properties.fps.minimum", 2)
     ),
-    specced(THEME, "title-null-refused", "The title may not be null.", schema("Movie.properties.title.type", "string")),
-    specced(
+    spec_mutant(
+        THEME, "title-null-refused", "The title may not be null.", schema("Movie.properties.title.type", "string")
+    ),
+    spec_mutant(
         THEME,
         "duration-whole-only",
         "Scenes last whole seconds only.",
         schema("Scene.properties.duration.type", "integer"),
     ),
-    specced(
+    spec_mutant(
         THEME,
         "colour-lower-case-only",
         "A colour in capital letters is refused.",
         schema("Scene.properties.bgColor.pattern", "^#[0-9a-f]{6}$"),
     ),
-    specced(
+    spec_mutant(
         THEME, "turbo-with-four", "The preset turbo renders four scenes at a time.", schema(f"{_WORKERS}.turbo", 4)
     ),
-    specced(
+    spec_mutant(
         THEME, "stable-with-one", "The preset stable renders one scene at a time.", schema(f"{_WORKERS}.stable", 1)
     ),
     *(
-        layered(THEME, name, statement, layer)
+        response_mutant(THEME, name, statement, layer)
         for name, statement, layer in (
             (
                 "scene-ids-unique-in-any-case",
@@ -183,7 +187,7 @@ SECOND_SUBMISSIONS = (
             (
                 "twenty-scenes-at-most",
                 "A movie of more than 20 scenes is refused.",
-                _refusing(lambda d: len(_scenes(d)) > MOST_SCENES, "$.movie.scenes: too many"),
+                _refusing(lambda d: len(_scenes(d)) > MAX_SCENES, "$.movie.scenes: too many"),
             ),
             (
                 "brief-scene-refused",

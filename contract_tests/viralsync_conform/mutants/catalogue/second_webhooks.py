@@ -8,7 +8,7 @@ from datetime import datetime
 import orjson
 
 from viralsync_conform.mutants.engine.layers import Document
-from viralsync_conform.mutants.engine.webhook_attempts import Parcel, Sending, signed
+from viralsync_conform.mutants.engine.webhook_attempts import Sending, WebhookAttempt, signed
 from viralsync_conform.mutants.mutant import BEHAVIOUR, Mutant
 from viralsync_mock.webhooks.sender import Reply
 
@@ -21,7 +21,7 @@ _RECEIVED = Reply(200, (), b"")
 def _edited(change: Callable[[Document], object], *, only: str | None = None) -> Sending:
     """Tell something else, rightly signed."""
 
-    async def sending(parcel: Parcel) -> Reply:
+    async def sending(parcel: WebhookAttempt) -> Reply:
         document = parcel.document
         if only is not None and document["status"] != only:
             return await parcel.deliver()
@@ -32,16 +32,16 @@ def _edited(change: Callable[[Document], object], *, only: str | None = None) ->
     return sending
 
 
-def _headers(parcel: Parcel, name: str, value: str | None) -> tuple[tuple[str, str], ...]:
+def _headers(parcel: WebhookAttempt, name: str, value: str | None) -> tuple[tuple[str, str], ...]:
     kept = tuple(line for line in parcel.outgoing.headers if line[0].lower() != name)
     return kept if value is None else (*kept, (name, value))
 
 
-async def _text(parcel: Parcel) -> Reply:
+async def _text(parcel: WebhookAttempt) -> Reply:
     return await parcel.deliver(headers=_headers(parcel, "content-type", "text/plain"))
 
 
-async def _unsigned_end(parcel: Parcel) -> Reply:
+async def _unsigned_end(parcel: WebhookAttempt) -> Reply:
     return (
         await parcel.deliver(headers=_headers(parcel, SIGNATURE, None))
         if parcel.is_terminal
@@ -49,7 +49,7 @@ async def _unsigned_end(parcel: Parcel) -> Reply:
     )
 
 
-async def _unsigned_progress(parcel: Parcel) -> Reply:
+async def _unsigned_progress(parcel: WebhookAttempt) -> Reply:
     return (
         await parcel.deliver()
         if parcel.is_terminal
@@ -57,22 +57,22 @@ async def _unsigned_progress(parcel: Parcel) -> Reply:
     )
 
 
-async def _sorted_signature(parcel: Parcel) -> Reply:
+async def _sorted_signature(parcel: WebhookAttempt) -> Reply:
     body = orjson.dumps(parcel.document, option=orjson.OPT_SORT_KEYS)
     return await parcel.deliver(headers=_headers(parcel, SIGNATURE, signed(body, parcel.secret)))
 
 
-async def _first_signature(parcel: Parcel) -> Reply:
+async def _first_signature(parcel: WebhookAttempt) -> Reply:
     first = parcel.memory.setdefault("signature", signed(parcel.outgoing.body, parcel.secret))
     return await parcel.deliver(headers=_headers(parcel, SIGNATURE, first))
 
 
-async def _capital_signature(parcel: Parcel) -> Reply:
+async def _capital_signature(parcel: WebhookAttempt) -> Reply:
     right = signed(parcel.outgoing.body, parcel.secret).upper()
     return await parcel.deliver(headers=_headers(parcel, SIGNATURE, right))
 
 
-async def _rare(parcel: Parcel) -> Reply:
+async def _rare(parcel: WebhookAttempt) -> Reply:
     at = datetime.fromisoformat(parcel.document["timestamp"]).timestamp()
     if not parcel.is_terminal and at - parcel.memory.get("at", at - SILENCE) < SILENCE:
         return _RECEIVED
@@ -80,7 +80,7 @@ async def _rare(parcel: Parcel) -> Reply:
     return await parcel.deliver()
 
 
-async def _straggler(parcel: Parcel) -> Reply:
+async def _straggler(parcel: WebhookAttempt) -> Reply:
     reply = await parcel.deliver()
     if parcel.is_terminal and "last" in parcel.memory:
         await parcel.send(parcel.memory["last"])
@@ -88,26 +88,26 @@ async def _straggler(parcel: Parcel) -> Reply:
     return reply
 
 
-async def _twice(parcel: Parcel) -> Reply:
+async def _twice(parcel: WebhookAttempt) -> Reply:
     if parcel.is_terminal:
         await parcel.deliver()
     return await parcel.deliver()
 
 
-async def _wide(parcel: Parcel) -> Reply:
+async def _wide(parcel: WebhookAttempt) -> Reply:
     body = parcel.outgoing.body.decode().encode("utf-16")
     return await parcel.deliver(body=body, headers=_headers(parcel, SIGNATURE, signed(body, parcel.secret)))
 
 
-async def _no_query(parcel: Parcel) -> Reply:
+async def _no_query(parcel: WebhookAttempt) -> Reply:
     return await parcel.deliver(url=parcel.outgoing.url.partition("?")[0])
 
 
-async def _no_end(parcel: Parcel) -> Reply:
+async def _no_end(parcel: WebhookAttempt) -> Reply:
     return _RECEIVED if parcel.document["status"] == "cancelled" else await parcel.deliver()
 
 
-async def _only_end(parcel: Parcel) -> Reply:
+async def _only_end(parcel: WebhookAttempt) -> Reply:
     return await parcel.deliver() if parcel.is_terminal else _RECEIVED
 
 

@@ -6,15 +6,15 @@ from functools import partial
 
 from viralsync_conform.mutants.catalogue.job_lifecycle import falls
 from viralsync_conform.mutants.engine.asgi import Answer
-from viralsync_conform.mutants.engine.exchange import Visit
+from viralsync_conform.mutants.engine.exchange import MutantCall
 from viralsync_conform.mutants.engine.layers import (
     Document,
     Seen,
     after,
-    edit_answer,
     edit_request,
+    edit_response,
     header,
-    layered,
+    response_mutant,
     status,
 )
 from viralsync_conform.mutants.engine.stream_layers import (
@@ -28,13 +28,13 @@ from viralsync_conform.mutants.engine.stream_layers import (
 )
 from viralsync_conform.mutants.mutant import Mutant
 
-stream = partial(layered, "streams")
+stream = partial(response_mutant, "streams")
 
 OTHER = "job_00000000000f"
 CONFLICT = 409
 
 
-async def whole_story(visit: Visit, events: Events) -> Events:
+async def whole_story(visit: MutantCall, events: Events) -> Events:
     """Send again whatever this job's streams have sent, before anything new."""
     told = visit.memory.setdefault(("told", visit.request.job_id), [])
     for event in tuple(told):
@@ -45,7 +45,7 @@ async def whole_story(visit: Visit, events: Events) -> Events:
         yield event
 
 
-async def skips_on_resume(visit: Visit, events: Events) -> Events:
+async def skips_on_resume(visit: MutantCall, events: Events) -> Events:
     """Leave out the first event after a resumption."""
     is_first = visit.request.header("last-event-id") is not None
     async for event in events:
@@ -54,7 +54,7 @@ async def skips_on_resume(visit: Visit, events: Events) -> Events:
         is_first = is_first and event.document is None
 
 
-async def repeats_on_resume(visit: Visit, events: Events) -> Events:
+async def repeats_on_resume(visit: MutantCall, events: Events) -> Events:
     """Send a resumed stream each event twice."""
     async for event in events:
         yield event
@@ -88,13 +88,13 @@ def backwards(document: Document, seen: Seen) -> None:
     document["timestamp"] = f"{2026 - seen['events']}{document['timestamp'][4:]}"
 
 
-async def of_a_child(visit: Visit, _answer: Answer) -> Answer | None:
+async def of_a_child(visit: MutantCall, _answer: Answer) -> Answer | None:
     """Stream the first scene in the place of its parent."""
     job_id = visit.request.job_id or ""
     return await visit.ask("GET", f"/v1/jobs/scene_{job_id}_001/progress") if job_id.startswith("job_") else None
 
 
-async def one_document(visit: Visit, _answer: Answer) -> Answer | None:
+async def one_document(visit: MutantCall, _answer: Answer) -> Answer | None:
     """Answer with the job as JSON."""
     return await visit.ask("GET", f"/v1/jobs/{visit.request.job_id}")
 
@@ -103,15 +103,15 @@ EVENTS: tuple[Mutant, ...] = (
     stream(
         "stream-plain-text",
         "The stream is of type text/plain.",
-        edit_answer(header("content-type", "text/plain"), STREAM),
+        edit_response(header("content-type", "text/plain"), STREAM),
     ),
     stream("stream-as-json", "The stream is one JSON document.", after(STREAM, one_document, status=200)),
     stream(
         "stream-cacheable",
         "Caches may keep the stream.",
-        edit_answer(header("cache-control", "public, max-age=60"), STREAM),
+        edit_response(header("cache-control", "public, max-age=60"), STREAM),
     ),
-    stream("stream-202", "The stream is answered with 202.", edit_answer(status(202), STREAM)),
+    stream("stream-202", "The stream is answered with 202.", edit_response(status(202), STREAM)),
     stream("stream-not-json", "The data of an event is no JSON.", edit_each(cut)),
     stream("stream-status-only", "The data of an event is its status alone.", edit_each(as_text)),
     stream("stream-progress-falls", "Progress falls within a stream.", edit_data(falls)),

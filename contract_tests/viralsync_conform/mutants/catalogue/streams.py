@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import partial
 
 from viralsync_conform.mutants.engine.asgi import Answer
-from viralsync_conform.mutants.engine.exchange import Visit
+from viralsync_conform.mutants.engine.exchange import MutantCall
 from viralsync_conform.mutants.engine.layers import (
     after,
-    layered,
     refused,
+    response_mutant,
 )
 from viralsync_conform.mutants.engine.stream_layers import (
     STREAM,
@@ -22,20 +22,20 @@ from viralsync_conform.mutants.engine.stream_layers import (
 )
 from viralsync_conform.mutants.mutant import Mutant
 
-stream = partial(layered, "streams")
+stream = partial(response_mutant, "streams")
 
 OTHER = "job_00000000000f"
 CONFLICT = 409
 
 
-async def never_closes(visit: Visit, events: Events) -> Events:
+async def never_closes(visit: MutantCall, events: Events) -> Events:
     """Keep the stream open after its end."""
     async for event in events:
         yield event
     await visit.gone.wait()
 
 
-async def hangs_when_over(visit: Visit, events: Events) -> Events:
+async def hangs_when_over(visit: MutantCall, events: Events) -> Events:
     """Send nothing of a job that has ended, and do not close."""
     is_first = True
     async for event in events:
@@ -46,7 +46,7 @@ async def hangs_when_over(visit: Visit, events: Events) -> Events:
         yield event
 
 
-async def empty_when_over(_visit: Visit, events: Events) -> Events:
+async def empty_when_over(_visit: MutantCall, events: Events) -> Events:
     """Close at once for a job that has ended."""
     number = 0
     async for event in events:
@@ -56,7 +56,7 @@ async def empty_when_over(_visit: Visit, events: Events) -> Events:
         yield event
 
 
-async def goes_on(_visit: Visit, events: Events) -> Events:
+async def goes_on(_visit: MutantCall, events: Events) -> Events:
     """Send the event before the terminal one again after it."""
     before: Event | None = None
     async for event in events:
@@ -66,7 +66,7 @@ async def goes_on(_visit: Visit, events: Events) -> Events:
         before = event
 
 
-async def out_of_order(_visit: Visit, events: Events) -> Events:
+async def out_of_order(_visit: MutantCall, events: Events) -> Events:
     """Send each two events in the other order, but the terminal one last."""
     held: Event | None = None
     async for event in events:
@@ -80,7 +80,7 @@ async def out_of_order(_visit: Visit, events: Events) -> Events:
             held = None
 
 
-async def late_by_one(_visit: Visit, events: Events) -> Events:
+async def late_by_one(_visit: MutantCall, events: Events) -> Events:
     """Send each event only when the next one is there."""
     held: Event | None = None
     async for event in events:
@@ -91,7 +91,7 @@ async def late_by_one(_visit: Visit, events: Events) -> Events:
         yield held
 
 
-async def terminal_too_early(_visit: Visit, events: Events) -> Events:
+async def terminal_too_early(_visit: MutantCall, events: Events) -> Events:
     """Tell of the end while the job uploads, and go on."""
     async for event in events:
         if event.document is not None and event.document.get("phase") == "uploading":
@@ -100,18 +100,18 @@ async def terminal_too_early(_visit: Visit, events: Events) -> Events:
         yield event
 
 
-async def missing_when_over(visit: Visit) -> bool:
+async def missing_when_over(visit: MutantCall) -> bool:
     """Say whether the job has ended."""
     job = (await visit.ask("GET", f"/v1/jobs/{visit.request.job_id}")).document
     return job.get("status") in {"done", "failed", "cancelled"}
 
 
-async def gone_when_over(visit: Visit, _answer: Answer) -> Answer | None:
+async def gone_when_over(visit: MutantCall, _answer: Answer) -> Answer | None:
     """Refuse the stream of a job that has ended."""
     return visit.refusal("JOB_NOT_FOUND", jobId=visit.request.job_id) if await missing_when_over(visit) else None
 
 
-async def conflict_when_over(visit: Visit, _answer: Answer) -> Answer | None:
+async def conflict_when_over(visit: MutantCall, _answer: Answer) -> Answer | None:
     """Call the stream of a job that has ended a conflict."""
     conflict = refused("INVALID_STATE_TRANSITION", action="stream", jobId=visit.request.job_id, status="done")
     return await conflict(visit) if await missing_when_over(visit) else None

@@ -5,48 +5,48 @@ from __future__ import annotations
 from functools import partial
 
 from viralsync_conform.mutants.engine.asgi import Answer
-from viralsync_conform.mutants.engine.exchange import STRANGER, Visit
+from viralsync_conform.mutants.engine.exchange import UNUSED_KEY, MutantCall
 from viralsync_conform.mutants.engine.layers import (
     after,
-    edit_answer,
     edit_jobs,
     edit_json,
     edit_request,
+    edit_response,
     fields,
-    layered,
+    response_mutant,
     status,
     when,
 )
-from viralsync_conform.mutants.engine.spec_edits import specced
+from viralsync_conform.mutants.engine.spec_edits import spec_mutant
 from viralsync_conform.mutants.mutant import Mutant
 
 SUBMIT = "submitRenderJob"
 SCENE = {"id": "only", "duration": 1}
 VALID = {"kind": "movie", "projectId": "proj_mutant", "movie": {"scenes": [SCENE]}}
 
-taken = partial(layered, "submissions")
-accepts = partial(layered, "validation")
-bound = partial(specced, "validation")
+taken = partial(response_mutant, "submissions")
+accepts = partial(response_mutant, "validation")
+bound = partial(spec_mutant, "validation")
 
 
-async def as_stranger(visit: Visit) -> Answer:
+async def as_stranger(visit: MutantCall) -> Answer:
     """Keep the job where its owner cannot find it."""
-    return await visit.proceed(visit.request.with_headers(x_api_key=STRANGER, authorization=None))
+    return await visit.proceed(visit.request.with_headers(x_api_key=UNUSED_KEY, authorization=None))
 
 
-async def same_id(visit: Visit, answer: Answer) -> None:
+async def same_id(visit: MutantCall, answer: Answer) -> None:
     """Answer each submission with the id of the first."""
     document = answer.document
     document["jobId"] = visit.memory.setdefault("first", document["jobId"])
     answer.document = document
 
 
-async def made_twice(visit: Visit, _answer: Answer) -> None:
+async def made_twice(visit: MutantCall, _answer: Answer) -> None:
     """Submit again what was submitted."""
     await visit.again(visit.request)
 
 
-async def same_movie_same_job(visit: Visit) -> Answer | None:
+async def same_movie_same_job(visit: MutantCall) -> Answer | None:
     """Answer a submission that was made before with the job that it made then."""
     known = visit.memory.setdefault("movies", {})
     if visit.request.body not in known:
@@ -57,14 +57,14 @@ async def same_movie_same_job(visit: Visit) -> Answer | None:
     return Answer(202, [(b"content-type", b"application/json")], known[visit.request.body])
 
 
-async def whole_job(visit: Visit, answer: Answer) -> None:
+async def whole_job(visit: MutantCall, answer: Answer) -> None:
     """Answer with the whole job."""
     answer.body = (await visit.ask("GET", f"/v1/jobs/{answer.document['jobId']}")).body
 
 
 SUBMISSIONS: tuple[Mutant, ...] = (
-    taken("submit-200", "A submission is answered with 200.", edit_answer(status(200), SUBMIT)),
-    taken("submit-201", "A submission is answered with 201.", edit_answer(status(201), SUBMIT)),
+    taken("submit-200", "A submission is answered with 200.", edit_response(status(200), SUBMIT)),
+    taken("submit-201", "A submission is answered with 201.", edit_response(status(201), SUBMIT)),
     taken("submit-without-id", "The answer to a submission has no jobId.", edit_json(lambda d: d.pop("jobId"), SUBMIT)),
     taken(
         "submit-id-under-another-name",
@@ -97,7 +97,7 @@ SUBMISSIONS: tuple[Mutant, ...] = (
     taken(
         "submit-no-body",
         "A submission is answered with an empty body.",
-        edit_answer(lambda answer: setattr(answer, "body", b""), SUBMIT),
+        edit_response(lambda answer: setattr(answer, "body", b""), SUBMIT),
     ),
     taken(
         "submit-id-in-capitals",

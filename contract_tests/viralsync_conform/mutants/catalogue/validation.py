@@ -7,21 +7,21 @@ from functools import partial
 from typing import Any
 
 from viralsync_conform.mutants.engine.asgi import Answer
-from viralsync_conform.mutants.engine.exchange import Layer, Visit
+from viralsync_conform.mutants.engine.exchange import Layer, MutantCall
 from viralsync_conform.mutants.engine.layers import (
     after,
-    layered,
+    response_mutant,
 )
-from viralsync_conform.mutants.engine.spec_edits import optional, put, schema, specced
+from viralsync_conform.mutants.engine.spec_edits import optional, put, schema, spec_mutant
 from viralsync_conform.mutants.mutant import Mutant
 
 SUBMIT = "submitRenderJob"
 SCENE = {"id": "only", "duration": 1}
 VALID = {"kind": "movie", "projectId": "proj_mutant", "movie": {"scenes": [SCENE]}}
 
-taken = partial(layered, "submissions")
-accepts = partial(layered, "validation")
-bound = partial(specced, "validation")
+taken = partial(response_mutant, "submissions")
+accepts = partial(response_mutant, "validation")
+bound = partial(spec_mutant, "validation")
 
 INVALID = 400
 
@@ -29,7 +29,7 @@ INVALID = 400
 def lenient(repair: Callable[[dict[str, Any]], object]) -> Layer:
     """Take a submission that was refused once it has been repaired."""
 
-    async def repaired(visit: Visit, _answer: Answer) -> Answer | None:
+    async def repaired(visit: MutantCall, _answer: Answer) -> Answer | None:
         document = visit.request.document
         if not isinstance(document, dict):
             return None
@@ -42,12 +42,12 @@ def lenient(repair: Callable[[dict[str, Any]], object]) -> Layer:
     return after(SUBMIT, repaired, status=INVALID)
 
 
-async def any_body(visit: Visit, _answer: Answer) -> Answer | None:
+async def any_body(visit: MutantCall, _answer: Answer) -> Answer | None:
     """Take a body that is not JSON for a movie."""
     return await visit.again(visit.request.with_document(VALID)) if visit.request.document is None else None
 
 
-async def as_json(visit: Visit, _answer: Answer) -> Answer | None:
+async def as_json(visit: MutantCall, _answer: Answer) -> Answer | None:
     """Take a body for JSON whatever its type is called."""
     return await visit.again(visit.request.with_body(visit.request.body))
 

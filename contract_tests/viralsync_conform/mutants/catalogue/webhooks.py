@@ -11,9 +11,9 @@ from urllib.parse import urlencode
 
 import httpx
 
-from viralsync_conform.mutants.engine.webhook_attempts import Parcel, Sending, signed
+from viralsync_conform.mutants.engine.webhook_attempts import Sending, WebhookAttempt, signed
 from viralsync_conform.mutants.mutant import BEHAVIOUR, Mutant
-from viralsync_mock.webhooks.sender import NotSent, Reply
+from viralsync_mock.webhooks.sender import DeliveryFailed, Reply
 
 SIGNATURE = "x-render-signature"
 TAKEN, NOT_TAKEN = Reply(200, (), b""), Reply(503, (), b"")
@@ -24,7 +24,7 @@ def webhook(name: str, statement: str, sending: Sending) -> Mutant:
     return Mutant(name, statement, BEHAVIOUR, "webhooks", sending=sending)
 
 
-def with_header(parcel: Parcel, name: str, value: str | None) -> tuple[tuple[str, str], ...]:
+def with_header(parcel: WebhookAttempt, name: str, value: str | None) -> tuple[tuple[str, str], ...]:
     """Return the headers with one changed, or left out."""
     kept = tuple(line for line in parcel.outgoing.headers if line[0] != name)
     return kept if value is None else (*kept, (name, value))
@@ -33,7 +33,7 @@ def with_header(parcel: Parcel, name: str, value: str | None) -> tuple[tuple[str
 def edit(change: Callable[[dict[str, Any]], object]) -> Sending:
     """Change what is told, rightly signed."""
 
-    async def sending(parcel: Parcel) -> Reply:
+    async def sending(parcel: WebhookAttempt) -> Reply:
         document = parcel.document
         change(document)
         body = json.dumps(document, separators=(",", ":")).encode()
@@ -42,19 +42,19 @@ def edit(change: Callable[[dict[str, Any]], object]) -> Sending:
     return sending
 
 
-def signature(make: Callable[[Parcel], str | None]) -> Sending:
+def signature(make: Callable[[WebhookAttempt], str | None]) -> Sending:
     """Sign in another way."""
 
-    async def sending(parcel: Parcel) -> Reply:
+    async def sending(parcel: WebhookAttempt) -> Reply:
         return await parcel.deliver(headers=with_header(parcel, SIGNATURE, make(parcel)))
 
     return sending
 
 
-def never(is_lost: Callable[[Parcel], bool]) -> Sending:
+def never(is_lost: Callable[[WebhookAttempt], bool]) -> Sending:
     """Lose webhooks, and take them for received."""
 
-    async def sending(parcel: Parcel) -> Reply:
+    async def sending(parcel: WebhookAttempt) -> Reply:
         return TAKEN if is_lost(parcel) else await parcel.deliver()
 
     return sending
@@ -63,7 +63,7 @@ def never(is_lost: Callable[[Parcel], bool]) -> Sending:
 def by(method: str) -> Sending:
     """Send with another method."""
 
-    async def sending(parcel: Parcel) -> Reply:
+    async def sending(parcel: WebhookAttempt) -> Reply:
         out = parcel.outgoing
         try:
             async with httpx.AsyncClient(verify=False, trust_env=False) as client:  # noqa: S501 - this machine's receivers
@@ -71,24 +71,24 @@ def by(method: str) -> Sending:
                     method, out.url, content=out.body, headers=out.headers, timeout=out.timeout
                 )
         except httpx.HTTPError as problem:
-            raise NotSent("unreachable", str(problem)) from problem
+            raise DeliveryFailed("unreachable", str(problem)) from problem
         return Reply(answer.status_code, (), b"")
 
     return sending
 
 
-async def twice(parcel: Parcel) -> Reply:
+async def twice(parcel: WebhookAttempt) -> Reply:
     """Send each webhook twice."""
     await parcel.deliver()
     return await parcel.deliver()
 
 
-async def terminal_twice(parcel: Parcel) -> Reply:
+async def terminal_twice(parcel: WebhookAttempt) -> Reply:
     """Send the terminal webhook twice."""
     return await (twice(parcel) if parcel.is_terminal else parcel.deliver())
 
 
-async def late(parcel: Parcel) -> Reply:
+async def late(parcel: WebhookAttempt) -> Reply:
     """Send each webhook after the next one, the terminal one excepted."""
     held = parcel.memory.pop("held", None)
     if held is None and not parcel.is_terminal:
@@ -100,7 +100,7 @@ async def late(parcel: Parcel) -> Reply:
     return reply
 
 
-async def after_the_end(parcel: Parcel) -> Reply:
+async def after_the_end(parcel: WebhookAttempt) -> Reply:
     """Send the first webhook of progress again after the end."""
     reply = await parcel.deliver()
     if parcel.is_terminal and "first" in parcel.memory:
@@ -109,19 +109,19 @@ async def after_the_end(parcel: Parcel) -> Reply:
     return reply
 
 
-async def never_again(parcel: Parcel) -> Reply:
+async def never_again(parcel: WebhookAttempt) -> Reply:
     """Try each webhook once."""
     await parcel.deliver()
     return TAKEN
 
 
-async def again_and_again(parcel: Parcel) -> Reply:
+async def again_and_again(parcel: WebhookAttempt) -> Reply:
     """Take every receiver's 200 for a failure."""
     await parcel.deliver()
     return NOT_TAKEN
 
 
-async def progress_retried(parcel: Parcel) -> Reply:
+async def progress_retried(parcel: WebhookAttempt) -> Reply:
     """Try a webhook of progress that was not received once more."""
     reply = await parcel.deliver()
     if not parcel.is_terminal and not 200 <= reply.status < 300:
@@ -129,7 +129,7 @@ async def progress_retried(parcel: Parcel) -> Reply:
     return reply
 
 
-async def other_on_retry(parcel: Parcel) -> Reply:
+async def other_on_retry(parcel: WebhookAttempt) -> Reply:
     """Send something else when a webhook is sent again."""
     parcel.memory["sent"] = parcel.memory.get("sent", ())
     if parcel.outgoing.body in parcel.memory["sent"]:
@@ -138,7 +138,7 @@ async def other_on_retry(parcel: Parcel) -> Reply:
     return await parcel.deliver()
 
 
-async def as_form(parcel: Parcel) -> Reply:
+async def as_form(parcel: WebhookAttempt) -> Reply:
     """Send a form, rightly signed."""
     body = urlencode(parcel.document).encode()
     lines = (("content-type", "application/x-www-form-urlencoded"), (SIGNATURE, signed(body, parcel.secret)))
@@ -148,19 +148,19 @@ async def as_form(parcel: Parcel) -> Reply:
 def wrapped(wrap: Callable[[dict[str, Any]], object]) -> Sending:
     """Send what is told inside of something else, rightly signed."""
 
-    async def sending(parcel: Parcel) -> Reply:
+    async def sending(parcel: WebhookAttempt) -> Reply:
         body = json.dumps(wrap(parcel.document)).encode()
         return await parcel.deliver(body=body, headers=with_header(parcel, SIGNATURE, signed(body, parcel.secret)))
 
     return sending
 
 
-async def other_type(parcel: Parcel) -> Reply:
+async def other_type(parcel: WebhookAttempt) -> Reply:
     """Call the body plain text."""
     return await parcel.deliver(headers=with_header(parcel, "content-type", "text/plain"))
 
 
-async def renamed(parcel: Parcel) -> Reply:
+async def renamed(parcel: WebhookAttempt) -> Reply:
     """Send the signature in another header."""
     value = dict(parcel.outgoing.headers)[SIGNATURE]
     return await parcel.deliver(headers=(*with_header(parcel, SIGNATURE, None), ("x-viralsync-signature", value)))

@@ -11,14 +11,14 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from viralsync_conform.mutants.derived.paths import Place, Trail, change, objects, places
-from viralsync_conform.mutants.derived.samples import Sample, survey
+from viralsync_conform.mutants.derived.paths import Path, SchemaPath, change, objects, places
+from viralsync_conform.mutants.derived.samples import Sample, collect_samples
 from viralsync_conform.mutants.engine.asgi import Answer, Request
-from viralsync_conform.mutants.engine.exchange import Layer, Visit
+from viralsync_conform.mutants.engine.exchange import Layer, MutantCall
 from viralsync_conform.mutants.engine.stream_layers import STREAM, Event, Events, rewrite_events
 from viralsync_conform.mutants.mutant import MECHANICAL, Mutant
 from viralsync_mock.openapi.spec import Spec
-from viralsync_mock.randomness import fraction
+from viralsync_mock.randomness import random_fraction
 
 Edit = Callable[[Any], None]
 """Changes a document in place."""
@@ -70,7 +70,7 @@ class _Spot:
 def mechanical_mutants(spec: Spec) -> tuple[Mutant, ...]:
     """Derive the mutants; the same spec gives the same, in the same order."""
     spots: dict[tuple[str, int, str], list[Sample]] = {}
-    for sample in survey(spec):
+    for sample in collect_samples(spec):
         spots.setdefault((sample.operation, sample.status, sample.kind), []).append(sample)
     found: dict[str, Mutant] = {}
     for (operation, status, kind), samples in sorted(spots.items()):
@@ -82,7 +82,7 @@ def mechanical_mutants(spec: Spec) -> tuple[Mutant, ...]:
 
 def sample(mutants: Sequence[Mutant], seed: str, number: int) -> tuple[Mutant, ...]:
     """Draw some mutants by a seed; they keep their order."""
-    drawn = sorted(mutants, key=lambda mutant: fraction(seed, "mutant", mutant.name))[:number]
+    drawn = sorted(mutants, key=lambda mutant: random_fraction(seed, "mutant", mutant.name))[:number]
     return tuple(mutant for mutant in mutants if mutant in drawn)
 
 
@@ -109,7 +109,7 @@ def _schema(spec: Spec, spot: _Spot) -> dict[str, Any]:
     return schema
 
 
-def _edits(place: Place) -> Iterator[tuple[str, str, Edit]]:
+def _edits(place: SchemaPath) -> Iterator[tuple[str, str, Edit]]:
     where = f"`{'.'.join(place.trail) or 'the body'}`"
     if place.is_object:
         yield "add-to", f"{where} has an unknown property", _adding(place.trail)
@@ -120,7 +120,7 @@ def _edits(place: Place) -> Iterator[tuple[str, str, Edit]]:
         yield "null", f"{where} is null", _changing(place.trail, lambda holder, name: holder.update({name: None}))
 
 
-def _changing(trail: Trail, edit: Callable[[dict[str, Any], str], object]) -> Edit:
+def _changing(trail: Path, edit: Callable[[dict[str, Any], str], object]) -> Edit:
     return lambda document: change(document, trail, lambda holder, name: _ignore(edit(holder, name)))
 
 
@@ -128,11 +128,11 @@ def _ignore(_: object) -> None:
     return None
 
 
-def _retype(place: Place) -> Callable[[dict[str, Any], str], object]:
+def _retype(place: SchemaPath) -> Callable[[dict[str, Any], str], object]:
     return lambda holder, name: holder.update({name: place.wrong(holder[name])})
 
 
-def _adding(trail: Trail) -> Edit:
+def _adding(trail: Path) -> Edit:
     def edit(document: Any) -> None:
         for each in objects(document, trail):
             each[UNKNOWN] = "new"
@@ -174,7 +174,7 @@ def _kind(event: Event) -> str:
 
 
 def _at(spot: _Spot, edit: Callable[[Answer], None]) -> Layer:
-    async def layer(visit: Visit) -> Answer:
+    async def layer(visit: MutantCall) -> Answer:
         answer = await visit.proceed()
         if spot.is_hit(visit.request, answer):
             edit(answer)
@@ -201,7 +201,7 @@ def _of_answer(spec: Spec, spot: _Spot) -> Iterator[Mutant]:
         yield _mutant(whole, f"{whole.name}-without-ids", f"In {whole.words}, events have no id.", layer)
 
 
-async def _without_ids(_visit: Visit, events: Events) -> Events:
+async def _without_ids(_visit: MutantCall, events: Events) -> Events:
     async for event in events:
         event.id = None
         yield event

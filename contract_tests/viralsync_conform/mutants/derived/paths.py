@@ -11,16 +11,16 @@ from viralsync_mock.openapi.spec import Spec
 EVERY = "each"
 """The step to every item of an array."""
 
-Trail = tuple[str, ...]
+Path = tuple[str, ...]
 
 _WRONG: Mapping[str, Any] = {"string": "text", "integer": 17, "boolean": True, "array": [], "object": {}}
 
 
 @dataclass(frozen=True)
-class Place:
+class SchemaPath:
     """A property: the trail to it, and the types that its schema allows. Of an object, whether others may be added."""
 
-    trail: Trail
+    trail: Path
     types: frozenset[str]
     is_object: bool = False
 
@@ -29,23 +29,23 @@ class Place:
         if isinstance(value, int | float) and not isinstance(value, bool) and "string" not in self.types:
             return str(value)
         order = ("integer", "string", "boolean", "array", "object")
-        return next((_WRONG[name] for name in order if name not in self.types and _fits(name, self.types)), None)
+        return next((_WRONG[name] for name in order if name not in self.types and _matches(name, self.types)), None)
 
 
-def _fits(name: str, types: frozenset[str]) -> bool:
+def _matches(name: str, types: frozenset[str]) -> bool:
     return not (name == "integer" and "number" in types)
 
 
-def places(spec: Spec, schema: Mapping[str, Any], value: object, trail: Trail = ()) -> Iterator[Place]:
+def places(spec: Spec, schema: Mapping[str, Any], value: object, trail: Path = ()) -> Iterator[SchemaPath]:
     """Yield the closed objects of a document, and each of their properties that the schema knows."""
     branches = [each for each in _branches(spec, schema) if _is_for(value, each)]
     for branch in branches[:1]:
         if isinstance(value, dict):
             if branch.get("properties") and branch.get("additionalProperties") is not True:
-                yield Place(trail, frozenset(), is_object=True)
+                yield SchemaPath(trail, frozenset(), is_object=True)
             for name, part in branch.get("properties", {}).items():
                 if name in value:
-                    yield Place((*trail, name), _types(spec, part))
+                    yield SchemaPath((*trail, name), _types(spec, part))
                     yield from places(spec, part, value[name], (*trail, name))
         elif isinstance(value, list):
             for item in value:
@@ -75,7 +75,7 @@ def _is_for(value: object, branch: Mapping[str, Any]) -> bool:
     return branch.get("type") == "array" if isinstance(value, list) else False
 
 
-def change(document: Any, trail: Trail, edit: Callable[[dict[str, Any], str], None]) -> None:
+def change(document: Any, trail: Path, edit: Callable[[dict[str, Any], str], None]) -> None:
     """Change a property wherever the document has it; the edit is given its object and its name."""
     step, *rest = trail
     if step == EVERY:
@@ -88,7 +88,7 @@ def change(document: Any, trail: Trail, edit: Callable[[dict[str, Any], str], No
             edit(document, step)
 
 
-def objects(document: Any, trail: Trail) -> Iterator[dict[str, Any]]:
+def objects(document: Any, trail: Path) -> Iterator[dict[str, Any]]:
     """Yield the objects that a trail leads to."""
     if not trail:
         if isinstance(document, dict):

@@ -73,7 +73,7 @@ class _Surveyor:
             self.call(operation, **options)
 
 
-def survey(spec: Spec) -> tuple[Sample, ...]:
+def collect_samples(spec: Spec) -> tuple[Sample, ...]:
     """Bring about every answer that the mock can give without a fault."""
     with _surveyor(spec) as surveyor:
         _successes(surveyor)

@@ -13,16 +13,16 @@ from viralsync_mock.app import CONTROL_PREFIX, App
 from viralsync_mock.openapi.spec import MethodNotAllowed, RouteNotFound, Spec
 from viralsync_mock.redaction import masked
 
-Layer = Callable[["Visit"], Awaitable[Answer]]
+Layer = Callable[["MutantCall"], Awaitable[Answer]]
 
-STRANGER = "vs_prod_" + "0" * 32
+UNUSED_KEY = "vs_prod_" + "0" * 32
 """A key that opens a sandbox in which nothing is."""
 
 METHODS = ("GET", "POST", "DELETE", "PUT", "PATCH")
 
 
 @dataclass(eq=False)
-class World:
+class MutantState:
     """All that a mutant keeps: the mock behind it, what it remembers of each key, and who owns which job."""
 
     app: App
@@ -34,7 +34,7 @@ class World:
     owners: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def around(cls, app: App) -> World:
+    def around(cls, app: App) -> MutantState:
         """Begin with what a mock is."""
         unlimited = replace(app.mock, settings=replace(app.mock.settings, is_rate_limited=False))
         return cls(app, App(unlimited), app.mock.files.spec)
@@ -42,7 +42,7 @@ class World:
     def secret_of(self, job_id: str) -> str:
         """Return what signs the webhooks of a job."""
         sandbox = self.app.mock.sandboxes.get(self.owners.get(job_id, ""))
-        scenario = self.app.mock.home(sandbox) if sandbox else self.app.mock.files.scenario
+        scenario = self.app.mock.scenario_of(sandbox) if sandbox else self.app.mock.files.scenario
         return scenario.webhooks.secret
 
     def named(self, scope: Scope, body: bytes) -> Request:
@@ -61,11 +61,11 @@ class World:
 
 
 @dataclass(frozen=True, eq=False)
-class Visit:
+class MutantCall:
     """One request on its way through a mutant."""
 
     request: Request
-    world: World
+    world: MutantState
     gone: asyncio.Event
     opened: list[Exchange]
     below: Layer
@@ -118,6 +118,6 @@ class _Named(dict[str, object]):
         return name
 
 
-async def the_mock(visit: Visit) -> Answer:
+async def the_mock(visit: MutantCall) -> Answer:
     """Answer as the mock does: what is at the bottom of every mutant."""
     return await ask(cast(Application, visit.world.app), visit.request, visit.opened)

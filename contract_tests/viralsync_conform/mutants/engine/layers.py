@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from viralsync_conform.mutants.engine.asgi import Answer, Request
-from viralsync_conform.mutants.engine.exchange import Layer, Visit
+from viralsync_conform.mutants.engine.exchange import Layer, MutantCall
 from viralsync_conform.mutants.mutant import BEHAVIOUR, Mutant
 
 JOB_VIEWS = ("getJob", "listJobs", "cancelJob")
@@ -22,7 +22,7 @@ Seen = dict[Any, Any]
 Document = dict[str, Any]
 
 
-def layered(subject: str, name: str, statement: str, layer: Layer) -> Mutant:
+def response_mutant(subject: str, name: str, statement: str, layer: Layer) -> Mutant:
     """Return a hand-written mutant that deviates where it answers."""
     return Mutant(name, statement, BEHAVIOUR, subject, layer=layer)
 
@@ -32,12 +32,12 @@ def is_for(request: Request, operations: tuple[str, ...]) -> bool:
     return not operations or request.operation in operations
 
 
-def edit_answer(
+def edit_response(
     edit: Callable[[Answer], None], *operations: str, statuses: frozenset[int] | None = SUCCESS, code: str | None = None
 ) -> Layer:
     """Change an answer with such a status (None: any), and with this error code where one is given."""
 
-    async def layer(visit: Visit) -> Answer:
+    async def layer(visit: MutantCall) -> Answer:
         answer = await visit.proceed()
         fits = (statuses is None or answer.status in statuses) and (code is None or answer.code == code)
         if is_for(visit.request, operations) and fits:
@@ -56,18 +56,18 @@ def edit_json(edit: Callable[[Document], object], *operations: str, statuses: fr
             edit(document)
             answer.document = document
 
-    return edit_answer(edited, *operations, statuses=statuses)
+    return edit_response(edited, *operations, statuses=statuses)
 
 
 def edit_error(code: str, edit: Callable[[Answer], None], *operations: str) -> Layer:
     """Change a refusal with this error code."""
-    return edit_answer(edit, *operations, statuses=None, code=code)
+    return edit_response(edit, *operations, statuses=None, code=code)
 
 
 def edit_jobs(edit: Callable[[Document, Seen], object], *operations: str) -> Layer:
     """Change every job that is shown, in place; what is remembered of a job stays with its id."""
 
-    async def layer(visit: Visit) -> Answer:
+    async def layer(visit: MutantCall) -> Answer:
         answer = await visit.proceed()
         if visit.request.operation in (operations or JOB_VIEWS) and answer.status in SUCCESS:
             document = answer.document
@@ -80,7 +80,7 @@ def edit_jobs(edit: Callable[[Document, Seen], object], *operations: str) -> Lay
     return layer
 
 
-def seen(visit: Visit, job_id: object) -> Seen:
+def seen(visit: MutantCall, job_id: object) -> Seen:
     """Return what is remembered of a job."""
     remembered: Seen = visit.memory.setdefault(("job", job_id), {})
     return remembered
@@ -96,7 +96,7 @@ def _jobs(document: Any) -> Iterator[Document]:
 def edit_request(change: Callable[[Request], Request], *operations: str) -> Layer:
     """Let the mock answer another request than the one that came."""
 
-    async def layer(visit: Visit) -> Answer:
+    async def layer(visit: MutantCall) -> Answer:
         if is_for(visit.request, operations):
             return await visit.proceed(change(visit.request))
         return await visit.proceed()
@@ -104,10 +104,10 @@ def edit_request(change: Callable[[Request], Request], *operations: str) -> Laye
     return layer
 
 
-def when(operation: str, make: Callable[[Visit], Awaitable[Answer | None]]) -> Layer:
+def when(operation: str, make: Callable[[MutantCall], Awaitable[Answer | None]]) -> Layer:
     """Answer an operation in the mock's place; where nothing is made, the mock answers."""
 
-    async def layer(visit: Visit) -> Answer:
+    async def layer(visit: MutantCall) -> Answer:
         made = await make(visit) if visit.request.operation == operation else None
         return made or await visit.proceed()
 
@@ -115,11 +115,11 @@ def when(operation: str, make: Callable[[Visit], Awaitable[Answer | None]]) -> L
 
 
 def after(
-    operation: str, make: Callable[[Visit, Answer], Awaitable[Answer | None]], *, status: int | None = None
+    operation: str, make: Callable[[MutantCall, Answer], Awaitable[Answer | None]], *, status: int | None = None
 ) -> Layer:
     """See the mock's answer to an operation, and answer otherwise; where nothing is made, that answer stands."""
 
-    async def layer(visit: Visit) -> Answer:
+    async def layer(visit: MutantCall) -> Answer:
         answer = await visit.proceed()
         if visit.request.operation == operation and status in (None, answer.status):
             return await make(visit, answer) or answer
@@ -131,8 +131,8 @@ def after(
 def both(outer: Layer, inner: Layer) -> Layer:
     """Lay one layer over another."""
 
-    async def layer(visit: Visit) -> Answer:
-        async def below(lower: Visit) -> Answer:
+    async def layer(visit: MutantCall) -> Answer:
+        async def below(lower: MutantCall) -> Answer:
             return await inner(replace(lower, below=visit.below))
 
         return await outer(replace(visit, below=below))
@@ -168,7 +168,7 @@ def fields(**values: Any) -> Callable[..., None]:
 def refused(code: str, retry_after: int | None = None, **values: object) -> Callable[..., Awaitable[Answer]]:
     """Return what refuses a request with an error code of the spec."""
 
-    async def make(visit: Visit, *_: object) -> Answer:
+    async def make(visit: MutantCall, *_: object) -> Answer:
         return visit.refusal(code, retry_after, **values)
 
     return make

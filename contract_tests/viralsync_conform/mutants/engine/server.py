@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import cast
 
 from viralsync_conform.mutants.engine.asgi import Answer, BrokenOffError, Exchange, Receive, Request, Scope, Send, write
-from viralsync_conform.mutants.engine.exchange import Layer, Visit, World, the_mock
+from viralsync_conform.mutants.engine.exchange import Layer, MutantCall, MutantState, the_mock
 from viralsync_conform.mutants.engine.webhook_attempts import MutatedSender
 from viralsync_conform.mutants.mutant import Mutant
 from viralsync_mock.app import CONTROL_PREFIX, App, create_app
@@ -24,13 +24,13 @@ from viralsync_mock.openapi.spec import load_spec
 from viralsync_mock.server import BackgroundServer
 from viralsync_mock.settings import Settings, shipped
 from viralsync_mock.webhooks.sender import HttpSender
-from viralsync_mock.webhooks.sender import Send as SendWebhook
+from viralsync_mock.webhooks.sender import WebhookSender as SendWebhook
 
 
 class Mutated:
     """The application of a mutant; to its server it looks like the mock's."""
 
-    def __init__(self, world: World, layer: Layer | None) -> None:
+    def __init__(self, world: MutantState, layer: Layer | None) -> None:
         self.mock, self._app = world.app.mock, world.app
         self._world, self._layer = world, layer or the_mock
 
@@ -55,7 +55,7 @@ class Mutated:
         watcher = asyncio.ensure_future(_watch(receive, gone, opened))
         request = self._world.named(scope, body)
         try:
-            answer = await self._layer(Visit(request, self._world, gone, opened, the_mock))
+            answer = await self._layer(MutantCall(request, self._world, gone, opened, the_mock))
             self._take_note(request, answer)
             await write(answer, request, send, gone)
         except BrokenOffError:
@@ -96,7 +96,7 @@ def mutated(app: App, mutant: Mutant | None) -> App:
     """Return what a server serves in the application's place."""
     if mutant is None:
         return app
-    world = World.around(app)
+    world = MutantState.around(app)
     sender: SendWebhook = app.mock.sender or HttpSender(app.mock.settings.webhook_hosts)
     if mutant.sending is not None:
         sender = MutatedSender(sender, mutant.sending, world)

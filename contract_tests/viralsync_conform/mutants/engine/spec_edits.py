@@ -10,7 +10,7 @@ from viralsync_conform.mutants.mutant import BEHAVIOUR, Mutant
 _GONE = object()
 
 
-def specced(subject: str, name: str, statement: str, edit: Callable[[dict[str, Any]], None]) -> Mutant:
+def spec_mutant(subject: str, name: str, statement: str, edit: Callable[[dict[str, Any]], None]) -> Mutant:
     """Return a hand-written mutant that lives by another spec."""
     return Mutant(name, statement, BEHAVIOUR, subject, edit_spec=edit)
 

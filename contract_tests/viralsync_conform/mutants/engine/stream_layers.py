@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from viralsync_conform.mutants.engine.asgi import Answer
-from viralsync_conform.mutants.engine.exchange import Layer, Visit
+from viralsync_conform.mutants.engine.exchange import Layer, MutantCall
 from viralsync_conform.mutants.engine.layers import Document, Seen, seen
 
 STREAM = "streamJobProgress"
@@ -50,13 +50,13 @@ class Event:
 
 
 Events = AsyncGenerator[Event]
-Rewrite = Callable[[Visit, Events], Events]
+Rewrite = Callable[[MutantCall, Events], Events]
 
 
 def rewrite_events(rewrite: Rewrite) -> Layer:
     """Send other events than the mock does."""
 
-    async def layer(visit: Visit) -> Answer:
+    async def layer(visit: MutantCall) -> Answer:
         answer = await visit.proceed()
         if visit.request.operation == STREAM and answer.events is not None:
             answer.events = _chunks(rewrite(visit, _events(answer.events)))
@@ -78,7 +78,7 @@ async def _chunks(events: Events) -> AsyncGenerator[bytes]:
 def edit_each(edit: Callable[[Event, Seen], object], *, only: str | None = None) -> Layer:
     """Change each event in place, or those of one status; what is remembered of a job stays with its id."""
 
-    async def rewrite(visit: Visit, events: Events) -> Events:
+    async def rewrite(visit: MutantCall, events: Events) -> Events:
         async for event in events:
             if event.document is not None and only in (None, event.document.get("status")):
                 edit(event, seen(visit, visit.request.job_id))
@@ -95,7 +95,7 @@ def edit_data(edit: Callable[[Document, Seen], object], *, only: str | None = No
 def without(drop: Callable[[Event, int], bool]) -> Layer:
     """Leave events out; they are counted from 0, comments are not."""
 
-    async def rewrite(_visit: Visit, events: Events) -> Events:
+    async def rewrite(_visit: MutantCall, events: Events) -> Events:
         number = 0
         async for event in events:
             if event.document is None:
@@ -111,7 +111,7 @@ def without(drop: Callable[[Event, int], bool]) -> Layer:
 def each_as(several: Callable[[Event, int], list[Event]]) -> Layer:
     """Send none, one or several events for each; they are counted from 0."""
 
-    async def rewrite(_visit: Visit, events: Events) -> Events:
+    async def rewrite(_visit: MutantCall, events: Events) -> Events:
         number = 0
         async for event in events:
             if event.document is None:
@@ -127,7 +127,7 @@ def each_as(several: Callable[[Event, int], list[Event]]) -> Layer:
 def until(ends: Callable[[Event, int], bool]) -> Layer:
     """Close after the first event for which this holds."""
 
-    async def rewrite(_visit: Visit, events: Events) -> Events:
+    async def rewrite(_visit: MutantCall, events: Events) -> Events:
         number = 0
         async for event in events:
             yield event

@@ -9,18 +9,18 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from viralsync_conform.mutants.engine.exchange import World
-from viralsync_mock.webhooks.sender import Outgoing, Reply, Send
+from viralsync_conform.mutants.engine.exchange import MutantState
+from viralsync_mock.webhooks.sender import Reply, WebhookRequest, WebhookSender
 
 TERMINAL = frozenset({"done", "failed", "cancelled"})
 
 
 @dataclass(frozen=True, eq=False)
-class Parcel:
+class WebhookAttempt:
     """One attempt at a webhook; `memory` is what the mutant remembers of its job."""
 
-    outgoing: Outgoing
-    send: Send
+    outgoing: WebhookRequest
+    send: WebhookSender
     memory: dict[Any, Any]
     secret: str
 
@@ -44,23 +44,23 @@ def signed(body: bytes, secret: str) -> str:
     return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
-Sending = Callable[[Parcel], Awaitable[Reply]]
+Sending = Callable[[WebhookAttempt], Awaitable[Reply]]
 
 
 @dataclass(eq=False)
 class MutatedSender:
     """Sends webhooks as a mutant does."""
 
-    inner: Send
+    inner: WebhookSender
     sending: Sending
-    world: World
+    world: MutantState
     memory: dict[str, dict[Any, Any]] = field(default_factory=dict)
 
-    async def __call__(self, request: Outgoing) -> Reply:
+    async def __call__(self, request: WebhookRequest) -> Reply:
         """Make one attempt."""
         job_id = json.loads(request.body)["jobId"]
         of_job = self.memory.setdefault(job_id, {})
-        return await self.sending(Parcel(request, self.inner, of_job, self.world.secret_of(job_id)))
+        return await self.sending(WebhookAttempt(request, self.inner, of_job, self.world.secret_of(job_id)))
 
     async def close(self) -> None:
         """Close the connections."""
