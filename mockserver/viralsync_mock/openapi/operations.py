@@ -10,7 +10,7 @@ from viralsync_mock.errors import did_you_mean
 from viralsync_mock.openapi.dialect import METHODS, follow, steps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 JSON = "application/json"
 _STYLES = {"query": "form", "header": "simple", "path": "simple"}
@@ -37,6 +37,24 @@ class ResponseSpec:
     headers: tuple[Parameter, ...]
 
 
+EFFECTS = ("creates", "reads", "lists", "streams", "ends", "deletes", "account")
+_REQUEST_JOB = "$request.path."
+_RESPONSE_JOB = "$response.body#/"
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a call does to jobs (`x-effect`): its kind, one of `EFFECTS`, and the place of the job's id.
+
+    `path_parameter` names the path parameter that holds the id; `pointer` leads to the id in the response's body,
+    with `*` for each item of a list. At most one of the two is given; `account` has neither.
+    """
+
+    kind: str
+    path_parameter: str | None = None
+    pointer: tuple[str, ...] | None = None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Operation:
     """One method on one path; `document` is its raw object, `secured` says whether it needs a key."""
@@ -50,6 +68,7 @@ class Operation:
     responses: Mapping[int, ResponseSpec]
     secured: bool
     document: dict[str, Any]
+    effect: Effect | None = None
 
 
 def read_operations(root: Node) -> dict[str, dict[str, Operation]]:
@@ -110,7 +129,37 @@ def _operation(
         responses=_responses(root, place["responses"]),
         secured=_is_secured(place.get("security") or root.get("security")),
         document=place.value,
+        effect=_effect(place, parameters),
     )
+
+
+def _effect(place: Node, parameters: Iterable[Parameter]) -> Effect | None:
+    found = place.get("x-effect")
+    if found is None:
+        return None
+    kind = found.allow_keys("kind", "jobId")["kind"]
+    if kind.value not in EFFECTS:
+        kind.fail(
+            f"expected one of {', '.join(EFFECTS)}, got {preview(kind.value)}.{did_you_mean(kind.value, EFFECTS)}"
+        )
+    if kind.value == "account":
+        if "jobId" in found.value:
+            found["jobId"].fail("an operation of kind account has no job: remove it")
+        return Effect(kind.value)
+    return _job_effect(kind.value, found["jobId"], [each.name for each in parameters if each.location == "path"])
+
+
+def _job_effect(kind: str, place: Node, names: Sequence[str]) -> Effect:
+    expression: str = place.expect(str)
+    if kind in {"creates", "lists"}:
+        if not expression.startswith(_RESPONSE_JOB):
+            place.fail(f"expected where the response holds the id, {_RESPONSE_JOB}jobId for instance, got {expression}")
+        return Effect(kind, pointer=steps(expression.removeprefix("$response.body")))
+    name = expression.removeprefix(_REQUEST_JOB)
+    if name == expression or name not in names:
+        known = ", ".join(_REQUEST_JOB + each for each in names) or f"{_REQUEST_JOB}NAME, but the path has no parameter"
+        place.fail(f"expected {known}, got {preview(expression)}.{did_you_mean(name, names)}")
+    return Effect(kind, path_parameter=name)
 
 
 def _is_secured(place: Node | None) -> bool:

@@ -11,6 +11,7 @@ from tests.support.small_spec import loaded, put, small, written
 
 from viralsync_mock.config.yaml_source import Node
 from viralsync_mock.errors import SpecError
+from viralsync_mock.openapi.operations import Effect
 from viralsync_mock.openapi.spec import ErrorEntry, Plan, RateLimit, ResponseSpec, Spec, load_spec
 
 REAL = ROOT / "openapi.yaml"
@@ -230,3 +231,33 @@ def test_the_file_is_named_by_the_path_it_was_given_as(tmp_path: Path) -> None:
 def test_a_place_remembers_where_it_stands(spec: Spec) -> None:
     """The nouns hold plain values, never places."""
     assert not any(isinstance(value, Node) for value in vars(spec).values())
+
+
+def test_an_operation_says_what_it_does_to_jobs() -> None:
+    """`x-effect` gives the kind of each operation and the place of the job's id."""
+    effects = {name: operation.effect for name, operation in load_spec(REAL).operations.items()}
+    assert effects["submitRenderJob"] == Effect("creates", pointer=("jobId",))
+    assert effects["listJobs"] == Effect("lists", pointer=("jobs", "*", "jobId"))
+    by_path = {"getJob": "reads", "streamJobProgress": "streams", "cancelJob": "ends", "deleteJob": "deletes"}
+    assert {name: effects[name] for name in by_path} == {
+        name: Effect(kind, path_parameter="jobId") for name, kind in by_path.items()
+    }
+    assert effects["getMe"] == effects["getUsage"] == Effect("account")
+
+
+@pytest.mark.parametrize(
+    ("effect", "message"),
+    [
+        ({"kind": "read", "jobId": "$request.path.toyId"}, 'got "read". Did you mean "reads"?'),
+        ({"kind": "reads"}, '"jobId" is missing'),
+        ({"kind": "reads", "jobId": "$request.path.toyID"}, 'Did you mean "toyId"?'),
+        ({"kind": "creates", "jobId": "$request.path.toyId"}, "expected where the response holds the id"),
+        ({"kind": "account", "jobId": "$request.path.toyId"}, "has no job"),
+        ({"kind": "reads", "jobid": "$request.path.toyId"}, "unknown key"),
+    ],
+)
+def test_an_effect_that_leads_nowhere_is_refused(effect: dict[str, Any], message: str, tmp_path: Path) -> None:
+    """A wrong kind or place of the job's id stops the load."""
+    refusal = complaint(put(small(), "paths>/v1/toys/{toyId}>get>x-effect", effect), tmp_path)
+    assert "spec.yaml:1: " in refusal
+    assert message in refusal
