@@ -127,8 +127,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     suite = terminalreporter.config.stash.get(SUITE, None)
     if suite is None:
         return
-    for drawer, title in MAX_SHOWN.items():
-        found = of(drawer, list(suite.run.findings))
+    for category, title in MAX_SHOWN.items():
+        found = of(category, list(suite.run.findings))
         if found:
             terminalreporter.section(title)
             for finding in found:

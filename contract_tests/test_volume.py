@@ -25,6 +25,6 @@ def test_ten_thousand_calls_without_a_5xx(suite: Suite) -> None:
     if missing > left:
         pytest.skip(f"it may make {missing} requests, and {left} are left")
     account = suite.run.target.account("crossed", plan="enterprise")
-    crossed = send_recombined(suite.trip("crossed").as_account(account), exploration.calls, missing)
+    crossed = send_recombined(suite.context("crossed").as_account(account), exploration.calls, missing)
     failed = [call for call in (*exploration.calls, *crossed) if not is_answered(call)]
     assert (len(exploration.calls) + len(crossed), failed[:5]) == (GENERATED_CALLS, [])

@@ -34,7 +34,7 @@ class Baseline:
 
 def baseline_of(result: Result) -> dict[str, Any]:
     """Return the document that a later run compares itself with; what was inconclusive is not in it."""
-    keys = sorted({_key(finding) for finding in result.findings if finding.drawer is not Category.INCONCLUSIVE})
+    keys = sorted({_key(finding) for finding in result.findings if finding.category is not Category.INCONCLUSIVE})
     switches = {switch: seen.value for switch, seen in sorted(result.learned.seen.items())}
     return {
         "format": FORMAT,
@@ -85,7 +85,7 @@ def in_words(key: Key) -> str:
 
 
 def _is_known(baseline: Baseline, finding: Finding) -> bool:
-    return finding.drawer is not Category.INCONCLUSIVE and _key(finding) in baseline.findings
+    return finding.category is not Category.INCONCLUSIVE and _key(finding) in baseline.findings
 
 
 def _key(finding: Finding) -> Key:

@@ -69,8 +69,8 @@ def _progress() -> Iterator[tuple[Callable[[str], None], Callable[[Exchange], No
 def _lines(result: Result) -> Iterator[str]:
     """Yield what a person wants to know: what was found, what was not done, how it can be trusted, what it means."""
     counted = result.baseline.new if result.baseline else result.findings
-    for drawer, title in TITLES.items():
-        yield from (_line(title, finding) for finding in counted if finding.drawer is drawer)
+    for category, title in TITLES.items():
+        yield from (_line(title, finding) for finding in counted if finding.category is category)
     yield from _left_out(result)
     if result.baseline and result.baseline.known:
         yield f"known from the baseline: {len(result.baseline.known)}"

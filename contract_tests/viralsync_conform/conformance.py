@@ -151,15 +151,15 @@ def _budget(options: Options, profile: Profile) -> Budget:
 
 def _run_journeys(run: RunContext, journeys: Sequence[Journey]) -> list[JourneyOutcome]:
     """Make the journeys and clean up, whatever happens in between."""
-    sender = HttpClient(run)
+    client = HttpClient(run)
     outcomes: list[JourneyOutcome] = []
     try:
-        for outcome in run_journeys(run, sender, journeys):
+        for outcome in run_journeys(run, client, journeys):
             outcomes.append(outcome)
     except KeyboardInterrupt:
         run.mark_inconclusive(INTERRUPT, "the run was interrupted", name="journeys")
     finally:
-        clean(run, sender)
+        clean(run, client)
     return outcomes
 
 

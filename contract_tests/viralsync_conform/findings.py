@@ -1,6 +1,6 @@
-"""What a conformance run says: checks, findings in drawers, and the verdict that follows from them.
+"""What a conformance run says: checks, findings in categories, and the verdict that follows from them.
 
-Provenance decides the drawer. A documented fact that does not hold is a *failure*; one that was only seen in a sample
+Provenance decides the category. A documented fact that does not hold is a *failure*; one that was only seen in a sample
 is a *warning*, or a failure when the run is strict; an assumption is never judged: where the target acts otherwise
 that is a *difference*, and the mock is wrong. What nobody documented is *additive* drift. Where nothing can be said,
 because of an outage, a spent quota or a time-out, it is *inconclusive*.
@@ -73,7 +73,7 @@ class Finding:
     property or value it is about. `calls` are the numbers of the calls that show it.
     """
 
-    drawer: Category
+    category: Category
     check: str
     message: str
     operation: str | None = None
@@ -103,9 +103,9 @@ class Findings:
     _found: dict[tuple[str, ...], Finding] = field(default_factory=dict)
 
     def add(self, finding: Finding) -> None:
-        """Put a finding into its drawer."""
-        if self.is_strict and finding.drawer is Category.WARNING:
-            finding = replace(finding, drawer=Category.FAILURE)
+        """Put a finding into its category."""
+        if self.is_strict and finding.category is Category.WARNING:
+            finding = replace(finding, category=Category.FAILURE)
         known = self._found.get(finding.key)
         if known is not None:
             finding = replace(known, calls=tuple(dict.fromkeys((*known.calls, *finding.calls))))
@@ -117,16 +117,16 @@ class Findings:
     def __len__(self) -> int:
         return len(self._found)
 
-    def of(self, drawer: Category) -> list[Finding]:
-        """Return what lies in one drawer, in the order in which it was found."""
-        return [finding for finding in self._found.values() if finding.drawer is drawer]
+    def of(self, category: Category) -> list[Finding]:
+        """Return what lies in one category, in the order in which it was found."""
+        return [finding for finding in self._found.values() if finding.category is category]
 
 
 def verdict_of(findings: Iterable[Finding]) -> Verdict:
     """Return what the findings come to: broken before inconclusive before differing."""
-    drawers = {finding.drawer for finding in findings}
-    if Category.FAILURE in drawers:
+    categories = {finding.category for finding in findings}
+    if Category.FAILURE in categories:
         return Verdict.BROKEN
-    if Category.INCONCLUSIVE in drawers:
+    if Category.INCONCLUSIVE in categories:
         return Verdict.INCONCLUSIVE
-    return Verdict.DIFFERS if drawers else Verdict.CONFORMS
+    return Verdict.DIFFERS if categories else Verdict.CONFORMS

@@ -41,7 +41,7 @@ class Suite:
     """One run in progress. `settled` are the journeys that were made, or left out for a reason."""
 
     run: RunContext
-    sender: HttpClient
+    client: HttpClient
     settled: set[str] = field(default_factory=set)
     unreachable_reason: str = ""
 
@@ -60,7 +60,7 @@ class Suite:
     def make(self, journey: Journey) -> tuple[JourneyOutcome, list[Finding]]:
         """Make a journey; return how it went, and what it found that was not found before."""
         known = {finding.key for finding in self.run.findings}
-        (outcome,) = run_journeys(self.run, self.sender, [journey])
+        (outcome,) = run_journeys(self.run, self.client, [journey])
         self.settled.add(journey.name)
         if outcome.outcome == "away":
             self.unreachable_reason = f"the target is away since {journey.name}: {outcome.reason}"
@@ -70,14 +70,14 @@ class Suite:
         """Return what was found that was not known."""
         return [finding for finding in self.run.findings if finding.key not in known]
 
-    def trip(self, name: str) -> JourneyContext:
+    def context(self, name: str) -> JourneyContext:
         """Return a journey of another kind than the kit's own."""
-        return JourneyContext(self.run, self.sender, name)
+        return JourneyContext(self.run, self.client, name)
 
     def clean(self) -> None:
         """Cancel and delete what the run made and is still there."""
         if any(job_id not in self.run.deleted for job_id in self.run.jobs):
-            clean(self.run, self.sender)
+            clean(self.run, self.client)
 
     def conclude(self) -> None:
         """Put what was learned and is otherwise than believed among the findings."""
@@ -105,9 +105,9 @@ def opened(options: Options) -> Iterator[Suite]:
             suite.clean()
 
 
-def of(drawer: Category, findings: list[Finding]) -> list[Finding]:
-    """Return the findings of a drawer."""
-    return [finding for finding in findings if finding.drawer is drawer]
+def of(category: Category, findings: list[Finding]) -> list[Finding]:
+    """Return the findings of a category."""
+    return [finding for finding in findings if finding.category is category]
 
 
 __all__ = ["DEFAULT_PROFILES", "MOCK", "Suite", "of", "opened"]

@@ -128,8 +128,8 @@ def trip_of(api: Callable[[httpx.Request], httpx.Response], **options: Any) -> J
 
 
 def found(run: RunContext) -> list[tuple[str, str]]:
-    """Return drawer and check of everything that a run found."""
-    return [(str(finding.drawer), finding.check) for finding in run.findings]
+    """Return category and check of everything that a run found."""
+    return [(str(finding.category), finding.check) for finding in run.findings]
 
 
 def events(*documents: dict[str, Any]) -> bytes:

@@ -127,9 +127,9 @@ def stream(told: Sequence[Step], number: int = 1, job_id: str = JOB, **rest: Any
     )
 
 
-def finding(drawer: Category = Category.FAILURE, check: str = "schema", message: str = "odd", **rest: Any) -> Finding:
+def finding(category: Category = Category.FAILURE, check: str = "schema", message: str = "odd", **rest: Any) -> Finding:
     """Return a finding of `getJob`, unless another place is given."""
-    return Finding(drawer, check, message, **{"operation": "getJob", "status": 200, "calls": (1,), **rest})
+    return Finding(category, check, message, **{"operation": "getJob", "status": 200, "calls": (1,), **rest})
 
 
 def result(*findings: Finding, **rest: Any) -> Result:

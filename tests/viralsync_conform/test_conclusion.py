@@ -58,7 +58,7 @@ def test_what_was_learned_otherwise_differs_once() -> None:
     run.learned.learn("job.type", "film", call(6))
     run.learned.learn("job.executing_status", "waiting", call(7))
     result = end(run)
-    assert [(each.drawer, each.place, each.got, each.calls) for each in told(result, "learned")] == [
+    assert [(each.category, each.place, each.got, each.calls) for each in told(result, "learned")] == [
         ("difference", "list.key", "items", (3,)),
         ("difference", "sse.payload", "torn", (4, 5)),
         ("difference", "job.type", "film", (6,)),
@@ -93,14 +93,14 @@ def test_what_was_left_on_the_account_is_told() -> None:
     run = run_of(Api())
     run.unclean = ["job_1", "job_2"]
     (finding,) = told(end(run), "clean_up")
-    assert (finding.drawer, finding.message) == ("inconclusive", "still on the account: job_1, job_2")
+    assert (finding.category, finding.message) == ("inconclusive", "still on the account: job_1, job_2")
 
 
 def test_a_canary_that_nobody_noticed_makes_the_night_inconclusive() -> None:
     """A kit that does not see a wrong server cannot say that this one is right; one that sees it says nothing."""
     canary = CanaryOutcome("progress_falls", "Progress goes back once.", False, ())
     (finding,) = told(end(run_of(Api()), canary=canary), "canary")
-    assert (finding.drawer, finding.name) == ("inconclusive", "progress_falls")
+    assert (finding.category, finding.name) == ("inconclusive", "progress_falls")
     noticed = CanaryOutcome("progress_falls", "Progress goes back once.", True, ("progress",))
     assert told(end(run_of(Api()), canary=noticed), "canary") == []
 
@@ -118,7 +118,7 @@ def test_a_step_that_the_mock_does_otherwise_is_a_difference() -> None:
     reference = trace_of([call(1, "getMe", {"plan": "pro"})], with_lists=False)
     result = end(travelled(call(1, "getMe", {"plan": "pro", "beta": True})), reference=reference)
     (finding,) = told(result, "fidelity")
-    assert (finding.drawer, finding.place, finding.operation, finding.calls) == (
+    assert (finding.category, finding.place, finding.operation, finding.calls) == (
         "difference", "life_by_polling/poll", "getMe", (1,),
     )  # fmt: skip
     assert result.fidelity is not None

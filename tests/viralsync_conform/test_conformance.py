@@ -20,7 +20,7 @@ from viralsync_mock.errors import UsageError
 
 def shown(result: Result) -> list[tuple[str, str, str]]:
     """Return what a run found, to be read where it should have found nothing."""
-    return [(finding.drawer, finding.check, finding.message) for finding in result.findings]
+    return [(finding.category, finding.check, finding.message) for finding in result.findings]
 
 
 def unexplained(calls: Sequence[Exchange]) -> list[Exchange]:
@@ -101,7 +101,7 @@ def test_the_walls_can_be_moved() -> None:
     assert result.budget.requests <= 40
     assert (result.budget.renders, result.budget.charged) == (0, 0.0)
     assert result.verdict is Verdict.INCONCLUSIVE
-    assert {finding.drawer for finding in result.findings} == {Category.INCONCLUSIVE}
+    assert {finding.category for finding in result.findings} == {Category.INCONCLUSIVE}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Findings, their drawers, and the verdict that follows."""
+"""Findings, their categories, and the verdict that follows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from viralsync_conform.findings import (
 FINDING = Finding(Category.WARNING, "schema", "odd", "getJob", 200, "/progress", "type", "", calls=(1,))
 
 
-def test_provenance_decides_the_drawer() -> None:
+def test_provenance_decides_the_category() -> None:
     """Documented facts fail, sampled ones warn, and assumptions only differ."""
     assert CATEGORY_OF_MARK == {
         Provenance.DOCUMENTED: Category.FAILURE,
@@ -30,14 +30,14 @@ def test_provenance_decides_the_drawer() -> None:
     }
 
 
-def test_the_worst_drawer_gives_the_verdict() -> None:
+def test_the_worst_category_gives_the_verdict() -> None:
     """Broken goes before inconclusive, inconclusive before whatever else was found, and nothing conforms."""
     worst = {Category.FAILURE: Verdict.BROKEN, Category.INCONCLUSIVE: Verdict.INCONCLUSIVE}
     for size in range(len(Category) + 1):
-        for drawers in combinations(Category, size):
-            expected = next((worst[each] for each in worst if each in drawers), Verdict.DIFFERS)
-            assert verdict_of(replace(FINDING, drawer=each) for each in drawers) is (
-                expected if drawers else Verdict.CONFORMS
+        for categories in combinations(Category, size):
+            expected = next((worst[each] for each in worst if each in categories), Verdict.DIFFERS)
+            assert verdict_of(replace(FINDING, category=each) for each in categories) is (
+                expected if categories else Verdict.CONFORMS
             )
 
 
@@ -77,8 +77,8 @@ def test_findings_about_something_else_stay_apart(other: dict[str, object]) -> N
 def test_strict_makes_failures_of_warnings_and_of_nothing_else() -> None:
     """With `--strict` what was only seen in samples counts as documented."""
     findings = Findings(is_strict=True)
-    for drawer in Category:
-        findings.add(replace(FINDING, drawer=drawer, name=drawer))
+    for category in Category:
+        findings.add(replace(FINDING, category=category, name=category))
     assert [finding.name for finding in findings.of(Category.FAILURE)] == ["failure", "warning"]
     assert findings.of(Category.WARNING) == []
     assert [finding.name for finding in findings.of(Category.DIFFERENCE)] == ["difference"]

@@ -1,4 +1,4 @@
-"""`conform` against a production that is not ours: whatever it does otherwise lands in the drawer where it belongs."""
+"""`conform` against a production that is not ours: what it does otherwise lands in the category where it belongs."""
 
 from __future__ import annotations
 
@@ -85,13 +85,13 @@ class Finished:
     result: Result
     served: Served
 
-    def places(self, drawer: Category) -> set[str]:
-        """Return what lies in a drawer, as check and place."""
-        return {f"{each.check} {each.place or each.name}" for each in self.of(drawer)}
+    def places(self, category: Category) -> set[str]:
+        """Return what lies in a category, as check and place."""
+        return {f"{each.check} {each.place or each.name}" for each in self.of(category)}
 
-    def of(self, drawer: Category) -> list[Finding]:
-        """Return what lies in a drawer."""
-        return [each for each in self.result.findings if each.drawer is drawer]
+    def of(self, category: Category) -> list[Finding]:
+        """Return what lies in a category."""
+        return [each for each in self.result.findings if each.category is category]
 
     @property
     def failures(self) -> list[Finding]:
@@ -190,7 +190,7 @@ def test_assumptions_are_learned(odd: Finished) -> None:
 
 
 def test_every_difference_is_one_that_was_learned(odd: Finished) -> None:
-    """Nothing else lies in that drawer: each difference is the position of a switch."""
+    """Nothing else lies in that category: each difference is the position of a switch."""
     learned = {f"learned {switch}" for switch in odd.result.learned.differences(BehaviourProfile())}
     assert odd.places(Category.DIFFERENCE) - learned == {"content_type_needed valid body as text/plain"}
 
@@ -430,9 +430,9 @@ def test_a_job_without_an_id_is_found_and_removed() -> None:
 def test_the_limit_is_kept_far_from_over_minutes() -> None:
     """However many calls a run makes, no minute has more than 96 of them, and the wait is no longer than needed."""
     with produced(rate=300) as served, open_target(served.base_url, KEY, "0", clock=served.clock) as target:
-        trip = _trip_to(served, target)
+        context = _trip_to(served, target)
         for _ in range(250):
-            trip.call("getMe", 200)
+            context.call("getMe", 200)
     instants = [each.at for each in served.production.seen]
     assert most_in_a_window(instants) <= 0.8 * LIMIT
     assert instants[-1] - instants[0] < 3 * WINDOW
@@ -443,12 +443,12 @@ def test_retry_after_is_obeyed() -> None:
     with produced(rate=100) as served, open_target(served.base_url, KEY, "0", clock=served.clock) as target:
         now = served.clock.now().timestamp()
         served.account.instants = [now - 30.0] * LIMIT
-        trip = _trip_to(served, target)
-        call = trip.call("getMe", 200)
+        context = _trip_to(served, target)
+        call = context.call("getMe", 200)
     refused, accepted = served.production.seen
     assert (call.status, refused.status, accepted.status) == (200, [429], [200])
-    assert accepted.at - refused.at >= int(trip.run.calls[0].header("retry-after") or 0)
-    assert [finding.check for finding in trip.run.findings] == ["rate_limit"]
+    assert accepted.at - refused.at >= int(context.run.calls[0].header("retry-after") or 0)
+    assert [finding.check for finding in context.run.findings] == ["rate_limit"]
 
 
 def _trip_to(served: Served, target: Any) -> JourneyContext:

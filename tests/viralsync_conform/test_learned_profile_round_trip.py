@@ -57,7 +57,7 @@ def test_a_turned_switch_is_learned_and_nothing_else(switch: str, document: obje
         assert (result.verdict, switch in result.learned.hidden) == (Verdict.CONFORMS, True)
         return
     assert load_behaviour(path, CONTRACT.spec.errors) == result.learned_profile
-    assert [each for each in result.findings if each.drawer in {Category.FAILURE, Category.INCONCLUSIVE}] == []
+    assert [each for each in result.findings if each.category in {Category.FAILURE, Category.INCONCLUSIVE}] == []
     assert result.verdict == Verdict.DIFFERS
 
 

@@ -24,9 +24,9 @@ FIELD = "$response.body#/"
 class CaseFilter:
     """Looks at every case before it is sent; `handed_out` are the values that answers gave, by field."""
 
-    def __init__(self, trip: JourneyContext, handed_out: Mapping[str, set[str]]) -> None:
-        self._trip, self._handed_out = trip, handed_out
-        self._sources = _sources(trip.run.contract)
+    def __init__(self, context: JourneyContext, handed_out: Mapping[str, set[str]]) -> None:
+        self._trip, self._handed_out = context, handed_out
+        self._sources = _sources(context.run.contract)
 
     def adapt(self, case: Case[Any]) -> Case[Any]:
         """Return a case without optional parameters that only an answer can give, unless it is about them.

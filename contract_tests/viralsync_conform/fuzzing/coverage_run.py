@@ -56,26 +56,26 @@ def unsent_cases(run: RunContext) -> list[GeneratedCase]:
     return [case for case in select_cases(run) if id(case) not in sent]
 
 
-def is_affordable(trip: JourneyContext, case: GeneratedCase) -> bool:
+def is_affordable(context: JourneyContext, case: GeneratedCase) -> bool:
     """Say whether a case may be sent: if the target took it for valid, it could cost so much."""
-    if case.operation != "submitRenderJob" or not trip.account.is_main:
+    if case.operation != "submitRenderJob" or not context.account.is_main:
         return True
-    return trip.run.budget.can_afford(worst_case(body_of(case.content)))
+    return context.run.budget.can_afford(worst_case(body_of(case.content)))
 
 
-def send(trip: JourneyContext, case: GeneratedCase) -> Exchange:
+def send(context: JourneyContext, case: GeneratedCase) -> Exchange:
     """Send a case and judge what came of it: what is invalid must be refused, what is valid must not."""
-    trip.run.shared.setdefault(SENT, set()).add(id(case))
+    context.run.shared.setdefault(SENT, set()).add(id(case))
     body = body_of(case.content)
     minutes = worst_case(body)
     if case.operation == "submitRenderJob":
-        reserve(trip, minutes)
-    call = send_generated(trip, replace(case, content=_marked_as_ours(trip.run, case.content)))
+        reserve(context, minutes)
+    call = send_generated(context, replace(case, content=_marked_as_ours(context.run, case.content)))
     if case.operation == "submitRenderJob":
-        job = register_job(trip, call, body if isinstance(body, dict) else {}, minutes)
+        job = register_job(context, call, body if isinstance(body, dict) else {}, minutes)
         if job is not None:
-            cancel(trip, job)
-    _judge(trip, case, call)
+            cancel(context, job)
+    _judge(context, case, call)
     return call
 
 
@@ -96,18 +96,18 @@ def body_of(content: bytes | None) -> object:
         return None
 
 
-def _judge(trip: JourneyContext, case: GeneratedCase, call: Exchange) -> None:
-    """Ask Schemathesis, and put what it finds into the drawer of the part of the spec that the case is about."""
+def _judge(context: JourneyContext, case: GeneratedCase, call: Exchange) -> None:
+    """Ask Schemathesis, and put what it finds into the category of the part of the spec that the case is about."""
     if call.status is None or call.status in {401, 429} or call.status >= 500:
         return
     for check_name, message in _failures(case, call):
-        mark = mark_of(trip.run, case)
+        mark = mark_of(context.run, case)
         check = Check(check_name, _STATEMENTS[check_name], mark, facts.OVERVIEW)
-        trip.check(
+        context.check(
             check, False, call, expected=case.title, got=call.status, place=case.place, name=case.scenario,
             message=f"{message}: {case.title}",
         )  # fmt: skip
-    trip.run.asserted[REFUSED if case.is_negative else ACCEPTED] += 1
+    context.run.asserted[REFUSED if case.is_negative else ACCEPTED] += 1
 
 
 _STATEMENTS = {
@@ -180,9 +180,9 @@ def _marked(part: Any, mark: Provenance) -> Provenance:
     return Provenance(found["mark"]) if isinstance(found, dict) else mark
 
 
-def send_generated(trip: JourneyContext, case: GeneratedCase) -> Exchange:
+def send_generated(context: JourneyContext, case: GeneratedCase) -> Exchange:
     """Send a generated call; only what holds of every answer is judged."""
-    request = trip.build_request(
+    request = context.build_request(
         case.method,
         case.path,
         "",
@@ -194,4 +194,4 @@ def send_generated(trip: JourneyContext, case: GeneratedCase) -> Exchange:
         step=f"{case.operation}: {case.title}",
         is_generated=True,
     )
-    return trip.judged(request, case.is_negative or case.method == "GET")
+    return context.judged(request, case.is_negative or case.method == "GET")

@@ -66,14 +66,14 @@ class _Schema(OpenApiSchema):
         return super().build_state_machine(**given)
 
 
-def explore(trip: JourneyContext, effort: FuzzingBudget | None = None) -> FuzzingResult:
-    """Run every phase on the account of the trip; raises what stopped the run, and KeyboardInterrupt."""
-    effort = effort or (CAREFUL if trip.account.is_main else FuzzingBudget())
-    gateway = EngineTransport(trip)
-    exploration = FuzzingResult(trip.run, len(trip.run.calls), links=_links(trip.run))
+def explore(context: JourneyContext, effort: FuzzingBudget | None = None) -> FuzzingResult:
+    """Run every phase on the account of the context; raises what stopped the run, and KeyboardInterrupt."""
+    effort = effort or (CAREFUL if context.account.is_main else FuzzingBudget())
+    gateway = EngineTransport(context)
+    exploration = FuzzingResult(context.run, len(context.run.calls), links=_links(context.run))
     for number in range(effort.rounds):
         if exploration.links.keys() - exploration.followed:
-            _execute(exploration, gateway, _schema(trip, gateway, _config(exploration, trip, number, effort)))
+            _execute(exploration, gateway, _schema(context, gateway, _config(exploration, context, number, effort)))
     return exploration
 
 
@@ -93,13 +93,13 @@ def _execute(exploration: FuzzingResult, gateway: EngineTransport, schema: OpenA
         raise KeyboardInterrupt
 
 
-def _schema(trip: JourneyContext, gateway: EngineTransport, config: dict[str, Any]) -> OpenApiSchema:
-    document = deepcopy(trip.run.contract.document)
+def _schema(context: JourneyContext, gateway: EngineTransport, config: dict[str, Any]) -> OpenApiSchema:
+    document = deepcopy(context.run.contract.document)
     document["servers"] = [{"url": "/"}]  # no address, so that the engine's own probes go nowhere
     loaded = schemathesis.openapi.from_dict(document, config=SchemathesisConfig.from_dict(config))
     schema = _Schema(raw_schema=loaded.raw_schema, config=loaded.config)
     schema.way = Transport(gateway)
-    _censored(schema, CaseFilter(trip, gateway.handed_out))
+    _censored(schema, CaseFilter(context, gateway.handed_out))
     return schema
 
 
@@ -116,7 +116,7 @@ def _censored(schema: OpenApiSchema, censor: CaseFilter) -> None:
     schema.hook(filter_case)
 
 
-def _config(exploration: FuzzingResult, trip: JourneyContext, number: int, effort: FuzzingBudget) -> dict[str, Any]:
+def _config(exploration: FuzzingResult, context: JourneyContext, number: int, effort: FuzzingBudget) -> dict[str, Any]:
     """Return the engine's settings. Ids of answers are not fed into other operations: only links of the spec are.
 
     After the first round only the walks go on, where they lead to links that were not followed yet.
@@ -124,7 +124,7 @@ def _config(exploration: FuzzingResult, trip: JourneyContext, number: int, effor
     unit = {"enabled": number == 0, "extra-data-sources": {"responses": False}}
     walks = {"generation": {"max-examples": effort.walks}, "inference": {"algorithms": []}}
     return {
-        "seed": int.from_bytes(digest(trip.run.seed, "exploration", number)[:4], "big"),
+        "seed": int.from_bytes(digest(context.run.seed, "exploration", number)[:4], "big"),
         "cache": {"enabled": False},
         "suppress-health-check": ["all"],
         "headers": {KEY_HEADER: KEY_PLACEHOLDER},
@@ -138,7 +138,10 @@ def _config(exploration: FuzzingResult, trip: JourneyContext, number: int, effor
             "fuzzing": {"generation": {"max-examples": effort.inputs}, **unit},
             "stateful": walks,
         },
-        "operations": [*(_careful() if trip.account.is_main else ()), *(_off_the_way(exploration) if number else ())],
+        "operations": [
+            *(_careful() if context.account.is_main else ()),
+            *(_off_the_way(exploration) if number else ()),
+        ],
     }
 
 

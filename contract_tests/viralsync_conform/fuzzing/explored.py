@@ -1,4 +1,4 @@
-"""What Schemathesis' engine found, in the drawers of a run: provenance decides there as everywhere."""
+"""What Schemathesis' engine found, in the categories of a run: provenance decides there as everywhere."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ FACTS: Mapping[str, Check] = MappingProxyType(
 
 
 def add_findings(run: RunContext, exploration: FuzzingResult) -> None:
-    """Put what did not hold, and what could not be told, into drawers, and count what was asked."""
+    """Put what did not hold, and what could not be told, into categories, and count what was asked."""
     told = {number for finding in run.findings for number in finding.calls}
     for unkept in exploration.unkept:
         if unkept.check not in JUDGED or unkept.call not in told:

@@ -17,15 +17,15 @@ OWN_METHOD = 4
 """Of so many calls one has the method of another."""
 
 
-def send_recombined(trip: JourneyContext, made_up: Sequence[Exchange], number: int) -> list[Exchange]:
+def send_recombined(context: JourneyContext, made_up: Sequence[Exchange], number: int) -> list[Exchange]:
     """Send so many calls put together from parts of others; whatever they are, the server must not fail."""
     sent = []
-    for request in islice(_requests(trip, made_up), number):
-        call = trip.sender.send(request)
+    for request in islice(_requests(context, made_up), number):
+        call = context.client.send(request)
         sent.append(call)
         if not is_answered(call):
-            trip.check(facts.SERVER_ERROR, False, call, got=call.problem or call.status, place=call.step)
-    trip.run.asserted[facts.SERVER_ERROR] += number
+            context.check(facts.SERVER_ERROR, False, call, got=call.problem or call.status, place=call.step)
+    context.run.asserted[facts.SERVER_ERROR] += number
     return sent
 
 
@@ -34,9 +34,9 @@ def is_answered(call: Exchange) -> bool:
     return call.status is not None and call.status < 500
 
 
-def _requests(trip: JourneyContext, made_up: Sequence[Exchange]) -> Iterator[Request]:
+def _requests(context: JourneyContext, made_up: Sequence[Exchange]) -> Iterator[Request]:
     for number in count():
-        drawn = digest(trip.run.seed, "crossing", number)
+        drawn = digest(context.run.seed, "crossing", number)
         place, query, rest, method = (made_up[_drawn(drawn, part) % len(made_up)] for part in range(4))
         yield Request(
             method=(method if drawn[-1] % OWN_METHOD == 0 else place).method,
@@ -46,10 +46,10 @@ def _requests(trip: JourneyContext, made_up: Sequence[Exchange]) -> Iterator[Req
             content=rest.request_body or None,
             operation=None,
             path_parameters={},
-            journey=trip.journey,
+            journey=context.journey,
             step="parts of other calls",
             expected="",
-            account=trip.account,
+            account=context.account,
             is_generated=True,
         )
 

@@ -21,9 +21,7 @@ from viralsync_conform.budget import BudgetSpentError, worst_case
 from viralsync_conform.calls import Exchange
 from viralsync_conform.fuzzing.coverage_cases import BASE
 from viralsync_conform.fuzzing.coverage_run import body_of
-from viralsync_conform.run import job_invariants as laws
-from viralsync_conform.run import outages as suspicion
-from viralsync_conform.run import response_checks as judge
+from viralsync_conform.run import job_invariants, outages, response_checks
 from viralsync_conform.run.context import StopRunError
 from viralsync_conform.run.http_client import Request
 from viralsync_conform.run.job_invariants import TERMINAL
@@ -45,14 +43,14 @@ _OF_THE_WIRE = frozenset({"content-encoding", "transfer-encoding", "content-leng
 
 @dataclass
 class EngineTransport:
-    """Sends what the engine makes up, on the account of a trip; `numbers` tells which call became of a case.
+    """Sends what the engine makes up, on the account of a context; `numbers` tells which call became of a case.
 
     What stops the engine is in `stopped`: the engine itself only knows that it was interrupted. `handed_out` are the
     values that answers gave for links, by the name of their field. `walks` holds the job that a walk made on the
     account under test, until the next one; every other job is cancelled at once there.
     """
 
-    trip: JourneyContext
+    context: JourneyContext
     phase: str = ""
     numbers: dict[str, int] = field(default_factory=dict)
     handed_out: dict[str, set[str]] = field(default_factory=dict)
@@ -80,7 +78,7 @@ class EngineTransport:
         has_pass = headers.get(KEY_HEADER) == KEY_PLACEHOLDER
         if has_pass:
             del headers[KEY_HEADER]
-        known = self.trip.run.contract.operations[str(case.operation.definition.raw["operationId"])]
+        known = self.context.run.contract.operations[str(case.operation.definition.raw["operationId"])]
         body = request.body.encode() if isinstance(request.body, str) else request.body
         return Request(
             method=str(request.method),
@@ -90,36 +88,36 @@ class EngineTransport:
             content=body if isinstance(body, bytes) else None,
             operation=known.id if request.method == known.method else None,
             path_parameters={name: str(value) for name, value in (case.path_parameters or {}).items()},
-            journey=self.trip.journey,
+            journey=self.context.journey,
             step=f"{self.phase}: {known.id}",
             expected="",
-            account=self.trip.account,
+            account=self.context.account,
             auth="header" if has_pass else "none",
             is_generated=True,
         )
 
     def _sent(self, request: Request) -> Exchange:
         """Send and judge, and account for the jobs that come of it on the account under test."""
-        run, body = self.trip.run, body_of(request.content)
+        run, body = self.context.run, body_of(request.content)
         is_submission = request.operation == "submitRenderJob"
         minutes = worst_case(body)
         if is_submission:
             self.end_walks()
-            reserve(self.trip, minutes)
+            reserve(self.context, minutes)
         if request.operation == "streamJobProgress":
             call = self._streamed(request)
         else:
-            call = suspicion.send_with_retries(self.trip, request, request.method == "GET")
-        laws.learn_from(run, call)
-        judge.check_response(run, call)
-        laws.check_jobs(run, call)
-        if is_submission and self.trip.account.is_main:
-            job = register_job(self.trip, call, body if isinstance(body, dict) else {}, minutes)
+            call = outages.send_with_retries(self.context, request, request.method == "GET")
+        job_invariants.learn_from(run, call)
+        response_checks.check_response(run, call)
+        job_invariants.check_jobs(run, call)
+        if is_submission and self.context.account.is_main:
+            job = register_job(self.context, call, body if isinstance(body, dict) else {}, minutes)
             if job is not None:
                 self.walks.append(job)
                 if self.phase != "stateful":
                     self.end_walks()
-        if self.trip.account.is_main and call.is_success:
+        if self.context.account.is_main and call.is_success:
             self._note(call)
         return call
 
@@ -127,32 +125,32 @@ class EngineTransport:
         """Cancel the jobs that were left to be walked to; there is never more than one."""
         while self.walks:
             job = self.walks.pop()
-            if job.id in self.trip.run.settled:
+            if job.id in self.context.run.settled:
                 continue
-            call = self.trip.call("getJob", 200, path={"jobId": job.id}, step="look at what was accepted")
+            call = self.context.call("getJob", 200, path={"jobId": job.id}, step="look at what was accepted")
             status = call.document.get("status")
             if status in TERMINAL:
-                settle_budget(self.trip, job, status)
+                settle_budget(self.context, job, status)
             else:
-                cancel(self.trip, job)
+                cancel(self.context, job)
 
     def _note(self, call: Exchange) -> None:
         """Remember what a walk did to a job of the run."""
-        job = self.trip.run.jobs.get(str(call.path_parameters.get("jobId")))
+        job = self.context.run.jobs.get(str(call.path_parameters.get("jobId")))
         if job is not None and call.operation == "cancelJob":
-            settle_budget(self.trip, job, "cancelled")
+            settle_budget(self.context, job, "cancelled")
         if job is not None and call.operation == "deleteJob":
-            settle_budget(self.trip, job, "done" if job.id not in self.trip.run.settled else "cancelled")
-            self.trip.run.deleted.add(job.id)
+            settle_budget(self.context, job, "done" if job.id not in self.context.run.settled else "cancelled")
+            self.context.run.deleted.add(job.id)
 
     def _streamed(self, request: Request) -> Exchange:
-        with self.trip.sender.open(request) as (stream, call):
+        with self.context.client.open(request) as (stream, call):
             if stream is None:
                 return call
             stream.wait_closed(STREAM_SECONDS)
-            whole = self.trip.sender.finished(call, stream)
-        laws.learn_from_events(self.trip.run, whole)
-        judge.check_events(self.trip.run, whole)
+            whole = self.context.client.finished(call, stream)
+        job_invariants.learn_from_events(self.context.run, whole)
+        response_checks.check_events(self.context.run, whole)
         return whole
 
 

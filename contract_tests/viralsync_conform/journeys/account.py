@@ -18,9 +18,9 @@ MAX_SUMS = 4096
 """So many ways of adding up the lengths of jobs are tried."""
 
 
-def usage_of(trip: JourneyContext, step: str) -> Exchange:
+def usage_of(context: JourneyContext, step: str) -> Exchange:
     """Return what the account used so far."""
-    return trip.call("getUsage", 200, step=step)
+    return context.call("getUsage", 200, step=step)
 
 
 def used(call: Exchange | None) -> float | None:
@@ -30,16 +30,16 @@ def used(call: Exchange | None) -> float | None:
     return float(value) if isinstance(value, int | float) else None
 
 
-def paid_by_others(trip: JourneyContext, minutes: float, before: Exchange, after: Exchange) -> bool:
+def paid_by_others(context: JourneyContext, minutes: float, before: Exchange, after: Exchange) -> bool:
     """Say whether so many minutes were charged for other jobs of the account, which were done between two looks."""
     if minutes <= 0:
         return False
-    page = trip.call("listJobs", 200, query={"limit": 100}, step="what else was charged")
+    page = context.call("listJobs", 200, query={"limit": 100}, step="what else was charged")
     start, end = _about(before, -1), _about(after, 1)
     sums = {0.0}
-    for job in jobs_of(trip.run, page):
+    for job in jobs_of(context.run, page):
         ended = _instant(job.get("updatedAt"))
-        is_other = job.get("status") == "done" and job.get("jobId") not in trip.run.jobs
+        is_other = job.get("status") == "done" and job.get("jobId") not in context.run.jobs
         if is_other and ended is not None and start <= ended <= end and len(sums) < MAX_SUMS:
             sums |= {each + length_of(job) / 60 for each in sums}
     return any(abs(each - minutes) < 1e-4 for each in sums)
@@ -65,55 +65,55 @@ def _about(call: Exchange, way: int) -> datetime:
     "Account and usage agree with each other and with the plans, by either key header.",
     6,
 )
-def account(trip: JourneyContext) -> None:
-    me = trip.call("getMe", 200, step="me by x-api-key")
-    by_bearer = trip.call("getMe", 200, fact=facts.BEARER, auth="bearer", step="me by bearer")
+def account(context: JourneyContext) -> None:
+    me = context.call("getMe", 200, step="me by x-api-key")
+    by_bearer = context.call("getMe", 200, fact=facts.BEARER, auth="bearer", step="me by bearer")
     if me.is_success and by_bearer.is_success:
-        trip.check_equal(facts.BEARER, me.document, by_bearer.document, me, by_bearer)
-    usage = usage_of(trip, "usage")
-    again = trip.call("getUsage", 200, fact=facts.BEARER, auth="bearer", step="usage by bearer")
+        context.check_equal(facts.BEARER, me.document, by_bearer.document, me, by_bearer)
+    usage = usage_of(context, "usage")
+    again = context.call("getUsage", 200, fact=facts.BEARER, auth="bearer", step="usage by bearer")
     if not (me.is_success and usage.is_success):
         return
     if usage.document and again.document:
-        trip.check_equal(facts.BEARER, usage.document.get("plan"), again.document.get("plan"), usage, again)
+        context.check_equal(facts.BEARER, usage.document.get("plan"), again.document.get("plan"), usage, again)
     email = str(me.document.get("email"))
-    trip.check(facts.EMAIL, "@" in email.strip("@"), me, expected="an address", got=f"{len(email)} characters")
+    context.check(facts.EMAIL, "@" in email.strip("@"), me, expected="an address", got=f"{len(email)} characters")
     plan = me.document.get("plan")
-    trip.check_equal(facts.PLAN_AGREES, plan, usage.document.get("plan"), me, usage)
-    limits(trip, str(plan), usage)
-    _period(trip, usage)
+    context.check_equal(facts.PLAN_AGREES, plan, usage.document.get("plan"), me, usage)
+    limits(context, str(plan), usage)
+    _period(context, usage)
 
 
-def limits(trip: JourneyContext, plan: str, usage: Exchange) -> None:
+def limits(context: JourneyContext, plan: str, usage: Exchange) -> None:
     """Hold a usage against the terms of a plan."""
-    terms = trip.run.contract.spec.plans.get(plan)
+    terms = context.run.contract.spec.plans.get(plan)
     minutes, jobs = _part(usage, "renderMinutes"), _part(usage, "concurrentJobs")
     if terms is None or not minutes:
         return
-    trip.check_equal(facts.PLAN_LIMITS, terms.minutes_per_month, minutes.get("limit"), usage, name="month")
-    trip.check_equal(facts.PLAN_LIMITS, terms.jobs_at_once, jobs.get("limit"), usage, name="jobs at once")
+    context.check_equal(facts.PLAN_LIMITS, terms.minutes_per_month, minutes.get("limit"), usage, name="month")
+    context.check_equal(facts.PLAN_LIMITS, terms.jobs_at_once, jobs.get("limit"), usage, name="jobs at once")
     daily = usage.document.get("daily")
     per_day = daily.get("limit") if isinstance(daily, dict) else None
-    trip.check_equal(facts.PLAN_LIMITS, terms.minutes_per_day, per_day, usage, name="day")
+    context.check_equal(facts.PLAN_LIMITS, terms.minutes_per_day, per_day, usage, name="day")
     limit, spent, left = minutes.get("limit"), minutes.get("used"), minutes.get("remaining")
     if limit is None:
-        trip.check_equal(facts.REMAINING, None, left, usage)
+        context.check_equal(facts.REMAINING, None, left, usage)
     elif isinstance(limit, int | float) and isinstance(spent, int | float):
         fits = isinstance(left, int | float) and abs(max(0.0, limit - spent) - left) < 0.001
-        trip.check(facts.REMAINING, fits, usage, expected=max(0.0, limit - spent), got=left)
+        context.check(facts.REMAINING, fits, usage, expected=max(0.0, limit - spent), got=left)
 
 
-def _period(trip: JourneyContext, usage: Exchange) -> None:
+def _period(context: JourneyContext, usage: Exchange) -> None:
     start, end = (_instant(usage.document.get(name)) for name in ("periodStart", "periodEnd"))
     if start is None or end is None:
         return
     is_first = all((each.day, each.hour, each.minute, each.second) == (1, 0, 0, 0) for each in (start, end))
     follows = (end.year * 12 + end.month) - (start.year * 12 + start.month) == 1
-    trip.check(facts.PERIOD, is_first and follows, usage, expected="the 1st, 00:00, of two months", got=(start, end))
+    context.check(facts.PERIOD, is_first and follows, usage, expected="the 1st, 00:00, of two months", got=(start, end))
     date = usage.header("date")
     if date:
         now = parsedate_to_datetime(date)
-        trip.check(facts.PERIOD, start <= now < end, usage, expected=f"holds {now}", got=(start, end), name="now")
+        context.check(facts.PERIOD, start <= now < end, usage, expected=f"holds {now}", got=(start, end), name="now")
 
 
 def _part(call: Exchange, name: str) -> dict[str, Any]:

@@ -14,17 +14,17 @@ READS = ("getMe", "getUsage", "listJobs")
 WITH_JOB = ("getJob", "streamJobProgress", "cancelJob", "deleteJob")
 
 
-def _refused(trip: JourneyContext, operation: str, job_id: str | None, headers: dict[str, str], step: str) -> None:
+def _refused(context: JourneyContext, operation: str, job_id: str | None, headers: dict[str, str], step: str) -> None:
     """Call an operation without a valid key; what it makes all the same is cancelled."""
-    body = submission(trip.run.project_id) if operation == "submitRenderJob" else None
+    body = submission(context.run.project_id) if operation == "submitRenderJob" else None
     path = {"jobId": job_id} if job_id else {}
-    call = trip.call(
+    call = context.call(
         operation, "UNAUTHORIZED", fact=facts.KEY_NEEDED, path=path, headers=headers, body=body, auth="none", step=step
     )
     if body and call.is_success:
-        job = register_job(trip, call, body, 0.0)
+        job = register_job(context, call, body, 0.0)
         if job:
-            cancel(trip, job)
+            cancel(context, job)
 
 
 @journey(
@@ -32,10 +32,10 @@ def _refused(trip: JourneyContext, operation: str, job_id: str | None, headers: 
     "Nothing is read without a valid key.",
     6,
 )
-def keys_of_reads(trip: JourneyContext) -> None:
+def keys_of_reads(context: JourneyContext) -> None:
     for operation in READS:
-        _refused(trip, operation, None, {}, f"{operation} without a key")
-        _refused(trip, operation, None, {"x-api-key": WRONG_KEY}, f"{operation} with a wrong key")
+        _refused(context, operation, None, {}, f"{operation} without a key")
+        _refused(context, operation, None, {"x-api-key": WRONG_KEY}, f"{operation} with a wrong key")
 
 
 @journey(
@@ -44,14 +44,14 @@ def keys_of_reads(trip: JourneyContext) -> None:
     12,
     renders=True,
 )
-def keys_of_jobs(trip: JourneyContext) -> None:
-    job_id = completed_job(trip).job.id
+def keys_of_jobs(context: JourneyContext) -> None:
+    job_id = completed_job(context).job.id
     for operation in (*WITH_JOB, "submitRenderJob"):
         target = None if operation == "submitRenderJob" else job_id
-        _refused(trip, operation, target, {}, f"{operation} without a key")
-        _refused(trip, operation, target, {"authorization": f"Bearer {WRONG_KEY}"}, f"{operation} with a wrong key")
-    call = trip.call("getJob", 200, fact=facts.STAYS, path={"jobId": job_id}, step="read after refused calls")
-    trip.check_equal(facts.STAYS, "done", call.document.get("status"), call)
+        _refused(context, operation, target, {}, f"{operation} without a key")
+        _refused(context, operation, target, {"authorization": f"Bearer {WRONG_KEY}"}, f"{operation} with a wrong key")
+    call = context.call("getJob", 200, fact=facts.STAYS, path={"jobId": job_id}, step="read after refused calls")
+    context.check_equal(facts.STAYS, "done", call.document.get("status"), call)
 
 
 @journey(
@@ -61,17 +61,17 @@ def keys_of_jobs(trip: JourneyContext) -> None:
     renders=True,
     needs_control=True,
 )
-def foreign_jobs(trip: JourneyContext) -> None:
-    job_id = completed_job(trip).job.id
-    stranger = trip.as_account(trip.run.target.account("stranger"))
+def foreign_jobs(context: JourneyContext) -> None:
+    job_id = completed_job(context).job.id
+    stranger = context.as_account(context.run.target.account("stranger"))
     for operation in WITH_JOB:
         stranger.call(
             operation, "JOB_NOT_FOUND", fact=facts.FOREIGN, path={"jobId": job_id}, step=f"{operation} of another's job"
         )
     page = stranger.call("listJobs", 200, step="list of a stranger")
-    listed = page.document.get(trip.run.contract.behaviour.list_key)
-    trip.check(facts.FOREIGN, listed == [], page, expected=[], got=listed)
-    trip.call("getJob", 200, fact=facts.FOREIGN, path={"jobId": job_id}, step="read after a stranger")
+    listed = page.document.get(context.run.contract.behaviour.list_key)
+    context.check(facts.FOREIGN, listed == [], page, expected=[], got=listed)
+    context.call("getJob", 200, fact=facts.FOREIGN, path={"jobId": job_id}, step="read after a stranger")
 
 
 @journey(
@@ -80,12 +80,12 @@ def foreign_jobs(trip: JourneyContext) -> None:
     8,
     needs_control=True,
 )
-def revoked_key(trip: JourneyContext) -> None:
-    revoked = trip.as_account(trip.run.target.account("revoked"))
+def revoked_key(context: JourneyContext) -> None:
+    revoked = context.as_account(context.run.target.account("revoked"))
     sandbox = revoked.account.sandbox
     assert sandbox is not None  # noqa: S101 - a throwaway account has one
     sandbox.account(revoked=True)
-    body = submission(trip.run.project_id)
+    body = submission(context.run.project_id)
     for operation in (*READS, "submitRenderJob"):
         revoked.call(
             operation, "API_KEY_REVOKED", fact=facts.REVOKED, body=body if operation == "submitRenderJob" else None,
@@ -103,7 +103,7 @@ SCHEME = Check("scheme", "A key is taken as a bearer token only.", facts.A, fact
     "What is no key is refused as one that is wrong, whatever it looks like.",
     8,
 )
-def odd_keys(trip: JourneyContext) -> None:
+def odd_keys(context: JourneyContext) -> None:
     odd = {
         "empty": {"x-api-key": ""},
         "too short": {"x-api-key": "vs_prod_abc"},
@@ -112,10 +112,10 @@ def odd_keys(trip: JourneyContext) -> None:
         "no token": {"authorization": "Bearer"},
         "another scheme": {"authorization": "Basic dXNlcjpwYXNzd29yZA=="},
     }
-    scheme = {"authorization": f"ApiKey {trip.account.key}"}
-    trip.call("getMe", "UNAUTHORIZED", fact=SCHEME, headers=scheme, auth="none", step="key: right, another scheme")
+    scheme = {"authorization": f"ApiKey {context.account.key}"}
+    context.call("getMe", "UNAUTHORIZED", fact=SCHEME, headers=scheme, auth="none", step="key: right, another scheme")
     for name, headers in odd.items():
-        trip.call("getMe", "UNAUTHORIZED", fact=facts.KEY_NEEDED, headers=headers, auth="none", step=f"key: {name}")
+        context.call("getMe", "UNAUTHORIZED", fact=facts.KEY_NEEDED, headers=headers, auth="none", step=f"key: {name}")
 
 
 @journey(
@@ -123,8 +123,8 @@ def odd_keys(trip: JourneyContext) -> None:
     "Two keys that differ are refused.",
     1,
 )
-def two_keys(trip: JourneyContext) -> None:
+def two_keys(context: JourneyContext) -> None:
     other = "vs_prod_" + "0" * 32
-    trip.call(
+    context.call(
         "getMe", "UNAUTHORIZED", fact=facts.TWO_KEYS, headers={"authorization": f"Bearer {other}"}, step="two keys"
     )

@@ -35,128 +35,134 @@ MAX_STEPS = 4
     32,
     renders=True,
 )
-def cancelling(trip: JourneyContext) -> None:
-    before = usage_of(trip, "usage before a cancel")
-    job = submit(trip, step="submit to be cancelled")
+def cancelling(context: JourneyContext) -> None:
+    before = usage_of(context, "usage before a cancel")
+    job = submit(context, step="submit to be cancelled")
     life = ObservedJob(job)
-    with trip.stream(job.id, step="stream a cancelled life", auth="bearer") as stream:
-        poll_until(trip, life, until=("waiting", "running"))
+    with context.stream(job.id, step="stream a cancelled life", auth="bearer") as stream:
+        poll_until(context, life, until=("waiting", "running"))
         if life.status in TERMINAL:
-            settle_budget(trip, job, life.status)
-            raise trip.stop(f"the job was {life.status} before it could be cancelled", life.last)
-        _meanwhile(trip, life, before)
-        refused = trip.call(
+            settle_budget(context, job, life.status)
+            raise context.stop(f"the job was {life.status} before it could be cancelled", life.last)
+        _meanwhile(context, life, before)
+        refused = context.call(
             "deleteJob", "INVALID_STATE_TRANSITION", fact=facts.DELETE_RUNNING, path={"jobId": job.id},
             step="delete while it runs",
         )  # fmt: skip
-        cancel = trip.call("cancelJob", 200, path={"jobId": job.id}, step="cancel while it runs", is_repeatable=False)
+        cancel = context.call(
+            "cancelJob", 200, path={"jobId": job.id}, step="cancel while it runs", is_repeatable=False
+        )
         life.closed_in_time = stream.wait_closed(CLOSING_SECONDS)
     life.stream = stream.call
-    at_once = _look(trip, job, "read a cancelled job")
+    at_once = _look(context, job, "read a cancelled job")
     if refused.is_success or not cancel.is_success:
-        raise trip.stop("the job was not cancelled while it ran", refused, cancel)
-    settle_budget(trip, job, "cancelled")
-    trip.run.shared["cancelled"] = job
-    _is_cancelled(trip, life, cancel, at_once)
-    _stands_still(trip, job, at_once)
-    _stream_of_cancelled(trip, life)
-    _again(trip, job)
-    _costs_nothing(trip, before, usage_of(trip, "usage after a cancel"))
+        raise context.stop("the job was not cancelled while it ran", refused, cancel)
+    settle_budget(context, job, "cancelled")
+    context.run.shared["cancelled"] = job
+    _is_cancelled(context, life, cancel, at_once)
+    _stands_still(context, job, at_once)
+    _stream_of_cancelled(context, life)
+    _again(context, job)
+    _costs_nothing(context, before, usage_of(context, "usage after a cancel"))
 
 
-def _is_cancelled(trip: JourneyContext, life: ObservedJob, cancel: Exchange, at_once: Exchange) -> None:
+def _is_cancelled(context: JourneyContext, life: ObservedJob, cancel: Exchange, at_once: Exchange) -> None:
     """The answer to the cancel and the job itself say so; what progress was made stays."""
     if cancel.document:
-        trip.check_equal(facts.CANCELS, "cancelled", cancel.document.get("status"), cancel)
-        trip.check_equal(facts.JOB_ID, life.job.id, cancel.document.get("jobId"), cancel)
-    trip.check_equal(facts.CANCELS, "cancelled", at_once.document.get("status"), at_once)
-    if trip.run.target.has_control:  # a real job makes progress between two calls
+        context.check_equal(facts.CANCELS, "cancelled", cancel.document.get("status"), cancel)
+        context.check_equal(facts.JOB_ID, life.job.id, cancel.document.get("jobId"), cancel)
+    context.check_equal(facts.CANCELS, "cancelled", at_once.document.get("status"), at_once)
+    if context.run.target.has_control:  # a real job makes progress between two calls
         before, after = (each.document.get("progress") for each in (life.last, at_once))
-        trip.check_equal(facts.FROZEN, before, after, at_once, name="cancel")
+        context.check_equal(facts.FROZEN, before, after, at_once, name="cancel")
 
 
-def _meanwhile(trip: JourneyContext, life: ObservedJob, before: Exchange) -> None:
+def _meanwhile(context: JourneyContext, life: ObservedJob, before: Exchange) -> None:
     """Let the job make some progress, and look at what else tells of it: a late stream, a child, the ledger."""
     for look in range(MAX_STEPS):
         if life.last.document.get("progress") or life.status in TERMINAL:
             break
-        trip.account.clock.wait_for_change(look)
-        life.polls.append(_look(trip, life.job, "poll"))
+        context.account.clock.wait_for_change(look)
+        life.polls.append(_look(context, life.job, "poll"))
     if life.status in TERMINAL:
         return
-    child = trip.call(
+    child = context.call(
         "getJob", 200, fact=facts.CHILD_READ, path={"jobId": f"scene_{life.job.id}_001"}, step="child of a running job"
     )
-    with trip.stream(life.job.id, step="late stream") as stream:
+    with context.stream(life.job.id, step="late stream") as stream:
         stream.wait_events(1, CLOSING_SECONDS)
-    page = trip.call("listJobs", 200, query={"limit": 1}, step="list a running job")
-    listed = next((job for job in jobs_of(trip.run, page) if job.get("jobId") == life.job.id), None)
-    if listed is not None and trip.run.target.has_control:
-        trip.check_equal(
+    page = context.call("listJobs", 200, query={"limit": 1}, step="list a running job")
+    listed = next((job for job in jobs_of(context.run, page) if job.get("jobId") == life.job.id), None)
+    if listed is not None and context.run.target.has_control:
+        context.check_equal(
             facts.LIST_AGREES, state_of(life.last.document), state_of(dict(listed)), page, life.last, name="running"
         )
-    usage = usage_of(trip, "usage of a running job")
-    _costs_nothing(trip, before, usage)
-    if stream.call is None or not trip.run.target.has_control:
+    usage = usage_of(context, "usage of a running job")
+    _costs_nothing(context, before, usage)
+    if stream.call is None or not context.run.target.has_control:
         return
     first = state_of(stream.call.events[0].document) if stream.call.events else ()  # of the call: without any key
-    trip.check_equal(facts.SNAPSHOT, state_of(life.last.document), first, stream.call, life.last, name="late")
+    context.check_equal(facts.SNAPSHOT, state_of(life.last.document), first, stream.call, life.last, name="late")
     counts = life.last.document.get("children")
     if child.is_success and isinstance(counts, dict) and counts.get("running") == counts.get("total"):
-        trip.check_equal(facts.CHILD_RUNS, "running", child.document.get("status"), child, life.last)
+        context.check_equal(facts.CHILD_RUNS, "running", child.document.get("status"), child, life.last)
 
 
-def _look(trip: JourneyContext, job: Job, step: str) -> Exchange:
-    return trip.call("getJob", 200, path={"jobId": job.id}, step=step)
+def _look(context: JourneyContext, job: Job, step: str) -> Exchange:
+    return context.call("getJob", 200, path={"jobId": job.id}, step=step)
 
 
-def _stands_still(trip: JourneyContext, job: Job, at_once: Exchange) -> None:
-    trip.wait(A_WHILE if trip.run.target.has_control else A_MOMENT)
-    later = _look(trip, job, "read it after a while")
-    trip.check_equal(facts.STAYS, "cancelled", later.document.get("status"), later, at_once)
+def _stands_still(context: JourneyContext, job: Job, at_once: Exchange) -> None:
+    context.wait(A_WHILE if context.run.target.has_control else A_MOMENT)
+    later = _look(context, job, "read it after a while")
+    context.check_equal(facts.STAYS, "cancelled", later.document.get("status"), later, at_once)
     for name in ("progress", "updatedAt", "children"):
-        trip.check_equal(facts.FROZEN, at_once.document.get(name), later.document.get(name), later, at_once, name=name)
-    child = trip.call(
+        context.check_equal(
+            facts.FROZEN, at_once.document.get(name), later.document.get(name), later, at_once, name=name
+        )
+    child = context.call(
         "getJob", 200, fact=facts.CHILD_READ, path={"jobId": f"scene_{job.id}_001"}, step="child of a cancelled job"
     )
     if child.is_success:
-        trip.check(CHILD_CANCELLED, child.document.get("status") in TERMINAL, child, got=child.document.get("status"))
+        context.check(
+            CHILD_CANCELLED, child.document.get("status") in TERMINAL, child, got=child.document.get("status")
+        )
 
 
 CHILD_CANCELLED = Check("child_cancelled", "The children of a cancelled job are cancelled too.", facts.A, facts.JOBS)
 
 
-def _stream_of_cancelled(trip: JourneyContext, life: ObservedJob) -> None:
+def _stream_of_cancelled(context: JourneyContext, life: ObservedJob) -> None:
     call = life.stream
     if call is None or not call.events:
         return
     states = [event.document for event in call.events]
-    check_transitions(trip, [call], states)
+    check_transitions(context, [call], states)
     ends = [state.get("status") for state in states if state.get("status") in TERMINAL]
-    trip.check(
+    context.check(
         facts.TERMINAL_EVENT, ends == ["cancelled"] and states[-1].get("status") == "cancelled", call,
         expected=["cancelled"], got=ends,
     )  # fmt: skip
-    trip.check(facts.CLOSES, life.closed_in_time, call, expected="closed by the server", got="still open")
+    context.check(facts.CLOSES, life.closed_in_time, call, expected="closed by the server", got="still open")
 
 
-def _again(trip: JourneyContext, job: Job) -> None:
-    trip.call(
+def _again(context: JourneyContext, job: Job) -> None:
+    context.call(
         "cancelJob", "INVALID_STATE_TRANSITION", fact=facts.CANCEL_TERMINAL, path={"jobId": job.id},
         step="cancel a cancelled job",
     )  # fmt: skip
-    with trip.stream(job.id, step="stream of a cancelled job") as stream:
+    with context.stream(job.id, step="stream of a cancelled job") as stream:
         closed = stream.wait_closed(CLOSING_SECONDS)
     told = [event.document.get("status") for event in stream.events]
     if stream.call is not None:
-        trip.check(facts.ONE_EVENT, told == ["cancelled"] and closed, stream.call, expected=["cancelled"], got=told)
+        context.check(facts.ONE_EVENT, told == ["cancelled"] and closed, stream.call, expected=["cancelled"], got=told)
 
 
-def _costs_nothing(trip: JourneyContext, before: Exchange, after: Exchange) -> None:
+def _costs_nothing(context: JourneyContext, before: Exchange, after: Exchange) -> None:
     spent, now = used(before), used(after)
     if spent is not None and now is not None:
-        holds = abs(now - spent) < 1e-6 or paid_by_others(trip, now - spent, before, after)
-        trip.check(facts.NOT_CHARGED, holds, before, after, expected=spent, got=now)
+        holds = abs(now - spent) < 1e-6 or paid_by_others(context, now - spent, before, after)
+        context.check(facts.NOT_CHARGED, holds, before, after, expected=spent, got=now)
 
 
 @journey(
@@ -165,15 +171,15 @@ def _costs_nothing(trip: JourneyContext, before: Exchange, after: Exchange) -> N
     4,
     renders=True,
 )
-def ended_jobs(trip: JourneyContext) -> None:
-    life = completed_job(trip)
-    trip.call(
+def ended_jobs(context: JourneyContext) -> None:
+    life = completed_job(context)
+    context.call(
         "cancelJob", "INVALID_STATE_TRANSITION", fact=facts.CANCEL_TERMINAL, path={"jobId": life.job.id}, auth="bearer",
         step="cancel a job that is done",
     )  # fmt: skip
-    call = _look(trip, life.job, "read it again")
-    odd = sorted(name for name, value in known_of(trip.run, life.last).items() if call.document.get(name) != value)
-    trip.check(facts.STAYS, not odd, call, life.last, expected="as it was", got=f"other {odd}", name=",".join(odd))
+    call = _look(context, life.job, "read it again")
+    odd = sorted(name for name, value in known_of(context.run, life.last).items() if call.document.get(name) != value)
+    context.check(facts.STAYS, not odd, call, life.last, expected="as it was", got=f"other {odd}", name=",".join(odd))
 
 
 @journey(
@@ -182,31 +188,31 @@ def ended_jobs(trip: JourneyContext) -> None:
     14,
     renders=True,
 )
-def deleting(trip: JourneyContext) -> None:
-    life = completed_job(trip)
-    job: Job | None = trip.run.shared.get("cancelled") or trip.run.shared.get("cancelled while queued")
+def deleting(context: JourneyContext) -> None:
+    life = completed_job(context)
+    job: Job | None = context.run.shared.get("cancelled") or context.run.shared.get("cancelled while queued")
     if job is None:
-        raise trip.stop("no job was cancelled")
+        raise context.stop("no job was cancelled")
     path = {"jobId": job.id}
-    call = trip.call("deleteJob", 200, path=path, auth="bearer", step="delete", is_repeatable=False)
+    call = context.call("deleteJob", 200, path=path, auth="bearer", step="delete", is_repeatable=False)
     if not call.is_success:
         return
-    trip.run.deleted.add(job.id)
+    context.run.deleted.add(job.id)
     if call.document:
-        trip.check_equal(facts.DELETE_BODY, job.id, call.document.get("jobId"), call)
+        context.check_equal(facts.DELETE_BODY, job.id, call.document.get("jobId"), call)
     for operation in ("getJob", "streamJobProgress", "cancelJob", "deleteJob"):
-        trip.call(operation, "JOB_NOT_FOUND", fact=facts.DELETES, path=path, step=f"{operation} after a delete")
-    trip.call(
+        context.call(operation, "JOB_NOT_FOUND", fact=facts.DELETES, path=path, step=f"{operation} after a delete")
+    context.call(
         "getJob",
         "JOB_NOT_FOUND",
         fact=CHILD_DELETED,
         path={"jobId": f"scene_{job.id}_001"},
         step="child after a delete",
     )
-    page = trip.call("listJobs", 200, query={"limit": 100}, step="list after a delete")
-    listed = [each.get("jobId") for each in jobs_of(trip.run, page)]
-    trip.check(facts.DELETES, job.id not in listed, page, call, expected="not listed", got=listed[:10])
-    trip.check(facts.LISTED, life.job.id in listed, page, call, expected=life.job.id, got=listed[:10], name="others")
+    page = context.call("listJobs", 200, query={"limit": 100}, step="list after a delete")
+    listed = [each.get("jobId") for each in jobs_of(context.run, page)]
+    context.check(facts.DELETES, job.id not in listed, page, call, expected="not listed", got=listed[:10])
+    context.check(facts.LISTED, life.job.id in listed, page, call, expected=life.job.id, got=listed[:10], name="others")
 
 
 CHILD_DELETED = Check("child_deleted", "The children of a deleted job are gone with it.", facts.A, facts.JOBS)

@@ -14,23 +14,23 @@ from viralsync_conform.run.journey_context import JourneyContext
     8,
     renders=True,
 )
-def children(trip: JourneyContext) -> None:
-    life = completed_job(trip)
+def children(context: JourneyContext) -> None:
+    life = completed_job(context)
     last = len(life.job.body["movie"]["scenes"])
     for nobody, check in ((f"scene_{life.job.id}_000", facts.CHILD_UNKNOWN), (life.job.id.upper(), facts.CASE)):
-        trip.call("getJob", "JOB_NOT_FOUND", fact=check, path={"jobId": nobody}, step=f"read no job: {check.name}")
+        context.call("getJob", "JOB_NOT_FOUND", fact=check, path={"jobId": nobody}, step=f"read no job: {check.name}")
     unknown = {"jobId": f"scene_{life.job.id}_{last + 1:03}"}
-    trip.call("getJob", "JOB_NOT_FOUND", fact=facts.CHILD_UNKNOWN, path=unknown, step="read a scene too many")
+    context.call("getJob", "JOB_NOT_FOUND", fact=facts.CHILD_UNKNOWN, path=unknown, step="read a scene too many")
     child = {"jobId": f"scene_{life.job.id}_001"}
-    call = trip.call("streamJobProgress", 200, fact=facts.CHILD_STREAM, path=child, step="stream a child")
-    trip.check(facts.CHILD_STREAM, call.is_success, call)
+    call = context.call("streamJobProgress", 200, fact=facts.CHILD_STREAM, path=child, step="stream a child")
+    context.check(facts.CHILD_STREAM, call.is_success, call)
     for child_id, kind in (
         (f"scene_{life.job.id}_{last:03}", "render.scene"),
         (f"assemble_{life.job.id}", "render.assemble"),
     ):
-        call = trip.call("getJob", 200, fact=facts.CHILD_READ, path={"jobId": child_id}, step=f"read a {kind}")
+        call = context.call("getJob", 200, fact=facts.CHILD_READ, path={"jobId": child_id}, step=f"read a {kind}")
         if call.is_success:
-            trip.check_equal(facts.CHILD_TYPE, kind, call.document.get("type"), call)
-            trip.check_equal(facts.PARENT, life.job.id, call.document.get("parentJobId"), call)
-            trip.check_equal(facts.JOB_ID, child_id, call.document.get("jobId"), call)
-            trip.check_equal(facts.CHILDREN_DONE, life.status, call.document.get("status"), call, name="child")
+            context.check_equal(facts.CHILD_TYPE, kind, call.document.get("type"), call)
+            context.check_equal(facts.PARENT, life.job.id, call.document.get("parentJobId"), call)
+            context.check_equal(facts.JOB_ID, child_id, call.document.get("jobId"), call)
+            context.check_equal(facts.CHILDREN_DONE, life.status, call.document.get("status"), call, name="child")

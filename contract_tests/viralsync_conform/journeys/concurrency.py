@@ -37,9 +37,9 @@ COUNTED = Check("concurrency_counted", "The jobs that count are those that are a
     24,
     needs_control=True,
 )
-def concurrency(trip: JourneyContext) -> None:
-    _all_slots(trip, "business")
-    busy, jobs = _with_all_slots_taken(trip, "pro")
+def concurrency(context: JourneyContext) -> None:
+    _all_slots(context, "business")
+    busy, jobs = _with_all_slots_taken(context, "pro")
     usage = usage_of(busy, "usage with all slots taken")
     running = usage.document.get("concurrentJobs")
     if _believed(busy) == "unfinished" and isinstance(running, dict):
@@ -57,42 +57,42 @@ def concurrency(trip: JourneyContext) -> None:
     submit(busy, step="take the slot of a done job", fact=SLOT)
 
 
-def _with_all_slots_taken(trip: JourneyContext, plan: str) -> tuple[JourneyContext, list[Job]]:
+def _with_all_slots_taken(context: JourneyContext, plan: str) -> tuple[JourneyContext, list[Job]]:
     """Return a throwaway account of a plan, and as many jobs as may be there at once, all queued."""
-    account = trip.as_account(trip.run.target.account(f"busy {plan}", plan=plan, scenario=SCENES_LATER))
+    account = context.as_account(context.run.target.account(f"busy {plan}", plan=plan, scenario=SCENES_LATER))
     slots = account.run.contract.spec.plans[plan].jobs_at_once or 0
     return account, [submit(account, step=f"take a slot of {plan}") for _ in range(slots)]
 
 
-def _all_slots(trip: JourneyContext, plan: str) -> None:
+def _all_slots(context: JourneyContext, plan: str) -> None:
     """As many jobs as the plan has slots may be there at once, and no more."""
-    wide, jobs = _with_all_slots_taken(trip, plan)
+    wide, jobs = _with_all_slots_taken(context, plan)
     counted = READINGS[_believed(wide)]
     _bring(wide, jobs, next(status for status in STATUSES if status in counted))
     refused(wide, "CONCURRENCY_LIMIT_EXCEEDED", COUNTED, step=f"one more than {plan} has slots")
 
 
-def _believed(trip: JourneyContext) -> str:
-    return trip.run.contract.behaviour.concurrency_counts
+def _believed(context: JourneyContext) -> str:
+    return context.run.contract.behaviour.concurrency_counts
 
 
-def _learned(trip: JourneyContext, jobs: Sequence[Job]) -> tuple[Exchange, str | None]:
+def _learned(context: JourneyContext, jobs: Sequence[Job]) -> tuple[Exchange, str | None]:
     """Submit one more while all jobs are in one status, then in the next, and return the reading that fits."""
     call, tried, full = jobs[-1].submitted, set[str](), set[str]()
     for status in STATUSES:
-        if _bring(trip, jobs, status):
-            call = _one_more(trip, status)
+        if _bring(context, jobs, status):
+            call = _one_more(context, status)
             tried.add(status)
             full |= {status} if call.status == 409 else set()
         if "queued" in full:
             return call, "unfinished"
     fitting = [reading for reading, statuses in READINGS.items() if full and statuses & tried == full]
-    return call, _believed(trip) if _believed(trip) in fitting else next(iter(fitting), None)
+    return call, _believed(context) if _believed(context) in fitting else next(iter(fitting), None)
 
 
-def _bring(trip: JourneyContext, jobs: Sequence[Job], status: str) -> bool:
+def _bring(context: JourneyContext, jobs: Sequence[Job], status: str) -> bool:
     """Move time to where all jobs have a status; say whether there is such a time."""
-    sandbox = sandbox_of(trip)
+    sandbox = sandbox_of(context)
     try:
         for job in jobs:
             if sandbox.jobs[job.id].status != status:
@@ -102,11 +102,11 @@ def _bring(trip: JourneyContext, jobs: Sequence[Job], status: str) -> bool:
     return True
 
 
-def _one_more(trip: JourneyContext, status: str) -> Exchange:
+def _one_more(context: JourneyContext, status: str) -> Exchange:
     """Submit one job more, and take it away again if it was accepted."""
-    body = submission(trip.run.project_id)
-    is_over = status in READINGS[_believed(trip)]
-    call = trip.call(
+    body = submission(context.run.project_id)
+    is_over = status in READINGS[_believed(context)]
+    call = context.call(
         "submitRenderJob",
         "CONCURRENCY_LIMIT_EXCEEDED" if is_over else 202,
         fact=COUNTED,
@@ -114,7 +114,7 @@ def _one_more(trip: JourneyContext, status: str) -> Exchange:
         step=f"one more while they are {status}",
         is_repeatable=False,
     )
-    job = register_job(trip, call, body, 0.0)
+    job = register_job(context, call, body, 0.0)
     if job is not None:
-        sandbox_of(trip).jobs[job.id].fail()
+        sandbox_of(context).jobs[job.id].fail()
     return call

@@ -16,12 +16,14 @@ EXPLORATION = "exploration"
     renders=True,
     is_deep=True,
 )
-def explored(trip: JourneyContext) -> None:
+def explored(context: JourneyContext) -> None:
     from viralsync_conform.fuzzing.engine import explore  # loads the whole engine, which only this journey needs
 
-    run = trip.run
+    run = context.run
     has_control = run.target.has_control
-    explorer = trip.as_account(run.target.account("explorer", plan="enterprise", clock="auto")) if has_control else trip
+    explorer = (
+        context.as_account(run.target.account("explorer", plan="enterprise", clock="auto")) if has_control else context
+    )
     exploration = explore(explorer)
     run.shared[EXPLORATION] = exploration
     findings.add_findings(run, exploration)

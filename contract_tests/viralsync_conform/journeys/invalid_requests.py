@@ -21,9 +21,9 @@ JSON_TYPE = {"content-type": "application/json"}
     "An unknown path is a 404 in the API's shape, whatever it looks like.",
     5,
 )
-def unknown_routes(trip: JourneyContext) -> None:
+def unknown_routes(context: JourneyContext) -> None:
     for number, path in enumerate(("/v1/conformance", "/")):
-        trip.request("GET", path, "NOT_FOUND", step=f"unknown route {number}")
+        context.request("GET", path, "NOT_FOUND", step=f"unknown route {number}")
 
 
 @journey(
@@ -32,9 +32,9 @@ def unknown_routes(trip: JourneyContext) -> None:
     8,
     writes=True,
 )
-def wrong_methods(trip: JourneyContext) -> None:
+def wrong_methods(context: JourneyContext) -> None:
     for method, path in (("GET", "/v1/render/jobs"), ("POST", "/v1/jobs"), ("POST", "/v1/me"), ("POST", "/v1/usage")):
-        _wrong_method(trip, method, path, path)
+        _wrong_method(context, method, path, path)
 
 
 @journey(
@@ -43,19 +43,21 @@ def wrong_methods(trip: JourneyContext) -> None:
     4,
     renders=True,
 )
-def wrong_methods_of_jobs(trip: JourneyContext) -> None:
-    job_id = completed_job(trip).job.id
+def wrong_methods_of_jobs(context: JourneyContext) -> None:
+    job_id = completed_job(context).job.id
     for method, rest in (("POST", ""), ("POST", "/progress"), ("GET", "/cancel")):
-        _wrong_method(trip, method, f"/v1/jobs/{job_id}{rest}", f"/v1/jobs/{{jobId}}{rest}")
+        _wrong_method(context, method, f"/v1/jobs/{job_id}{rest}", f"/v1/jobs/{{jobId}}{rest}")
 
 
-def _wrong_method(trip: JourneyContext, method: str, path: str, template: str) -> None:
-    call = trip.request(method, path, "METHOD_NOT_ALLOWED", step=f"{method} {template}")
-    if call.status != trip.run.contract.status_of_code("METHOD_NOT_ALLOWED"):
+def _wrong_method(context: JourneyContext, method: str, path: str, template: str) -> None:
+    call = context.request(method, path, "METHOD_NOT_ALLOWED", step=f"{method} {template}")
+    if call.status != context.run.contract.status_of_code("METHOD_NOT_ALLOWED"):
         return
-    declared = {each.method for each in trip.run.contract.operations.values() if each.path == template}
+    declared = {each.method for each in context.run.contract.operations.values() if each.path == template}
     named = {each.strip().upper() for each in (call.header("allow") or "").split(",")}
-    trip.check(ALLOW, declared <= named <= declared | {"HEAD", "OPTIONS"}, call, expected=sorted(declared), got=named)
+    context.check(
+        ALLOW, declared <= named <= declared | {"HEAD", "OPTIONS"}, call, expected=sorted(declared), got=named
+    )
 
 
 @journey(
@@ -63,10 +65,10 @@ def _wrong_method(trip: JourneyContext, method: str, path: str, template: str) -
     "A job that does not exist is a 404, for its page and for its stream.",
     3,
 )
-def unknown_jobs(trip: JourneyContext) -> None:
-    path = {"jobId": f"job_{hexadecimal(trip.run.seed, 'unknown job', length=12)}"}
-    trip.call("getJob", "JOB_NOT_FOUND", path=path, step="unknown job")
-    trip.call("streamJobProgress", "JOB_NOT_FOUND", path=path, step="stream of an unknown job")
+def unknown_jobs(context: JourneyContext) -> None:
+    path = {"jobId": f"job_{hexadecimal(context.run.seed, 'unknown job', length=12)}"}
+    context.call("getJob", "JOB_NOT_FOUND", path=path, step="unknown job")
+    context.call("streamJobProgress", "JOB_NOT_FOUND", path=path, step="stream of an unknown job")
 
 
 @journey(
@@ -75,7 +77,7 @@ def unknown_jobs(trip: JourneyContext) -> None:
     9,
     writes=True,
 )
-def broken_bodies(trip: JourneyContext) -> None:
+def broken_bodies(context: JourneyContext) -> None:
     bodies = {
         "cut short": b'{"kind": "movie", "projectId": ',
         "empty": b"",
@@ -86,10 +88,10 @@ def broken_bodies(trip: JourneyContext) -> None:
         "doubled": b'{"kind": "movie"} {"kind": "movie"}',
     }
     for name, content in bodies.items():
-        trip.call("submitRenderJob", "VALIDATION_ERROR", content=content, headers=JSON_TYPE, step=f"body: {name}")
-    text = "x" * trip.run.contract.document["x-body-limit"]["bytes"]
+        context.call("submitRenderJob", "VALIDATION_ERROR", content=content, headers=JSON_TYPE, step=f"body: {name}")
+    text = "x" * context.run.contract.document["x-body-limit"]["bytes"]
     large = as_json({"kind": "movie", "projectId": text})  # without a movie: nothing to render, whoever takes it
-    trip.call("submitRenderJob", "PAYLOAD_TOO_LARGE", content=large, headers=JSON_TYPE, step="body: too large")
+    context.call("submitRenderJob", "PAYLOAD_TOO_LARGE", content=large, headers=JSON_TYPE, step="body: too large")
 
 
 @journey(
@@ -98,13 +100,13 @@ def broken_bodies(trip: JourneyContext) -> None:
     8,
     needs_control=True,
 )
-def large_bodies(trip: JourneyContext) -> None:
-    own = next(iter(trip.run.guard.created), "")
-    large = b" " * (trip.run.contract.document["x-body-limit"]["bytes"] + 1)
-    for operation, known in trip.run.contract.operations.items():
+def large_bodies(context: JourneyContext) -> None:
+    own = next(iter(context.run.guard.created), "")
+    large = b" " * (context.run.contract.document["x-body-limit"]["bytes"] + 1)
+    for operation, known in context.run.contract.operations.items():
         path = {"jobId": own} if "{jobId}" in known.path else {}
         if operation != "submitRenderJob" and (own or not path):
-            trip.call(
+            context.call(
                 operation, "PAYLOAD_TOO_LARGE", path=path, content=large, headers=JSON_TYPE, is_repeatable=True,
                 step=f"{operation} with a large body",
             )  # fmt: skip
@@ -116,12 +118,12 @@ def large_bodies(trip: JourneyContext) -> None:
     2,
     renders=True,
 )
-def content_type(trip: JourneyContext) -> None:
-    body = submission(trip.run.project_id)
+def content_type(context: JourneyContext) -> None:
+    body = submission(context.run.project_id)
     minutes = worst_case(body)
-    reserve(trip, minutes)
-    known = trip.run.contract.behaviour.content_type_required
-    call = trip.call(
+    reserve(context, minutes)
+    known = context.run.contract.behaviour.content_type_required
+    call = context.call(
         "submitRenderJob",
         "VALIDATION_ERROR" if known else 202,
         fact=CONTENT_TYPE_NEEDED,
@@ -130,11 +132,11 @@ def content_type(trip: JourneyContext) -> None:
         step="valid body as text/plain",
         is_repeatable=False,
     )
-    job = register_job(trip, call, body, minutes)
+    job = register_job(context, call, body, minutes)
     if job is not None:
-        cancel(trip, job)
+        cancel(context, job)
     if call.status in {202, 400, 415}:
-        trip.learn("content_type.required", job is None, call)
+        context.learn("content_type.required", job is None, call)
 
 
 CONTENT_TYPE_NEEDED = Check(

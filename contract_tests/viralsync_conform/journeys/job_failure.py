@@ -29,27 +29,29 @@ THREE = {"scenes": [{"id": f"scene-{number}", "duration": 0.3} for number in (1,
     34,
     needs_control=True,
 )
-def failing(trip: JourneyContext) -> None:
-    unlucky = trip.as_account(trip.run.target.account("unlucky", scenario=FAILS))
+def failing(context: JourneyContext) -> None:
+    unlucky = context.as_account(context.run.target.account("unlucky", scenario=FAILS))
     before = usage_of(unlucky, "usage before a failure")
     job = submit(
-        unlucky, step="submit to fail", movie=THREE, renderOptions={"requestedConcurrency": 2}, **trip.run.callback()
+        unlucky, step="submit to fail", movie=THREE, renderOptions={"requestedConcurrency": 2}, **context.run.callback()
     )
     life = ObservedJob(job)
     with unlucky.stream(job.id, step="stream a failing life") as stream:
         poll_until(unlucky, life)
         life.closed_in_time = stream.wait_closed(CLOSING_SECONDS)
     call = life.last
-    trip.run.shared["failed"] = life
-    trip.check_equal(FAILS_TOO, "failed", life.status, call)
+    context.run.shared["failed"] = life
+    context.check_equal(FAILS_TOO, "failed", life.status, call)
     polls = [poll for poll in life.polls if poll.is_success]
     check_transitions(unlucky, polls, [poll.document for poll in polls])
     if stream.call is not None and stream.events:
         check_transitions(unlucky, [stream.call], [event.document for event in stream.events])
         last = stream.events[-1].document
-        trip.check_equal(facts.TERMINAL_EVENT, life.status, last.get("status"), stream.call)
-        trip.check_equal(facts.AGREES, call.document.get("error"), last.get("error"), stream.call, call, name="error")
-        trip.check(facts.CLOSES, life.closed_in_time, stream.call)
+        context.check_equal(facts.TERMINAL_EVENT, life.status, last.get("status"), stream.call)
+        context.check_equal(
+            facts.AGREES, call.document.get("error"), last.get("error"), stream.call, call, name="error"
+        )
+        context.check(facts.CLOSES, life.closed_in_time, stream.call)
     _siblings(unlucky, life)
     _afterwards(unlucky, life, used(before))
 
@@ -57,12 +59,14 @@ def failing(trip: JourneyContext) -> None:
 FAILS_TOO = Check("failure_of_a_scene", "A job whose scene fails, fails.", facts.D, facts.PIPELINE)
 
 
-def _siblings(trip: JourneyContext, life: ObservedJob) -> None:
+def _siblings(context: JourneyContext, life: ObservedJob) -> None:
     """The scene that was under way has ended well; the one that had not begun never did."""
     children = life.last.document.get("children")
     counts = {name: children.get(name) for name in COUNTERS} if isinstance(children, dict) else {}
-    trip.check(facts.SCENE_FAILS, counts.get("failed") == 1, life.last, expected="1 failed", got=counts, name="failed")
-    trip.check(SIBLINGS, counts.get("succeeded") == 1, life.last, expected="1 succeeded", got=counts)
+    context.check(
+        facts.SCENE_FAILS, counts.get("failed") == 1, life.last, expected="1 failed", got=counts, name="failed"
+    )
+    context.check(SIBLINGS, counts.get("succeeded") == 1, life.last, expected="1 succeeded", got=counts)
 
 
 SIBLINGS = Check(
@@ -70,24 +74,24 @@ SIBLINGS = Check(
 )
 
 
-def _afterwards(trip: JourneyContext, life: ObservedJob, before: float | None) -> None:
+def _afterwards(context: JourneyContext, life: ObservedJob, before: float | None) -> None:
     path = {"jobId": life.job.id}
-    child = trip.call(
+    child = context.call(
         "getJob", 200, fact=facts.CHILD_READ, path={"jobId": f"scene_{life.job.id}_002"}, step="read the failed scene"
     )
     if child.is_success:
-        trip.check_equal(facts.SCENE_FAILS, "failed", child.document.get("status"), child, name="scene")
-    trip.call(
+        context.check_equal(facts.SCENE_FAILS, "failed", child.document.get("status"), child, name="scene")
+    context.call(
         "cancelJob", "INVALID_STATE_TRANSITION", fact=facts.CANCEL_TERMINAL, path=path, step="cancel a failed job"
     )
-    usage = usage_of(trip, "usage after a failure")
+    usage = usage_of(context, "usage after a failure")
     after = used(usage)
     if before is not None and after is not None:
-        trip.check(facts.NOT_CHARGED, abs(after - before) < 1e-6, usage, expected=before, got=after, name="failed")
-    with trip.stream(life.job.id, step="stream of a failed job") as stream:
+        context.check(facts.NOT_CHARGED, abs(after - before) < 1e-6, usage, expected=before, got=after, name="failed")
+    with context.stream(life.job.id, step="stream of a failed job") as stream:
         closed = stream.wait_closed(CLOSING_SECONDS)
     told = [event.document.get("status") for event in stream.events]
     if stream.call is not None:
-        trip.check(facts.ONE_EVENT, told == ["failed"] and closed, stream.call, expected=["failed"], got=told)
-    trip.call("deleteJob", 200, path=path, step="delete a failed job", is_repeatable=False)
-    trip.call("getJob", "JOB_NOT_FOUND", fact=facts.DELETES, path=path, step="read a deleted failed job")
+        context.check(facts.ONE_EVENT, told == ["failed"] and closed, stream.call, expected=["failed"], got=told)
+    context.call("deleteJob", 200, path=path, step="delete a failed job", is_repeatable=False)
+    context.call("getJob", "JOB_NOT_FOUND", fact=facts.DELETES, path=path, step="read a deleted failed job")

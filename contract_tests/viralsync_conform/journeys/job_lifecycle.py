@@ -48,55 +48,55 @@ class ObservedJob:
         return self.last.document.get("status")
 
 
-def completed_job(trip: JourneyContext) -> ObservedJob:
+def completed_job(context: JourneyContext) -> ObservedJob:
     """Return the life of the one job that is rendered to its end for all journeys; it is lived when first asked for."""
-    if "life" not in trip.run.shared:
-        trip.run.shared["life"] = None  # a second try would cost a second render
-        trip.run.shared["life"] = _live(trip)
-    life: ObservedJob | None = trip.run.shared["life"]
+    if "life" not in context.run.shared:
+        context.run.shared["life"] = None  # a second try would cost a second render
+        context.run.shared["life"] = _live(context)
+    life: ObservedJob | None = context.run.shared["life"]
     if life is None:
-        raise trip.stop("no job was rendered")
+        raise context.stop("no job was rendered")
     return life
 
 
-def _live(trip: JourneyContext) -> ObservedJob:
-    before = usage_of(trip, "usage before a job")
-    job = submit(trip, **trip.run.callback())
+def _live(context: JourneyContext) -> ObservedJob:
+    before = usage_of(context, "usage before a job")
+    job = submit(context, **context.run.callback())
     life = ObservedJob(job, usage_before=before)
     with ExitStack() as open_streams:
-        stream = open_streams.enter_context(trip.stream(job.id, step="stream a life"))
-        poll_until(trip, life)
+        stream = open_streams.enter_context(context.stream(job.id, step="stream a life"))
+        poll_until(context, life)
         life.closed_in_time = stream.wait_closed(CLOSING_SECONDS)
     life.stream = stream.call
-    settle_budget(trip, job, life.status)
-    life.usage_after = usage_of(trip, "usage after a job")
+    settle_budget(context, job, life.status)
+    life.usage_after = usage_of(context, "usage after a job")
     return life
 
 
-def poll_until(trip: JourneyContext, life: ObservedJob, until: Sequence[str] = TERMINAL) -> None:
+def poll_until(context: JourneyContext, life: ObservedJob, until: Sequence[str] = TERMINAL) -> None:
     """Poll a job from step to step until it has such a status, or has had all the time that it may need."""
-    clock = trip.account.clock
+    clock = context.account.clock
     start = clock.now()
     while True:
         life.polls.append(
-            trip.call("getJob", 200, path={"jobId": life.job.id}, step="poll", auth=_way(len(life.polls)))
+            context.call("getJob", 200, path={"jobId": life.job.id}, step="poll", auth=_way(len(life.polls)))
         )
         if life.status in (*until, *TERMINAL) or not life.last.is_success:
             return
         waited = (clock.now() - start).total_seconds()
         if len(life.polls) >= MAX_LOOKS or waited > clock.patience:
-            _never_ends(trip, life, waited)
+            _never_ends(context, life, waited)
             return
         clock.wait_for_change(len(life.polls))
 
 
-def _never_ends(trip: JourneyContext, life: ObservedJob, waited: float) -> None:
+def _never_ends(context: JourneyContext, life: ObservedJob, waited: float) -> None:
     """On a mock's clock a job that does not end never will; a real one may only be slow."""
     message = f"the job is {life.status} after {waited:.0f} s and {len(life.polls)} looks"
-    if trip.run.target.has_control:
-        trip.check(facts.ENDS, False, life.last, expected="a terminal status", got=message)
+    if context.run.target.has_control:
+        context.check(facts.ENDS, False, life.last, expected="a terminal status", got=message)
     else:
-        trip.run.mark_inconclusive(facts.ENDS.name, message, life.last)
+        context.run.mark_inconclusive(facts.ENDS.name, message, life.last)
 
 
 def _way(number: int) -> str:
@@ -109,65 +109,65 @@ def _way(number: int) -> str:
     30,
     renders=True,
 )
-def life_by_polling(trip: JourneyContext) -> None:
-    life = completed_job(trip)
+def life_by_polling(context: JourneyContext) -> None:
+    life = completed_job(context)
     polls = [poll for poll in life.polls if poll.is_success]
     if life.status in TERMINAL:
-        trip.check_equal(facts.OUTCOME, "done", life.status, life.last, message=f"a valid movie ended {life.status}")
-        trip.check(facts.ENDS, True, life.last)
+        context.check_equal(facts.OUTCOME, "done", life.status, life.last, message=f"a valid movie ended {life.status}")
+        context.check(facts.ENDS, True, life.last)
     for poll in polls:
-        trip.check_equal(facts.JOB_ID, life.job.id, poll.document.get("jobId"), poll)
-    check_transitions(trip, polls, [poll.document for poll in polls])
-    _echo(trip, life, polls[0])
+        context.check_equal(facts.JOB_ID, life.job.id, poll.document.get("jobId"), poll)
+    check_transitions(context, polls, [poll.document for poll in polls])
+    _echo(context, life, polls[0])
     created = {poll.document.get("createdAt") for poll in polls}
-    trip.check(facts.CREATED, len(created) == 1, *polls[-2:], expected="one instant", got=sorted(map(str, created)))
-    _created_now(trip, life, polls[0])
+    context.check(facts.CREATED, len(created) == 1, *polls[-2:], expected="one instant", got=sorted(map(str, created)))
+    _created_now(context, life, polls[0])
     updates = instants(poll.document.get("updatedAt") for poll in polls)
     told = list(map(str, updates))
-    trip.check(facts.UPDATED, updates == sorted(updates), *polls[-2:], expected="ascending", got=told)
-    _changes_are_dated(trip, polls)
+    context.check(facts.UPDATED, updates == sorted(updates), *polls[-2:], expected="ascending", got=told)
+    _changes_are_dated(context, polls)
 
 
-def _created_now(trip: JourneyContext, life: ObservedJob, poll: Exchange) -> None:
+def _created_now(context: JourneyContext, life: ObservedJob, poll: Exchange) -> None:
     """By the target's own clock a job is created when it is submitted: its instants are UTC."""
     date, created = life.job.submitted.header("date"), instants([poll.document.get("createdAt")])
     if date and created and isinstance(created[0], datetime):
         apart = abs((parsedate_to_datetime(date) - created[0]).total_seconds())
-        trip.check(
+        context.check(
             facts.CREATED, apart < MAX_APART, poll, life.job.submitted, expected=date, got=created[0], name="now"
         )
 
 
-def _changes_are_dated(trip: JourneyContext, polls: Sequence[Exchange]) -> None:
+def _changes_are_dated(context: JourneyContext, polls: Sequence[Exchange]) -> None:
     for before, after in itertools.pairwise(polls):
         changed = any(before.document.get(name) != after.document.get(name) for name in ("status", "phase", "progress"))
         if changed:
             same = before.document.get("updatedAt") == after.document.get("updatedAt")
-            trip.check(
+            context.check(
                 facts.UPDATED, not same, before, after, expected="a later instant", got="the same", name="change"
             )
 
 
-def _echo(trip: JourneyContext, life: ObservedJob, poll: Exchange) -> None:
+def _echo(context: JourneyContext, life: ObservedJob, poll: Exchange) -> None:
     payload = poll.document.get("payload")
     payload = payload if isinstance(payload, dict) else {}
-    trip.check_equal(facts.ECHO, life.job.body["projectId"], payload.get("projectId"), poll, name="projectId")
+    context.check_equal(facts.ECHO, life.job.body["projectId"], payload.get("projectId"), poll, name="projectId")
     movie, echoed = life.job.body["movie"], payload.get("movie")
     fits = isinstance(echoed, dict) and all(echoed.get(name) == value for name, value in movie.items())
-    trip.check(facts.ECHO, fits, poll, expected=movie, got=echoed, name="movie")
+    context.check(facts.ECHO, fits, poll, expected=movie, got=echoed, name="movie")
 
 
-def check_transitions(trip: JourneyContext, calls: Sequence[Exchange], states: Sequence[dict[str, Any]]) -> None:
+def check_transitions(context: JourneyContext, calls: Sequence[Exchange], states: Sequence[dict[str, Any]]) -> None:
     """Hold a sequence of states against the pipeline: forward only, progress never falling, the end final."""
     evidence = calls[-1:]
     progress = [each for state in states if isinstance(each := state.get("progress"), int | float)]
-    trip.check(facts.PROGRESS, progress == sorted(progress), *evidence, expected="never falling", got=progress)
+    context.check(facts.PROGRESS, progress == sorted(progress), *evidence, expected="never falling", got=progress)
     ranks = [rank(state) for state in states]
     known = [each for each in ranks if each is not None]
     told = [f"{state.get('status')}/{state.get('phase')}" for state in states]
-    trip.check(facts.EDGES, known == sorted(known), *evidence, expected="forward only", got=told)
+    context.check(facts.EDGES, known == sorted(known), *evidence, expected="forward only", got=told)
     ended = [state.get("status") for state in states if state.get("status") in TERMINAL]
-    trip.check(facts.STAYS, len(set(ended)) <= 1, *evidence, expected="one end", got=ended)
+    context.check(facts.STAYS, len(set(ended)) <= 1, *evidence, expected="one end", got=ended)
 
 
 def rank(state: dict[str, Any]) -> int | None:
@@ -186,62 +186,64 @@ def rank(state: dict[str, Any]) -> int | None:
     0,
     renders=True,
 )
-def life_by_stream(trip: JourneyContext) -> None:
-    life = completed_job(trip)
+def life_by_stream(context: JourneyContext) -> None:
+    life = completed_job(context)
     if life.stream is not None and not life.stream.events and life.status in TERMINAL:
-        trip.check(
+        context.check(
             facts.TERMINAL_EVENT, False, life.stream, expected="events", got="none that can be read", name="none"
         )
     if life.stream is None or not life.stream.events:
-        raise trip.stop("the stream told nothing", *((life.stream,) if life.stream else ()))
+        raise context.stop("the stream told nothing", *((life.stream,) if life.stream else ()))
     call, events = life.stream, life.stream.events
     states = [event.document for event in events]
-    check_transitions(trip, [call], states)
+    check_transitions(context, [call], states)
     for state in states:
         if "jobId" in state:  # what an event tells is assumed: that it is missing is told by its schema
-            trip.check_equal(facts.EVENT_JOB, life.job.id, state["jobId"], call)
-    _ends_once(trip, life, call)
+            context.check_equal(facts.EVENT_JOB, life.job.id, state["jobId"], call)
+    _ends_once(context, life, call)
     first, seen = rank(states[0]) or 0, rank(life.polls[0].document) or 0
-    trip.check(
+    context.check(
         facts.SNAPSHOT, first <= seen, call, life.polls[0], expected="where it stood", got=states[0].get("status")
     )
     ids = [event.id for event in events]
-    trip.check(
+    context.check(
         facts.EVENT_IDS, None not in ids and len(set(ids)) == len(ids), call, expected="ids of their own", got=ids
     )
-    _is_dated(trip, life, call, [state.get("timestamp", state.get("updatedAt")) for state in states])
+    _is_dated(context, life, call, [state.get("timestamp", state.get("updatedAt")) for state in states])
     uncounted = [state_of(state) for state in states if state.get("status") not in TERMINAL and "children" not in state]
-    trip.check(facts.EVENT_CHILDREN, not uncounted, call, expected="children", got=uncounted, name="stream")
-    _tells_the_same(trip, life, call, states)
+    context.check(facts.EVENT_CHILDREN, not uncounted, call, expected="children", got=uncounted, name="stream")
+    _tells_the_same(context, life, call, states)
     if life.status == "done":
         phases = [phase for phase in PHASES if any(state.get("phase") == phase for state in states)]
-        trip.check_equal(facts.STEPS_COMPLETE, list(PHASES[max(0, first - 1) :]), phases, call)
+        context.check_equal(facts.STEPS_COMPLETE, list(PHASES[max(0, first - 1) :]), phases, call)
 
 
-def _is_dated(trip: JourneyContext, life: ObservedJob, call: Exchange, written: Sequence[Any]) -> None:
+def _is_dated(context: JourneyContext, life: ObservedJob, call: Exchange, written: Sequence[Any]) -> None:
     """The instants of events follow each other; that an event has none is told by its schema."""
     if None in written:
         return
     times = instants(written)
-    trip.check(facts.EVENT_TIMES, times == sorted(times), call, expected="ascending", got=written)
+    context.check(facts.EVENT_TIMES, times == sorted(times), call, expected="ascending", got=written)
     dated = {poll.document.get("updatedAt") for poll in life.polls if poll.is_success}
-    trip.check(
+    context.check(
         facts.EVENT_TIMES, len(set(times)) > 1 or len(dated) <= 1, call, expected="as they happen", got="one instant"
     )
 
 
-def _ends_once(trip: JourneyContext, life: ObservedJob, call: Exchange) -> None:
+def _ends_once(context: JourneyContext, life: ObservedJob, call: Exchange) -> None:
     ends = [event.document.get("status") for event in call.events if event.document.get("status") in TERMINAL]
     is_last = bool(call.events) and call.events[-1].document.get("status") in TERMINAL
     if life.status in TERMINAL:
-        trip.check(
+        context.check(
             facts.TERMINAL_EVENT, len(ends) == 1 and is_last, call, expected="one terminal event, the last", got=ends
         )
-        trip.check_equal(facts.AGREES, life.status, ends[-1] if ends else None, call, life.last, name="end")
-        trip.check(facts.CLOSES, life.closed_in_time, call, expected="closed by the server", got="still open")
+        context.check_equal(facts.AGREES, life.status, ends[-1] if ends else None, call, life.last, name="end")
+        context.check(facts.CLOSES, life.closed_in_time, call, expected="closed by the server", got="still open")
 
 
-def _tells_the_same(trip: JourneyContext, life: ObservedJob, call: Exchange, states: Sequence[dict[str, Any]]) -> None:
+def _tells_the_same(
+    context: JourneyContext, life: ObservedJob, call: Exchange, states: Sequence[dict[str, Any]]
+) -> None:
     """Whatever a look saw, the stream has told: the same status, phase and progress, or at least what lies around."""
     told = {state_of(state) for state in states}
     is_readable = all("phase" in state for state in states if state.get("status") not in TERMINAL)
@@ -249,14 +251,14 @@ def _tells_the_same(trip: JourneyContext, life: ObservedJob, call: Exchange, sta
     for poll in life.polls:
         if poll.is_success and is_readable:
             seen, is_passed = state_of(poll.document), _lies_between(poll.document, states)
-            check = facts.EVERY_CHANGE if is_passed and not trip.run.target.has_control else facts.AGREES
-            trip.check(check, seen in told, poll, call, expected=sorted(map(str, told)), got=seen, name="state")
-    if trip.run.target.has_control and is_readable:
-        _at_the_same_time(trip, life, call, states)
+            check = facts.EVERY_CHANGE if is_passed and not context.run.target.has_control else facts.AGREES
+            context.check(check, seen in told, poll, call, expected=sorted(map(str, told)), got=seen, name="state")
+    if context.run.target.has_control and is_readable:
+        _at_the_same_time(context, life, call, states)
 
 
 def _at_the_same_time(
-    trip: JourneyContext, life: ObservedJob, call: Exchange, states: Sequence[dict[str, Any]]
+    context: JourneyContext, life: ObservedJob, call: Exchange, states: Sequence[dict[str, Any]]
 ) -> None:
     """On a mock's clock a look shows what the stream told last: neither is behind the other."""
     times = instants(state.get("timestamp", state.get("updatedAt")) for state in states)
@@ -266,7 +268,7 @@ def _at_the_same_time(
         before = [state for state, instant in zip(states, times, strict=True) if instant <= poll.at]
         if poll.is_success and before:
             last, seen = state_of(before[-1]), state_of(poll.document)
-            trip.check_equal(facts.AGREES, last, seen, poll, call, name="at the same time")
+            context.check_equal(facts.AGREES, last, seen, poll, call, name="at the same time")
 
 
 def _lies_between(state: dict[str, Any], states: Sequence[dict[str, Any]]) -> bool:
@@ -293,18 +295,18 @@ def state_of(state: dict[str, Any]) -> tuple[Any, Any, Any]:
     0,
     renders=True,
 )
-def ledger(trip: JourneyContext) -> None:
-    life = completed_job(trip)
+def ledger(context: JourneyContext) -> None:
+    life = completed_job(context)
     before, after = used(life.usage_before), used(life.usage_after)
     if before is None or after is None or life.status != "done":
         looks = [call for call in (life.usage_before, life.usage_after) if call is not None]
-        raise trip.stop("usage or the end of the job is missing", life.last, *looks)
+        raise context.stop("usage or the end of the job is missing", life.last, *looks)
     expected = length_of({"payload": life.job.body, **life.last.document}) / 60
     assert life.usage_before is not None  # noqa: S101 - `used` has read both
     assert life.usage_after is not None  # noqa: S101
     extra = after - before - expected
     holds = abs(extra) < max(1e-4, expected * 0.02)
-    holds = holds or paid_by_others(trip, extra, life.usage_before, life.usage_after)
-    trip.check(
+    holds = holds or paid_by_others(context, extra, life.usage_before, life.usage_after)
+    context.check(
         facts.CHARGED, holds, life.usage_after, life.last, expected=f"{expected:.6f}", got=f"{after - before:.6f}"
     )

@@ -25,98 +25,104 @@ FILTERED = Check("cursor_of_another", "A cursor is taken with another filter too
 REUSED = Check("cursor_reused", "A cursor gives the same page again.", facts.A, facts.JOBS)
 
 
-def read(trip: JourneyContext, jobs: Sequence[Job]) -> Iterator[Exchange]:
+def read(context: JourneyContext, jobs: Sequence[Job]) -> Iterator[Exchange]:
     """Bring some jobs to their ends and read the list in every way; each call that was made is yielded."""
-    if trip.run.contract.behaviour.list_includes_children:
+    if context.run.contract.behaviour.list_includes_children:
         return  # then who knows how many are listed
-    sandbox = sandbox_of(trip)
+    sandbox = sandbox_of(context)
     for job in jobs[DONE]:
         sandbox.jobs[job.id].finish()
-        trip.wait(BETWEEN)
+        context.wait(BETWEEN)
     for job in jobs[FAILED]:
         sandbox.jobs[job.id].fail()
-        trip.wait(BETWEEN)
+        context.wait(BETWEEN)
     for job in jobs[CANCELLED]:
-        yield trip.call("cancelJob", 200, path={"jobId": job.id}, step="cancel to be listed", is_repeatable=False)
+        yield context.call("cancelJob", 200, path={"jobId": job.id}, step="cancel to be listed", is_repeatable=False)
     newest = list(reversed(jobs))
     ids = [job.id for job in newest]
-    whole = _page(trip, "whole list of many", ids, facts.LISTED, limit=100)
+    whole = _page(context, "whole list of many", ids, facts.LISTED, limit=100)
     yield whole
-    _echoed(trip, whole, {job.id: job for job in jobs})
-    yield from _cut(trip, ids, {}, 1, 2, facts.PAGES, "of one")
-    yield from _cut(trip, ids, {}, 2, 3, facts.PAGES, "of two")
+    _echoed(context, whole, {job.id: job for job in jobs})
+    yield from _cut(context, ids, {}, 1, 2, facts.PAGES, "of one")
+    yield from _cut(context, ids, {}, 2, 3, facts.PAGES, "of two")
     done = [job.id for job in reversed(jobs[DONE])]
-    yield from _cut(trip, done, {"status": "done"}, 2, 2, facts.STATUS_FILTER, "of done ones")
+    yield from _cut(context, done, {"status": "done"}, 2, 2, facts.STATUS_FILTER, "of done ones")
     failed = [job.id for job in reversed(jobs[FAILED])]
-    yield _page(trip, "failed ones", failed, facts.STATUS_FILTER, status="failed", limit=100)
-    yield from _cut(trip, ids, {"type": "render"}, 3, 2, facts.TYPE_FILTER, "of a type")
-    yield _of_another_type(trip, whole)
+    yield _page(context, "failed ones", failed, facts.STATUS_FILTER, status="failed", limit=100)
+    yield from _cut(context, ids, {"type": "render"}, 3, 2, facts.TYPE_FILTER, "of a type")
+    yield _of_another_type(context, whole)
     for name, value in (("limit", "1.5"), ("status", "DONE")):
-        yield trip.call("listJobs", "VALIDATION_ERROR", fact=BAD_VALUE, query={name: value}, step=f"{name} {value}")
-    yield from _deleted(trip, jobs)
+        yield context.call("listJobs", "VALIDATION_ERROR", fact=BAD_VALUE, query={name: value}, step=f"{name} {value}")
+    yield from _deleted(context, jobs)
 
 
-def _of_another_type(trip: JourneyContext, whole: Exchange) -> Exchange:
+def _of_another_type(context: JourneyContext, whole: Exchange) -> Exchange:
     """A cursor takes no filter away: with it too, a type that no job has finds none."""
-    cursor = trip.call("listJobs", 200, query={"limit": 1}, step="page before another type").document.get("nextCursor")
+    cursor = context.call("listJobs", 200, query={"limit": 1}, step="page before another type").document.get(
+        "nextCursor"
+    )
     query = {"limit": 1, "type": "publish.youtube", "cursor": cursor}
-    call = trip.call("listJobs", 200, fact=FILTERED, query=query, step="page of another type")
-    found = sorted({str(job.get("type")) for job in jobs_of(trip.run, call)} - {"publish.youtube"})
-    trip.check(facts.TYPE_FILTER, not found, call, whole, expected="none", got=found, name="with a cursor")
+    call = context.call("listJobs", 200, fact=FILTERED, query=query, step="page of another type")
+    found = sorted({str(job.get("type")) for job in jobs_of(context.run, call)} - {"publish.youtube"})
+    context.check(facts.TYPE_FILTER, not found, call, whole, expected="none", got=found, name="with a cursor")
     return call
 
 
-def _page(trip: JourneyContext, step: str, expected: Sequence[Any], check: Check, **query: Any) -> Exchange:
+def _page(context: JourneyContext, step: str, expected: Sequence[Any], check: Check, **query: Any) -> Exchange:
     """Read a page that must be exactly so."""
-    call = trip.call("listJobs", 200, query=query, step=step)
-    trip.check_equal(check, list(expected), [job.get("jobId") for job in jobs_of(trip.run, call)], call, place=step)
+    call = context.call("listJobs", 200, query=query, step=step)
+    context.check_equal(
+        check, list(expected), [job.get("jobId") for job in jobs_of(context.run, call)], call, place=step
+    )
     return call
 
 
 def _cut(
-    trip: JourneyContext, ids: Sequence[Any], query: dict[str, Any], size: int, pages: int, check: Check, name: str
+    context: JourneyContext, ids: Sequence[Any], query: dict[str, Any], size: int, pages: int, check: Check, name: str
 ) -> Iterator[Exchange]:
     """Read the first pages of a size; where it is one, the second twice."""
     cursor: Any = None
     for number in range(pages):
         expected = ids[number * size : (number + 1) * size]
-        call = _page(trip, f"page {number + 1} {name}", expected, check, limit=size, cursor=cursor, **query)
+        call = _page(context, f"page {number + 1} {name}", expected, check, limit=size, cursor=cursor, **query)
         yield call
         if size == 1 and number:
-            yield _page(trip, f"page {number + 1} {name} again", expected, REUSED, limit=size, cursor=cursor)
+            yield _page(context, f"page {number + 1} {name} again", expected, REUSED, limit=size, cursor=cursor)
         cursor = call.document.get("nextCursor")
         is_last = (number + 1) * size >= len(ids)
-        trip.check(
+        context.check(
             facts.LAST_PAGE, (cursor is None) == is_last, call, expected=f"last: {is_last}", got=cursor, place=name
         )
         if cursor is None:
             return
 
 
-def _echoed(trip: JourneyContext, call: Exchange, jobs: dict[str, Job]) -> None:
+def _echoed(context: JourneyContext, call: Exchange, jobs: dict[str, Job]) -> None:
     """What was submitted is shown as it was, whatever characters and fields it has."""
-    for document in jobs_of(trip.run, call):
+    for document in jobs_of(context.run, call):
         job, payload = jobs.get(str(document.get("jobId"))), document.get("payload")
         if job is None or not isinstance(payload, dict):
             continue
         for name in ("projectId", "movie"):
             fits = payload.get(name) == job.body[name]
-            trip.check(facts.ECHO, fits, call, expected=job.body[name], got=payload.get(name), name=f"{name} of many")
+            context.check(
+                facts.ECHO, fits, call, expected=job.body[name], got=payload.get(name), name=f"{name} of many"
+            )
 
 
-def _deleted(trip: JourneyContext, jobs: Sequence[Job]) -> Iterator[Exchange]:
+def _deleted(context: JourneyContext, jobs: Sequence[Job]) -> Iterator[Exchange]:
     """A deleted job is on no page, and what it cost stays spent."""
-    before = usage_of(trip, "usage before deletions")
+    before = usage_of(context, "usage before deletions")
     yield before
     for job in (jobs[DONE][-1], jobs[FAILED][-1]):
-        yield trip.call("deleteJob", 200, path={"jobId": job.id}, step="delete from many", is_repeatable=False)
-    after = usage_of(trip, "usage after deletions")
+        yield context.call("deleteJob", 200, path={"jobId": job.id}, step="delete from many", is_repeatable=False)
+    after = usage_of(context, "usage after deletions")
     yield after
     spent, left = used(before), used(after)
     if spent is not None and left is not None:
-        trip.check(facts.NOT_REFUNDED, abs(spent - left) < 1e-6, before, after, expected=spent, got=left)
-    page = trip.call("listJobs", 200, step="plain list after deletions")
+        context.check(facts.NOT_REFUNDED, abs(spent - left) < 1e-6, before, after, expected=spent, got=left)
+    page = context.call("listJobs", 200, step="plain list after deletions")
     yield page
-    listed = {job.get("jobId") for job in jobs_of(trip.run, page)}
+    listed = {job.get("jobId") for job in jobs_of(context.run, page)}
     gone = {jobs[DONE][-1].id, jobs[FAILED][-1].id}
-    trip.check(facts.DELETES, not listed & gone, page, expected="not listed", got=sorted(map(str, listed & gone)))
+    context.check(facts.DELETES, not listed & gone, page, expected="not listed", got=sorted(map(str, listed & gone)))

@@ -15,11 +15,11 @@ KEPT_ASIDE = 6
     "What the spec calls invalid is refused, what it calls valid is not, and nothing makes the server fail.",
     10,
 )
-def generated_calls(trip: JourneyContext) -> None:
-    target = trip.run.target
-    odd = trip.as_account(target.account("odd", plan="enterprise")) if target.has_control else trip
-    for case in generated.unsent_cases(trip.run):
-        if trip.run.budget.requests_left <= KEPT_ASIDE:
+def generated_calls(context: JourneyContext) -> None:
+    target = context.run.target
+    odd = context.as_account(target.account("odd", plan="enterprise")) if target.has_control else context
+    for case in generated.unsent_cases(context.run):
+        if context.run.budget.requests_left <= KEPT_ASIDE:
             break
         if generated.is_affordable(odd, case):
             generated.send(odd, case)

@@ -17,9 +17,9 @@ from viralsync_mock.client import Sandbox
 CLEAR_OF_MIDNIGHT = 2.0
 
 
-def sandbox_of(trip: JourneyContext) -> Sandbox:
+def sandbox_of(context: JourneyContext) -> Sandbox:
     """Return the sandbox behind a throwaway account."""
-    sandbox = trip.account.sandbox
+    sandbox = context.account.sandbox
     assert sandbox is not None  # noqa: S101 - a throwaway account has one
     return sandbox
 
@@ -35,10 +35,10 @@ def long_movie(seconds: float, width: int = 640, height: int = 360) -> dict[str,
     16,
     needs_control=True,
 )
-def quota(trip: JourneyContext) -> None:
-    for plan, terms in trip.run.contract.spec.plans.items():
+def quota(context: JourneyContext) -> None:
+    for plan, terms in context.run.contract.spec.plans.items():
         if terms.rest and terms.minutes_per_month is not None:
-            poor = trip.as_account(trip.run.target.account(f"poor {plan}", plan=plan))
+            poor = context.as_account(context.run.target.account(f"poor {plan}", plan=plan))
             limit = terms.minutes_per_month
             sandbox_of(poor).account(minutes_used=limit - 0.5, minutes_used_today=limit - 0.5)
             below = submit(poor, step=f"submit below the quota of {plan}", fact=BELOW)
@@ -80,8 +80,8 @@ def _instant(value: object) -> datetime | None:
     3,
     needs_control=True,
 )
-def quota_forecast(trip: JourneyContext) -> None:
-    careful = trip.as_account(trip.run.target.account("careful", plan="pro"))
+def quota_forecast(context: JourneyContext) -> None:
+    careful = context.as_account(context.run.target.account("careful", plan="pro"))
     limit = careful.run.contract.spec.plans["pro"].minutes_per_month or 0.0
     sandbox_of(careful).account(minutes_used=limit - 0.1)
     known = careful.run.contract.behaviour.quota_check
@@ -103,8 +103,8 @@ FORECAST = Check("quota_forecast", "A movie that would go over the quota is take
     7,
     needs_control=True,
 )
-def free_plan(trip: JourneyContext) -> None:
-    free = trip.as_account(trip.run.target.account("free", plan="free"))
+def free_plan(context: JourneyContext) -> None:
+    free = context.as_account(context.run.target.account("free", plan="free"))
     allowed = free.run.contract.behaviour.free_plan_rest == "allowed"
     first = free.call("listJobs", 200 if allowed else "FORBIDDEN", fact=FREE_A, step="list on plan Free")
     if first.status in {200, 403}:
@@ -124,12 +124,12 @@ def free_plan(trip: JourneyContext) -> None:
 FREE_A = Check("free_plan_assumed", "Plan Free meets REST as assumed: pages disagree.", facts.A, facts.AUTH)
 
 
-def _forbidden(trip: JourneyContext, operation: str, body: object) -> None:
+def _forbidden(context: JourneyContext, operation: str, body: object) -> None:
     """Call an operation on plan Free; where it is about a job, about one of this run."""
-    own = next(iter(trip.run.guard.created), "")
-    path = {"jobId": own} if "{jobId}" in trip.run.contract.operations[operation].path else {}
+    own = next(iter(context.run.guard.created), "")
+    path = {"jobId": own} if "{jobId}" in context.run.contract.operations[operation].path else {}
     if own or not path:
-        trip.call(operation, "FORBIDDEN", fact=facts.FREE, path=path, body=body, step=f"{operation} on plan Free")
+        context.call(operation, "FORBIDDEN", fact=facts.FREE, path=path, body=body, step=f"{operation} on plan Free")
 
 
 @journey(
@@ -138,13 +138,13 @@ def _forbidden(trip: JourneyContext, operation: str, body: object) -> None:
     20,
     needs_control=True,
 )
-def plan_limits(trip: JourneyContext) -> None:
-    sides = trip.run.contract.document["components"]["schemas"]["Movie"]["properties"]
+def plan_limits(context: JourneyContext) -> None:
+    sides = context.run.contract.document["components"]["schemas"]["Movie"]["properties"]
     widest, tallest = sides["width"]["maximum"], sides["height"]["maximum"]
-    for plan, terms in trip.run.contract.spec.plans.items():
+    for plan, terms in context.run.contract.spec.plans.items():
         if not terms.rest:
             continue
-        account = trip.as_account(trip.run.target.account(f"plan {plan}", plan=plan))
+        account = context.as_account(context.run.target.account(f"plan {plan}", plan=plan))
         limits(account, plan, usage_of(account, f"usage on {plan}"))
         longest, (width, height) = terms.longest_movie_seconds, terms.largest_frame
         refused(

@@ -40,9 +40,9 @@ PER_CASE = 2
     needs_control=True,
     requests_heavy=True,
 )
-def window(trip: JourneyContext) -> None:
-    limit = trip.run.contract.spec.rate_limit
-    eager = trip.as_account(trip.run.target.account("eager", plan="enterprise"))
+def window(context: JourneyContext) -> None:
+    limit = context.run.contract.spec.rate_limit
+    eager = context.as_account(context.run.target.account("eager", plan="enterprise"))
     eager.is_paced = False
     started_at = eager.account.clock.now()
     first = eager.call("getMe", 200, step="first of the window")
@@ -60,116 +60,116 @@ def window(trip: JourneyContext) -> None:
     over = eager.call("getMe", "RATE_LIMITED", fact=facts.WINDOW, step="one too many")
     wait = _retry_after(eager, over)
     _all_are_refused(eager)
-    trip.call("getMe", 200, fact=facts.OWN_WINDOW, step="another key meanwhile")
+    context.call("getMe", 200, fact=facts.OWN_WINDOW, step="another key meanwhile")
     if wait is None:
         return
     _slides(eager, wait, limit.window - (eager.account.clock.now() - started_at).total_seconds())
 
 
-def _used(trip: JourneyContext) -> int:
+def _used(context: JourneyContext) -> int:
     """Return how many calls of the account had a key and were let in."""
-    calls = (call for call in trip.run.calls if call.account == trip.account.name)
+    calls = (call for call in context.run.calls if call.account == context.account.name)
     return sum(call.status not in {None, 401, 429} for call in calls)
 
 
-def _fill(trip: JourneyContext) -> Iterator[Exchange]:
+def _fill(context: JourneyContext) -> Iterator[Exchange]:
     """Make calls that count until the window is full: more jobs than a page, pages, and generated ones."""
     jobs: list[Job] = []
-    for job in chain([submit(trip, step="fill with a job")], vary(trip), _more(trip)):
+    for job in chain([submit(context, step="fill with a job")], vary(context), _more(context)):
         jobs.append(job)
         yield job.submitted
         if len(jobs) == MORE_THAN_A_PAGE:
             break
-        trip.wait(BETWEEN)
-    yield from _pages(trip, [job.id for job in reversed(jobs)])
-    yield _streamed(trip, jobs[-1].id)
-    yield from listing.read(trip, jobs)
-    for case in generated.rate_limited_cases(trip.run):
-        if trip.run.contract.spec.rate_limit.requests - _used(trip) > PER_CASE:
-            yield generated.send(trip, case)
+        context.wait(BETWEEN)
+    yield from _pages(context, [job.id for job in reversed(jobs)])
+    yield _streamed(context, jobs[-1].id)
+    yield from listing.read(context, jobs)
+    for case in generated.rate_limited_cases(context.run):
+        if context.run.contract.spec.rate_limit.requests - _used(context) > PER_CASE:
+            yield generated.send(context, case)
     while True:
-        yield trip.call("getUsage", 200, step="fill the rest")
+        yield context.call("getUsage", 200, step="fill the rest")
 
 
-def _more(trip: JourneyContext) -> Iterator[Job]:
+def _more(context: JourneyContext) -> Iterator[Job]:
     while True:
-        yield submit(trip, step="fill with another job")
+        yield submit(context, step="fill with another job")
 
 
-def _pages(trip: JourneyContext, ids: list[str]) -> Iterator[Exchange]:
+def _pages(context: JourneyContext, ids: list[str]) -> Iterator[Exchange]:
     """Read a page of the usual size, the one after it, and all in one."""
-    page = trip.call("listJobs", 200, step="default page")
-    found = _ids(trip, page)
-    trip.check_equal(facts.DEFAULT_LIMIT, DEFAULT_PAGE, len(found), page)
+    page = context.call("listJobs", 200, step="default page")
+    found = _ids(context, page)
+    context.check_equal(facts.DEFAULT_LIMIT, DEFAULT_PAGE, len(found), page)
     yield page
-    if trip.run.contract.behaviour.list_includes_children:
+    if context.run.contract.behaviour.list_includes_children:
         return  # then who knows how many are listed
-    trip.check_equal(facts.PAGES, ids[:DEFAULT_PAGE], found, page, name="default page")
+    context.check_equal(facts.PAGES, ids[:DEFAULT_PAGE], found, page, name="default page")
     cursor = page.document.get("nextCursor")
-    trip.check(facts.LAST_PAGE, cursor is not None, page, expected="a cursor", got=cursor, name="default page")
+    context.check(facts.LAST_PAGE, cursor is not None, page, expected="a cursor", got=cursor, name="default page")
     if cursor is not None:
-        last = trip.call("listJobs", 200, query={"cursor": cursor}, step="page after the default one")
-        trip.check_equal(facts.PAGES, ids[DEFAULT_PAGE:], _ids(trip, last), last, name="page after it")
-        trip.check_equal(facts.LAST_PAGE, None, last.document.get("nextCursor"), last, name="page after it")
+        last = context.call("listJobs", 200, query={"cursor": cursor}, step="page after the default one")
+        context.check_equal(facts.PAGES, ids[DEFAULT_PAGE:], _ids(context, last), last, name="page after it")
+        context.check_equal(facts.LAST_PAGE, None, last.document.get("nextCursor"), last, name="page after it")
         yield last
-    whole = trip.call("listJobs", 200, query={"limit": 100}, step="all in one page")
-    trip.check_equal(facts.LISTED, ids, _ids(trip, whole), whole, name="all in one page")
+    whole = context.call("listJobs", 200, query={"limit": 100}, step="all in one page")
+    context.check_equal(facts.LISTED, ids, _ids(context, whole), whole, name="all in one page")
     yield whole
 
 
-def _ids(trip: JourneyContext, page: Exchange) -> list[object]:
-    return [job.get("jobId") for job in jobs_of(trip.run, page)]
+def _ids(context: JourneyContext, page: Exchange) -> list[object]:
+    return [job.get("jobId") for job in jobs_of(context.run, page)]
 
 
-def _streamed(trip: JourneyContext, job_id: str) -> Exchange:
+def _streamed(context: JourneyContext, job_id: str) -> Exchange:
     """Open a stream that tells of several steps: it costs one request all the same."""
-    with trip.stream(job_id, step="fill with a stream") as stream:
+    with context.stream(job_id, step="fill with a stream") as stream:
         for number, seconds in enumerate(STEPS, start=2):
-            trip.wait(seconds)
+            context.wait(seconds)
             stream.wait_events(number, CLOSING_SECONDS)
     assert stream.call is not None  # noqa: S101 - it was left
     return stream.call
 
 
-def _all_are_refused(trip: JourneyContext) -> None:
+def _all_are_refused(context: JourneyContext) -> None:
     """The window is that of the key: every operation meets it."""
-    own = trip.run.guard.created[-1] if trip.run.guard.created else ""
-    trip.call("getMe", "RATE_LIMITED", fact=facts.WINDOW, auth="bearer", step="beyond the limit by bearer")
-    for operation, known in trip.run.contract.operations.items():
+    own = context.run.guard.created[-1] if context.run.guard.created else ""
+    context.call("getMe", "RATE_LIMITED", fact=facts.WINDOW, auth="bearer", step="beyond the limit by bearer")
+    for operation, known in context.run.contract.operations.items():
         path = {"jobId": own} if "{jobId}" in known.path else {}
-        body = submission(trip.run.project_id) if operation == "submitRenderJob" else None
-        call = trip.call(
+        body = submission(context.run.project_id) if operation == "submitRenderJob" else None
+        call = context.call(
             operation, "RATE_LIMITED", fact=facts.WINDOW, path=path, body=body, step=f"{operation} beyond the limit"
         )
         if body is not None:
-            register_job(trip, call, body, 0.0)
+            register_job(context, call, body, 0.0)
 
 
-def _retry_after(trip: JourneyContext, over: Exchange) -> int | None:
+def _retry_after(context: JourneyContext, over: Exchange) -> int | None:
     value = over.header("retry-after")
     if over.status != 429 or value is None or not value.isdecimal():
         return None
     text = str(over.document.get("error"))
     numbers = [int(word) for word in "".join(c if c.isdecimal() else " " for c in text).split()]
-    trip.check(facts.RETRY_TEXT, int(value) in numbers, over, expected=value, got=text)
+    context.check(facts.RETRY_TEXT, int(value) in numbers, over, expected=value, got=text)
     return int(value)
 
 
-def _slides(trip: JourneyContext, wait: int, expected: float) -> None:
+def _slides(context: JourneyContext, wait: int, expected: float) -> None:
     """One slot frees when the first call leaves the window, and only that one."""
     if wait > 1:
-        trip.wait(wait - 1)
-        early = trip.call("getMe", "RATE_LIMITED", fact=facts.RETRY_EARLY, step="a second too early")
-        trip.wait(1 if early.status == 429 else 0)
+        context.wait(wait - 1)
+        early = context.call("getMe", "RATE_LIMITED", fact=facts.RETRY_EARLY, step="a second too early")
+        context.wait(1 if early.status == 429 else 0)
     else:
-        trip.wait(wait)
-    trip.call("getMe", 200, fact=facts.RETRY_AFTER, step="after Retry-After")
-    again = trip.call("getMe", "RATE_LIMITED", fact=facts.SLIDES, step="only one slot is free")
-    left = _retry_after(trip, again)
-    trip.check(RETRY_EXACT, wait == math.ceil(expected - 1e-6), again, expected=expected, got=wait)
+        context.wait(wait)
+    context.call("getMe", 200, fact=facts.RETRY_AFTER, step="after Retry-After")
+    again = context.call("getMe", "RATE_LIMITED", fact=facts.SLIDES, step="only one slot is free")
+    left = _retry_after(context, again)
+    context.check(RETRY_EXACT, wait == math.ceil(expected - 1e-6), again, expected=expected, got=wait)
     if left is not None:
-        trip.wait(left)
-        trip.call("getMe", 200, fact=facts.RETRY_AFTER, step="after the second Retry-After")
+        context.wait(left)
+        context.call("getMe", 200, fact=facts.RETRY_AFTER, step="after the second Retry-After")
 
 
 RETRY_EXACT = Check("retry_after_exact", "`Retry-After` says when the next slot frees.", facts.A, facts.RATES)

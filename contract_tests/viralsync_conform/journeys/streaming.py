@@ -17,17 +17,17 @@ LONG_QUEUE = {"name": "long-queue-of-conform", "description": "Every job waits a
     3,
     renders=True,
 )
-def stream_of_an_ended_job(trip: JourneyContext) -> None:
-    life = completed_job(trip)
-    with trip.stream(life.job.id, step="stream of a done job") as stream:
+def stream_of_an_ended_job(context: JourneyContext) -> None:
+    life = completed_job(context)
+    with context.stream(life.job.id, step="stream of a done job") as stream:
         closed = stream.wait_closed(CLOSING_SECONDS)
     told = [event.document.get("status") for event in stream.events]
     assert stream.call is not None  # noqa: S101 - it was left
-    trip.check(facts.ONE_EVENT, told == [life.status] and closed, stream.call, expected=[life.status], got=told)
+    context.check(facts.ONE_EVENT, told == [life.status] and closed, stream.call, expected=[life.status], got=told)
     if stream.events and life.stream is not None and life.stream.events:
         first, last = life.stream.events[-1].document, stream.events[-1].document
         odd = sorted(name for name in first.keys() | last.keys() if first.get(name) != last.get(name))
-        trip.check(facts.AGREES, not odd, stream.call, life.stream, expected=first, got=last, name=",".join(odd))
+        context.check(facts.AGREES, not odd, stream.call, life.stream, expected=first, got=last, name=",".join(odd))
 
 
 @journey(
@@ -36,25 +36,25 @@ def stream_of_an_ended_job(trip: JourneyContext) -> None:
     3,
     renders=True,
 )
-def resuming(trip: JourneyContext) -> None:
-    life = completed_job(trip)
+def resuming(context: JourneyContext) -> None:
+    life = completed_job(context)
     events = life.stream.events if life.stream else ()
     ids = [event.id for event in events]
     if len(events) < 3 or None in ids:
-        trip.mark_unobservable("sse.resume", "the stream gave its events no ids")
+        context.mark_unobservable("sse.resume", "the stream gave its events no ids")
         return
     middle = len(events) // 2
-    with trip.stream(life.job.id, step="resume", last_event_id=ids[middle]) as stream:
+    with context.stream(life.job.id, step="resume", last_event_id=ids[middle]) as stream:
         closed = stream.wait_closed(CLOSING_SECONDS)
     assert stream.call is not None  # noqa: S101 - it was left
     rest, told = [event.data for event in events[middle + 1 :]], [event.data for event in stream.events]
     is_snapshot = len(rest) > 1 and len(told) == 1 and stream.is_terminal
-    trip.learn("sse.resume", "snapshot" if is_snapshot else "replay", stream.call)
-    expected = rest[-1:] if trip.run.contract.behaviour.sse_resume == "snapshot" else rest
-    trip.check(facts.RESUMES, told == expected and closed, stream.call, expected=expected, got=told)
+    context.learn("sse.resume", "snapshot" if is_snapshot else "replay", stream.call)
+    expected = rest[-1:] if context.run.contract.behaviour.sse_resume == "snapshot" else rest
+    context.check(facts.RESUMES, told == expected and closed, stream.call, expected=expected, got=told)
     if not is_snapshot:
         again = [event.id for event in stream.events]
-        trip.check_equal(facts.EVENT_IDS, ids[middle + 1 :], again, stream.call, name="resumed")
+        context.check_equal(facts.EVENT_IDS, ids[middle + 1 :], again, stream.call, name="resumed")
 
 
 @journey(
@@ -63,8 +63,8 @@ def resuming(trip: JourneyContext) -> None:
     3,
     needs_control=True,
 )
-def keep_alive(trip: JourneyContext) -> None:
-    quiet = trip.as_account(trip.run.target.account("quiet", scenario=LONG_QUEUE))
+def keep_alive(context: JourneyContext) -> None:
+    quiet = context.as_account(context.run.target.account("quiet", scenario=LONG_QUEUE))
     job = submit(quiet, step="submit to a long queue")
     with quiet.stream(job.id, step="silent stream") as stream:
         stream.wait_events(1, CLOSING_SECONDS)
@@ -73,8 +73,8 @@ def keep_alive(trip: JourneyContext) -> None:
         came = stream.wait_comments(1, CLOSING_SECONDS) and bool(stream.comments)
         silence = (quiet.account.clock.now() - opened_at).total_seconds()
     assert stream.call is not None  # noqa: S101 - it was left
-    trip.learn("sse.keep_alive_seconds", as_number(silence) if came else None, stream.call)
-    trip.check(facts.SNAPSHOT, snapshot == 1, stream.call, expected="one event", got=snapshot, name="alone")
+    context.learn("sse.keep_alive_seconds", as_number(silence) if came else None, stream.call)
+    context.check(facts.SNAPSHOT, snapshot == 1, stream.call, expected="one event", got=snapshot, name="alone")
 
 
 def as_number(seconds: float) -> float:

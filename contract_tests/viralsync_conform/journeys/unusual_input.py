@@ -98,10 +98,10 @@ def _extremes() -> Iterator[tuple[str, Changes]]:
     yield "an http callback", {"callbackUrl": "http://127.0.0.1:9/hook?a=b&c=%20#x"}
 
 
-def vary(trip: JourneyContext) -> Iterator[Any]:
+def vary(context: JourneyContext) -> Iterator[Any]:
     """Submit each variation, which must be accepted, and yield the job."""
     for name, changes in variations():
-        yield submit(trip, step=f"valid: {name}", fact=ACCEPTED, **changes)
+        yield submit(context, step=f"valid: {name}", fact=ACCEPTED, **changes)
 
 
 @journey(
@@ -110,18 +110,18 @@ def vary(trip: JourneyContext) -> Iterator[Any]:
     8,
     renders=True,
 )
-def odd_submissions(trip: JourneyContext) -> None:
+def odd_submissions(context: JourneyContext) -> None:
     movie = {"scenes": [{"id": name, "duration": 0.1} for name in ("a", "b", "a")]}
-    refused(trip, "VALIDATION_ERROR", UNIQUE_IDS, step="doubled scene ids", movie=movie)
-    refused(trip, "VALIDATION_ERROR", KIND, step="kind in capitals", kind="MOVIE")
+    refused(context, "VALIDATION_ERROR", UNIQUE_IDS, step="doubled scene ids", movie=movie)
+    refused(context, "VALIDATION_ERROR", KIND, step="kind in capitals", kind="MOVIE")
     call = refused(
-        trip, "VALIDATION_ERROR", NUMBERS, step="a number as text", movie={"width": "640", "scenes": scenes(1)}
+        context, "VALIDATION_ERROR", NUMBERS, step="a number as text", movie={"width": "640", "scenes": scenes(1)}
     )
-    if call.status == trip.run.contract.status_of_code("VALIDATION_ERROR"):
+    if call.status == context.run.contract.status_of_code("VALIDATION_ERROR"):
         text = str(call.document.get("error"))
-        trip.check(facts.PLACE, "width" in text, call, expected="movie.width", got=text)
+        context.check(facts.PLACE, "width" in text, call, expected="movie.width", got=text)
     for address in ("ftp://studio.example/hook", "studio.example/hook"):
-        refused(trip, "VALIDATION_ERROR", CALLBACK, step=f"callback {address}", callbackUrl=address)
+        refused(context, "VALIDATION_ERROR", CALLBACK, step=f"callback {address}", callbackUrl=address)
 
 
 @journey(
@@ -129,7 +129,7 @@ def odd_submissions(trip: JourneyContext) -> None:
     "Ids that no job can have are unknown, whatever characters they are made of.",
     12,
 )
-def odd_paths(trip: JourneyContext) -> None:
+def odd_paths(context: JourneyContext) -> None:
     for name, job_id in {
         "NUL": "\x00",
         "another alphabet": "работа-🎬",
@@ -137,11 +137,11 @@ def odd_paths(trip: JourneyContext) -> None:
         "blank": " ",
         "percent": "%25",
     }.items():
-        call = trip.call("getJob", "JOB_NOT_FOUND", fact=SURVIVES, path={"jobId": job_id}, step=f"odd id: {name}")
-        trip.check(SURVIVES, not call.is_success, call)
-    trip.call("listJobs", 200, fact=TOLERATED, query={"later": "field", "limit": 1}, step="unknown query parameter")
+        call = context.call("getJob", "JOB_NOT_FOUND", fact=SURVIVES, path={"jobId": job_id}, step=f"odd id: {name}")
+        context.check(SURVIVES, not call.is_success, call)
+    context.call("listJobs", 200, fact=TOLERATED, query={"later": "field", "limit": 1}, step="unknown query parameter")
     accepting = {"accept": "text/html", "accept-language": "xx", "cookie": "a=b"}
-    trip.call("getMe", 200, fact=TOLERATED, headers=accepting, step="odd headers")
+    context.call("getMe", 200, fact=TOLERATED, headers=accepting, step="odd headers")
 
 
 @journey(
@@ -149,12 +149,12 @@ def odd_paths(trip: JourneyContext) -> None:
     "HEAD answers as GET does, and OPTIONS names the methods of a path.",
     2,
 )
-def other_methods(trip: JourneyContext) -> None:
-    head = trip.request("HEAD", "/v1/me", 200, step="HEAD")
-    trip.check(METHODS, head.body == b"", head, expected="no body", got=len(head.body))
-    options = trip.request("OPTIONS", "/v1/me", 204, step="OPTIONS")
+def other_methods(context: JourneyContext) -> None:
+    head = context.request("HEAD", "/v1/me", 200, step="HEAD")
+    context.check(METHODS, head.body == b"", head, expected="no body", got=len(head.body))
+    options = context.request("OPTIONS", "/v1/me", 204, step="OPTIONS")
     if options.is_success:
-        trip.check(
+        context.check(
             METHODS, "GET" in (options.header("allow") or ""), options, expected="GET", got=options.header("allow")
         )
 
@@ -165,8 +165,8 @@ def other_methods(trip: JourneyContext) -> None:
     14,
     needs_control=True,
 )
-def workers(trip: JourneyContext) -> None:
-    crew = trip.as_account(trip.run.target.account("crew", plan="enterprise", scenario=LONG_SCENES))
+def workers(context: JourneyContext) -> None:
+    crew = context.as_account(context.run.target.account("crew", plan="enterprise", scenario=LONG_SCENES))
     presets = crew.run.contract.spec.presets
     default = crew.run.contract.document["components"]["schemas"]["RenderOptions"]["properties"]["qualityPreset"][
         "default"

@@ -37,17 +37,17 @@ A_DAY = 86_400.0
 MIN_WAIT = 1.0
 
 
-def receiver_of(trip: JourneyContext) -> WebhookReceiver:
+def receiver_of(context: JourneyContext) -> WebhookReceiver:
     """Return the receiver; a journey that needs it is only made where there is one."""
-    receiver = trip.run.target.receiver
+    receiver = context.run.target.receiver
     assert receiver is not None  # noqa: S101 - see `itinerary.left_out`
     return receiver
 
 
-def webhooks_of(trip: JourneyContext, job: Job) -> list[Webhook]:
+def webhooks_of(context: JourneyContext, job: Job) -> list[Webhook]:
     """Return the webhooks of a job, once that of its end is there or has had its time."""
-    receiver = receiver_of(trip)
-    patience = CLOSING_SECONDS if trip.run.target.has_control else TIMEOUT_SECONDS
+    receiver = receiver_of(context)
+    patience = CLOSING_SECONDS if context.run.target.has_control else TIMEOUT_SECONDS
     while not any(each.document.get("status") in TERMINAL for each in receiver.of(job.id)):
         if not receiver.wait_for(len(receiver.received) + 1, patience):
             break
@@ -61,21 +61,21 @@ def webhooks_of(trip: JourneyContext, job: Job) -> list[Webhook]:
     renders=True,
     needs_receiver=True,
 )
-def webhooks_of_a_life(trip: JourneyContext) -> None:
-    life = completed_job(trip)
-    hooks = webhooks_of(trip, life.job)
-    check(trip, hooks, str(life.status), life.last)
+def webhooks_of_a_life(context: JourneyContext) -> None:
+    life = completed_job(context)
+    hooks = webhooks_of(context, life.job)
+    check(context, hooks, str(life.status), life.last)
     states = [hook.document for hook in hooks]
     rendering = [state.get("status") for state in states if state.get("phase") == "rendering"]
     for status in rendering[:1]:
-        trip.learn("webhook.executing_status", status, life.last)
+        context.learn("webhook.executing_status", status, life.last)
     progress = [state for state in states if state.get("status") not in TERMINAL]
-    trip.check(facts.WEBHOOK_PROGRESS, bool(progress), life.last, expected="progress events", got=len(progress))
+    context.check(facts.WEBHOOK_PROGRESS, bool(progress), life.last, expected="progress events", got=len(progress))
     if life.stream is not None and life.stream.events:
         streamed = [event.document for event in life.stream.events]
         told, begun = set(map(_bare, streamed)), rank(streamed[0]) or 0
         odd = [state_of(state) for state in states if _bare(state) not in told and (rank(state) or 0) >= begun]
-        trip.check(HOOKS_AGREE, not odd, life.stream, expected="states of the stream", got=odd, name="webhooks")
+        context.check(HOOKS_AGREE, not odd, life.stream, expected="states of the stream", got=odd, name="webhooks")
 
 
 HOOKS_AGREE = Check("webhook_agrees", "Webhooks tell what the stream tells.", facts.A, facts.WEBHOOK_PAGE)
@@ -93,63 +93,67 @@ def _bare(state: dict[str, Any]) -> tuple[Any, Any]:
     renders=True,
     needs_receiver=True,
 )
-def webhooks_of_other_ends(trip: JourneyContext) -> None:
-    cancelled, failed = trip.run.shared.get("cancelled while queued"), trip.run.shared.get("failed")
+def webhooks_of_other_ends(context: JourneyContext) -> None:
+    cancelled, failed = context.run.shared.get("cancelled while queued"), context.run.shared.get("failed")
     if cancelled is not None:
-        check(trip, webhooks_of(trip, cancelled), "cancelled", cancelled.submitted)
+        check(context, webhooks_of(context, cancelled), "cancelled", cancelled.submitted)
     if failed is not None:
-        check(trip, webhooks_of(trip, failed.job), "failed", failed.last)
+        check(context, webhooks_of(context, failed.job), "failed", failed.last)
 
 
-def check(trip: JourneyContext, hooks: Sequence[Webhook], status: str, call: Exchange) -> None:
+def check(context: JourneyContext, hooks: Sequence[Webhook], status: str, call: Exchange) -> None:
     """Hold the webhooks of a job against what is known of them."""
-    trip.check(facts.WEBHOOK_SENT, bool(hooks), call, expected="webhooks", got="none", name=status)
+    context.check(facts.WEBHOOK_SENT, bool(hooks), call, expected="webhooks", got="none", name=status)
     if not hooks:
         return
     for hook in hooks:
-        _form(trip, hook, call)
-        _body(trip, hook, call)
+        _form(context, hook, call)
+        _body(context, hook, call)
     states = [hook.document for hook in hooks]
-    _count_children(trip, states, call)
+    _count_children(context, states, call)
     ends = [state.get("status") for state in states if state.get("status") in TERMINAL]
     last = states[-1].get("status")
-    trip.check(facts.WEBHOOK_END, ends == [status] and last == status, call, expected=[status], got=ends, name=status)
+    context.check(
+        facts.WEBHOOK_END, ends == [status] and last == status, call, expected=[status], got=ends, name=status
+    )
     times = instants(state.get("timestamp") for state in states)
-    trip.check(facts.WEBHOOK_ORDER, times == sorted(times), call, expected="ascending", got=times, name=status)
+    context.check(facts.WEBHOOK_ORDER, times == sorted(times), call, expected="ascending", got=times, name=status)
     bodies = [hook.body for hook in hooks]
-    trip.check(
+    context.check(
         facts.WEBHOOK_ONCE, len(set(bodies)) == len(bodies), call, expected="each once", got=len(bodies), name=status
     )
-    check_transitions(trip, [call], states)
+    check_transitions(context, [call], states)
 
 
-def _count_children(trip: JourneyContext, states: Sequence[dict[str, Any]], call: Exchange) -> None:
+def _count_children(context: JourneyContext, states: Sequence[dict[str, Any]], call: Exchange) -> None:
     silent = [state_of(state) for state in states if state.get("status") not in TERMINAL and "children" not in state]
-    trip.check(facts.WEBHOOK_CHILDREN, not silent, call, expected="children", got=silent, name="webhooks")
+    context.check(facts.WEBHOOK_CHILDREN, not silent, call, expected="children", got=silent, name="webhooks")
 
 
-def _form(trip: JourneyContext, hook: Webhook, call: Exchange) -> None:
-    trip.check_equal(facts.WEBHOOK_URL, QUERY, hook.query, call)
+def _form(context: JourneyContext, hook: Webhook, call: Exchange) -> None:
+    context.check_equal(facts.WEBHOOK_URL, QUERY, hook.query, call)
     media_type = hook.headers.get("content-type", "").partition(";")[0].strip().lower()
     is_json = hook.method == "POST" and media_type == "application/json" and bool(hook.document)
-    trip.check(facts.WEBHOOK_JSON, is_json, call, expected="POST application/json", got=f"{hook.method} {media_type}")
-    name = str(trip.run.contract.document["components"]["parameters"]["RenderSignature"]["name"])
+    context.check(
+        facts.WEBHOOK_JSON, is_json, call, expected="POST application/json", got=f"{hook.method} {media_type}"
+    )
+    name = str(context.run.contract.document["components"]["parameters"]["RenderSignature"]["name"])
     signature = hook.headers.get(name)
-    trip.check(facts.WEBHOOK_SIGNED, bool(signature), call, expected=name, got=sorted(hook.headers))
+    context.check(facts.WEBHOOK_SIGNED, bool(signature), call, expected=name, got=sorted(hook.headers))
     if signature:
-        _genuine(trip, hook, signature, call)
+        _genuine(context, hook, signature, call)
 
 
-def _genuine(trip: JourneyContext, hook: Webhook, signature: str, call: Exchange) -> None:
-    secret = trip.run.secret
+def _genuine(context: JourneyContext, hook: Webhook, signature: str, call: Exchange) -> None:
+    secret = context.run.secret
     if secret is None:
-        trip.mark_unobservable("webhook.signature", "no secret is known: put it into VIRALSYNC_WEBHOOK_SECRET")
+        context.mark_unobservable("webhook.signature", "no secret is known: put it into VIRALSYNC_WEBHOOK_SECRET")
         return
     forms = dict(_forms(hook.body, secret))
     known = [form for form, text in forms.items() if hmac.compare_digest(text, signature)]
-    trip.check(facts.WEBHOOK_GENUINE, bool(known), call, expected="the HMAC of the body", got="another signature")
+    context.check(facts.WEBHOOK_GENUINE, bool(known), call, expected="the HMAC of the body", got="another signature")
     for form in known:
-        trip.learn("webhook.signature", form, call)
+        context.learn("webhook.signature", form, call)
 
 
 def _forms(body: bytes, secret: str) -> Iterator[tuple[str, str]]:
@@ -159,20 +163,22 @@ def _forms(body: bytes, secret: str) -> Iterator[tuple[str, str]]:
     yield "base64", base64.b64encode(digest).decode()
 
 
-def _body(trip: JourneyContext, hook: Webhook, call: Exchange) -> None:
+def _body(context: JourneyContext, hook: Webhook, call: Exchange) -> None:
     """Judge the body of a webhook as the spec says; what breaks goes where its mark says."""
-    trip.run.asserted[facts.WEBHOOK_BODY] += 1
-    schema = trip.run.contract.component("ProgressEvent")
+    context.run.asserted[facts.WEBHOOK_BODY] += 1
+    schema = context.run.contract.component("ProgressEvent")
     kind = str(hook.document.get("status"))
     for place, keyword, name, message, mark, source in schema.violations(hook.document):
-        _found(trip, CATEGORY_OF_MARK[mark], call, message, f"{kind}{place}", keyword, name, source)
+        _found(context, CATEGORY_OF_MARK[mark], call, message, f"{kind}{place}", keyword, name, source)
     for place, name in schema.additions(hook.document):
-        _found(trip, Category.ADDITIVE, call, f"`{name}` is not documented", f"{kind}{place}", "additional", name, "")
+        _found(
+            context, Category.ADDITIVE, call, f"`{name}` is not documented", f"{kind}{place}", "additional", name, ""
+        )
 
 
 def _found(
-    trip: JourneyContext,
-    drawer: Category,
+    context: JourneyContext,
+    category: Category,
     call: Exchange,
     message: str,
     place: str,
@@ -180,16 +186,16 @@ def _found(
     name: str,
     source: str,
 ) -> None:
-    trip.run.findings.add(
+    context.run.findings.add(
         Finding(
-            drawer,
+            category,
             facts.WEBHOOK_BODY.name,
             message,
             place=place,
             keyword=keyword,
             name=name,
             calls=(call.number,),
-            journey=trip.journey,
+            journey=context.journey,
             source=source,
         )
     )
@@ -202,9 +208,9 @@ def _found(
     needs_control=True,
     needs_receiver=True,
 )
-def webhook_retries(trip: JourneyContext) -> None:
-    receiver = receiver_of(trip)
-    deaf = trip.as_account(trip.run.target.account("deaf"))
+def webhook_retries(context: JourneyContext) -> None:
+    receiver = receiver_of(context)
+    deaf = context.as_account(context.run.target.account("deaf"))
     job = submit(deaf, step="submit with a deaf receiver", callbackUrl=receiver.url("/refused"))
     effects = sandbox_of(deaf).clock.advance(A_DAY)
     ends = [hook for hook in receiver.of(job.id) if hook.document.get("status") in TERMINAL]
@@ -232,9 +238,9 @@ WAITS_GROW = Check("webhook_waits", "The waits between attempts grow.", facts.A,
     needs_control=True,
     needs_receiver=True,
 )
-def webhook_redirects(trip: JourneyContext) -> None:
-    receiver = receiver_of(trip)
-    moved = trip.as_account(trip.run.target.account("moved", scenario="instant"))
+def webhook_redirects(context: JourneyContext) -> None:
+    receiver = receiver_of(context)
+    moved = context.as_account(context.run.target.account("moved", scenario="instant"))
     job = submit(moved, step="submit with a receiver that moved", callbackUrl=receiver.url("/moved"))
     moved.wait(MIN_WAIT)
     arrived = [hook.path for hook in receiver.of(job.id)]
@@ -249,9 +255,9 @@ def webhook_redirects(trip: JourneyContext) -> None:
     needs_control=True,
     needs_receiver=True,
 )
-def webhook_cadence(trip: JourneyContext) -> None:
-    receiver = receiver_of(trip)
-    patient = trip.as_account(trip.run.target.account("patient", scenario=LONG_SCENE))
+def webhook_cadence(context: JourneyContext) -> None:
+    receiver = receiver_of(context)
+    patient = context.as_account(context.run.target.account("patient", scenario=LONG_SCENE))
     job = submit(patient, step="submit a long scene", movie=_one_scene(), callbackUrl=receiver.url())
     patient.wait(55)
     rendering = [hook.document for hook in receiver.of(job.id) if hook.document.get("phase") == "rendering"]

@@ -75,7 +75,7 @@ def _run(name: str | None, label: str, seed: str) -> Run:
     reference = _reference(seed)
     with serving(all_mutants()[name] if name else None, seed=seed) as url:
         result = conform(Options(target=url, seed=seed, reference=reference))
-    firm = [finding for finding in result.findings if finding.drawer is not Category.INCONCLUSIVE]
+    firm = [finding for finding in result.findings if finding.category is not Category.INCONCLUSIVE]
     return Run(
         mutant=label,
         verdict=result.verdict.name,

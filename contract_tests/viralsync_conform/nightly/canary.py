@@ -39,6 +39,6 @@ def canary(options: Options) -> CanaryOutcome:
                 on_journey=lambda _: None,
             )
         )
-    by = sorted({finding.check for finding in result.findings if finding.drawer is not Category.INCONCLUSIVE})
+    by = sorted({finding.check for finding in result.findings if finding.category is not Category.INCONCLUSIVE})
     is_caught = result.verdict in {Verdict.BROKEN, Verdict.DIFFERS}
     return CanaryOutcome(mutant.name, mutant.statement, is_caught, tuple(by))

@@ -62,12 +62,12 @@ def _run(result: Result) -> Document:
 
 
 def _counts(result: Result) -> Document:
-    drawers = Counter(finding.drawer for finding in result.findings)
+    categories = Counter(finding.category for finding in result.findings)
     return {
         "checks": len(result.asserted),
         "asserted": sum(result.asserted.values()),
         "calls": len(result.calls),
-        "findings": {drawer.value: drawers[drawer] for drawer in TITLES},
+        "findings": {category.value: categories[category] for category in TITLES},
         "known": len(known_keys(result)),
     }
 
@@ -87,10 +87,10 @@ def _price(result: Result) -> Document:
 def _findings(result: Result) -> Document:
     known = known_keys(result)
     return {
-        drawer.value: [
-            _finding(finding, finding.key in known) for finding in result.findings if finding.drawer is drawer
+        category.value: [
+            _finding(finding, finding.key in known) for finding in result.findings if finding.category is category
         ]
-        for drawer in TITLES
+        for category in TITLES
     }
 
 
@@ -181,7 +181,7 @@ def _canary(canary: CanaryOutcome) -> Document:
 
 
 def _baseline(comparison: BaselineComparison) -> Document:
-    """Findings that are new or known stand in `findings`; here is what the drawers cannot tell."""
+    """Findings that are new or known stand in `findings`; here is what the categories cannot tell."""
     switched: Mapping[str, tuple[object, object]] = comparison.switched
     return {
         "new": len(comparison.new),

@@ -1,6 +1,6 @@
 """`junit.xml`: one test case for each journey and each check, for the test pages of CI systems.
 
-A finding of the drawer *failure* is a `<failure>`. One that is *inconclusive* is `<skipped>`: an outage must turn CI
+A finding of the category *failure* is a `<failure>`. One that is *inconclusive* is `<skipped>`: an outage must turn CI
 neither red, as an `<error>` would, nor green. Everything else, and whatever the baseline knows, is told in
 `<system-out>` of a case that passes.
 """
@@ -72,8 +72,8 @@ def _check_cases(result: Result) -> Iterable[Case]:
         yield Case("checks", EVERYWHERE, name)
     for (check, place), findings in places.items():
         new = [finding for finding in findings if finding.key not in known]
-        failures = tuple(finding for finding in new if finding.drawer is Category.FAILURE)
-        unknown = [finding.message for finding in new if finding.drawer is Category.INCONCLUSIVE]
+        failures = tuple(finding for finding in new if finding.category is Category.FAILURE)
+        unknown = [finding.message for finding in new if finding.category is Category.INCONCLUSIVE]
         skipped = f"inconclusive: {'; '.join(unknown)}" if unknown and not failures else ""
         told = tuple(finding for finding in findings if finding not in failures)
         yield Case("checks", place, check, failures=failures, skipped=skipped, told=told)
@@ -112,7 +112,7 @@ def _case(suite: Element, case: Case) -> None:
     if case.skipped:
         SubElement(element, "skipped", message=_text(one_line(case.skipped, longest=400)))
     if case.told:
-        told = "\n\n".join(f"{finding.drawer.value}: {_in_words(finding)}" for finding in case.told)
+        told = "\n\n".join(f"{finding.category.value}: {_in_words(finding)}" for finding in case.told)
         SubElement(element, "system-out").text = _text(told)
 
 

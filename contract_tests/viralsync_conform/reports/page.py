@@ -61,10 +61,10 @@ def _price(result: Result) -> Markup:
 
 
 def _navigation(result: Result) -> Markup:
-    drawers = [(drawer.value, title, len(counting(result, drawer))) for drawer, title in TITLES.items()]
+    categories = [(category.value, title, len(counting(result, category))) for category, title in TITLES.items()]
     links = [
         tag("a", tag("b", str(number)), f" {title.lower()}", href=f"#{anchor}", class_=anchor)
-        for anchor, title, number in drawers
+        for anchor, title, number in categories
         if number
     ]
     links += [

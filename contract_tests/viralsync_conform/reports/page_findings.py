@@ -1,4 +1,4 @@
-"""The findings on the page: by drawer, in a drawer by operation, each with its evidence."""
+"""The findings on the page: by category, in a category by operation, each with its evidence."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from viralsync_conform.result import Result
 
 
 def findings_of(result: Result) -> Iterator[Markup]:
-    """Yield a section for each drawer that has something in it, the gravest first."""
+    """Yield a section for each category that has something in it, the gravest first."""
     evidence = Evidence.of(result)
-    for drawer in TITLES:
-        findings = counting(result, drawer)
+    for category in TITLES:
+        findings = counting(result, category)
         if findings:
             groups = [_group(place, part, evidence) for place, part in _by_place(findings)]
-            title = f"{TITLES[drawer]} ({len(findings)})"
-            yield section(title, drawer.value, *groups, lead=MEANINGS[drawer], class_=f"drawer {drawer.value}")
+            title = f"{TITLES[category]} ({len(findings)})"
+            yield section(title, category.value, *groups, lead=MEANINGS[category], class_=f"category {category.value}")
 
 
 def known_of(result: Result) -> Markup | None:
@@ -28,7 +28,7 @@ def known_of(result: Result) -> Markup | None:
     findings = [finding for finding in result.findings if finding.key in known]
     if not findings:
         return None
-    told = [joined((code(where(each)), f" {each.drawer.value}: {each.message}")) for each in findings]
+    told = [joined((code(where(each)), f" {each.category.value}: {each.message}")) for each in findings]
     summary = tag("summary", f"Known from the baseline, and not counted: {len(findings)}")
     return tag("details", summary, listing(*told, class_="plain"))
 
@@ -90,5 +90,5 @@ def _comparison(finding: Finding) -> Markup | None:
 
 
 def is_empty(result: Result) -> bool:
-    """Say whether no drawer holds anything that counts."""
-    return not any(counting(result, drawer) for drawer in Category)
+    """Say whether no category holds anything that counts."""
+    return not any(counting(result, category) for category in Category)

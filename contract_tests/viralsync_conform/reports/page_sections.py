@@ -18,7 +18,7 @@ def changes(result: Result) -> Markup | None:
     baseline = result.baseline
     if baseline is None:
         return None
-    told = sum(finding.drawer is not Category.INCONCLUSIVE for finding in baseline.new)
+    told = sum(finding.category is not Category.INCONCLUSIVE for finding in baseline.new)
     new = f"{counted(told, 'finding')} {'is' if told == 1 else 'are'} new" if told else "nothing is new"
     lead = f"Against the baseline {new}, {len(baseline.gone)} gone, {len(baseline.known)} known."
     moved = [

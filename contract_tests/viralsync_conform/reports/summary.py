@@ -25,7 +25,7 @@ from viralsync_conform.result import Result
 from viralsync_mock.redaction import masked
 
 MAX_FINDINGS = 20
-"""Of each drawer: the text must fit into an issue. `report.html` has all."""
+"""Of each category: the text must fit into an issue. `report.html` has all."""
 
 _SPECIAL = str.maketrans({char: f"\\{char}" for char in "\\`*_[]()|~!"} | {"@": "@\u200b", "#": "#\u200b"})
 """What would be markup; and a break behind what would mention a person or an issue."""
@@ -34,7 +34,7 @@ _SPECIAL = str.maketrans({char: f"\\{char}" for char in "\\`*_[]()|~!"} | {"@": 
 def summary_of(result: Result) -> str:
     """Return the text as GitHub's Markdown."""
     parts: list[Iterable[str]] = [_head(result), _counts(result)]
-    parts += [_drawer(drawer, counting(result, drawer)) for drawer in TITLES]
+    parts += [_category(category, counting(result, category)) for category in TITLES]
     parts += [_learned(result), _changes(result), _trust(result), _unclean(result)]
     return "\n\n".join("\n".join(lines) for part in parts if (lines := list(part))) + "\n"
 
@@ -57,20 +57,20 @@ def _counts(result: Result) -> Iterator[str]:
     yield "|---|---:|"
     yield f"| checks made | {len(result.asserted):,} |"
     yield f"| behaviours asserted | {sum(result.asserted.values()):,} |"
-    for drawer, title in TITLES.items():
-        yield f"| {title.lower()} | {len(counting(result, drawer))} |"
+    for category, title in TITLES.items():
+        yield f"| {title.lower()} | {len(counting(result, category))} |"
     if result.baseline:
         yield f"| known from the baseline | {len(known_keys(result))} |"
     yield f"| price | {counted(budget.requests, 'request')}, {amount(budget.charged)} render minutes |"
     yield f"| time | {result.seconds:.1f} s, profile {cell(result.profile)}, seed {cell(result.seed)} |"
 
 
-def _drawer(drawer: Category, findings: Sequence[Finding]) -> Iterator[str]:
+def _category(category: Category, findings: Sequence[Finding]) -> Iterator[str]:
     if not findings:
         return
-    yield f"### {TITLES[drawer]}"
+    yield f"### {TITLES[category]}"
     yield ""
-    yield MEANINGS[drawer]
+    yield MEANINGS[category]
     yield ""
     for finding in findings[:MAX_FINDINGS]:
         yield _line(finding)

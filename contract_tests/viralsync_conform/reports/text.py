@@ -15,7 +15,7 @@ MAX_CALLS = 3
 MAX_BODY = 1500
 TITLES = {
     Category.FAILURE: "contract broken",
-    Category.INCONCLUSIVE: "could not tell",
+    Category.INCONCLUSIVE: "inconclusive",
     Category.WARNING: "warning",
     Category.DIFFERENCE: "mock wrong",
     Category.ADDITIVE: "additive drift",
@@ -25,7 +25,7 @@ TITLES = {
 def format_headline(finding: Finding) -> str:
     """Return a finding in one line."""
     where = " ".join(str(part) for part in (finding.operation, finding.status, finding.place) if part)
-    parts = (TITLES[finding.drawer], finding.check, where, finding.message)
+    parts = (TITLES[finding.category], finding.check, where, finding.message)
     return without_keys(one_line(": ".join(part for part in parts if part), 300))
 
 

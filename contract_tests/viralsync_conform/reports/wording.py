@@ -21,7 +21,7 @@ TITLES: Mapping[Category, str] = MappingProxyType(
         Category.ADDITIVE: "Additive drift",
     }
 )
-"""Every drawer in the order in which it is read, with its heading."""
+"""Every category in the order in which it is read, with its heading."""
 
 MEANINGS: Mapping[Category, str] = MappingProxyType(
     {
@@ -70,10 +70,10 @@ def known_keys(result: Result) -> frozenset[tuple[str, ...]]:
     return frozenset(finding.key for finding in result.baseline.known) if result.baseline else frozenset()
 
 
-def counting(result: Result, drawer: Category) -> list[Finding]:
-    """Return the findings of a drawer that count: those that the baseline does not know."""
+def counting(result: Result, category: Category) -> list[Finding]:
+    """Return the findings of a category that count: those that the baseline does not know."""
     known = known_keys(result)
-    return [finding for finding in result.findings if finding.drawer is drawer and finding.key not in known]
+    return [finding for finding in result.findings if finding.category is category and finding.key not in known]
 
 
 def where(finding: Finding) -> str:

@@ -15,17 +15,17 @@ from viralsync_conform.target import MAIN
 MAX_LISTED = 100
 
 
-def clean(run: RunContext, sender: HttpClient) -> None:
+def clean(run: RunContext, client: HttpClient) -> None:
     """Cancel and delete every job that the run made on the account under test."""
     run.budget.is_cleaning = True
-    trip = JourneyContext(run, sender, "cleaning")
+    context = JourneyContext(run, client, "cleaning")
     try:
         lost = _lost_submissions(run)
         if lost:
-            find_orphaned_jobs(run, trip, lost[0])
+            find_orphaned_jobs(run, context, lost[0])
         for job in list(run.jobs.values()):
             if job.id not in run.deleted:
-                _try_to_remove(trip, job)
+                _try_to_remove(context, job)
     except (StopRunError, BudgetSpentError, KeyboardInterrupt) as reason:
         run.mark_inconclusive("clean_up", f"the clean-up was not finished: {str(reason) or 'interrupted'}", name="end")
     run.unclean = [job_id for job_id in run.jobs if job_id not in run.deleted]
@@ -43,13 +43,13 @@ def _lost_submissions(run: RunContext) -> list[Exchange]:
     ]
 
 
-def find_orphaned_jobs(run: RunContext, trip: JourneyContext, lost: Exchange) -> None:
+def find_orphaned_jobs(run: RunContext, context: JourneyContext, lost: Exchange) -> None:
     """Look for jobs of this run's project whose submission gave no id, and take them into its care.
 
     What was listed before the first of these submissions is not of this run, though a run of the same seed made it.
     """
     others = foreign_jobs(run, lost)
-    page = trip.call("listJobs", 200, query={"limit": MAX_LISTED}, step="look for lost jobs")
+    page = context.call("listJobs", 200, query={"limit": MAX_LISTED}, step="look for lost jobs")
     for document in jobs_of(run, page):
         payload, job_id = document.get("payload"), document.get("jobId")
         is_ours = isinstance(payload, dict) and payload.get("projectId") == run.project_id
@@ -58,24 +58,24 @@ def find_orphaned_jobs(run: RunContext, trip: JourneyContext, lost: Exchange) ->
             run.jobs[job_id] = Job(job_id, {}, 0.0, page)
 
 
-def _try_to_remove(trip: JourneyContext, job: Job) -> None:
+def _try_to_remove(context: JourneyContext, job: Job) -> None:
     """Remove a job; one whose id the guard does not trust keeps no other from being removed."""
     try:
-        _remove(trip, job)
+        _remove(context, job)
     except ForeignIdError as refusal:
-        trip.run.mark_inconclusive("clean_up", str(refusal), name=job.id)
+        context.run.mark_inconclusive("clean_up", str(refusal), name=job.id)
 
 
-def _remove(trip: JourneyContext, job: Job) -> None:
+def _remove(context: JourneyContext, job: Job) -> None:
     path = {"jobId": job.id}
-    call = trip.call("getJob", 200, path=path, step="look before cleaning")
+    call = context.call("getJob", 200, path=path, step="look before cleaning")
     status = call.document.get("status")
     if call.status == 404:
-        trip.run.deleted.add(job.id)
+        context.run.deleted.add(job.id)
         return
     if status not in TERMINAL:
-        cancelled = trip.call("cancelJob", 200, path=path, step="clean: cancel", is_repeatable=True)
+        cancelled = context.call("cancelJob", 200, path=path, step="clean: cancel", is_repeatable=True)
         status = "cancelled" if cancelled.is_success else status
-    settle_budget(trip, job, status)
-    if trip.call("deleteJob", 200, path=path, step="clean: delete", is_repeatable=False).is_success:
-        trip.run.deleted.add(job.id)
+    settle_budget(context, job, status)
+    if context.call("deleteJob", 200, path=path, step="clean: delete", is_repeatable=False).is_success:
+        context.run.deleted.add(job.id)

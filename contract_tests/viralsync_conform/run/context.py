@@ -100,14 +100,14 @@ class RunContext:
         place: str = "",
         name: str = "",
         message: str = "",
-        drawer: Category | None = None,
+        category: Category | None = None,
     ) -> bool:
-        """Count a check; where it does not hold, put a finding into the drawer that goes with its mark."""
+        """Count a check; where it does not hold, put a finding into the category that goes with its mark."""
         self.asserted[check] += 1
         if not holds:
             last = calls[-1] if calls else None
             finding = Finding(
-                drawer=drawer or CATEGORY_OF_MARK[check.mark],
+                category=category or CATEGORY_OF_MARK[check.mark],
                 check=check.name,
                 message=message or check.statement,
                 operation=last.operation if last else None,

@@ -11,9 +11,7 @@ from viralsync_conform.calls import Exchange
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.contract.schemas import NO_CONTENT
 from viralsync_conform.findings import CATEGORY_OF_MARK, Category, Check, Finding
-from viralsync_conform.run import job_invariants as laws
-from viralsync_conform.run import outages as suspicion
-from viralsync_conform.run import response_checks as judge
+from viralsync_conform.run import job_invariants, outages, response_checks
 from viralsync_conform.run.context import RunContext, StopJourneyError
 from viralsync_conform.run.http_client import HttpClient, Request, as_json, encoded
 from viralsync_conform.target import Account
@@ -30,7 +28,7 @@ class JourneyContext:
     """One journey under way, on one account. Unpaced, it may run into the rate limit, which then says something."""
 
     run: RunContext
-    sender: HttpClient
+    client: HttpClient
     journey: str
     account: Account = field(init=False)
     is_paced: bool = True
@@ -40,7 +38,7 @@ class JourneyContext:
 
     def as_account(self, account: Account) -> JourneyContext:
         """Return the same journey on another account."""
-        other = JourneyContext(self.run, self.sender, self.journey)
+        other = JourneyContext(self.run, self.client, self.journey)
         other.account = account
         return other
 
@@ -102,11 +100,11 @@ class JourneyContext:
         self, request: Request, is_repeatable: bool, expectation: Callable[[Exchange], None] = lambda _: None
     ) -> Exchange:
         """Send a request, again where that is safe, and judge what holds of every answer, and this expectation."""
-        call = suspicion.send_with_retries(self, request, is_repeatable)
-        laws.learn_from(self.run, call)
-        judge.check_response(self.run, call)
+        call = outages.send_with_retries(self, request, is_repeatable)
+        job_invariants.learn_from(self.run, call)
+        response_checks.check_response(self.run, call)
         expectation(call)
-        laws.check_jobs(self.run, call)
+        job_invariants.check_jobs(self.run, call)
         return call
 
     # what must hold
@@ -145,16 +143,16 @@ class JourneyContext:
             self._expect_code(call, expect)
             self.run.asserted[fact or facts.STATUS] += 1
             return
-        reason = suspicion.excusing_reason(self, call)
+        reason = outages.excusing_reason(self, call)
         if reason:
-            if reason != suspicion.TOO_LATE:
+            if reason != outages.TOO_LATE:
                 self.run.mark_inconclusive("outage", reason, call)
             return
         self.run.asserted[fact or facts.STATUS] += 1
         self._unexpected(call, expect, status, fact)
 
     def _unexpected(self, call: Exchange, expect: Expected, status: int, fact: Check | None) -> None:
-        """Put a status that was not expected into the drawer of what it breaks."""
+        """Put a status that was not expected into the category of what it breaks."""
         mark = fact.mark if fact else self._mark(call, status, call.status)
         got = call.problem or f"{call.status} {call.code or ''}".strip()
         name = (fact or facts.STATUS).name
@@ -221,18 +219,18 @@ class JourneyContext:
             known.method, encoded(known.path, path), expect, operation=known.id, path_parameters=path, headers=headers,
             step=step, auth=auth,
         )  # fmt: skip
-        with self.sender.open(request) as (stream, call):
-            judge.check_response(self.run, call)
+        with self.client.open(request) as (stream, call):
+            response_checks.check_response(self.run, call)
             self._expect(call, expect, None)
             if stream is None:
                 raise self.stop("no stream was opened", call)
             try:
                 yield stream
             finally:
-                whole = self.sender.finished(call, stream)
+                whole = self.client.finished(call, stream)
                 stream.call = whole
-                laws.learn_from_events(self.run, whole)
-                judge.check_events(self.run, whole)
+                job_invariants.learn_from_events(self.run, whole)
+                response_checks.check_events(self.run, whole)
             if whole.problem and not self.run.target.has_control:  # to a mock on this machine nothing breaks
                 self.run.mark_inconclusive("outage", f"the stream broke off: {whole.problem}", whole)
                 raise self.stop("the stream broke off", whole)
@@ -243,6 +241,6 @@ class JourneyContext:
         """Let time pass for the target."""
         self.account.clock.wait(seconds)
 
-    def drawer(self, drawer: Category) -> list[Finding]:
-        """Return what lies in a drawer so far."""
-        return self.run.findings.of(drawer)
+    def category(self, category: Category) -> list[Finding]:
+        """Return what lies in a category so far."""
+        return self.run.findings.of(category)

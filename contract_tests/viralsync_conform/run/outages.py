@@ -51,7 +51,7 @@ class Session(Protocol):
     @property
     def run(self) -> RunContext: ...
     @property
-    def sender(self) -> HttpClient: ...
+    def client(self) -> HttpClient: ...
     @property
     def account(self) -> Account: ...
     @property
@@ -60,21 +60,21 @@ class Session(Protocol):
     def is_paced(self) -> bool: ...
 
 
-def send_with_retries(trip: Session, request: Request, is_repeatable: bool) -> Exchange:
+def send_with_retries(context: Session, request: Request, is_repeatable: bool) -> Exchange:
     """Send a request, again where its answer is no answer and that is safe; return the last."""
-    call = trip.sender.send(request)
+    call = context.client.send(request)
     for number in range(1, TRIES):
         if call.status == TOO_MANY and request.is_paced and request.expected != "RATE_LIMITED":
-            _wait_out(trip, call)
+            _wait_out(context, call)
         elif not (is_repeatable and _is_failure(call)):
             break
-        elif not trip.run.target.is_local:
-            trip.run.target.pause(PAUSES[number - 1])
-        call = trip.sender.send(replace(request, step=f"{request.step} again"))
+        elif not context.run.target.is_local:
+            context.run.target.pause(PAUSES[number - 1])
+        call = context.client.send(replace(request, step=f"{request.step} again"))
     if _is_failure(call):
-        _attribute_failure(trip, call, is_repeatable)
-    elif call.number > 1 and _is_failure(trip.run.calls[call.number - 2]) and call.step.endswith(" again"):
-        trip.run.mark_inconclusive("outage", "the target failed for a moment", trip.run.calls[call.number - 2])
+        _attribute_failure(context, call, is_repeatable)
+    elif call.number > 1 and _is_failure(context.run.calls[call.number - 2]) and call.step.endswith(" again"):
+        context.run.mark_inconclusive("outage", "the target failed for a moment", context.run.calls[call.number - 2])
     return call
 
 
@@ -82,24 +82,24 @@ def _is_failure(call: Exchange) -> bool:
     return call.status is None or call.status >= SERVER_ERROR or bool(call.problem)
 
 
-def _wait_out(trip: Session, call: Exchange) -> None:
+def _wait_out(context: Session, call: Exchange) -> None:
     """Obey `Retry-After`, and note that a 429 was met which the run did not ask for."""
-    trip.run.mark_inconclusive("rate_limit", "the rate limit was met, though the run keeps below it", call)
+    context.run.mark_inconclusive("rate_limit", "the rate limit was met, though the run keeps below it", call)
     header = call.header("retry-after") or ""
-    trip.account.clock.wait(min(float(header) if header.isdecimal() else 5.0, MAX_RETRY_AFTER))
+    context.account.clock.wait(min(float(header) if header.isdecimal() else 5.0, MAX_RETRY_AFTER))
 
 
-def _attribute_failure(trip: Session, call: Exchange, is_repeatable: bool) -> None:
+def _attribute_failure(context: Session, call: Exchange, is_repeatable: bool) -> None:
     """Say whose fault it is: the request's, if the target is well otherwise; raises StopRunError if it stays away."""
-    if not is_healthy(trip, call):
-        trip.run.mark_inconclusive("outage", f"the target was not well: {call.problem or call.status}", call)
-        _await_recovery(trip, call)
+    if not is_healthy(context, call):
+        context.run.mark_inconclusive("outage", f"the target was not well: {call.problem or call.status}", call)
+        _await_recovery(context, call)
         return
     if call.status is None or call.problem or is_gateway_error(call) or not is_repeatable:
-        trip.run.mark_inconclusive("outage", f"no answer of the API came: {call.problem or call.status}", call)
+        context.run.mark_inconclusive("outage", f"no answer of the API came: {call.problem or call.status}", call)
         return
-    trip.run.asserted[facts.SERVER_ERROR] += 1
-    trip.run.findings.add(
+    context.run.asserted[facts.SERVER_ERROR] += 1
+    context.run.findings.add(
         Finding(
             Category.FAILURE,
             facts.SERVER_ERROR.name,
@@ -117,15 +117,15 @@ def _attribute_failure(trip: Session, call: Exchange, is_repeatable: bool) -> No
     )
 
 
-def is_healthy(trip: Session, call: Exchange) -> bool:
+def is_healthy(context: Session, call: Exchange) -> bool:
     """Ask the target for something that must succeed: the account, or its usage where the account is in question."""
     probe = "getUsage" if call.operation == "getMe" else "getMe"
-    return _probe(trip, probe, trip.run.target.main).is_success
+    return _probe(context, probe, context.run.target.main).is_success
 
 
-def _probe(trip: Session, operation: str, account: Account, path: Mapping[str, str] = NOWHERE) -> Exchange:
-    known = trip.run.contract.operations[operation]
-    return trip.sender.send(
+def _probe(context: Session, operation: str, account: Account, path: Mapping[str, str] = NOWHERE) -> Exchange:
+    known = context.run.contract.operations[operation]
+    return context.client.send(
         Request(
             method=known.method,
             path=encoded(known.path, path),
@@ -134,7 +134,7 @@ def _probe(trip: Session, operation: str, account: Account, path: Mapping[str, s
             content=None,
             operation=operation,
             path_parameters=path,
-            journey=trip.journey,
+            journey=context.journey,
             step="probe",
             expected="200",
             account=account,
@@ -142,68 +142,68 @@ def _probe(trip: Session, operation: str, account: Account, path: Mapping[str, s
     )
 
 
-def _await_recovery(trip: Session, call: Exchange) -> None:
-    target = trip.run.target
+def _await_recovery(context: Session, call: Exchange) -> None:
+    target = context.run.target
     waits = (0.0, 0.0) if target.has_control else LOCAL_RECOVERY if target.is_local else RECOVERY
     for seconds in waits:
-        trip.run.target.pause(seconds)
-        if is_healthy(trip, call):
+        context.run.target.pause(seconds)
+        if is_healthy(context, call):
             return
     raise StopRunError("the target stays away")
 
 
-def excusing_reason(trip: Session, call: Exchange) -> str:
+def excusing_reason(context: Session, call: Exchange) -> str:
     """Return why an unexpected answer says nothing of the contract; empty where it does."""
     if call.problem or call.status is None:
         return f"no answer came: {call.problem}"
     if call.status >= SERVER_ERROR:
         return f"the target answered {call.status}"
-    if call.status == TOO_MANY and trip.is_paced:
+    if call.status == TOO_MANY and context.is_paced:
         return "the rate limit was met"
-    if call.status in OF_THE_KEY and call.expected not in OF_KEYS and not is_healthy(trip, call):
+    if call.status in OF_THE_KEY and call.expected not in OF_KEYS and not is_healthy(context, call):
         return "our own key is refused" if call.status == UNAUTHORIZED else "our own plan does not allow REST"
-    return _excuse_of_the_account(trip, call) if call.expected.isdecimal() else ""
+    return _excuse_of_the_account(context, call) if call.expected.isdecimal() else ""
 
 
-def _excuse_of_the_account(trip: Session, call: Exchange) -> str:
+def _excuse_of_the_account(context: Session, call: Exchange) -> str:
     """Return why what should have succeeded could not."""
-    if call.operation == "cancelJob" and call.status == CONFLICT and _has_ended(trip, call):
+    if call.operation == "cancelJob" and call.status == CONFLICT and _has_ended(context, call):
         return TOO_LATE
     if call.operation != "submitRenderJob":
         return ""
-    if call.status == PAYMENT and _is_quota_spent(trip):
+    if call.status == PAYMENT and _is_quota_spent(context):
         return "the account's quota is spent"
-    if call.status == CONFLICT and _has_others(trip):
+    if call.status == CONFLICT and _has_others(context):
         return "other jobs of the account take all its slots"
     return ""
 
 
-def _is_quota_spent(trip: Session) -> bool:
-    minutes = _usage(trip).get("renderMinutes")
+def _is_quota_spent(context: Session) -> bool:
+    minutes = _usage(context).get("renderMinutes")
     if not isinstance(minutes, dict):
-        return trip.account.sandbox is None  # an account that does not say what it used has to be believed
+        return context.account.sandbox is None  # an account that does not say what it used has to be believed
     used, limit = minutes.get("used"), minutes.get("limit")
     return isinstance(used, int | float) and isinstance(limit, int | float) and used >= limit
 
 
-def _has_others(trip: Session) -> bool:
+def _has_others(context: Session) -> bool:
     """Say whether all slots of the account are taken, or more jobs are under way than this run's own."""
-    if trip.account.sandbox is not None:
+    if context.account.sandbox is not None:
         return False
-    jobs = _usage(trip).get("concurrentJobs")
+    jobs = _usage(context).get("concurrentJobs")
     if not isinstance(jobs, dict):
         return True  # as above
     running, limit = jobs.get("running"), jobs.get("limit")
-    own = len(trip.run.jobs.keys() - trip.run.settled)
+    own = len(context.run.jobs.keys() - context.run.settled)
     return isinstance(running, int) and (running > own or (isinstance(limit, int) and running >= limit))
 
 
-def _has_ended(trip: Session, call: Exchange) -> bool:
+def _has_ended(context: Session, call: Exchange) -> bool:
     """Say whether a job had ended by itself; on a mock's clock nothing happens between two calls."""
-    if trip.account.sandbox is not None:
+    if context.account.sandbox is not None:
         return False
-    return _probe(trip, "getJob", trip.account, call.path_parameters).document.get("status") == "done"
+    return _probe(context, "getJob", context.account, call.path_parameters).document.get("status") == "done"
 
 
-def _usage(trip: Session) -> dict[str, object]:
-    return _probe(trip, "getUsage", trip.account).document
+def _usage(context: Session) -> dict[str, object]:
+    return _probe(context, "getUsage", context.account).document

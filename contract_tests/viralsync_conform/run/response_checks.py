@@ -1,6 +1,6 @@
 """What every answer must keep, whatever it was asked for: status, media type, headers, body, and the shape of errors.
 
-The spec says what that is, and its marks say into which drawer a violation goes.
+The spec says what that is, and its marks say into which category a violation goes.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ INFRASTRUCTURE_HEADERS = frozenset(
 
 
 def check_response(run: RunContext, call: Exchange) -> None:
-    """Put whatever an answer breaks into its drawer, and count what was looked at.
+    """Put whatever an answer breaks into its category, and count what was looked at.
 
-    A 5xx is not judged: often it is the word of a proxy. `suspicion` says what it means.
+    A 5xx is not judged: often it is the word of a proxy. `outages` says what it means.
     """
     if call.status is None or call.problem or call.status >= FIRST_SERVER_ERROR:
         return
@@ -90,10 +90,10 @@ def _findings(run: RunContext, call: Exchange, operation: str) -> Iterator[Findi
 
 
 def _undeclared(call: Exchange, answers: Iterable[str]) -> Finding:
-    drawer = Category.ADDITIVE if call.is_success else Category.FAILURE
+    category = Category.ADDITIVE if call.is_success else Category.FAILURE
     return _finding(
         call,
-        drawer,
+        category,
         "status",
         f"{call.operation} is not documented to answer {call.status}",
         expected=", ".join(answers),
@@ -131,9 +131,9 @@ def check_events(run: RunContext, call: Exchange) -> None:
     for event in call.events:
         run.asserted[facts.SCHEMA] += 1
         for finding in _schema_findings(run.contract, call, call.operation, EVENT_STREAM, event.document):
-            is_failure = finding.drawer is Category.FAILURE
+            is_failure = finding.category is Category.FAILURE
             run.findings.add(
-                replace(finding, drawer=Category.DIFFERENCE, mark=Provenance.ASSUMED) if is_failure else finding
+                replace(finding, category=Category.DIFFERENCE, mark=Provenance.ASSUMED) if is_failure else finding
             )
 
 
@@ -285,9 +285,9 @@ def _start(call: Exchange, longest: int = 80) -> str:
     return call.body[:longest].decode("utf-8", "replace")
 
 
-def _finding(call: Exchange, drawer: Category, check: str, message: str, **rest: Any) -> Finding:
+def _finding(call: Exchange, category: Category, check: str, message: str, **rest: Any) -> Finding:
     return Finding(
-        drawer,
+        category,
         check,
         message,
         operation=call.operation,

@@ -36,7 +36,7 @@ def skip_reason(run: RunContext, journey: Journey) -> str:
     return ""
 
 
-def run_journeys(run: RunContext, sender: HttpClient, journeys: Iterable[Journey]) -> Iterator[JourneyOutcome]:
+def run_journeys(run: RunContext, client: HttpClient, journeys: Iterable[Journey]) -> Iterator[JourneyOutcome]:
     """Make the journeys that the run may make; one that cannot go on does not keep the others from going."""
     is_away = ""
     for journey in journeys:
@@ -46,20 +46,20 @@ def run_journeys(run: RunContext, sender: HttpClient, journeys: Iterable[Journey
             yield JourneyOutcome(journey.name, journey.statement, "left out", reason)
             continue
         run.on_journey(journey.name)
-        sender.reserve_rate(run.target.main, journey.requests)
-        outcome = run_journey(run, sender, journey)
+        client.reserve_rate(run.target.main, journey.requests)
+        outcome = run_journey(run, client, journey)
         yield outcome
         if outcome.outcome == "away":
             is_away = outcome.reason
 
 
-def run_journey(run: RunContext, sender: HttpClient, journey: Journey) -> JourneyOutcome:
+def run_journey(run: RunContext, client: HttpClient, journey: Journey) -> JourneyOutcome:
     """Make one journey and say how it went."""
     found, requests = len(run.findings), run.budget.requests
     outcome, reason = "held", ""
     with measured() as taken:
         try:
-            journey.function(JourneyContext(run, sender, journey.name))
+            journey.function(JourneyContext(run, client, journey.name))
         except StopJourneyError as stop:
             outcome, reason = "stopped", str(stop)
         except StopRunError as stop:

@@ -42,54 +42,60 @@ def submission(project_id: str, **changes: Any) -> Document:
 
 
 def submit(
-    trip: JourneyContext, *, step: str = "submit", fact: Check | None = None, auth: str = "header", **changes: Any
+    context: JourneyContext, *, step: str = "submit", fact: Check | None = None, auth: str = "header", **changes: Any
 ) -> Job:
     """Submit a movie that must be accepted; raises StopJourneyError when no job came of it."""
-    body = submission(trip.run.project_id, **changes)
+    body = submission(context.run.project_id, **changes)
     minutes = worst_case(body)
-    reserve(trip, minutes)
-    call = trip.call("submitRenderJob", 202, body=body, step=step, fact=fact, auth=auth, is_repeatable=False)
-    job = register_job(trip, call, body, minutes)
+    reserve(context, minutes)
+    call = context.call("submitRenderJob", 202, body=body, step=step, fact=fact, auth=auth, is_repeatable=False)
+    job = register_job(context, call, body, minutes)
     if job is None:
-        raise trip.stop("no job was made", call)
-    trip.check(facts.QUEUED_FIRST, call.document.get("status") == "queued", call, got=call.document.get("status"))
+        raise context.stop("no job was made", call)
+    context.check(facts.QUEUED_FIRST, call.document.get("status") == "queued", call, got=call.document.get("status"))
     return job
 
 
 def refused(
-    trip: JourneyContext, code: str, fact: Check, *, step: str, headers: Mapping[str, str] | None = None, **changes: Any
+    context: JourneyContext,
+    code: str,
+    fact: Check,
+    *,
+    step: str,
+    headers: Mapping[str, str] | None = None,
+    **changes: Any,
 ) -> Exchange:
     """Submit what must be refused; if it is accepted all the same, it is cancelled at once."""
-    body = submission(trip.run.project_id, **changes)
+    body = submission(context.run.project_id, **changes)
     minutes = worst_case(body)
-    reserve(trip, minutes)
-    call = trip.call("submitRenderJob", code, body=body, step=step, fact=fact, headers=headers or {})
-    job = register_job(trip, call, body, minutes)
+    reserve(context, minutes)
+    call = context.call("submitRenderJob", code, body=body, step=step, fact=fact, headers=headers or {})
+    job = register_job(context, call, body, minutes)
     if job is not None:
-        cancel(trip, job)
+        cancel(context, job)
     return call
 
 
-def reserve(trip: JourneyContext, minutes: float) -> None:
+def reserve(context: JourneyContext, minutes: float) -> None:
     """Keep the render minutes that a submission could cost; those of throwaway accounts are nobody's."""
-    if trip.account.is_main:
-        trip.run.budget.reserve(minutes)
+    if context.account.is_main:
+        context.run.budget.reserve(minutes)
 
 
-def register_job(trip: JourneyContext, call: Exchange, body: Document, minutes: float) -> Job | None:
+def register_job(context: JourneyContext, call: Exchange, body: Document, minutes: float) -> Job | None:
     """Take what a submission made into the run's care, and give back what it cannot cost."""
     job_id = call.document.get("jobId")
     if not (call.is_success and isinstance(job_id, str) and job_id):
-        if trip.account.is_main and call.status is not None and not call.is_success and call.status < 500:
-            trip.run.budget.release(minutes)  # else it may have made a job that nobody can name
+        if context.account.is_main and call.status is not None and not call.is_success and call.status < 500:
+            context.run.budget.release(minutes)  # else it may have made a job that nobody can name
         return None
-    run = trip.run
-    if trip.account.is_main and job_id in foreign_jobs(run, call):
-        trip.check(facts.NEW_JOB, False, call, expected="a new job", got=job_id)
+    run = context.run
+    if context.account.is_main and job_id in foreign_jobs(run, call):
+        context.check(facts.NEW_JOB, False, call, expected="a new job", got=job_id)
         return None
     run.guard.own(job_id)
     job = Job(job_id, body, minutes, call)
-    if trip.account.is_main:
+    if context.account.is_main:
         run.jobs[job_id] = job
         run.budget.unclean_jobs += 1
     return job
@@ -102,19 +108,19 @@ def foreign_jobs(run: RunContext, submitted: Exchange) -> set[str]:
     return listed - set(run.guard.created)
 
 
-def settle_budget(trip: JourneyContext, job: Job, status: object) -> None:
+def settle_budget(context: JourneyContext, job: Job, status: object) -> None:
     """Account for a job that has ended: what is done costs, everything else is given back."""
-    if not trip.account.is_main or job.id in trip.run.settled:
+    if not context.account.is_main or job.id in context.run.settled:
         return
-    trip.run.settled.add(job.id)
+    context.run.settled.add(job.id)
     if status == "done":
-        trip.run.budget.charge(job.minutes)
+        context.run.budget.charge(job.minutes)
     else:
-        trip.run.budget.release(job.minutes)
+        context.run.budget.release(job.minutes)
 
 
-def cancel(trip: JourneyContext, job: Job) -> None:
+def cancel(context: JourneyContext, job: Job) -> None:
     """Cancel a job that is not to be rendered, at once."""
-    call = trip.call("cancelJob", 200, path={"jobId": job.id}, step="cancel what was accepted", is_repeatable=False)
+    call = context.call("cancelJob", 200, path={"jobId": job.id}, step="cancel what was accepted", is_repeatable=False)
     if call.is_success:
-        settle_budget(trip, job, "cancelled")
+        settle_budget(context, job, "cancelled")

@@ -64,11 +64,11 @@ def test_a_run_that_reads_only_makes_up_no_submission() -> None:
 
 def test_each_case_is_sent_once() -> None:
     """What filled the window needs no second time."""
-    trip = trip_of(Api(), budget=Budget(99, 60.0))
-    first = generated.unsent_cases(trip.run)[0]
-    generated.send(trip, first)
-    assert first not in generated.unsent_cases(trip.run)
-    assert len(generated.unsent_cases(trip.run)) == len(generated.select_cases(trip.run)) - 1
+    context = trip_of(Api(), budget=Budget(99, 60.0))
+    first = generated.unsent_cases(context.run)[0]
+    generated.send(context, first)
+    assert first not in generated.unsent_cases(context.run)
+    assert len(generated.unsent_cases(context.run)) == len(generated.select_cases(context.run)) - 1
 
 
 @pytest.mark.parametrize("operation", ["listJobs", "submitRenderJob"])
@@ -81,45 +81,45 @@ def test_invalid_data_that_is_accepted_is_found(operation: str) -> None:
     }
     assert tried
     for each in tried.values():
-        trip = trip_of(lambda _: answer(200, {}), budget=Budget(99, 600.0))
-        generated.send(trip, each)
-        assert "negative_data_rejection" in {check for _, check in found(trip.run)}, each.title
-        trip = trip_of(lambda _: refusal(400, "VALIDATION_ERROR"), budget=Budget(99, 600.0))
-        generated.send(trip, each)
-        assert found(trip.run) == []
-        assert trip.run.asserted[generated.REFUSED] == 1
+        context = trip_of(lambda _: answer(200, {}), budget=Budget(99, 600.0))
+        generated.send(context, each)
+        assert "negative_data_rejection" in {check for _, check in found(context.run)}, each.title
+        context = trip_of(lambda _: refusal(400, "VALIDATION_ERROR"), budget=Budget(99, 600.0))
+        generated.send(context, each)
+        assert found(context.run) == []
+        assert context.run.asserted[generated.REFUSED] == 1
 
 
-def test_the_drawer_is_that_of_the_constraint() -> None:
+def test_the_category_is_that_of_the_constraint() -> None:
     """That `kind` is needed is documented; how a parameter is refused is assumed."""
-    for operation, place, drawer in (
+    for operation, place, category in (
         ("listJobs", "limit", "difference"),
         ("submitRenderJob", "/properties/kind", "failure"),
     ):
-        trip = trip_of(lambda _: answer(202, {}), budget=Budget(99, 600.0))
-        generated.send(trip, case(operation, is_negative=True, place=place))
-        assert (drawer, "negative_data_rejection") in found(trip.run)
+        context = trip_of(lambda _: answer(202, {}), budget=Budget(99, 600.0))
+        generated.send(context, case(operation, is_negative=True, place=place))
+        assert (category, "negative_data_rejection") in found(context.run)
 
 
 def test_valid_data_that_is_refused_is_found() -> None:
     """A refusal of what the spec allows is told with what was tried."""
-    trip = trip_of(Api({"GET /v1/jobs": [refusal(400, "VALIDATION_ERROR")]}))
+    context = trip_of(Api({"GET /v1/jobs": [refusal(400, "VALIDATION_ERROR")]}))
     tried = case("listJobs", is_negative=False)
-    generated.send(trip, tried)
-    (finding,) = [each for each in trip.run.findings if each.check == "positive_data_acceptance"]
+    generated.send(context, tried)
+    (finding,) = [each for each in context.run.findings if each.check == "positive_data_acceptance"]
     assert tried.title in finding.message
-    trip = trip_of(Api())
-    generated.send(trip, tried)
-    assert "positive_data_acceptance" not in {check for _, check in found(trip.run)}
+    context = trip_of(Api())
+    generated.send(context, tried)
+    assert "positive_data_acceptance" not in {check for _, check in found(context.run)}
 
 
 @pytest.mark.parametrize("odd", [refusal(401, "UNAUTHORIZED"), refusal(503, "SERVICE_UNAVAILABLE")])
 def test_an_outage_proves_nothing(odd: httpx.Response) -> None:
     """A 401 or a 5xx neither accepts nor refuses the data."""
-    trip = trip_of(Api({"GET /v1/jobs": [odd]}))
-    generated.send(trip, case("listJobs", is_negative=True))
-    assert not {"negative_data_rejection", "positive_data_acceptance"} & {check for _, check in found(trip.run)}
-    assert trip.run.asserted[generated.REFUSED] == 0
+    context = trip_of(Api({"GET /v1/jobs": [odd]}))
+    generated.send(context, case("listJobs", is_negative=True))
+    assert not {"negative_data_rejection", "positive_data_acceptance"} & {check for _, check in found(context.run)}
+    assert context.run.asserted[generated.REFUSED] == 0
 
 
 def test_an_invalid_submission_that_is_accepted_is_cancelled_at_once() -> None:
@@ -129,11 +129,11 @@ def test_an_invalid_submission_that_is_accepted_is_cancelled_at_once() -> None:
         "POST /v1/render/jobs": [answer(202, {"jobId": JOB, "status": "queued"})],
         f"POST /v1/jobs/{JOB}/cancel": [answer(200, {**cancelled, "jobId": JOB})],
     })  # fmt: skip
-    trip = trip_of(api, budget=Budget(99, 60.0))
-    generated.send(trip, case("submitRenderJob", is_negative=True, place="/properties/kind"))
+    context = trip_of(api, budget=Budget(99, 60.0))
+    generated.send(context, case("submitRenderJob", is_negative=True, place="/properties/kind"))
     assert api.routes == ["POST /v1/render/jobs", f"POST /v1/jobs/{JOB}/cancel"]
-    assert ("failure", "negative_data_rejection") in found(trip.run)
-    assert trip.run.budget.reserved == pytest.approx(0.0)
+    assert ("failure", "negative_data_rejection") in found(context.run)
+    assert context.run.budget.reserved == pytest.approx(0.0)
 
 
 def test_what_could_cost_too_much_is_not_sent() -> None:
@@ -141,12 +141,12 @@ def test_what_could_cost_too_much_is_not_sent() -> None:
     long = replace(
         case("submitRenderJob", is_negative=True), content=b'{"movie": {"scenes": [{"id": "a", "duration": 3600}]}}'
     )
-    trip = trip_of(Api())
-    assert not generated.is_affordable(trip, long)
-    assert generated.is_affordable(trip, replace(long, content=b"no JSON"))
-    assert generated.is_affordable(trip, case("getJob", is_negative=True))
-    trip.account = replace(trip.account, is_main=False)
-    assert generated.is_affordable(trip, long)
+    context = trip_of(Api())
+    assert not generated.is_affordable(context, long)
+    assert generated.is_affordable(context, replace(long, content=b"no JSON"))
+    assert generated.is_affordable(context, case("getJob", is_negative=True))
+    context.account = replace(context.account, is_main=False)
+    assert generated.is_affordable(context, long)
 
 
 @pytest.mark.parametrize(

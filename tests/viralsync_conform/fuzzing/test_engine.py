@@ -33,7 +33,7 @@ JOB = {"kind": "movie", "projectId": "proj_of_others", "movie": {"scenes": [{"id
 
 @contextmanager
 def explorer(mutant: str = "", **options: int) -> Iterator[JourneyContext]:
-    """Yield a trip on a throwaway account of a mock, or of a mutant."""
+    """Yield a context on a throwaway account of a mock, or of a mutant."""
     found = next((each for each in BEHAVIOUR_MUTANTS if each.name == mutant), None)
     with serving(found) as url, open_run(Options(target=url, profile="deep", key=KEY, **options)) as run:
         account = run.target.account("explorer", plan="enterprise", clock="auto")
@@ -41,45 +41,45 @@ def explorer(mutant: str = "", **options: int) -> Iterator[JourneyContext]:
 
 
 def failures(run: RunContext) -> set[tuple[str, str | None]]:
-    return {(finding.check, finding.operation) for finding in run.findings if finding.drawer is Category.FAILURE}
+    return {(finding.check, finding.operation) for finding in run.findings if finding.category is Category.FAILURE}
 
 
 def test_the_mock_keeps_every_check_of_every_phase() -> None:
     """Nothing is found, nothing is excused, and no call is made but through the run."""
-    with explorer() as trip:
-        exploration = explore(trip, LITTLE)
-        add_findings(trip.run, exploration)
-        assert (exploration.unkept, exploration.troubles, failures(trip.run)) == ([], [], set())
+    with explorer() as context:
+        exploration = explore(context, LITTLE)
+        add_findings(context.run, exploration)
+        assert (exploration.unkept, exploration.troubles, failures(context.run)) == ([], [], set())
         assert set(exploration.phases.values()) == {"success"}
-        assert len(exploration.calls) == len(trip.run.calls) > 300
+        assert len(exploration.calls) == len(context.run.calls) > 300
 
 
 @pytest.mark.parametrize(
-    ("mutant", "check", "drawer"),
+    ("mutant", "check", "category"),
     [
         ("accepts-fps-61", "negative_data_rejection", Category.FAILURE),
         ("wrong-method-without-allow", "unsupported_method", Category.DIFFERENCE),
         ("submit-render-job-without-key", "ignored_auth", Category.FAILURE),
     ],
 )
-def test_a_broken_check_lands_in_the_drawer_of_its_fact(mutant: str, check: str, drawer: Category) -> None:
+def test_a_broken_check_lands_in_the_category_of_its_fact(mutant: str, check: str, category: Category) -> None:
     """Documented and broken is a failure, assumed and broken a difference, with the call that shows it."""
-    with explorer(mutant) as trip:
-        exploration = explore(trip, FuzzingBudget(inputs=1, walks=1, rounds=1))
-        add_findings(trip.run, exploration)
-        found = [finding for finding in trip.run.findings if finding.check == check]
-        assert {finding.drawer for finding in found} == {drawer}
+    with explorer(mutant) as context:
+        exploration = explore(context, FuzzingBudget(inputs=1, walks=1, rounds=1))
+        add_findings(context.run, exploration)
+        found = [finding for finding in context.run.findings if finding.check == check]
+        assert {finding.category for finding in found} == {category}
         assert all(finding.calls for finding in found)
 
 
 def test_what_the_run_judged_itself_is_not_told_twice() -> None:
     """Schemathesis sees a broken body as well, but only the run knows how well each part of it is known."""
-    with explorer("errors-without-code") as trip:
-        exploration = explore(trip, FuzzingBudget(inputs=1, walks=1, rounds=1))
-        add_findings(trip.run, exploration)
+    with explorer("errors-without-code") as context:
+        exploration = explore(context, FuzzingBudget(inputs=1, walks=1, rounds=1))
+        add_findings(context.run, exploration)
         assert "response_schema_conformance" in {each.check for each in exploration.unkept}
-        assert "response_schema_conformance" not in {finding.check for finding in trip.run.findings}
-        assert ("schema", "submitRenderJob") in failures(trip.run)
+        assert "response_schema_conformance" not in {finding.check for finding in context.run.findings}
+        assert ("schema", "submitRenderJob") in failures(context.run)
 
 
 def test_on_an_account_with_other_jobs_nothing_foreign_is_touched() -> None:
@@ -89,9 +89,9 @@ def test_on_an_account_with_other_jobs_nothing_foreign_is_touched() -> None:
         foreign = sorted(owner.post("/v1/render/jobs", json=JOB).json()["jobId"] for _ in range(3))
         options = Options(target=url, profile="deep", key=KEY, uses_control=False, clock=FakeClock())
         with open_run(options) as run:
-            trip = JourneyContext(run, HttpClient(run), "explored")
-            exploration = explore(trip, LITTLE)
-            clean(run, trip.sender)
+            context = JourneyContext(run, HttpClient(run), "explored")
+            exploration = explore(context, LITTLE)
+            clean(run, context.client)
         left = sorted(job["jobId"] for job in owner.get("/v1/jobs").json()["jobs"])
     assert left == foreign
     assert (exploration.unkept, run.unclean) == ([], [])
@@ -104,17 +104,17 @@ def _owner(url: str) -> httpx.Client:
 
 def test_the_budget_stops_the_engine() -> None:
     """Not one call more is made than may be made, and whoever asked learns why it ended."""
-    with explorer(max_requests=40) as trip:
+    with explorer(max_requests=40) as context:
         with pytest.raises(BudgetSpentError, match="40 of 40 requests"):
-            explore(trip, LITTLE)
-        assert len(trip.run.calls) == 40
+            explore(context, LITTLE)
+        assert len(context.run.calls) == 40
 
 
 def test_calls_are_put_together_from_parts_of_others() -> None:
     """What comes of it is always the same, and always answered."""
-    with explorer() as trip:
-        made_up = [trip.call("getMe", 200), trip.call("listJobs", 400, query={"limit": "x"}, content=b"{")]
-        crossed = send_recombined(trip, made_up, 20)
+    with explorer() as context:
+        made_up = [context.call("getMe", 200), context.call("listJobs", 400, query={"limit": "x"}, content=b"{")]
+        crossed = send_recombined(context, made_up, 20)
     assert all(map(is_answered, crossed))
     assert {(call.method, call.url) for call in crossed} == {
         ("GET", path + query) for path in ("/v1/me", "/v1/jobs") for query in ("", "?limit=x")

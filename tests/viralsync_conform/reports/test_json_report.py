@@ -76,12 +76,12 @@ def test_an_unknown_key_breaks_the_schema(report: dict[str, Any], path: tuple[st
 
 
 def test_behaviours_are_counted_not_requests(report: dict[str, Any]) -> None:
-    """Distinct checks, how often they were made, and what lies in each drawer."""
+    """Distinct checks, how often they were made, and what lies in each category."""
     counts = report["counts"]
     assert (counts["checks"], counts["asserted"], counts["known"]) == (5, 495, 1)
-    drawers = {"failure": 3, "inconclusive": 1, "difference": 1, "warning": 2, "additive": 2}
-    assert counts["findings"] == drawers
-    assert {drawer: len(found) for drawer, found in report["findings"].items()} == drawers
+    categories = {"failure": 3, "inconclusive": 1, "difference": 1, "warning": 2, "additive": 2}
+    assert counts["findings"] == categories
+    assert {category: len(found) for category, found in report["findings"].items()} == categories
 
 
 def test_what_the_baseline_knows_is_marked(report: dict[str, Any]) -> None:

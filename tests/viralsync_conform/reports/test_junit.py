@@ -61,12 +61,12 @@ def test_what_is_inconclusive_is_skipped(tmp_path: Path) -> None:
     assert [child.tag for child in outage] == ["skipped", "system-out"]
 
 
-@pytest.mark.parametrize("drawer", [Category.WARNING, Category.DIFFERENCE, Category.ADDITIVE])
-def test_what_is_no_failure_is_told_in_a_case_that_passes(tmp_path: Path, drawer: Category) -> None:
+@pytest.mark.parametrize("category", [Category.WARNING, Category.DIFFERENCE, Category.ADDITIVE])
+def test_what_is_no_failure_is_told_in_a_case_that_passes(tmp_path: Path, category: Category) -> None:
     """Warnings, differences and additive drift do not make a test case red."""
-    found = case(parsed(tmp_path, result(finding(drawer, message="seen"))), "schema")
+    found = case(parsed(tmp_path, result(finding(category, message="seen"))), "schema")
     assert [child.tag for child in found] == ["system-out"]
-    assert (found[0].text or "").startswith(f"{drawer.value}: seen")
+    assert (found[0].text or "").startswith(f"{category.value}: seen")
 
 
 def test_a_failure_that_the_baseline_knows_does_not_fail(tmp_path: Path) -> None:

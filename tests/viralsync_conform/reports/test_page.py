@@ -111,7 +111,7 @@ def everywhere(text: str) -> Result:
     rest = {"operation": text, "place": text, "name": text, "expected": text, "got": text, "source": text}
     base = rich()
     return result(
-        *(finding(drawer, text, text, journey=text, **{**rest, "keyword": drawer}) for drawer in Category),
+        *(finding(category, text, text, journey=text, **{**rest, "keyword": category}) for category in Category),
         calls=(evil, *lives),
         target=f"https://x/{text}",
         profile=text,

@@ -23,7 +23,7 @@ def test_the_verdict_comes_first(tmp_path: Path) -> None:
 
 
 def test_every_finding_that_counts_has_a_line(tmp_path: Path) -> None:
-    """By drawer; what the baseline knows is counted only."""
+    """By category; what the baseline knows is counted only."""
     text = written(tmp_path, rich())["summary.md"]
     assert [line for line in text.splitlines() if line.startswith("### ")][:5] == [
         "### Failures",
@@ -73,10 +73,10 @@ def test_a_table_row_stays_one_row(tmp_path: Path) -> None:
 
 
 def test_a_thousand_findings_fit_into_an_issue(tmp_path: Path) -> None:
-    """Of each drawer the first are told, and how many more there are."""
+    """Of each category the first are told, and how many more there are."""
     many = [
-        finding(drawer, message="m" * 500, expected="e" * 500, got="g" * 500, place="/p" * 200, name=str(number))
-        for drawer in Category
+        finding(category, message="m" * 500, expected="e" * 500, got="g" * 500, place="/p" * 200, name=str(number))
+        for category in Category
         for number in range(200)
     ]
     text = written(tmp_path, result(*many))["summary.md"]

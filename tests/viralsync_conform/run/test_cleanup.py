@@ -33,26 +33,26 @@ DELETED = answer(200, {"jobId": JOB, "deleted": True})
 
 
 @journey("three_jobs", "Leaves jobs behind.", 9, renders=True)
-def three_jobs(trip: JourneyContext) -> None:
+def three_jobs(context: JourneyContext) -> None:
     """One job is rendered, one is cancelled, one is left as it is."""
-    first, second = submit(trip), submit(trip)
-    trip.account.clock.wait(60)
-    third = submit(trip)
-    trip.call("cancelJob", 200, path={"jobId": third.id})
+    first, second = submit(context), submit(context)
+    context.account.clock.wait(60)
+    third = submit(context)
+    context.call("cancelJob", 200, path={"jobId": third.id})
     assert first.id != second.id
 
 
 @journey("breaking_off", "Leaves jobs behind.", 9, renders=True)
-def breaking_off(trip: JourneyContext) -> None:
+def breaking_off(context: JourneyContext) -> None:
     """A bug of the kit, right after a submission."""
-    submit(trip)
+    submit(context)
     raise ZeroDivisionError("oh")
 
 
 @journey("interrupted", "Leaves jobs behind.", 9, renders=True)
-def interrupted(trip: JourneyContext) -> None:
+def interrupted(context: JourneyContext) -> None:
     """Somebody presses Ctrl-C, right after a submission."""
-    submit(trip)
+    submit(context)
     raise KeyboardInterrupt
 
 
@@ -80,7 +80,7 @@ def test_an_interrupt_ends_the_journeys_and_is_told(live_server: LiveServer) -> 
     """No journey follows, and the run is never green."""
     result = made(live_server, live_server.new_key(), interrupted, three_jobs)
     assert result.journeys == ()
-    assert "interrupt" in {finding.check for finding in result.findings if finding.drawer == "inconclusive"}
+    assert "interrupt" in {finding.check for finding in result.findings if finding.category == "inconclusive"}
 
 
 class Losing(httpx.BaseTransport):
@@ -132,12 +132,12 @@ def test_a_job_whose_id_was_lost_is_found_by_its_project(
     with live_server.client(key) as client:
         foreign = client.post("/v1/render/jobs", json=movie()).json()["jobId"]
     with losing(live_server, key, lose) as run:
-        sender = HttpClient(run)
-        JourneyContext(run, sender, "journey").call(
+        client = HttpClient(run)
+        JourneyContext(run, client, "journey").call(
             "submitRenderJob", 202, body=submission(run.project_id), is_repeatable=False
         )
         assert len(left(live_server, key)) == 2
-        clean(run, sender)
+        clean(run, client)
     assert [job["jobId"] for job in left(live_server, key)] == [foreign]
     assert run.unclean == []
 
@@ -148,11 +148,11 @@ def test_what_was_listed_before_is_not_adopted(live_server: LiveServer) -> None:
     with losing(live_server, key, without_id) as run:
         with live_server.client(key) as client:
             foreign = client.post("/v1/render/jobs", json=submission(run.project_id)).json()["jobId"]
-        sender = HttpClient(run)
-        trip = JourneyContext(run, sender, "journey")
-        trip.call("listJobs", 200)
-        trip.call("submitRenderJob", 202, body=submission(run.project_id), is_repeatable=False)
-        clean(run, sender)
+        client = HttpClient(run)
+        context = JourneyContext(run, client, "journey")
+        context.call("listJobs", 200)
+        context.call("submitRenderJob", 202, body=submission(run.project_id), is_repeatable=False)
+        clean(run, client)
     assert [job["jobId"] for job in left(live_server, key)] == [foreign]
 
 
@@ -161,10 +161,10 @@ def cleaned(**scripted: list[httpx.Response | Exception]) -> tuple[RunContext, A
     routes = {"get": GET, "delete": DELETE, "cancel": CANCEL}
     well = {"POST /v1/render/jobs": [MADE], GET: [QUEUED], CANCEL: [CANCELLED], DELETE: [DELETED]}
     api = Api({**well, **{routes[name]: told for name, told in scripted.items()}})
-    trip = trip_of(api)
-    submit(trip)
-    clean(trip.run, trip.sender)
-    return trip.run, api
+    context = trip_of(api)
+    submit(context)
+    clean(context.run, context.client)
+    return context.run, api
 
 
 def test_a_job_is_looked_at_cancelled_and_deleted() -> None:
@@ -196,12 +196,12 @@ def test_what_cannot_be_deleted_is_named(told: dict[str, list[httpx.Response | E
 def test_a_target_that_is_away_is_not_asked_for_ever() -> None:
     """The clean-up ends with the run, and says that it is not finished."""
     api = Api({"POST /v1/render/jobs": [MADE]})
-    trip = trip_of(api)
-    submit(trip)
+    context = trip_of(api)
+    submit(context)
     api.everywhere = [refusal(503, "SERVICE_UNAVAILABLE")] * 99
-    clean(trip.run, trip.sender)
-    assert trip.run.unclean == [JOB]
-    assert ("inconclusive", "clean_up") in found(trip.run)
+    clean(context.run, context.client)
+    assert context.run.unclean == [JOB]
+    assert ("inconclusive", "clean_up") in found(context.run)
     assert len(api.asked) < 20
 
 
@@ -210,10 +210,10 @@ def test_an_id_that_the_guard_does_not_trust_keeps_no_job_from_being_deleted() -
     api = Api({"POST /v1/render/jobs": [answer(202, {"jobId": "../me", "status": "queued"}), MADE],
                GET: [QUEUED], CANCEL: [CANCELLED], DELETE: [DELETED],
                "GET /v1/jobs/../me": [QUEUED]})  # fmt: skip
-    trip = trip_of(api)
-    submit(trip)
-    submit(trip)
-    clean(trip.run, trip.sender)
-    assert trip.run.unclean == ["../me"]
+    context = trip_of(api)
+    submit(context)
+    submit(context)
+    clean(context.run, context.client)
+    assert context.run.unclean == ["../me"]
     assert DELETE in api.routes
     assert {request.method for request in api.asked if JOB not in request.url.path} == {"GET", "POST"}

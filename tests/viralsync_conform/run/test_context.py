@@ -13,23 +13,23 @@ from viralsync_mock.config.behaviour import SWITCHES, BehaviourProfile
 
 
 @pytest.mark.parametrize(
-    ("check", "drawer"), [(facts.PROGRESS, "failure"), (facts.ECHO, "warning"), (facts.SNAPSHOT, "difference")]
+    ("check", "category"), [(facts.PROGRESS, "failure"), (facts.ECHO, "warning"), (facts.SNAPSHOT, "difference")]
 )
-def test_what_does_not_hold_goes_where_its_mark_says(check: facts.Check, drawer: str) -> None:
+def test_what_does_not_hold_goes_where_its_mark_says(check: facts.Check, category: str) -> None:
     """The finding tells the statement, the page and the calls that show it; the check is counted either way."""
     run = run_of(Api())
     assert run.check(check, True, call(1)) is True
     assert run.check(check, False, call(2), call(3, "listJobs"), expected=1, got=None, name="x") is False
     (finding,) = run.findings
-    assert (finding.drawer, finding.message, finding.source) == (drawer, check.statement, check.source)
+    assert (finding.category, finding.message, finding.source) == (category, check.statement, check.source)
     assert (finding.operation, finding.calls, finding.expected, finding.got) == ("listJobs", (2, 3), "1", "None")
     assert run.asserted[check] == 2
 
 
-def test_a_drawer_can_be_given() -> None:
+def test_a_category_can_be_given() -> None:
     """Where more is known than the mark, whoever holds the check decides."""
     run = run_of(Api())
-    run.check(facts.PROGRESS, False, drawer=Category.ADDITIVE)
+    run.check(facts.PROGRESS, False, category=Category.ADDITIVE)
     assert found(run) == [("additive", "progress")]
 
 
@@ -41,7 +41,7 @@ def test_what_cannot_be_told_is_inconclusive() -> None:
     assert [(each.check, each.message, each.status, each.calls) for each in run.findings] == [
         ("outage", "away", 503, (4,)), ("interrupt", "cut short", None, ()),
     ]  # fmt: skip
-    assert {drawer for drawer, _ in found(run)} == {"inconclusive"}
+    assert {category for category, _ in found(run)} == {"inconclusive"}
 
 
 def test_the_contract_is_read_as_it_was_learned() -> None:

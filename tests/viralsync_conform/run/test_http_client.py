@@ -58,10 +58,10 @@ def test_a_call_that_is_too_many_is_not_sent() -> None:
     """The wall stands before the call."""
     api = Api()
     run = run_of(api, budget=Budget(1, 0))
-    sender = HttpClient(run)
-    sender.send(request(run))
+    client = HttpClient(run)
+    client.send(request(run))
     with pytest.raises(BudgetSpentError):
-        sender.send(request(run))
+        client.send(request(run))
     assert len(api.asked) == 1
 
 
@@ -81,10 +81,10 @@ def test_a_submission_needs_what_its_job_will_cost_to_clean() -> None:
 def test_the_pace_leaves_room_in_the_rate_limit() -> None:
     """However many calls are made, no window holds more than the share that a run may use."""
     run = run_of(Api())
-    sender, clock = HttpClient(run), run.target.main.clock
+    client, clock = HttpClient(run), run.target.main.clock
     assert isinstance(clock, FakeClock)
     for _ in range(3 * LIMIT.requests):
-        sender.send(request(run))
+        client.send(request(run))
         clock.waits[:] = [wait for wait in clock.waits if wait > 0]
     at = [call.at.timestamp() for call in run.calls]
     most = int(LIMIT.requests * ROOM)
@@ -95,9 +95,9 @@ def test_the_pace_leaves_room_in_the_rate_limit() -> None:
 def test_who_is_not_paced_runs_into_the_limit() -> None:
     """The journey that tries the window is not held back."""
     run = run_of(Api())
-    sender, clock = HttpClient(run), run.target.main.clock
+    client, clock = HttpClient(run), run.target.main.clock
     for _ in range(LIMIT.requests + 1):
-        sender.send(request(run, is_paced=False))
+        client.send(request(run, is_paced=False))
     assert isinstance(clock, FakeClock)
     assert clock.waits == []
 
@@ -145,12 +145,12 @@ def test_a_stream_is_recorded_whole_in_the_place_of_its_call() -> None:
     """The call of a stream keeps its number and gets its events, comments and text; keys in them are masked."""
     api = Api({"GET /v1/jobs/job_1/progress": [stream([b": hi\n\n", events({"key": KEY}, {"status": "done"})])]})
     run = run_of(api)
-    sender = HttpClient(run)
-    with sender.open(request(run, path="/v1/jobs/job_1/progress", operation="streamJobProgress")) as (opened, call):
+    client = HttpClient(run)
+    with client.open(request(run, path="/v1/jobs/job_1/progress", operation="streamJobProgress")) as (opened, call):
         assert opened is not None
         assert opened.wait_closed(5)
-        sender.send(request(run))
-        whole = sender.finished(call, opened)
+        client.send(request(run))
+        whole = client.finished(call, opened)
     assert [each.number for each in run.calls] == [1, 2]
     assert run.calls[0] is whole
     assert ([event.id for event in whole.events], len(whole.comments), whole.is_closed) == (["0", "1"], 1, True)

@@ -12,7 +12,7 @@ from tests.support.results import call, spec
 from viralsync_conform.calls import Event, Exchange
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.findings import Check
-from viralsync_conform.run import job_invariants as laws
+from viralsync_conform.run import job_invariants
 from viralsync_conform.run.context import RunContext
 from viralsync_mock.clock import EPOCH
 from viralsync_mock.config.behaviour import BehaviourProfile
@@ -43,7 +43,7 @@ def described(job: Document, **changes: Any) -> Document:
 
 
 def broken(job: Document, run: RunContext = RUN) -> set[Check]:
-    return {check for check, holds, _, _ in laws.job_invariants(run, job) if not holds}
+    return {check for check, holds, _, _ in job_invariants.job_invariants(run, job) if not holds}
 
 
 @pytest.mark.parametrize("name", sorted(name for name in EXAMPLES if name.endswith("Job")))
@@ -94,7 +94,7 @@ def test_a_job_that_breaks_a_law_is_noticed(law: Check, job: Document) -> None:
 
 def test_a_law_tells_what_it_expected_and_what_came() -> None:
     """A finding can be understood without the answer beside it."""
-    (told,) = [law for law in laws.job_invariants(RUN, described(DONE, width=1280)) if not law[1]]
+    (told,) = [law for law in job_invariants.job_invariants(RUN, described(DONE, width=1280)) if not law[1]]
     assert told == (facts.MEDIA_MATCHES, False, "width 1920", 1280)
 
 
@@ -102,9 +102,9 @@ def test_a_law_tells_what_it_expected_and_what_came() -> None:
 @pytest.mark.parametrize("name", sorted(DONE))
 def test_the_laws_read_whatever_a_target_sends(name: str, odd: object) -> None:
     """A field of another type is for the schema to judge: no law may fall over it."""
-    laws.learn_from(RUN, call(1, "getJob", over(DONE, **{name: odd})))
-    list(laws.job_invariants(RUN, over(DONE, **{name: odd})))
-    list(laws.job_invariants(RUN, {key: value for key, value in DONE.items() if key != name}))
+    job_invariants.learn_from(RUN, call(1, "getJob", over(DONE, **{name: odd})))
+    list(job_invariants.job_invariants(RUN, over(DONE, **{name: odd})))
+    list(job_invariants.job_invariants(RUN, {key: value for key, value in DONE.items() if key != name}))
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_the_laws_read_whatever_a_target_sends(name: str, odd: object) -> None:
 def test_the_laws_read_whatever_describes_an_output(media: Document) -> None:
     """The same for what is nested in a job."""
     for job in (over(DONE, mediaData=media), over(DONE, children=media), over(DONE, payload={"movie": media})):
-        list(laws.job_invariants(RUN, job))
+        list(job_invariants.job_invariants(RUN, job))
 
 
 def test_the_statuses_of_phases_are_those_of_the_reading() -> None:
@@ -133,17 +133,17 @@ def test_the_statuses_of_phases_are_those_of_the_reading() -> None:
 def test_jobs_are_held_against_the_laws_wherever_they_are_shown(operation: str, answer: Document, count: int) -> None:
     """On their own page, after a cancel and in the list; other answers have none."""
     run = run_of(Api())
-    laws.check_jobs(run, call(1, operation, answer))
+    job_invariants.check_jobs(run, call(1, operation, answer))
     assert len(run.findings) == count
-    laws.check_jobs(run, call(2, operation, answer, status=404))
+    job_invariants.check_jobs(run, call(2, operation, answer, status=404))
     assert [finding.calls for finding in run.findings] == [(1,)] * count
 
 
 def learned(*calls: Exchange) -> dict[str, Any]:
     run = run_of(Api())
     for each in calls:
-        laws.learn_from(run, each)
-        laws.learn_from_events(run, each)
+        job_invariants.learn_from(run, each)
+        job_invariants.learn_from_events(run, each)
     return {switch: seen.value for switch, seen in run.learned.seen.items()}
 
 
@@ -191,5 +191,5 @@ def test_a_stream_teaches_its_names_and_its_payload(answer: Exchange, expected: 
 def test_names_that_say_something_else_than_the_kind_differ() -> None:
     """Named events are named for their kind, or the mock does it otherwise."""
     run = run_of(Api())
-    laws.learn_from_events(run, stream(("update", {"status": "running"})))
+    job_invariants.learn_from_events(run, stream(("update", {"status": "running"})))
     assert found(run) == [("difference", "event_names")]

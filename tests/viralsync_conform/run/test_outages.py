@@ -10,7 +10,7 @@ import pytest
 from tests.support.fake_target import USAGE, Api, FakeClock, answer, found, html, refusal, trip_of
 
 from viralsync_conform.contract import documented_behaviour as facts
-from viralsync_conform.run import outages as suspicion
+from viralsync_conform.run import outages
 from viralsync_conform.run.context import RunContext, StopRunError
 from viralsync_conform.run.journey_context import JourneyContext
 from viralsync_conform.run.submissions import submission
@@ -25,9 +25,9 @@ SUBMIT = "POST /v1/render/jobs"
 def listed(*answers: httpx.Response | Exception, **options: Any) -> tuple[JourneyContext, Api]:
     """Call the list, which is answered so; account and usage are well."""
     api = Api({LIST: list(answers)})
-    trip = trip_of(api, **options)
-    trip.call("listJobs", 200)
-    return trip, api
+    context = trip_of(api, **options)
+    context.call("listJobs", 200)
+    return context, api
 
 
 def waits(run: RunContext) -> list[float]:
@@ -38,145 +38,145 @@ def waits(run: RunContext) -> list[float]:
 
 def test_a_request_that_makes_the_server_fail_again_and_again_is_a_failure() -> None:
     """Three times of three, while the account is read without trouble: the server fails for this request."""
-    trip, api = listed(BROKEN)
-    (failure,) = [finding for finding in trip.run.findings if finding.drawer == "failure"]
+    context, api = listed(BROKEN)
+    (failure,) = [finding for finding in context.run.findings if finding.category == "failure"]
     assert (failure.check, failure.status, failure.place, failure.got) == (
         "server_error", 500, "listJobs", "500 INTERNAL_ERROR",
     )  # fmt: skip
-    assert Counter(api.routes) == {LIST: suspicion.TRIES, "GET /v1/me": 1}
-    assert facts.SERVER_ERROR in trip.run.asserted
+    assert Counter(api.routes) == {LIST: outages.TRIES, "GET /v1/me": 1}
+    assert facts.SERVER_ERROR in context.run.asserted
 
 
 def test_a_failure_that_heals_is_inconclusive() -> None:
     """What succeeds when tried again was no word about the contract, but it is told."""
-    trip, api = listed(BROKEN, WELL)
-    assert found(trip.run) == [("inconclusive", "outage")]
-    assert [finding.calls for finding in trip.run.findings] == [(1,)]
+    context, api = listed(BROKEN, WELL)
+    assert found(context.run) == [("inconclusive", "outage")]
+    assert [finding.calls for finding in context.run.findings] == [(1,)]
     assert api.routes == [LIST, LIST]
 
 
 def test_a_real_target_is_given_time_before_it_is_tried_again() -> None:
     """Real seconds pass between the tries, longer each time; on this machine none need to."""
-    trip, _ = listed(BROKEN)
-    assert trip.run.shared["pauses"] == list(suspicion.PAUSES)
-    trip, _ = listed(BROKEN, base_url="http://127.0.0.1:1")
-    assert trip.run.shared["pauses"] == []
+    context, _ = listed(BROKEN)
+    assert context.run.shared["pauses"] == list(outages.PAUSES)
+    context, _ = listed(BROKEN, base_url="http://127.0.0.1:1")
+    assert context.run.shared["pauses"] == []
 
 
 def outage(length: int, **options: Any) -> JourneyContext:
-    """Return a trip whose target answers 503 to whatever comes, so many times."""
+    """Return a context whose target answers 503 to whatever comes, so many times."""
     return trip_of(Api(everywhere=[AWAY] * length), **options)
 
 
 def test_an_outage_that_ends_lets_the_run_go_on() -> None:
     """Everything fails for a while: that is inconclusive, and the next call is judged again."""
-    trip = outage(suspicion.TRIES + 2)
-    trip.call("listJobs", 200)
-    assert set(found(trip.run)) == {("inconclusive", "outage")}
-    assert trip.run.shared["pauses"] == [*suspicion.PAUSES, *suspicion.RECOVERY[:2]]
-    before = len(trip.run.findings)
-    assert trip.call("listJobs", 200).is_success
-    assert len(trip.run.findings) == before
+    context = outage(outages.TRIES + 2)
+    context.call("listJobs", 200)
+    assert set(found(context.run)) == {("inconclusive", "outage")}
+    assert context.run.shared["pauses"] == [*outages.PAUSES, *outages.RECOVERY[:2]]
+    before = len(context.run.findings)
+    assert context.call("listJobs", 200).is_success
+    assert len(context.run.findings) == before
 
 
 def test_a_target_that_stays_away_stops_the_run() -> None:
     """After all the time that it is given to come back, nothing more is asked; nothing of it is a failure."""
-    trip = outage(99)
+    context = outage(99)
     with pytest.raises(StopRunError, match="stays away"):
-        trip.call("listJobs", 200)
-    assert set(found(trip.run)) == {("inconclusive", "outage")}
-    assert trip.run.shared["pauses"] == [*suspicion.PAUSES, *suspicion.RECOVERY]
+        context.call("listJobs", 200)
+    assert set(found(context.run)) == {("inconclusive", "outage")}
+    assert context.run.shared["pauses"] == [*outages.PAUSES, *outages.RECOVERY]
 
 
 @pytest.mark.parametrize("odd", [html(502), html(504), httpx.ReadTimeout("slow"), httpx.ConnectError("refused")])
 def test_what_a_proxy_or_the_network_says_is_inconclusive(odd: httpx.Response | Exception) -> None:
     """Even when it comes for one request only: it is not the API's own word."""
-    trip, _ = listed(odd)
-    assert set(found(trip.run)) == {("inconclusive", "outage")}
+    context, _ = listed(odd)
+    assert set(found(context.run)) == {("inconclusive", "outage")}
 
 
 def test_a_stream_in_the_place_of_an_answer_is_another_media_type() -> None:
     """Nobody waits for its end."""
-    trip, api = listed(httpx.Response(200, headers={"content-type": "text/event-stream"}, content=b"data: a\n\n"))
-    assert ("failure", "content_type") in found(trip.run)
+    context, api = listed(httpx.Response(200, headers={"content-type": "text/event-stream"}, content=b"data: a\n\n"))
+    assert ("failure", "content_type") in found(context.run)
     assert api.routes == [LIST]
 
 
 def test_a_429_is_waited_out_and_told() -> None:
     """The run obeys `Retry-After` on the target's clock; that it met the limit at all is inconclusive."""
-    trip, api = listed(refusal(429, "RATE_LIMITED", retry_after="17"), WELL)
-    assert waits(trip.run) == [17.0]
-    assert found(trip.run) == [("inconclusive", "rate_limit")]
+    context, api = listed(refusal(429, "RATE_LIMITED", retry_after="17"), WELL)
+    assert waits(context.run) == [17.0]
+    assert found(context.run) == [("inconclusive", "rate_limit")]
     assert api.routes == [LIST, LIST]
 
 
 @pytest.mark.parametrize(
-    ("header", "seconds"), [("3600", suspicion.MAX_RETRY_AFTER), ("soon", 5.0), ("-1", 5.0), ("", 5.0)]
+    ("header", "seconds"), [("3600", outages.MAX_RETRY_AFTER), ("soon", 5.0), ("-1", 5.0), ("", 5.0)]
 )
 def test_no_target_keeps_a_run_waiting_for_ever(header: str, seconds: float) -> None:
     """A wait has an end, and one that is no number is a short one."""
-    trip, _ = listed(refusal(429, "RATE_LIMITED", retry_after=header), WELL)
-    assert waits(trip.run)[0] == seconds
+    context, _ = listed(refusal(429, "RATE_LIMITED", retry_after=header), WELL)
+    assert waits(context.run)[0] == seconds
 
 
 def test_a_429_that_stays_is_inconclusive_and_no_failure() -> None:
     """Somebody else may use the key: the status says nothing of the operation."""
-    trip, api = listed(refusal(429, "RATE_LIMITED", retry_after="1"))
-    assert {drawer for drawer, _ in found(trip.run)} == {"inconclusive"}
-    assert len(api.asked) == suspicion.TRIES
+    context, api = listed(refusal(429, "RATE_LIMITED", retry_after="1"))
+    assert {category for category, _ in found(context.run)} == {"inconclusive"}
+    assert len(api.asked) == outages.TRIES
 
 
 def test_a_429_that_was_asked_for_is_not_waited_out() -> None:
     """The journey that fills the window wants to see it."""
     api = Api({LIST: [refusal(429, "RATE_LIMITED", retry_after="17")]})
-    trip = trip_of(api)
-    trip.is_paced = False
-    trip.call("listJobs", "RATE_LIMITED")
-    assert (found(trip.run), len(api.asked), waits(trip.run)) == ([], 1, [])
+    context = trip_of(api)
+    context.is_paced = False
+    context.call("listJobs", "RATE_LIMITED")
+    assert (found(context.run), len(api.asked), waits(context.run)) == ([], 1, [])
 
 
 def submitted(*answers: httpx.Response | Exception, usage: object = USAGE) -> tuple[JourneyContext, Api]:
     api = Api({SUBMIT: list(answers), "GET /v1/usage": [answer(200, usage)]})
-    trip = trip_of(api)
-    trip.call("submitRenderJob", 202, body=submission("proj_1"), is_repeatable=False)
-    return trip, api
+    context = trip_of(api)
+    context.call("submitRenderJob", 202, body=submission("proj_1"), is_repeatable=False)
+    return context, api
 
 
 @pytest.mark.parametrize("odd", [BROKEN, AWAY, html(502), httpx.ReadTimeout("slow")])
 def test_a_submission_that_failed_is_never_repeated(odd: httpx.Response | Exception) -> None:
     """It may have made a job all the same: a second one could be charged twice. Once is no proof either."""
-    trip, api = submitted(odd)
+    context, api = submitted(odd)
     assert api.routes.count(SUBMIT) == 1
-    assert set(found(trip.run)) == {("inconclusive", "outage")}
+    assert set(found(context.run)) == {("inconclusive", "outage")}
 
 
 def test_an_invalid_submission_may_be_repeated() -> None:
     """What must be refused makes nothing, so that a server which fails for it can be told from an outage."""
     api = Api({SUBMIT: [BROKEN]})
-    trip = trip_of(api)
-    trip.call("submitRenderJob", "VALIDATION_ERROR", body={"kind": "movie"})
-    assert api.routes.count(SUBMIT) == suspicion.TRIES
-    assert ("failure", "server_error") in found(trip.run)
+    context = trip_of(api)
+    context.call("submitRenderJob", "VALIDATION_ERROR", body={"kind": "movie"})
+    assert api.routes.count(SUBMIT) == outages.TRIES
+    assert ("failure", "server_error") in found(context.run)
 
 
 @pytest.mark.parametrize(("status", "code"), [(401, "UNAUTHORIZED"), (401, "API_KEY_REVOKED"), (403, "FORBIDDEN")])
 def test_our_own_key_being_refused_everywhere_is_inconclusive(status: int, code: str) -> None:
     """A wrong key, or a plan without REST, says nothing of the contract."""
-    trip = trip_of(Api(everywhere=[refusal(status, code)] * 9))
-    trip.call("listJobs", 200)
-    trip.call("getMe", 200)
-    assert set(found(trip.run)) == {("inconclusive", "outage")}
+    context = trip_of(Api(everywhere=[refusal(status, code)] * 9))
+    context.call("listJobs", 200)
+    context.call("getMe", 200)
+    assert set(found(context.run)) == {("inconclusive", "outage")}
 
 
 @pytest.mark.parametrize(("status", "code"), [(401, "UNAUTHORIZED"), (403, "FORBIDDEN")])
 def test_our_own_key_being_refused_by_one_operation_is_a_failure(status: int, code: str) -> None:
     """Where the same key reads the account, it must read the list."""
-    trip, _ = listed(refusal(status, code))
-    assert found(trip.run) == [("failure", "status")]
+    context, _ = listed(refusal(status, code))
+    assert found(context.run) == [("failure", "status")]
 
 
 @pytest.mark.parametrize(
-    ("used", "running", "status", "code", "drawer"),
+    ("used", "running", "status", "code", "category"),
     [
         (200.0, 0, 402, "RENDER_QUOTA_EXCEEDED", "inconclusive"),
         (1.0, 0, 402, "RENDER_QUOTA_EXCEEDED", "failure"),
@@ -185,32 +185,32 @@ def test_our_own_key_being_refused_by_one_operation_is_a_failure(status: int, co
     ],
 )
 def test_a_refused_submission_is_held_against_the_usage(
-    used: float, running: int, status: int, code: str, drawer: str
+    used: float, running: int, status: int, code: str, category: str
 ) -> None:
     """A spent quota, or slots that others took, are nobody's fault; a refusal without them breaks the contract."""
     minutes, jobs = {"used": used, "limit": 200, "remaining": 0}, {"running": running, "limit": 3}
-    trip, _ = submitted(refusal(status, code), usage={**USAGE, "renderMinutes": minutes, "concurrentJobs": jobs})
-    assert [each for each, _ in found(trip.run)] == [drawer]
+    context, _ = submitted(refusal(status, code), usage={**USAGE, "renderMinutes": minutes, "concurrentJobs": jobs})
+    assert [each for each, _ in found(context.run)] == [category]
 
 
 @pytest.mark.parametrize("usage", [{}, {"renderMinutes": None, "concurrentJobs": 3}])
 @pytest.mark.parametrize(("status", "code"), [(402, "RENDER_QUOTA_EXCEEDED"), (409, "CONCURRENCY_LIMIT_EXCEEDED")])
 def test_an_account_that_does_not_say_what_it_used_is_believed(status: int, code: str, usage: object) -> None:
     """The shape of the usage is assumed as a whole: where it is another one, a refusal cannot be held against it."""
-    trip, _ = submitted(refusal(status, code), usage=usage)
-    assert found(trip.run) == [("inconclusive", "outage")]
+    context, _ = submitted(refusal(status, code), usage=usage)
+    assert found(context.run) == [("inconclusive", "outage")]
 
 
 def test_when_the_account_itself_fails_the_usage_is_asked() -> None:
     """A probe must not be the operation in question: a server that fails for the account alone is noticed."""
     api = Api({"GET /v1/me": [BROKEN]})
-    trip = trip_of(api)
-    trip.call("getMe", 200)
-    assert ("failure", "server_error") in found(trip.run)
+    context = trip_of(api)
+    context.call("getMe", 200)
+    assert ("failure", "server_error") in found(context.run)
     assert api.routes[-1] != "GET /v1/me"
 
 
 def test_probes_are_paid_for() -> None:
     """Looking whether the target is well costs a request like any other."""
-    trip, api = listed(BROKEN)
-    assert trip.run.budget.requests == len(api.asked) == len(trip.run.calls) > suspicion.TRIES
+    context, api = listed(BROKEN)
+    assert context.run.budget.requests == len(api.asked) == len(context.run.calls) > outages.TRIES

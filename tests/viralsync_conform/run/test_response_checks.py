@@ -1,4 +1,4 @@
-"""What every answer must keep, and the drawer of what it breaks."""
+"""What every answer must keep, and the category of what it breaks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.results import JSON_HEADERS, call, spec
 
 from viralsync_conform.calls import Event, Exchange
 from viralsync_conform.contract import documented_behaviour as facts
-from viralsync_conform.run import response_checks as judge
+from viralsync_conform.run import response_checks
 from viralsync_conform.run.context import RunContext
 from viralsync_mock.clock import EPOCH
 from viralsync_mock.config.behaviour import BehaviourProfile
@@ -22,8 +22,8 @@ REFUSED = {"error": "Wait 12 seconds.", "code": "RATE_LIMITED"}
 def judged(*calls: Exchange, **options: Any) -> RunContext:
     run = run_of(Api(), **options)
     for each in calls:
-        judge.check_response(run, each)
-        judge.check_events(run, each)
+        response_checks.check_response(run, each)
+        response_checks.check_events(run, each)
     return run
 
 
@@ -39,7 +39,7 @@ def test_a_clean_answer_is_counted_and_breaks_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "drawer"),
+    ("answer", "category"),
     [
         (call(1, "getJob", without("progress")), "failure"),
         (call(1, "getJob", without("mediaData")), "warning"),
@@ -47,9 +47,9 @@ def test_a_clean_answer_is_counted_and_breaks_nothing() -> None:
         (call(1, "getJob", {**DONE, "etag": "x"}), "additive"),
     ],
 )
-def test_the_mark_of_the_schema_gives_the_drawer(answer: Exchange, drawer: str) -> None:
+def test_the_mark_of_the_schema_gives_the_category(answer: Exchange, category: str) -> None:
     """A missing documented field fails, a sampled one warns, an assumed one differs, and a new one is additive."""
-    assert found(judged(answer)) == [(drawer, "schema")]
+    assert found(judged(answer)) == [(category, "schema")]
 
 
 def test_strict_runs_fail_where_others_warn() -> None:
@@ -65,10 +65,10 @@ def test_a_finding_says_where_and_whence() -> None:
     assert "got 'half'" in finding.message
 
 
-@pytest.mark.parametrize(("status", "drawer"), [(418, "failure"), (302, "failure"), (207, "additive")])
-def test_a_status_that_is_not_declared(status: int, drawer: str) -> None:
+@pytest.mark.parametrize(("status", "category"), [(418, "failure"), (302, "failure"), (207, "additive")])
+def test_a_status_that_is_not_declared(status: int, category: str) -> None:
     """An undocumented refusal breaks the contract, an undocumented success is new."""
-    assert found(judged(call(1, "getJob", {}, status=status))) == [(drawer, "status")]
+    assert found(judged(call(1, "getJob", {}, status=status))) == [(category, "status")]
 
 
 @pytest.mark.parametrize("headers", [(("content-type", "text/html"),), ()])
@@ -107,7 +107,7 @@ def test_a_new_header_of_the_api_is_additive(name: str) -> None:
     """What tells of the rate limit, or begins with `x-`, is the API's own and was documented nowhere."""
     run = judged(*(call(number, "getJob", DONE, headers=(*JSON_HEADERS, (name, "1"))) for number in (1, 2)))
     (finding,) = run.findings
-    assert (finding.drawer, finding.name, finding.calls) == ("additive", name.lower(), (1, 2))
+    assert (finding.category, finding.name, finding.calls) == ("additive", name.lower(), (1, 2))
 
 
 @pytest.mark.parametrize("name", ["X-Request-Id", "x-mock-call", "X-Powered-By", "server", "cf-ray", "x-cache"])
@@ -130,7 +130,7 @@ def test_every_error_has_a_text_and_a_code(body: object, keyword: str) -> None:
     """Both are documented, for operations and for paths that the spec does not have."""
     for operation in ("getJob", None):
         (finding,) = judged(call(1, operation, body, status=404)).findings
-        assert (finding.drawer, finding.keyword) == ("failure", keyword)
+        assert (finding.category, finding.keyword) == ("failure", keyword)
 
 
 def test_an_error_of_nowhere_is_json() -> None:
@@ -143,7 +143,7 @@ def test_an_error_of_nowhere_is_json() -> None:
 @pytest.mark.parametrize("operation", ["getJob", None])
 @pytest.mark.parametrize("status", [500, 502, 503, 520])
 def test_a_server_error_is_not_judged(operation: str | None, status: int) -> None:
-    """A proxy's page during an outage must not turn a run red; `suspicion` says what a 5xx means."""
+    """A proxy's page during an outage must not turn a run red; `outages` says what a 5xx means."""
     page = (("content-type", "text/html"), ("x-proxy-error", "1"))
     assert found(judged(call(1, operation, status=status, headers=page, body=b"<h1>Oh</h1>"))) == []
 
@@ -158,7 +158,7 @@ def test_each_event_is_judged_as_an_assumption() -> None:
     events = tuple(Event(str(n), None, data, EPOCH) for n, data in enumerate(['{"status": "running"}', "no JSON"]))
     run = judged(call(1, "streamJobProgress", headers=(("content-type", "text/event-stream"),), events=events))
     assert {finding.name for finding in run.findings} >= {"jobId", "progress", "timestamp"}
-    assert {drawer for drawer, _ in found(run)} == {"difference"}
+    assert {category for category, _ in found(run)} == {"difference"}
     assert run.asserted[facts.SCHEMA] == 2
 
 

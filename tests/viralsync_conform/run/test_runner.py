@@ -20,12 +20,12 @@ from viralsync_mock.errors import ControlError
 
 
 @journey("reading", "Reads the account.", 2)
-def reading(trip: JourneyContext) -> None:
-    trip.call("getMe", 200)
+def reading(context: JourneyContext) -> None:
+    context.call("getMe", 200)
 
 
 def raising(error: BaseException) -> Journey:
-    def broken(trip: JourneyContext) -> None:  # noqa: ARG001 - a journey has a trip
+    def broken(context: JourneyContext) -> None:  # noqa: ARG001 - a journey has a context
         raise error
 
     return journey("broken", "Breaks off.", 1)(broken)
@@ -55,7 +55,7 @@ def test_a_journey_that_finds_something_says_so() -> None:
 
 
 def raising_nothing() -> Journey:
-    def calm(trip: JourneyContext) -> None:
+    def calm(context: JourneyContext) -> None:
         pass
 
     return journey("calm", "Does nothing.", 0)(calm)
@@ -76,7 +76,7 @@ def test_whatever_breaks_a_journey_is_inconclusive_and_keeps_no_other_from_going
     first, second = outcomes(run, raising(error), reading)
     assert (first.outcome, second.outcome) == ("stopped", "held")
     (finding,) = run.findings
-    assert finding.drawer == "inconclusive"
+    assert finding.category == "inconclusive"
     assert told in finding.message
     assert KEY not in first.reason
 

@@ -24,14 +24,14 @@ CANCELLED = answer(200, {**spec().document["components"]["examples"]["cancelledJ
 SECOND = 1 / 60
 
 
-def trip(*answers: httpx.Response | Exception, **options: Budget) -> tuple[JourneyContext, Api]:
+def context(*answers: httpx.Response | Exception, **options: Budget) -> tuple[JourneyContext, Api]:
     api = Api({SUBMIT: list(answers), CANCEL: [CANCELLED]})
     return trip_of(api, **options), api
 
 
 def test_a_submission_is_a_second_long_and_marked_as_ours() -> None:
     """Whatever a run makes can be told by its project, and costs a sixtieth of a minute."""
-    there, api = trip(MADE)
+    there, api = context(MADE)
     job = submit(there)
     sent = json.loads(api.asked[0].content)
     assert sent == submission(there.run.project_id) == job.body
@@ -41,7 +41,7 @@ def test_a_submission_is_a_second_long_and_marked_as_ours() -> None:
 
 def test_a_job_that_was_made_is_in_the_runs_care() -> None:
     """It is owned, listed to be cleaned, and its worst case stays reserved until its end is known."""
-    there, _ = trip(MADE)
+    there, _ = context(MADE)
     job = submit(there)
     assert (there.run.guard.created, list(there.run.jobs)) == ([JOB], [JOB])
     assert there.run.budget.reserved == pytest.approx(SECOND)
@@ -53,7 +53,7 @@ def test_a_job_that_was_made_is_in_the_runs_care() -> None:
 
 def test_what_cannot_be_paid_for_is_not_submitted() -> None:
     """The wall stands before the call."""
-    there, api = trip(MADE, budget=Budget(99, 0.01))
+    there, api = context(MADE, budget=Budget(99, 0.01))
     with pytest.raises(BudgetSpentError):
         submit(there)
     assert api.asked == []
@@ -61,7 +61,7 @@ def test_what_cannot_be_paid_for_is_not_submitted() -> None:
 
 def test_a_refused_submission_costs_nothing() -> None:
     """Its reservation is given back, and no job is looked for."""
-    there, _ = trip(refusal(400, "VALIDATION_ERROR"))
+    there, _ = context(refusal(400, "VALIDATION_ERROR"))
     with pytest.raises(StopJourneyError, match="no job was made"):
         submit(there)
     assert (there.run.budget.reserved, there.run.jobs) == (0.0, {})
@@ -73,7 +73,7 @@ def test_a_refused_submission_costs_nothing() -> None:
 )
 def test_what_may_have_made_a_job_stays_reserved(lost: httpx.Response | Exception) -> None:
     """Without an id nobody knows whether a job is rendered: it may still be charged."""
-    there, _ = trip(lost)
+    there, _ = context(lost)
     with pytest.raises(StopJourneyError):
         submit(there)
     assert there.run.budget.reserved == pytest.approx(SECOND)
@@ -81,7 +81,7 @@ def test_what_may_have_made_a_job_stays_reserved(lost: httpx.Response | Exceptio
 
 def test_what_should_have_been_refused_is_cancelled_at_once() -> None:
     """The deviation is found, and it costs nothing."""
-    there, api = trip(MADE)
+    there, api = context(MADE)
     refused(there, "VALIDATION_ERROR", facts.NO_REFUSAL, step="no kind", kind=None)
     assert api.routes == [SUBMIT, CANCEL]
     assert ("failure", "refusal") in found(there.run)
@@ -90,7 +90,7 @@ def test_what_should_have_been_refused_is_cancelled_at_once() -> None:
 
 def test_a_job_that_was_there_before_is_not_taken_for_ours() -> None:
     """A target that answers with an older job's id cannot make the run cancel or delete it."""
-    there, api = trip(MADE)
+    there, api = context(MADE)
     old = {**spec().document["components"]["examples"]["doneJob"]["value"], "jobId": JOB}
     api.scripted["GET /v1/jobs"] = [answer(200, {"jobs": [old], "nextCursor": None})]
     there.call("listJobs", 200)
@@ -102,7 +102,7 @@ def test_a_job_that_was_there_before_is_not_taken_for_ours() -> None:
 
 def test_a_job_of_ours_that_is_answered_twice_stays_ours() -> None:
     """Listing it between two submissions does not make it foreign."""
-    there, api = trip(MADE)
+    there, api = context(MADE)
     submit(there)
     ours = {**spec().document["components"]["examples"]["queuedJob"]["value"], "jobId": JOB}
     api.scripted["GET /v1/jobs"] = [answer(200, {"jobs": [ours], "nextCursor": None})]
@@ -113,7 +113,7 @@ def test_a_job_of_ours_that_is_answered_twice_stays_ours() -> None:
 
 def test_a_throwaway_account_costs_requests_only() -> None:
     """What a mock's spare sandbox renders is nobody's minutes, and goes away with it."""
-    there, _ = trip(MADE, budget=Budget(9, 0.0))
+    there, _ = context(MADE, budget=Budget(9, 0.0))
     other = Account("spare", KEY, FakeClock())
     there.run.target.opened["spare"] = other
     submit(there.as_account(other))
