@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from viralsync_mock.cli.cli_options import FILE, VARIABLE_PREFIX, WRONG_USE, option
 from viralsync_mock.cli.conform import conform
 from viralsync_mock.cli.faults import faults
+from viralsync_mock.cli.options import FILE, VARIABLE_PREFIX, WRONG_USE, option
 from viralsync_mock.cli.scenarios import scenarios
 from viralsync_mock.errors import UsageError
 

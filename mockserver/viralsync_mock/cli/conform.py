@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from viralsync_mock.cli.cli_options import FILE, option
+from viralsync_mock.cli.options import FILE, option
 from viralsync_mock.errors import UsageError
 
 EXAMPLES = """\b

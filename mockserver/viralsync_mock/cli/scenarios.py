@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from viralsync_mock.cli.cli_options import FILE, WRONG_USE, option
+from viralsync_mock.cli.options import FILE, WRONG_USE, option
 from viralsync_mock.errors import UsageError
 
 if TYPE_CHECKING:

@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
     from viralsync_mock.client.connection import ControlConnection
 
-BROKEN, HELD, EXCUSED = "broken", "held", "excused"
+FAILED, PASSED, WAIVED = "failed", "passed", "waived"
 
 _NOT_XML = re.compile(r"[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True)
 class RuleVerdict:
-    """How one rule was kept: `outcome` is `held`, `broken`, `not seen`, `cannot tell` or `excused`.
+    """How one rule was kept: `outcome` is `passed`, `failed`, `not_applicable`, `inconclusive` or `waived`.
 
-    `evidence` are ids of calls and webhooks; of a broken rule `shown` holds a line for each of the first of them.
+    `evidence` are ids of calls and webhooks; of a failed rule `shown` holds a line for each of the first of them.
     """
 
     rule: str
@@ -46,22 +46,22 @@ class Verdict:
 
     @property
     def is_good(self) -> bool:
-        """Whether no rule is broken, but for those that were excused."""
-        return not self.broken
+        """Whether no rule failed, but for those that were waived."""
+        return not self.failed
 
     @property
-    def broken(self) -> tuple[RuleVerdict, ...]:
-        """The rules that are broken."""
-        return tuple(each for each in self.rules if each.outcome == BROKEN)
+    def failed(self) -> tuple[RuleVerdict, ...]:
+        """The rules that failed."""
+        return tuple(each for each in self.rules if each.outcome == FAILED)
 
     def __getitem__(self, rule: str) -> RuleVerdict:
         return next(each for each in self.rules if each.rule == rule)
 
     def text(self) -> str:
-        """Return a line for the whole, and one or more for each rule, the broken ones first."""
-        rest = [each for each in self.rules if each.outcome != BROKEN]
+        """Return a line for the whole, and one or more for each rule, the failed ones first."""
+        rest = [each for each in self.rules if each.outcome != FAILED]
         head = "The client is well behaved." if self.is_good else "The client is not well behaved."
-        return "\n".join([head, *(f"  {line}" for each in (*self.broken, *rest) for line in str(each).splitlines())])
+        return "\n".join([head, *(f"  {line}" for each in (*self.failed, *rest) for line in str(each).splitlines())])
 
     def json(self) -> str:
         """Return the same as JSON."""
@@ -69,26 +69,26 @@ class Verdict:
         return json.dumps({"verdict": verdict, "rules": [asdict(each) for each in self.rules]}, indent=2)
 
     def junit(self) -> str:
-        """Return JUnit XML: a test case for each rule, skipped where it was neither held nor broken."""
-        skipped = sum(each.outcome not in (BROKEN, HELD) for each in self.rules)
-        counts = {"tests": len(self.rules), "failures": len(self.broken), "errors": 0, "skipped": skipped}
+        """Return JUnit XML: a test case for each rule, skipped where it was neither passed nor failed."""
+        skipped = sum(each.outcome not in (FAILED, PASSED) for each in self.rules)
+        counts = {"tests": len(self.rules), "failures": len(self.failed), "errors": 0, "skipped": skipped}
         numbers = {name: str(count) for name, count in counts.items()}
         suites = Xml.Element("testsuites", numbers)
         suite = Xml.SubElement(suites, "testsuite", {"name": "verdict on the client", **numbers})
         for each in self.rules:
             case = Xml.SubElement(suite, "testcase", {"classname": "viralsync.verdict", "name": each.rule, "time": "0"})
-            if each.outcome != HELD:
-                kind, message = "failure" if each.outcome == BROKEN else "skipped", f"{each.outcome}: {each.reason}"
+            if each.outcome != PASSED:
+                kind, message = "failure" if each.outcome == FAILED else "skipped", f"{each.outcome}: {each.reason}"
                 found = Xml.SubElement(case, kind, {"message": _NOT_XML.sub("?", message)})
                 found.text = _NOT_XML.sub("?", "\n".join(each.shown)) or None
         return Xml.tostring(suites, encoding="unicode", xml_declaration=True)
 
     def __repr__(self) -> str:
-        return f"<verdict: {len(self.broken)} of {len(self.rules)} rules broken>"
+        return f"<verdict: {len(self.failed)} of {len(self.rules)} rules failed>"
 
 
 MAX_SHOWN = 5
-"""Of a broken rule so many calls are shown."""
+"""Calls shown of a failed rule."""
 
 
 class VerdictMixin:
@@ -96,40 +96,38 @@ class VerdictMixin:
 
     _door: ControlConnection
 
-    def verdict(self, excused: Mapping[str, str] | None = None, *, poll_seconds: float | None = None) -> Verdict:
-        """Return the verdict; `excused` gives for each rule that may be broken the reason why.
+    def verdict(self, waived: Mapping[str, str] | None = None, *, poll_seconds: float | None = None) -> Verdict:
+        """Return the verdict; `waived` gives for each rule that may fail the reason why.
 
         Ask when the code under test has finished. Raises ControlError for a rule that there is none.
         """
-        reasons = dict(excused or {})
+        reasons = dict(waived or {})
         names = ",".join(reasons) or None
-        answer = self._door.request("GET", "/verdict", excused=names, pollSeconds=poll_seconds)
+        answer = self._door.request("GET", "/verdict", waived=names, pollSeconds=poll_seconds)
         rules = [
             RuleVerdict(each["rule"], each["outcome"], each["reason"], tuple(each["evidence"]))
             for each in answer["rules"]
         ]
         return Verdict(tuple(self._told(each, reasons) for each in rules))
 
-    def assert_well_behaved(self, *, poll_seconds: float | None = None, **excused: str) -> Verdict:
-        """Fail when a rule is broken, with the calls that show it: `assert_well_behaved(stops_at_terminal="a demo")`.
+    def assert_well_behaved(self, *, poll_seconds: float | None = None, **waived: str) -> Verdict:
+        """Fail when a rule failed, with the calls that show it: `assert_well_behaved(stops_at_terminal="a demo")`.
 
-        Rules that may be broken are named with `_` for `-`, each with the reason why.
+        Rules that may fail are named with `_` for `-`, each with the reason why.
         """
         __tracebackhide__ = True
-        verdict = self.verdict(
-            {name.replace("_", "-"): why for name, why in excused.items()}, poll_seconds=poll_seconds
-        )
+        verdict = self.verdict({name.replace("_", "-"): why for name, why in waived.items()}, poll_seconds=poll_seconds)
         if not verdict.is_good:
-            count = len(verdict.broken)
-            head = f"the client is not well behaved, {count} rule{' is' if count == 1 else 's are'} broken:"
-            raise AssertionError("\n".join([head, *map(str, verdict.broken)]))
+            count = len(verdict.failed)
+            head = f"the client is not well behaved, {count} rule{'' if count == 1 else 's'} failed:"
+            raise AssertionError("\n".join([head, *map(str, verdict.failed)]))
         return verdict
 
     def _told(self, rule: RuleVerdict, reasons: Mapping[str, str]) -> RuleVerdict:
-        """Add the reason of the excuse, or the calls that show how a rule was broken."""
-        if rule.outcome == EXCUSED:
+        """Add the reason of the waiver, or the calls that show how a rule failed."""
+        if rule.outcome == WAIVED:
             return replace(rule, reason=f"{reasons[rule.rule]} ({rule.reason})")
-        if rule.outcome != BROKEN:
+        if rule.outcome != FAILED:
             return rule
         shown = [self._line(each) for each in rule.evidence[:MAX_SHOWN]]
         more = len(rule.evidence) - len(shown)

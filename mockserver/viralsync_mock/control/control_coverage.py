@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from viralsync_mock.journal.api_coverage import coverage, covered_states, reachable_states
+from viralsync_mock.journal.coverage import coverage, covered_states, reachable_states
 from viralsync_mock.response import Response, json_response
 from viralsync_mock.state import behaviour_under
 

@@ -24,13 +24,13 @@ GOOD, BAD = "well behaved", "not well behaved"
 
 async def get_verdict(call: Call) -> Response:
     """GET /__mock/verdict: each rule with its outcome, and the calls that show it."""
-    excused = [name.strip() for name in call.parameters.get("excused", "").split(",") if name.strip()]
-    for name in excused:
+    waived = [name.strip() for name in call.parameters.get("waived", "").split(",") if name.strip()]
+    for name in waived:
         if name not in RULES:
             known = ", ".join(RULES)
-            invalid("query.excused", f"expected rules, got {preview(name)}.{did_you_mean(name, RULES)} Known: {known}")
+            invalid("query.waived", f"expected rules, got {preview(name)}.{did_you_mean(name, RULES)} Known: {known}")
     evidence = collect_evidence(call.sandbox, call.mock.sandboxes.anonymous, call.parameters["pollSeconds"])
-    judgements, key = evaluate_rules(evidence, excused), call.sandbox.key
+    judgements, key = evaluate_rules(evidence, waived), call.sandbox.key
     rules = [
         {
             "rule": each.rule,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from viralsync_mock.client import Sandbox
-    from viralsync_mock.journal.api_coverage import Coverage
+    from viralsync_mock.journal.coverage import Coverage
 
 KINDS = ("operation", "code", "status", "transition", "phase", "stream", "webhook", "pages")
 """The first words of the facts, in the order of the report."""
@@ -87,7 +87,7 @@ class RunCoverage:
     @property
     def coverage(self) -> Coverage:
         """What was met up to now."""
-        from viralsync_mock.journal.api_coverage import coverage
+        from viralsync_mock.journal.coverage import coverage
 
         return coverage(sorted(self._reachable, key=_place), self._met)
 

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 SENT = "viralsync_verdict"
 """Under this name a worker of pytest-xdist hands over what it has collected."""
 
-OUTCOMES = ("held", "broken", "excused", "cannot tell")
-NOT_SEEN = "not seen"
+OUTCOMES = ("passed", "failed", "waived", "inconclusive")
+NOT_APPLICABLE = "not_applicable"
 WIDTH = 100
-"""Of the line of rules that were not seen."""
+"""Of the line of rules that were not applicable."""
 
 NOTHING = "No test has used a sandbox of the ViralSync mock."
 
@@ -80,26 +80,26 @@ def report(judged: list[RuleOutcome]) -> Iterator[str]:
     counts: dict[str, Counter[str]] = {}
     for each in judged:
         counts.setdefault(each.rule, Counter())[each.outcome] += 1
-    yield from _table({rule: count for rule, count in counts.items() if set(count) != {NOT_SEEN}})
-    if unseen := [rule for rule, count in counts.items() if set(count) == {NOT_SEEN}]:
-        yield from textwrap.wrap(f"{NOT_SEEN}: {', '.join(unseen)}", WIDTH, break_on_hyphens=False)
-    yield from _broken([each for each in judged if each.outcome == "broken"], len({each.nodeid for each in judged}))
+    yield from _table({rule: count for rule, count in counts.items() if set(count) != {NOT_APPLICABLE}})
+    if unseen := [rule for rule, count in counts.items() if set(count) == {NOT_APPLICABLE}]:
+        yield from textwrap.wrap(f"{NOT_APPLICABLE}: {', '.join(unseen)}", WIDTH, break_on_hyphens=False)
+    yield from _failed([each for each in judged if each.outcome == "failed"], len({each.nodeid for each in judged}))
 
 
 def _table(counts: dict[str, Counter[str]]) -> Iterator[str]:
     width = max(map(len, counts), default=0)
     if counts:
-        yield " " * width + "".join(f"  {outcome:>11}" for outcome in OUTCOMES)
+        yield " " * width + "".join(f"  {outcome:>12}" for outcome in OUTCOMES)
     for rule, count in counts.items():
-        yield f"{rule:<{width}}" + "".join(f"  {count[outcome] or '-':>11}" for outcome in OUTCOMES)
+        yield f"{rule:<{width}}" + "".join(f"  {count[outcome] or '-':>12}" for outcome in OUTCOMES)
 
 
-def _broken(broken: list[RuleOutcome], sandboxes: int) -> Iterator[str]:
-    if not broken:
+def _failed(failed: list[RuleOutcome], sandboxes: int) -> Iterator[str]:
+    if not failed:
         yield f"The client is well behaved in all of {sandboxes} sandboxes."
         return
-    for rule in dict.fromkeys(each.rule for each in broken):
-        yield f"{rule} is broken in"
-        yield from sorted(f"  {each.nodeid}: {each.reason}" for each in broken if each.rule == rule)
-    count = len({each.nodeid for each in broken})
+    for rule in dict.fromkeys(each.rule for each in failed):
+        yield f"{rule} failed in"
+        yield from sorted(f"  {each.nodeid}: {each.reason}" for each in failed if each.rule == rule)
+    count = len({each.nodeid for each in failed})
     yield f"The client is not well behaved in {count} of {sandboxes} sandboxes."

@@ -36,11 +36,11 @@ TIMEOUT = "timeout"
 class Outcome(StrEnum):
     """How a rule was kept."""
 
-    HELD = "held"
-    BROKEN = "broken"
-    NOT_SEEN = "not seen"
-    CANNOT_TELL = "cannot tell"
-    EXCUSED = "excused"
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_APPLICABLE = "not_applicable"
+    INCONCLUSIVE = "inconclusive"
+    WAIVED = "waived"
 
 
 class Observation(NamedTuple):
@@ -53,17 +53,17 @@ class Observation(NamedTuple):
 
 def passed(*things: JournalEntry | Delivery) -> Observation:
     """Return a case in which the rule was kept."""
-    return Observation(Outcome.HELD, "", things)
+    return Observation(Outcome.PASSED, "", things)
 
 
 def failed(reason: str, *things: JournalEntry | Delivery) -> Observation:
     """Return a case in which it was not."""
-    return Observation(Outcome.BROKEN, reason, things)
+    return Observation(Outcome.FAILED, reason, things)
 
 
 def inconclusive(reason: str, *things: JournalEntry | Delivery) -> Observation:
     """Return a case of which the journal does not hold enough."""
-    return Observation(Outcome.CANNOT_TELL, reason, things)
+    return Observation(Outcome.INCONCLUSIVE, reason, things)
 
 
 class Unfinished(NamedTuple):

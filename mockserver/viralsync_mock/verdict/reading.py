@@ -1,28 +1,33 @@
-"""The rule of the verdict about streams that break off."""
+"""Rules about how a client reads: streams that break off, pages of a list, and values newer than the documentation."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
 from viralsync_mock.faults.stream import EndWithoutTerminal, ReorderEvents, Silence
+from viralsync_mock.faults.views import UNKNOWN_FIELD, UNKNOWN_STATUS
 from viralsync_mock.jobs.models import TERMINAL
 from viralsync_mock.journal.entry import ANSWERED, CLIENT_DISCONNECTED, PENDING
 from viralsync_mock.verdict.evidence import (
     LIST,
     STREAM,
+    SUBMIT,
     document,
     failed,
     has_fault,
     header,
     inconclusive,
     is_stream,
+    last_job_document,
     last_status,
     passed,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from viralsync_mock.journal.entry import JournalEntry
     from viralsync_mock.verdict.evidence import Evidence, Observation
@@ -101,3 +106,109 @@ def _last_known(stream: JournalEntry) -> int | None:
     found = _ID.search(stream.last_event)
     sent = header(stream.headers, b"last-event-id") or b""
     return int(found[1]) if found else int(sent) if sent.isdigit() and len(sent) < 10 else None
+
+
+Filters = tuple[tuple[str, str], ...]
+
+
+@dataclass
+class _Cursor:
+    """A cursor: the pages that gave it, under which filters, and the pages that were fetched with it."""
+
+    given: list[JournalEntry] = field(default_factory=list)
+    filters: set[Filters] = field(default_factory=set)
+    used: list[JournalEntry] = field(default_factory=list)
+
+
+def reads_each_page_once(evidence: Evidence) -> Iterator[Observation]:
+    """Each cursor is fetched once for each time that it was given, under the filters of the walk."""
+    cursors: dict[str, _Cursor] = {}
+    unread: list[JournalEntry] = []
+    for entry in evidence.of(LIST):
+        page = document(entry)
+        if not isinstance(page, dict):
+            unread += [entry] if entry.answer_is_cut else []
+            continue
+        cursor, filters = _asked(entry)
+        if cursor is not None:
+            yield from _fetched(cursors.setdefault(cursor, _Cursor()), entry, filters, has_unread=bool(unread))
+        if isinstance(following := page.get("nextCursor"), str):
+            known = cursors.setdefault(following, _Cursor())
+            known.given.append(entry)
+            known.filters.add(filters)
+    if unread and cursors:
+        yield inconclusive(
+            "pages were too large to be kept, and their cursors with them: ask for smaller ones", *unread
+        )
+
+
+def _asked(entry: JournalEntry) -> tuple[str | None, Filters]:
+    asked = dict(parse_qsl(entry.query.decode("latin-1"), keep_blank_values=True))
+    cursor = asked.pop("cursor", None)
+    asked.pop("limit", None)
+    return cursor, tuple(sorted(asked.items()))
+
+
+def _fetched(cursor: _Cursor, entry: JournalEntry, filters: Filters, *, has_unread: bool) -> Iterator[Observation]:
+    """Judge the fetch of one page that a cursor names; of one that was given by a page that is not kept nothing is
+    known.
+    """
+    cursor.used.append(entry)
+    if not cursor.given or has_unread:
+        return
+    if filters not in cursor.filters:
+        yield failed("the filters changed in the middle of a walk: pages are skipped", cursor.given[-1], entry)
+    elif len(cursor.used) > len(cursor.given):
+        yield failed(f"a page was fetched {len(cursor.used)} times", *cursor.given[-1:], *cursor.used)
+    else:
+        yield passed(entry)
+
+
+def ignores_unknown_fields(evidence: Evidence) -> Iterator[Observation]:
+    """A field that no page describes changes nothing: the client goes on with the job."""
+    yield from _goes_on(evidence, _shows_field, "a field that no page describes")
+
+
+def ignores_unknown_statuses(evidence: Evidence) -> Iterator[Observation]:
+    """A status that no page describes is taken for unfinished: the client goes on with the job."""
+    yield from _goes_on(evidence, _shows_status, "a status that no page describes")
+
+
+def _shows_field(entry: JournalEntry) -> bool:
+    shown = document(entry) if entry.operation == SUBMIT else last_job_document(entry)
+    return isinstance(shown, dict) and UNKNOWN_FIELD in shown
+
+
+def _shows_status(entry: JournalEntry) -> bool:
+    return last_status(entry) == UNKNOWN_STATUS
+
+
+def _goes_on(evidence: Evidence, shows: Callable[[JournalEntry], bool], what: str) -> Iterator[Observation]:
+    """Judge by what the client did about an unfinished job after it was shown something new."""
+    for job_id, calls in evidence.by_job.items():
+        for at, entry in enumerate(calls):
+            if not shows(entry) or last_status(entry) in TERMINAL:
+                continue
+            if at + 1 < len(calls) or _was_read_on(entry):
+                yield passed(entry, *calls[at + 1 : at + 2])
+            elif job_id not in evidence.notified:
+                yield _stopped(evidence, entry, calls[:at], what)
+
+
+def _was_read_on(entry: JournalEntry) -> bool:
+    """Say whether a stream told of something new, and its reader stayed until it ended."""
+    return is_stream(entry) and entry.ending == ANSWERED and entry.events > 1
+
+
+def _stopped(evidence: Evidence, entry: JournalEntry, before: Sequence[JournalEntry], what: str) -> Observation:
+    request = (entry.method, entry.path, entry.query, entry.body)
+    again = next((each for each in evidence.by_request[request] if each.number > entry.answered_after), None)
+    if entry.operation == SUBMIT and again is not None and evidence.is_sequential(entry, again):
+        return failed(f"the same body was submitted again after the answer showed {what}", entry, again)
+    followed = [each for each in before if last_status(each) is not None]
+    if followed or (entry.operation == STREAM and entry.ending == CLIENT_DISCONNECTED):
+        reason = f"{entry.job_id} was followed, and given up once it showed {what}"
+        return failed(reason, *followed[-1:], entry)
+    return inconclusive(
+        f"nothing was asked about {entry.job_id} after it showed {what}: was it of no more interest?", entry
+    )

@@ -16,7 +16,7 @@ from tests.viralsync_mock.control.test_control import advance, refusal, submit, 
 from viralsync_mock.client import Sandbox
 from viralsync_mock.clock import Mode
 from viralsync_mock.config.behaviour import BehaviourProfile
-from viralsync_mock.journal.api_coverage import Coverage, coverage, reachable_states
+from viralsync_mock.journal.coverage import Coverage, coverage, reachable_states
 from viralsync_mock.openapi.spec import load_spec
 from viralsync_mock.settings import Settings
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from viralsync_mock.control.app import read_control_spec
-from viralsync_mock.journal.api_coverage import Coverage
+from viralsync_mock.journal.coverage import Coverage
 from viralsync_mock.pytest_plugin.pytest_coverage import KINDS, NOTHING, RunCoverage, percentage, report
 
 pytest_plugins = ("pytester",)

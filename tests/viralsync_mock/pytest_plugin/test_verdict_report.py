@@ -36,10 +36,10 @@ def test_the_section_names_each_broken_rule_with_the_tests_that_break_it(run: Ru
     result.stdout.fnmatch_lines(
         [
             "*= viralsync verdict =*",
-            "*held*broken*excused*cannot tell",
+            "*passed*failed*waived*inconclusive",
             "stops-at-terminal *1 *1 *- *-",
-            "not seen: *",
-            "stops-at-terminal is broken in",
+            "not_applicable: *",
+            "stops-at-terminal failed in",
             "  test_inner.py::test_goes_on: *",
             "The client is not well behaved in 1 of 2 sandboxes.",
         ]
@@ -61,7 +61,7 @@ def test_key_in_url(make_viralsync):
     with make_viralsync("leak") as sandbox:
         get(sandbox, f"/v1/usage?key={sandbox.api_key}")
 """
-    run(source).stdout.fnmatch_lines(["sends-no-key-in-url is broken in", "  make_viralsync('leak'): *"])
+    run(source).stdout.fnmatch_lines(["sends-no-key-in-url failed in", "  make_viralsync('leak'): *"])
 
 
 def test_nothing_is_printed_unasked(run: Run) -> None:
@@ -79,14 +79,14 @@ def test_a_run_without_sandboxes_says_so(run: Run) -> None:
 def test_a_good_client_is_praised() -> None:
     """Outcomes are counted by rule; rules that nothing spoke of stand in one line."""
     judged = [
-        RuleOutcome("a", "first", "held", ""),
-        RuleOutcome("b", "first", "excused", "a demo"),
-        RuleOutcome("a", "second", "not seen", ""),
-        RuleOutcome("b", "second", "not seen", ""),
+        RuleOutcome("a", "first", "passed", ""),
+        RuleOutcome("b", "first", "waived", "a demo"),
+        RuleOutcome("a", "second", "not_applicable", ""),
+        RuleOutcome("b", "second", "not_applicable", ""),
     ]
     assert list(report(judged)) == [
-        "              held       broken      excused  cannot tell",
-        "first            1            -            1            -",
-        "not seen: second",
+        "             passed        failed        waived  inconclusive",
+        "first             1             -             1             -",
+        "not_applicable: second",
         "The client is well behaved in all of 2 sandboxes.",
     ]

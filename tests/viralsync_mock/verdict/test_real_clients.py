@@ -310,20 +310,20 @@ BROKEN: list[tuple[str, Deed, str]] = [
 
 @pytest.mark.parametrize(("rule", "deed"), KEPT, ids=lambda each: each if isinstance(each, str) else "")
 def test_a_client_that_keeps_a_rule_is_seen_to(act: Callable[..., Actor], rule: str, deed: Deed) -> None:
-    """The rule is held, and calls or webhooks show it."""
+    """The rule passed, and calls or webhooks show it."""
     actor = act(plan="enterprise")
     deed(actor)
     found = actor.verdict()[rule]
-    assert (found["outcome"], bool(found["evidence"])) == ("held", True), found
+    assert (found["outcome"], bool(found["evidence"])) == ("passed", True), found
 
 
 @pytest.mark.parametrize(("rule", "deed", "reason"), BROKEN, ids=lambda each: each if isinstance(each, str) else "")
 def test_a_client_that_breaks_a_rule_is_told_why(act: Callable[..., Actor], rule: str, deed: Deed, reason: str) -> None:
-    """The rule is broken, for this reason, and calls or webhooks show it."""
+    """The rule failed, for this reason, and calls or webhooks show it."""
     actor = act(plan="enterprise")
     deed(actor)
     found = actor.verdict()[rule]
-    assert (found["outcome"], bool(found["evidence"])) == ("broken", True), found
+    assert (found["outcome"], bool(found["evidence"])) == ("failed", True), found
     assert re.search(reason, found["reason"]), found["reason"]
 
 
@@ -337,7 +337,7 @@ def test_every_rule_is_kept_and_broken_above() -> None:
 
 def test_of_a_client_that_did_nothing_nothing_is_seen(act: Callable[..., Actor]) -> None:
     """Every rule is there, in order, and none had an occasion."""
-    assert dict.fromkeys(RULES, "not seen") == {rule: each["outcome"] for rule, each in act().verdict().items()}
+    assert dict.fromkeys(RULES, "not_applicable") == {rule: each["outcome"] for rule, each in act().verdict().items()}
 
 
 UNCLEAR: list[tuple[str, str, Deed]] = [
@@ -359,14 +359,14 @@ def test_what_the_clock_does_not_tell_is_not_held_against_a_client(
     """A clock that goes on by itself, or stands, says nothing of waiting; nor does chance."""
     actor = act(clock)
     deed(actor)
-    assert actor.verdict()[rule]["outcome"] == "cannot tell"
+    assert actor.verdict()[rule]["outcome"] == "inconclusive"
 
 
 def test_who_sleeps_on_an_auto_clock_is_seen_to_wait(act: Callable[..., Actor]) -> None:
     """The clock jumps by itself at a refusal; what is slept comes on top."""
     actor = act("auto")
     refused(actor, 1)
-    assert actor.verdict()["waits-out-retry-after"]["outcome"] == "held"
+    assert actor.verdict()["waits-out-retry-after"]["outcome"] == "passed"
 
 
 def test_a_forgotten_call_leaves_the_verdict_open(act: Callable[..., Actor]) -> None:
@@ -374,7 +374,7 @@ def test_a_forgotten_call_leaves_the_verdict_open(act: Callable[..., Actor]) -> 
     actor = act()
     actor.http.get("/v1/me")
     actor.order("DELETE", "/journal")
-    assert {"cannot tell"} == {each["outcome"] for each in actor.verdict().values()}
+    assert {"inconclusive"} == {each["outcome"] for each in actor.verdict().values()}
 
 
 def test_how_fast_a_client_may_poll_can_be_said(act: Callable[..., Actor]) -> None:
@@ -382,7 +382,7 @@ def test_how_fast_a_client_may_poll_can_be_said(act: Callable[..., Actor]) -> No
     actor = act()
     polling(actor, 2, 2)
     outcomes = [actor.verdict(pollSeconds=seconds)["polls-no-faster-than"]["outcome"] for seconds in (2, 5)]
-    assert outcomes == ["held", "broken"]
+    assert outcomes == ["passed", "failed"]
 
 
 def test_a_forged_webhook_is_judged_as_forged_only(act: Callable[..., Actor]) -> None:
@@ -390,7 +390,7 @@ def test_a_forged_webhook_is_judged_as_forged_only(act: Callable[..., Actor]) ->
     actor = act()
     hooked(actor, once_only(), duplicate=1, bad_signature=True)
     outcomes = [actor.verdict()[rule]["outcome"] for rule in ("refuses-bad-signatures", "survives-duplicates")]
-    assert outcomes == ["broken", "not seen"]
+    assert outcomes == ["failed", "not_applicable"]
 
 
 def test_a_receiver_that_nobody_started_is_not_held_against_a_client(act: Callable[..., Actor]) -> None:
@@ -398,14 +398,14 @@ def test_a_receiver_that_nobody_started_is_not_held_against_a_client(act: Callab
     actor = act()
     actor.submit(callbackUrl="https://example.com/hook")
     actor.advance(600)
-    assert actor.verdict()["answers-webhooks"]["outcome"] == "cannot tell"
+    assert actor.verdict()["answers-webhooks"]["outcome"] == "inconclusive"
 
 
 def test_a_receiver_that_answers_at_the_second_attempt_is_fine(act: Callable[..., Actor]) -> None:
     """The terminal webhook is tried again for just that."""
     actor, answers = act(), iter([500])
     hooked(actor, lambda r: next(answers, 200) if r.document["status"] == "done" else 200)
-    assert actor.verdict()["answers-webhooks"]["outcome"] == "held"
+    assert actor.verdict()["answers-webhooks"]["outcome"] == "passed"
 
 
 # ---------------------------------------------------------------- excuses, and how it is told
@@ -426,21 +426,21 @@ def test_a_bad_client_fails_with_its_calls(bad: Sandbox) -> None:
     with pytest.raises(AssertionError) as failure:
         bad.assert_well_behaved()
     lines = str(failure.value).splitlines()
-    assert lines[0] == "the client is not well behaved, 2 rules are broken:"
-    assert re.fullmatch(r"stops-at-terminal: broken: job_\w+ was read 2 times more after .* it is done", lines[1])
+    assert lines[0] == "the client is not well behaved, 2 rules failed:"
+    assert re.fullmatch(r"stops-at-terminal: failed: job_\w+ was read 2 times more after .* it is done", lines[1])
     assert re.fullmatch(r"    <call_\w+_2 \S+ GET /v1/jobs/job_\w+ -> 200>", lines[2])
 
 
 def test_a_rule_is_excused_with_its_reason(bad: Sandbox) -> None:
     """An excuse is shown, and what it excuses is no failure any more."""
     verdict = bad.assert_well_behaved(stops_at_terminal="a demo", sends_no_key_in_url="an old gateway")
-    assert (verdict.is_good, verdict["stops-at-terminal"].outcome) == (True, "excused")
+    assert (verdict.is_good, verdict["stops-at-terminal"].outcome) == (True, "waived")
     assert verdict["stops-at-terminal"].reason.startswith("a demo (job_")
 
 
 def test_a_rule_that_is_kept_needs_no_excuse(bad: Sandbox) -> None:
     """An excuse for nothing changes nothing."""
-    assert bad.verdict({"reads-each-page-once": "never mind"})["reads-each-page-once"].outcome == "not seen"
+    assert bad.verdict({"reads-each-page-once": "never mind"})["reads-each-page-once"].outcome == "not_applicable"
 
 
 def test_an_unknown_rule_is_refused_with_the_nearest(bad: Sandbox) -> None:
@@ -450,19 +450,19 @@ def test_an_unknown_rule_is_refused_with_the_nearest(bad: Sandbox) -> None:
 
 
 def test_a_verdict_is_told_as_text_json_and_junit(bad: Sandbox) -> None:
-    """All three name every rule; those that are broken come first in the text."""
+    """All three name every rule; those that failed come first in the text."""
     verdict = bad.verdict({"sends-no-key-in-url": "an old gateway"})
     suite = Xml.fromstring(verdict.junit())[0]  # noqa: S314 - it was written a moment ago
-    assert verdict.text().splitlines()[1].startswith("  stops-at-terminal: broken: ")
+    assert verdict.text().splitlines()[1].startswith("  stops-at-terminal: failed: ")
     assert list(RULES) == [each["rule"] for each in json.loads(verdict.json())["rules"]]
     assert ([suite.attrib["tests"], suite.attrib["failures"]], int(suite.attrib["skipped"])) == (["16", "1"], 14)
 
 
 def test_no_reason_breaks_the_xml() -> None:
     """Characters that XML does not have are replaced."""
-    odd = Verdict((RuleVerdict("a-rule", "broken", 'bad\x00 <"&\ud800', (), ("shown\x1b",)),))
+    odd = Verdict((RuleVerdict("a-rule", "failed", 'bad\x00 <"&\ud800', (), ("shown\x1b",)),))
     [failure] = Xml.fromstring(odd.junit()).iter("failure")  # noqa: S314 - it was written a moment ago
-    assert (failure.attrib["message"], failure.text) == ('broken: bad? <"&?', "shown?")
+    assert (failure.attrib["message"], failure.text) == ('failed: bad? <"&?', "shown?")
 
 
 def test_the_page_has_a_row_for_every_rule() -> None:

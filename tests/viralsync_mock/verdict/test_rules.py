@@ -81,70 +81,70 @@ def verdict(rule: str, *calls: JournalEntry, **more: Any) -> RuleResult:
 
 AUTO = {"mode": Mode.AUTO}
 JUMPED = {**AUTO, "slot": WindowSlot(120, EPOCH + timedelta(seconds=10))}
-HELD, BROKEN, UNSEEN, UNCLEAR = Outcome.HELD, Outcome.BROKEN, Outcome.NOT_SEEN, Outcome.CANNOT_TELL
+PASSED, FAILED, UNSEEN, UNCLEAR = Outcome.PASSED, Outcome.FAILED, Outcome.NOT_APPLICABLE, Outcome.INCONCLUSIVE
 
 TABLE: list[tuple[str, str, Outcome, Sequence[JournalEntry]]] = [
-    ("the wait is over", "waits-out-retry-after", HELD, [limited(1, 0), call(2, "getMe", 10)]),
-    ("a timer is early", "waits-out-retry-after", HELD, [limited(1, 0), call(2, "getMe", 9.96)]),
-    ("too early", "waits-out-retry-after", BROKEN, [limited(1, 0), call(2, "getMe", 9.9)]),
-    ("given up", "waits-out-retry-after", HELD, [limited(1, 0)]),
+    ("the wait is over", "waits-out-retry-after", PASSED, [limited(1, 0), call(2, "getMe", 10)]),
+    ("a timer is early", "waits-out-retry-after", PASSED, [limited(1, 0), call(2, "getMe", 9.96)]),
+    ("too early", "waits-out-retry-after", FAILED, [limited(1, 0), call(2, "getMe", 9.9)]),
+    ("given up", "waits-out-retry-after", PASSED, [limited(1, 0)]),
     ("another call", "waits-out-retry-after", UNCLEAR, [limited(1, 0), call(2, LIST, 1)]),
     ("two at once", "waits-out-retry-after", UNCLEAR, [
         limited(1, 0, over=2), call(2, LIST, over=3), call(3, "getMe", 1)]),
-    ("under way before", "waits-out-retry-after", HELD, [limited(1, 0, over=2), call(2, "getMe", 0)]),
+    ("under way before", "waits-out-retry-after", PASSED, [limited(1, 0, over=2), call(2, "getMe", 0)]),
     ("the clock jumped", "waits-out-retry-after", UNCLEAR, [limited(1, 0, **JUMPED), call(2, "getMe", 10, **AUTO)]),
-    ("slept on top", "waits-out-retry-after", HELD, [limited(1, 0, **JUMPED), call(2, "getMe", 20, **AUTO)]),
+    ("slept on top", "waits-out-retry-after", PASSED, [limited(1, 0, **JUMPED), call(2, "getMe", 20, **AUTO)]),
     ("no number", "waits-out-retry-after", UNSEEN, [call(1, status=429, answer_headers=[(b"retry-after", b"soon")])]),
-    ("a slow clock", "waits-out-retry-after", HELD, [
+    ("a slow clock", "waits-out-retry-after", PASSED, [
         limited(1, 0, mode=Mode.SCALED, rate=0.5), call(2, "getMe", 5, mode=Mode.SCALED, rate=0.5)]),
-    ("a quick clock", "waits-out-retry-after", BROKEN, [
+    ("a quick clock", "waits-out-retry-after", FAILED, [
         limited(1, 0, mode=Mode.SCALED, rate=60), call(2, "getMe", 5, mode=Mode.SCALED, rate=60)]),
-    ("growth", "backs-off-after-5xx", HELD, [call(i, at=2**i, status=503) for i in range(1, 6)]),
-    ("growth up to a cap", "backs-off-after-5xx", HELD, [
+    ("growth", "backs-off-after-5xx", PASSED, [call(i, at=2**i, status=503) for i in range(1, 6)]),
+    ("growth up to a cap", "backs-off-after-5xx", PASSED, [
         call(i, at=at, status=503) for i, at in enumerate([0, 1, 3, 7, 11, 15], 1)]),
-    ("no growth", "backs-off-after-5xx", BROKEN, [call(i, at=i, status=503) for i in range(1, 4)]),
-    ("a success between", "backs-off-after-5xx", HELD, [
+    ("no growth", "backs-off-after-5xx", FAILED, [call(i, at=i, status=503) for i in range(1, 4)]),
+    ("a success between", "backs-off-after-5xx", PASSED, [
         call(1, at=1, status=503), call(2, at=2), call(3, at=3, status=503), call(4, at=4)]),
     ("no retry", "backs-off-after-5xx", UNSEEN, [call(1, status=503)]),
-    ("reset and at once", "backs-off-after-5xx", BROKEN, [
+    ("reset and at once", "backs-off-after-5xx", FAILED, [
         call(1, status=None, ending="reset_peer"), call(2, at=0.01)]),
     ("shrinking", "backs-off-after-5xx", UNCLEAR, [call(i, at=at, status=500) for i, at in enumerate([0, 3, 5], 1)]),
     ("two clients at once", "backs-off-after-5xx", UNCLEAR, [
         call(1, status=503, over=2), call(2, at=0.01, status=503), call(3, at=0.02)]),
     ("told how long", "backs-off-after-5xx", UNCLEAR, [
         call(i, at=i, status=503, answer_headers=[(b"retry-after", b"1")]) for i in range(1, 4)]),
-    ("ended, confirmed", "stops-at-terminal", HELD, [read(1, "running"), read(2, "done"), read(3, "done")]),
-    ("ended, read on", "stops-at-terminal", BROKEN, [read(i, "failed") for i in range(3)]),
-    ("a stale read", "stops-at-terminal", HELD, [
+    ("ended, confirmed", "stops-at-terminal", PASSED, [read(1, "running"), read(2, "done"), read(3, "done")]),
+    ("ended, read on", "stops-at-terminal", FAILED, [read(i, "failed") for i in range(3)]),
+    ("a stale read", "stops-at-terminal", PASSED, [
         stream(1, "done", 9), read(2, "running"), read(3, "running"), read(4, "done")]),
-    ("broken answers", "stops-at-terminal", HELD, [
+    ("broken answers", "stops-at-terminal", PASSED, [
         read(1, "done"), *[read(i, "done", ending="truncated_body") for i in (2, 3, 4)]]),
-    ("streamed after its end", "stops-at-terminal", BROKEN, [
+    ("streamed after its end", "stops-at-terminal", FAILED, [
         stream(1, "done", 9), *[call(i, STREAM, events=0) for i in (2, 3)]]),
-    ("read before it was told", "stops-at-terminal", HELD, [
+    ("read before it was told", "stops-at-terminal", PASSED, [
         stream(1, "done", 9, over=3), read(2, "done", over=3), read(3, "done")]),
     ("an open stream", "stops-at-terminal", UNSEEN, [stream(1, "done", 9, ending=PENDING)]),
-    ("read while streaming", "does-not-poll-while-streaming", BROKEN, [
+    ("read while streaming", "does-not-poll-while-streaming", FAILED, [
         stream(1, "done", 9, answered_after=1, ended_after=3), read(2, "running"), read(3, "running")]),
-    ("read after streaming", "does-not-poll-while-streaming", HELD, [
+    ("read after streaming", "does-not-poll-while-streaming", PASSED, [
         stream(1, "done", 9), read(2, "running"), read(3, "running")]),
     ("an unknown end", "resumes-dropped-streams", UNSEEN, [stream(1, "running", 4, ending=PENDING)]),
     ("left", "resumes-dropped-streams", UNSEEN, [stream(1, "running", 4, ending=CLIENT_DISCONNECTED)]),
-    ("resumed", "resumes-dropped-streams", HELD, [
+    ("resumed", "resumes-dropped-streams", PASSED, [
         stream(1, "running", 4, ending="drop_after_events"), stream(2, "done", 9, sent={"last-event-id": b"4"})]),
-    ("resumed too late", "resumes-dropped-streams", BROKEN, [
+    ("resumed too late", "resumes-dropped-streams", FAILED, [
         stream(1, "running", 4, ending="drop_after_events"), stream(2, "done", 9, sent={"last-event-id": b"5"})]),
     ("resumed too early", "resumes-dropped-streams", UNCLEAR, [
         stream(1, "running", 4, ending="drop_after_events"), stream(2, "done", 9, sent={"last-event-id": b"3"})]),
-    ("without an event", "resumes-dropped-streams", HELD, [
+    ("without an event", "resumes-dropped-streams", PASSED, [
         call(1, STREAM, ending="drop_after_events"), stream(2, "done", 9)]),
-    ("ended too soon", "resumes-dropped-streams", BROKEN, [stream(1, "running", 4)]),
+    ("ended too soon", "resumes-dropped-streams", FAILED, [stream(1, "running", 4)]),
     ("given up in the end", "resumes-dropped-streams", UNCLEAR, [
         stream(1, "running", 4), stream(2, "running", 4, sent={"last-event-id": b"4"})]),
-    ("walked twice", "reads-each-page-once", HELD, [
+    ("walked twice", "reads-each-page-once", PASSED, [
         page(1, following="a"), page(2, "a"), page(3, following="a"), page(4, "a")]),
-    ("fetched twice", "reads-each-page-once", BROKEN, [page(1, following="a"), page(2, "a"), page(3, "a")]),
-    ("fetched again after a 503", "reads-each-page-once", HELD, [
+    ("fetched twice", "reads-each-page-once", FAILED, [page(1, following="a"), page(2, "a"), page(3, "a")]),
+    ("fetched again after a 503", "reads-each-page-once", PASSED, [
         page(1, following="a"), page(2, "a", status=503), page(3, "a")]),
     ("a cursor from nowhere", "reads-each-page-once", UNSEEN, [page(1, "z"), page(2, "z")]),
     ("pages too large to keep", "reads-each-page-once", UNCLEAR, [
@@ -153,19 +153,19 @@ TABLE: list[tuple[str, str, Outcome, Sequence[JournalEntry]]] = [
         call(1, SUBMIT, status=None, ending="reset_peer", over=2), call(2, SUBMIT)]),
     ("never made", "does-not-submit-twice", UNSEEN, [
         call(1, SUBMIT, status=None, ending="reset_peer", job_id=None), call(2, SUBMIT)]),
-    ("read instead", "does-not-submit-twice", HELD, [
+    ("read instead", "does-not-submit-twice", PASSED, [
         call(1, SUBMIT, status=None, ending="reset_peer"), read(2, "done"), call(3, SUBMIT)]),
-    ("a time-out that overlaps", "does-not-submit-twice", BROKEN, [
+    ("a time-out that overlaps", "does-not-submit-twice", FAILED, [
         call(1, SUBMIT, status=None, ending="timeout", over=2), call(2, SUBMIT)]),
     ("a field at the end", "ignores-unknown-fields", UNSEEN, [read(1, "running"), read(2, "done", more=NEW)]),
     ("a field at once", "ignores-unknown-fields", UNCLEAR, [read(1, "running", more=NEW)]),
-    ("a field, then given up", "ignores-unknown-fields", BROKEN, [read(1, "queued"), read(2, "running", more=NEW)]),
-    ("a field on the 202", "ignores-unknown-fields", BROKEN, [
+    ("a field, then given up", "ignores-unknown-fields", FAILED, [read(1, "queued"), read(2, "running", more=NEW)]),
+    ("a field on the 202", "ignores-unknown-fields", FAILED, [
         call(1, SUBMIT, shows=NEW, status=202), call(2, SUBMIT, shows=NEW, status=202, job_id="job_other")]),
-    ("a status, streamed on", "ignores-unknown-statuses", HELD, [stream(1, UNKNOWN_STATUS, 4, events=4)]),
-    ("a status, and left", "ignores-unknown-statuses", BROKEN, [
+    ("a status, streamed on", "ignores-unknown-statuses", PASSED, [stream(1, UNKNOWN_STATUS, 4, events=4)]),
+    ("a status, and left", "ignores-unknown-statuses", FAILED, [
         stream(1, UNKNOWN_STATUS, 4, ending=CLIENT_DISCONNECTED)]),
-    ("a list that failed", "does-not-submit-twice", BROKEN, [
+    ("a list that failed", "does-not-submit-twice", FAILED, [
         call(1, SUBMIT, status=None, ending="reset_peer"), page(2, status=500), call(3, SUBMIT)]),
 ]  # fmt: skip
 
@@ -179,7 +179,7 @@ def test_a_journal_is_judged_so(rule: str, outcome: Outcome, calls: Sequence[Jou
 
 @pytest.mark.parametrize(
     ("job", "outcome"),
-    [(Unfinished(JOB), BROKEN), (Unfinished(JOB, has_webhooks=True), UNSEEN)],
+    [(Unfinished(JOB), FAILED), (Unfinished(JOB, has_webhooks=True), UNSEEN)],
     ids=["alone", "told of"],
 )
 def test_a_job_that_webhooks_tell_of_is_not_abandoned(job: Unfinished, outcome: Outcome) -> None:
@@ -193,7 +193,7 @@ def test_a_job_that_is_streamed_is_not_abandoned() -> None:
     """Its stream is open, however long nothing happens."""
     open_stream = stream(1, "queued", 0, ending=PENDING)
     now = EPOCH + timedelta(hours=2)
-    assert verdict("cancels-what-it-abandons", open_stream, unfinished=[Unfinished(JOB)], now=now).outcome is HELD
+    assert verdict("cancels-what-it-abandons", open_stream, unfinished=[Unfinished(JOB)], now=now).outcome is PASSED
 
 
 def test_a_job_that_its_client_cannot_know_is_not_abandoned() -> None:
@@ -209,12 +209,12 @@ def test_a_rule_without_an_occasion_in_a_full_journal_is_left_open() -> None:
     assert {UNCLEAR} == found
 
 
-def test_the_worst_case_decides_and_only_what_is_broken_is_excused() -> None:
-    """One broken case outweighs those that were held; the evidence is of the broken alone."""
+def test_the_worst_case_decides_and_only_what_failed_is_waived() -> None:
+    """One failure outweighs what passed; the evidence is of the failures alone."""
     calls = [limited(1, 0), call(2, "getMe", 20), limited(3, 30), call(4, "getMe", 31)]
-    found = evaluate_rules(Evidence(calls, prefix="call_x_"), excused=list(RULES))
-    assert (found[0].outcome, found[0].calls) == (Outcome.EXCUSED, ("call_x_3", "call_x_4"))
-    assert {Outcome.EXCUSED, HELD, UNSEEN, UNCLEAR} >= {each.outcome for each in found}
+    found = evaluate_rules(Evidence(calls, prefix="call_x_"), waived=list(RULES))
+    assert (found[0].outcome, found[0].calls) == (Outcome.WAIVED, ("call_x_3", "call_x_4"))
+    assert {Outcome.WAIVED, PASSED, UNSEEN, UNCLEAR} >= {each.outcome for each in found}
 
 
 # ---------------------------------------------------------------- any journal

@@ -1,4 +1,4 @@
-"""Rules of the verdict about submitting, and about what a request shows of the key."""
+"""Rules about what a client sends: submissions, and requests that show the API key."""
 
 from __future__ import annotations
 
