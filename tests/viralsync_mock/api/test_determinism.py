@@ -92,7 +92,7 @@ async def _play(deeds: Iterable[Deed], seed: str, mode: Mode, rules: list[dict[s
 
 
 def _seen(entry: Any) -> tuple[object, ...]:
-    struck = [(each.id, each.faults) for each in entry.struck]
+    struck = [(each.id, each.faults) for each in entry.matched_faults]
     instants = (entry.at, entry.answered_at, entry.ended_at)
     return (entry.number, entry.operation, entry.status, entry.ending, *instants, struck, entry.events, entry.job_id)
 

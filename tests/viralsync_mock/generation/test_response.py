@@ -103,9 +103,9 @@ def test_the_same_seed_gives_the_same_bytes_in_every_process() -> None:
     code = (
         "import sys\n"
         "from viralsync_mock.openapi.spec import load_spec\n"
-        "from viralsync_mock.generation.response import invent\n"
+        "from viralsync_mock.generation.response import generate_value\n"
         "document = load_spec(sys.argv[1]).document\n"
-        "print(invent({'$ref': '#/components/schemas/JobPage'}, document, '7', ''))"
+        "print(generate_value({'$ref': '#/components/schemas/JobPage'}, document, '7', ''))"
     )
     texts = {
         subprocess.run(
