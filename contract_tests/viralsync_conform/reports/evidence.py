@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from viralsync_conform.calls import Exchange, Headers
 from viralsync_conform.findings import Finding
-from viralsync_conform.reports.curl import curl
+from viralsync_conform.reports.har import curl
 from viralsync_conform.reports.markup import Markup, code, joined, tag
 from viralsync_conform.reports.wording import base_url, one_line
 from viralsync_conform.reports.writing import shown_headers, text_of

@@ -7,7 +7,7 @@ from textwrap import indent
 
 from viralsync_conform.calls import Exchange
 from viralsync_conform.findings import Category, Finding
-from viralsync_conform.reports.curl import curl
+from viralsync_conform.reports.har import curl
 from viralsync_conform.reports.wording import MARKS, one_line
 from viralsync_conform.reports.writing import shown_headers, text_of, without_keys
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from viralsync_mock.config.yaml_source import preview
 from viralsync_mock.errors import ApiError, did_you_mean
-from viralsync_mock.inspection.explanation import DEFAULT_HOST, call_id, explain, summarize
+from viralsync_mock.inspection.exchange import call_id, exchange_of
+from viralsync_mock.inspection.explanation import DEFAULT_HOST, explain, redact_json, summarize
 from viralsync_mock.inspection.har import archive
 from viralsync_mock.jobs.models import parse_timestamp
 from viralsync_mock.journal.entry import Filter
@@ -86,8 +87,13 @@ async def clear_journal(call: Call) -> Response:
 
 async def export_har(call: Call) -> Response:
     """GET /__mock/journal.har: this key's calls as HAR 1.2."""
-    host = call.headers.get(b"host", DEFAULT_HOST).decode("latin-1")
-    return json_response(archive(call.sandbox, host))
+    asked = call.headers.get(b"host", DEFAULT_HOST)
+    exchanges = [
+        exchange_of(call.sandbox, entry, dict(entry.headers).get(b"host", asked).decode("latin-1"))
+        for entry in call.sandbox.journal.oldest_first()
+        if entry.status is not None
+    ]
+    return json_response(redact_json(archive(exchanges, "viralsync-mock"), call.sandbox.key))
 
 
 JOURNAL_ACTIONS: Mapping[str, Callable[[Call], Awaitable[Response]]] = MappingProxyType(

@@ -11,7 +11,8 @@ import orjson
 from viralsync_mock.api.handlers import find_job
 from viralsync_mock.api.matching import replay_header
 from viralsync_mock.errors import ApiError, ScenarioError
-from viralsync_mock.inspection.curl import to_curl, wire_query
+from viralsync_mock.inspection.curl import to_curl
+from viralsync_mock.inspection.exchange import answer_body, call_id, declared_length, exchange_of, wire_query
 from viralsync_mock.inspection.nearest_valid import nearest_body, nearest_query
 from viralsync_mock.jobs.limits import COUNTED_STATUSES
 from viralsync_mock.jobs.models import timestamp
@@ -32,11 +33,6 @@ if TYPE_CHECKING:
 
 REPLAYED = ("X-Mock-Scenario", "X-Mock-Fault")
 DEFAULT_HOST = b"127.0.0.1:4747"
-
-
-def call_id(sandbox: Sandbox, entry: JournalEntry) -> str:
-    """Return the id of a call, as its answer has it in `x-mock-call-id`."""
-    return f"{sandbox.call_prefix.decode()}{entry.number}"
 
 
 def summarize(sandbox: Sandbox, entry: JournalEntry) -> dict[str, Any]:
@@ -102,31 +98,15 @@ def _request(entry: JournalEntry) -> dict[str, Any]:
     }
 
 
-def declared_length(entry: JournalEntry) -> int | None:
-    """Return how long a body the headers announce, for one that was not kept; None when they do not say."""
-    headers = dict(entry.headers)
-    if b"transfer-encoding" in headers:
-        return None
-    length = headers.get(b"content-length", b"0")
-    return int(length) if length.isdigit() else None
-
-
 def _response(entry: JournalEntry) -> dict[str, Any]:
     """Return the whole answer, also where a fault let only a part of it leave."""
     body, size = answer_body(entry)
     return {
         "headers": _by_name(masked_headers(list(entry.answer_headers))),
-        "body": body,
+        "body": body.decode(errors="replace"),
         "size": size,
         "isTruncated": entry.is_stream or entry.answer_is_cut,
     }
-
-
-def answer_body(entry: JournalEntry) -> tuple[str, int | None]:
-    """Return what is kept of the answer's body, and its whole size in bytes: None for a stream."""
-    if entry.method == "HEAD":
-        return "", 0
-    return entry.answer_body.decode(errors="replace"), None if entry.is_stream else entry.answer_size
 
 
 def _by_name(headers: Headers) -> dict[str, str]:
@@ -256,7 +236,7 @@ def _replay(call: Call) -> dict[str, Any]:
         "seed": call.sandbox.named_seed or call.mock.settings.seed,
         "scenario": scenario and scenario.name,
         "headers": headers,
-        "curl": to_curl(entry, host, headers),
+        "curl": to_curl(exchange_of(call.sandbox, entry, host, headers)),
     }
 
 

@@ -1,118 +1,93 @@
-"""A journal as HAR 1.2, for browsers and other tools that read HTTP archives."""
+"""HTTP archives (HAR 1.2), for browsers and other tools that read them."""
 
 from __future__ import annotations
 
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
-from viralsync_mock.inspection.curl import request_target
-from viralsync_mock.inspection.explanation import answer_body, call_id, declared_length, redact_json
 from viralsync_mock.jobs.models import timestamp
-from viralsync_mock.journal.entry import ANSWERED, PENDING
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Iterable
 
-    from viralsync_mock.journal.entry import JournalEntry
-    from viralsync_mock.response import Headers
-    from viralsync_mock.sandbox import Sandbox
+    from viralsync_mock.inspection.exchange import HttpExchange, Pairs
 
 PROTOCOL = "HTTP/1.1"
 UNKNOWN = -1
-"""What HAR says for a size that is not known."""
+"""HAR's word for a size that is not known."""
 
 Document = dict[str, Any]
 
 
-def archive(sandbox: Sandbox, host: str) -> Document:
-    """Return every call that has an answer, oldest first; `host` stands in the URL of one that named none.
+def archive(exchanges: Iterable[HttpExchange], creator: str, comment: str = "") -> Document:
+    """Return the archive. A call without a response has the status 0, as in browsers.
 
-    Times are those of the sandbox's clock.
+    Bodies are text, never base64: a key could hide in that.
     """
-    entries = (entry for entry in sandbox.journal.oldest_first() if entry.status is not None)
+    log: Document = {
+        "version": "1.2",
+        "creator": {"name": creator, "version": version("viralsync-mock")},
+        "entries": [_entry(each) for each in exchanges],
+    }
+    return {"log": log | ({"comment": comment} if comment else {})}
+
+
+def _entry(exchange: HttpExchange) -> Document:
     return {
-        "log": {
-            "version": "1.2",
-            "creator": {"name": "viralsync-mock", "version": version("viralsync-mock")},
-            "entries": [_entry(sandbox, entry, host) for entry in entries],
-        }
-    }
-
-
-def _entry(sandbox: Sandbox, entry: JournalEntry, host: str) -> Document:
-    answered = entry.answered_at or entry.at
-    wait, receive = _milliseconds(entry.at, answered), _milliseconds(answered, entry.ended_at or answered)
-    document = {
-        "startedDateTime": timestamp(entry.at),
-        "time": wait + receive,
-        "request": _request(entry, host),
-        "response": _response(entry),
+        "startedDateTime": timestamp(exchange.at),
+        "time": exchange.wait + exchange.receive,
+        "request": _request(exchange),
+        "response": _response(exchange),
         "cache": {},
-        "timings": {"send": 0, "wait": wait, "receive": receive},
-        "comment": _comment(sandbox, entry),
+        "timings": {"send": 0, "wait": exchange.wait, "receive": exchange.receive},
+        "comment": exchange.comment,
     }
-    return {name: redact_json(part, sandbox.key) for name, part in document.items()}
 
 
-def _milliseconds(start: datetime, end: datetime) -> float:
-    return round(max((end - start).total_seconds(), 0.0) * 1000, 3)
-
-
-def _comment(sandbox: Sandbox, entry: JournalEntry) -> str:
-    parts = [call_id(sandbox, entry)]
-    if entry.is_stream:
-        parts.append(f"{entry.events} event{'' if entry.events == 1 else 's'}")
-        if entry.ending == PENDING:
-            parts.append("still open")
-    if entry.ending not in (ANSWERED, PENDING):
-        parts.append(entry.ending)
-    return ", ".join(parts)
-
-
-def _request(entry: JournalEntry, host: str) -> Document:
-    named = dict(entry.headers).get(b"host")
-    size = entry.body_size or declared_length(entry)
+def _request(exchange: HttpExchange) -> Document:
+    body, size = exchange.request_body, exchange.request_size
     document: Document = {
-        "method": entry.method,
-        "url": f"http://{named.decode('latin-1') if named else host}{request_target(entry)}",
+        "method": exchange.method,
+        "url": exchange.url,
         "httpVersion": PROTOCOL,
         "cookies": [],
-        "headers": _headers(entry.headers),
-        "queryString": _pairs(entry.query),
+        "headers": _pairs(exchange.request_headers),
+        "queryString": _query(exchange.url),
         "headersSize": UNKNOWN,
         "bodySize": UNKNOWN if size is None else size,
     }
-    if entry.body:
-        media_type = dict(entry.headers).get(b"content-type", b"").decode("latin-1")
-        document["postData"] = {"mimeType": media_type, "text": entry.body.decode(errors="replace")}
-        if entry.is_cut:
-            document["postData"]["comment"] = f"the first 64 KiB of {entry.body_size} bytes"
+    if body:
+        media_type = exchange.request_header("content-type") or ""
+        document["postData"] = {"mimeType": media_type, **_content(body, size)}
     return document
 
 
-def _response(entry: JournalEntry) -> Document:
-    text, size = answer_body(entry)
-    headers = dict(entry.answer_headers)
-    content: Document = {
-        "size": UNKNOWN if size is None else size,
-        "mimeType": headers.get(b"content-type", b"").decode("latin-1"),
-        "text": text,
-    }
-    if entry.answer_is_cut:
-        content["comment"] = f"the first 64 KiB of {size} bytes"
+def _response(exchange: HttpExchange) -> Document:
+    size = UNKNOWN if exchange.size is None else exchange.size
     return {
-        "status": entry.status,
-        "statusText": _phrase(entry.status or 0),
+        "status": exchange.status,
+        "statusText": _phrase(exchange.status),
         "httpVersion": PROTOCOL,
         "cookies": [],
-        "headers": _headers(entry.answer_headers),
-        "content": content,
-        "redirectURL": headers.get(b"location", b"").decode("latin-1"),
+        "headers": _pairs(exchange.headers),
+        "content": {
+            "size": size,
+            "mimeType": exchange.header("content-type"),
+            **_content(exchange.body, exchange.size),
+        },
+        "redirectURL": exchange.header("location"),
         "headersSize": UNKNOWN,
-        "bodySize": content["size"],
+        "bodySize": size if exchange.status else UNKNOWN,
     }
+
+
+def _content(body: bytes, size: int | None) -> Document:
+    document = {"text": body.decode(errors="replace")}
+    if size is not None and size > len(body):
+        document["comment"] = f"the first {len(body) // 1024} KiB of {size} bytes"
+    return document
 
 
 def _phrase(status: int) -> str:
@@ -122,10 +97,13 @@ def _phrase(status: int) -> str:
         return ""
 
 
-def _headers(headers: Headers) -> list[Document]:
-    return [{"name": name.decode("latin-1"), "value": value.decode("latin-1")} for name, value in headers]
-
-
-def _pairs(query: bytes) -> list[Document]:
-    pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, errors="replace")
+def _pairs(pairs: Pairs | list[tuple[str, str]]) -> list[Document]:
     return [{"name": name, "value": value} for name, value in pairs]
+
+
+def _query(url: str) -> list[Document]:
+    try:
+        query = urlsplit(url).query
+    except ValueError:
+        query = url.partition("?")[2]
+    return _pairs(parse_qsl(query, keep_blank_values=True, errors="replace"))

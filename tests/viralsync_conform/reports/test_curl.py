@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.support.results import call
 
-from viralsync_conform.reports.curl import curl
+from viralsync_conform.reports.har import curl
 
 BASE = "https://api.viralsync.io"
 

@@ -20,8 +20,10 @@ from tests.viralsync_mock.control.test_control import submit, watched
 
 from viralsync_mock.clock import EPOCH, Mode
 from viralsync_mock.inspection.curl import to_curl
+from viralsync_mock.inspection.exchange import exchange_of
 from viralsync_mock.journal.entry import MAX_BODY, JournalEntry
 from viralsync_mock.response import json_response
+from viralsync_mock.sandbox import SandboxRegistry
 from viralsync_mock.settings import Settings
 
 PAGE = (ROOT / "docs" / "journal.md").read_text(encoding="utf-8")
@@ -308,13 +310,18 @@ def test_the_curl_command_brings_the_same_answer_about(live_server: LiveServer) 
     assert repeated["request"]["body"] == told["request"]["body"]
 
 
+def curl(entry: JournalEntry) -> str:
+    """Return the command that makes a call of a journal again."""
+    return to_curl(exchange_of(SandboxRegistry(Settings()).anonymous, entry, "localhost"))
+
+
 @given(body=st.text(min_size=1).filter(lambda text: "\0" not in text), value=st.text(st.characters(max_codepoint=255)))
 def test_the_shell_reads_every_body_and_header_as_it_came(body: str, value: str) -> None:
     """Whatever is in them, it is one word each."""
     scope = {"method": "POST", "path": "/v1/é '\"$", "query_string": b"a='b' c", "headers": [(b"x", value.encode())]}
     entry = JournalEntry(1, EPOCH, scope, "")
     entry.record_body(body.encode())
-    words = shlex.split(to_curl(entry, "localhost", {}))
+    words = shlex.split(curl(entry))
     assert words[-2:] == ["--data-raw", entry.body.decode()]
     assert words[4] == "http://localhost/v1/%C3%A9%20'%22$?a='b'%20c"
 
@@ -324,7 +331,7 @@ def test_a_body_that_is_no_text_is_read_from_a_file() -> None:
     entry = JournalEntry(1, EPOCH, {"method": "POST", "path": "/", "query_string": b"", "headers": []}, "")
     entry.record_body(b"\xff\xfe")
     entry.record_response(json_response({}), b"", EPOCH)
-    assert to_curl(entry, "localhost", {}).endswith("--data-binary @body")
+    assert curl(entry).endswith("--data-binary @body")
 
 
 # ---------------------------------------------------------------- the page
