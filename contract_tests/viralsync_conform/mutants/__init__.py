@@ -2,6 +2,6 @@
 
 from viralsync_conform.mutants.catalogue import BEHAVIOUR_MUTANTS
 from viralsync_conform.mutants.engine.server import serving
-from viralsync_conform.mutants.mutant import BEHAVIOUR, MECHANICAL, Mutant
+from viralsync_conform.mutants.mutant import BEHAVIOUR, INDEPENDENT, KIT, MECHANICAL, Mutant
 
-__all__ = ["BEHAVIOUR", "BEHAVIOUR_MUTANTS", "MECHANICAL", "Mutant", "serving"]
+__all__ = ["BEHAVIOUR", "BEHAVIOUR_MUTANTS", "INDEPENDENT", "KIT", "MECHANICAL", "Mutant", "serving"]

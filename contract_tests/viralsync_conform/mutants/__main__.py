@@ -15,8 +15,7 @@ from viralsync_conform.mutants.derived.mutations import sample
 from viralsync_conform.mutants.measuring import Run, all_mutants, measure
 from viralsync_conform.mutants.mutant import BEHAVIOUR, MECHANICAL, Mutant
 from viralsync_conform.mutants.schemathesis_baseline import PlainRun, run_schemathesis_alone
-from viralsync_conform.mutants.score import Score, lines
-from viralsync_conform.mutants.survivors import UNDETECTABLE
+from viralsync_conform.mutants.score import UNDETECTABLE, Score, lines
 from viralsync_mock.errors import did_you_mean
 
 T = TypeVar("T", Run, PlainRun)

@@ -14,7 +14,6 @@ from viralsync_conform.conformance import Options, conform
 from viralsync_conform.findings import Category
 from viralsync_conform.mock_comparison import Trace, trace_of
 from viralsync_conform.mutants.catalogue import BEHAVIOUR_MUTANTS
-from viralsync_conform.mutants.catalogue.second import SECOND_MUTANTS
 from viralsync_conform.mutants.derived.mutations import mechanical_mutants
 from viralsync_conform.mutants.engine.server import serving
 from viralsync_conform.mutants.mutant import Mutant
@@ -51,7 +50,7 @@ class Run:
 def all_mutants() -> Mapping[str, Mutant]:
     """Return every mutant by name, those from the spec first."""
     spec = load_spec(shipped("openapi.yaml"))
-    return {mutant.name: mutant for mutant in (*mechanical_mutants(spec), *BEHAVIOUR_MUTANTS, *SECOND_MUTANTS)}
+    return {mutant.name: mutant for mutant in (*mechanical_mutants(spec), *BEHAVIOUR_MUTANTS)}
 
 
 @cache

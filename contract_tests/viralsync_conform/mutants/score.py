@@ -8,11 +8,14 @@ from functools import cached_property
 from statistics import median
 
 from viralsync_conform.mutants.measuring import Run
-from viralsync_conform.mutants.mutant import BEHAVIOUR, MECHANICAL, Mutant
+from viralsync_conform.mutants.mutant import BEHAVIOUR, INDEPENDENT, MECHANICAL, Mutant
 from viralsync_conform.mutants.schemathesis_baseline import PlainRun
 
 BARS: Mapping[str, float] = {MECHANICAL: 98.0, BEHAVIOUR: 95.0}
 """Percent of the mutants of each source that have to be noticed."""
+
+UNDETECTABLE: Mapping[str, str] = {}
+"""The mutants that no black box can notice within the budget, with the reason."""
 
 CONFORMS = "CONFORMS"
 MAX_REQUESTS, MAX_RENDERS = 400, 3
@@ -101,6 +104,9 @@ def lines(score: Score) -> Iterable[str]:
             plain = score.plain_percent(source)
             beside = "" if plain is None else f"; Schemathesis alone: {plain:.1f} %"
             yield f"{source}: {percent:.1f} % of {len(score.counted(source))} (bar: {bar:g} %){beside}"
+    blind = [each for each in score.counted(BEHAVIOUR) if each.origin == INDEPENDENT]
+    if (percent := _percent(sum(bool(score.noticed_by(each)) for each in blind), len(blind))) is not None:
+        yield f"  of these, written without looking at the checks: {percent:.1f} % of {len(blind)}"
     yield from _listed("survivors", (f"{each.name}: {each.statement}" for each in score.survivors))
     excused = {m.name for m in score.mutants if m.name in score.excused and not score.noticed_by(m)}
     yield from _listed("not observable", (f"{name}: {score.excused[name]}" for name in sorted(excused)))

@@ -9,7 +9,7 @@ from viralsync_conform.clocks import RealClock
 from viralsync_conform.conformance import Options, conform
 from viralsync_conform.findings import Category, Verdict
 from viralsync_conform.mutants import BEHAVIOUR_MUTANTS, Mutant, serving
-from viralsync_conform.mutants.survivors import UNDETECTABLE
+from viralsync_conform.mutants.score import UNDETECTABLE
 from viralsync_conform.result import CanaryOutcome
 from viralsync_mock.randomness import digest
 

@@ -12,11 +12,10 @@ import pytest
 from pytest_httpserver import HTTPServer
 from tests.support.mutant_sequences import MOVIE, STORIES, Story, told
 
-from viralsync_conform.mutants import BEHAVIOUR, BEHAVIOUR_MUTANTS, MECHANICAL, Mutant, serving
-from viralsync_conform.mutants.catalogue.second import SECOND_MUTANTS
+from viralsync_conform.mutants import BEHAVIOUR, BEHAVIOUR_MUTANTS, INDEPENDENT, KIT, MECHANICAL, Mutant, serving
 from viralsync_conform.mutants.derived.mutations import mechanical_mutants, sample
 from viralsync_conform.mutants.engine.spec_edits import put
-from viralsync_conform.mutants.survivors import UNDETECTABLE
+from viralsync_conform.mutants.score import UNDETECTABLE
 from viralsync_mock.client import Sandbox
 from viralsync_mock.openapi.spec import load_spec
 from viralsync_mock.settings import shipped
@@ -41,7 +40,7 @@ def clean() -> dict[Story, list[Any]]:
 @pytest.fixture
 def named(mechanical: tuple[Mutant, ...]) -> dict[str, Mutant]:
     """Return all mutants by name."""
-    return {mutant.name: mutant for mutant in (*BEHAVIOUR_MUTANTS, *SECOND_MUTANTS, *mechanical)}
+    return {mutant.name: mutant for mutant in (*BEHAVIOUR_MUTANTS, *mechanical)}
 
 
 @pytest.fixture
@@ -60,16 +59,17 @@ def test_names_are_unique_words_and_statements_are_sentences(
     named: dict[str, Mutant], mechanical: tuple[Mutant, ...]
 ) -> None:
     """A table of mutants can be read: no name comes twice, and each statement is a sentence."""
-    assert len(named) == len(BEHAVIOUR_MUTANTS) + len(SECOND_MUTANTS) + len(mechanical)
+    assert len(named) == len(BEHAVIOUR_MUTANTS) + len(mechanical)
     assert [name for name in named if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name)] == []
     assert [each.statement for each in named.values() if not re.fullmatch(r"\S.*\.", each.statement)] == []
 
 
 def test_there_are_hundreds_from_both_sources(mechanical: tuple[Mutant, ...]) -> None:
     """Both sources are rich, and each mutant says where it comes from and what it is about."""
-    assert len(BEHAVIOUR_MUTANTS) >= 400
+    assert len(BEHAVIOUR_MUTANTS) >= 600
+    assert len([each for each in BEHAVIOUR_MUTANTS if each.origin == INDEPENDENT]) >= 200
     assert len(mechanical) >= 800
-    assert {(m.source, bool(m.subject)) for m in (*BEHAVIOUR_MUTANTS, *SECOND_MUTANTS, *mechanical)} == {
+    assert {(m.source, bool(m.subject)) for m in (*BEHAVIOUR_MUTANTS, *mechanical)} == {
         (BEHAVIOUR, True),
         (MECHANICAL, True),
     }
@@ -87,7 +87,7 @@ async def test_without_a_deviation_a_mutant_is_the_mock(story: Story, tmp_path: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mutant", BEHAVIOUR_MUTANTS, ids=lambda mutant: mutant.name)
+@pytest.mark.parametrize("mutant", [m for m in BEHAVIOUR_MUTANTS if m.origin == KIT], ids=lambda mutant: mutant.name)
 async def test_a_mutant_deviates(mutant: Mutant, clean: dict[Story, list[Any]], tmp_path: Path) -> None:
     """The story of its theme goes otherwise than on the mock."""
     story = STORIES[mutant.subject]

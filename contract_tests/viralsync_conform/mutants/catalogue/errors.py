@@ -8,19 +8,15 @@ from functools import partial
 from viralsync_conform.mutants.engine.asgi import Answer, Request
 from viralsync_conform.mutants.engine.exchange import Layer, MutantCall
 from viralsync_conform.mutants.engine.layers import (
+    REFUSALS,
     Document,
     body,
     edit_error,
     edit_json,
     edit_response,
-    header,
     response_mutant,
-    status,
 )
-from viralsync_conform.mutants.mutant import Mutant
-
-REFUSALS = frozenset({400, 401, 402, 403, 404, 405, 409, 413, 429})
-HTML = b"<!DOCTYPE html><html><head><title>Error</title></head><body><h1>Something went wrong</h1></body></html>"
+from viralsync_conform.mutants.mutant import Mutant, independent
 
 errors = partial(response_mutant, "errors")
 
@@ -31,7 +27,6 @@ def each_error(edit: Callable[[Document], object]) -> Layer:
 
 
 def nested(document: Document) -> None:
-    """Put text and code into an object."""
     document["error"] = {"message": document["error"], "code": document.pop("code")}
 
 
@@ -43,32 +38,28 @@ def other_code(code: str, other: str) -> Layer:
 def crash(is_odd: Callable[[Request], bool]) -> Layer:
     """Answer what is odd with 500."""
 
-    async def layer(visit: MutantCall) -> Answer:
-        answer = await visit.proceed()
+    async def layer(call: MutantCall) -> Answer:
+        answer = await call.proceed()
         is_let_in = answer.status not in {401, 405, 429}
-        return visit.refusal("INTERNAL_ERROR") if is_let_in and is_odd(visit.request) else answer
+        return call.refusal("INTERNAL_ERROR") if is_let_in and is_odd(call.request) else answer
 
     return layer
 
 
 def is_text_limit(request: Request) -> bool:
-    """Say whether a limit is no number."""
     limit = request.parameters.get("limit")
     return limit is not None and not limit.lstrip("-").isdigit()
 
 
 def is_broken(request: Request) -> bool:
-    """Say whether a submission is not JSON."""
     return request.operation == "submitRenderJob" and request.document is None
 
 
 def is_no_object(request: Request) -> bool:
-    """Say whether a submission is JSON, but no object."""
     return request.operation == "submitRenderJob" and isinstance(request.document, list | str | int)
 
 
 def has_no_scenes(request: Request) -> bool:
-    """Say whether the scenes of a submission are missing, or no list."""
     document = request.document
     movie = document.get("movie") if isinstance(document, dict) else None
     is_odd = isinstance(movie, dict) and not (isinstance(movie.get("scenes"), list) and movie["scenes"])
@@ -76,102 +67,152 @@ def has_no_scenes(request: Request) -> bool:
 
 
 def has_nul(request: Request) -> bool:
-    """Say whether a NUL stands in a path or a body."""
     return "\0" in request.path or b"\\u0000" in request.body
 
 
 def is_not_ascii(request: Request) -> bool:
-    """Say whether another alphabet stands in a path."""
     return not request.path.isascii()
 
 
 def is_long(request: Request) -> bool:
-    """Say whether an id is very long."""
     return len(request.job_id or "") > 100
 
 
 def has_bad_key(request: Request) -> bool:
-    """Say whether a key is no key."""
     return bool(request.key) and not request.key.startswith("vs_")
 
 
 def has_bad_cursor(request: Request) -> bool:
-    """Say whether a cursor is very short."""
     return "cursor" in request.parameters and len(request.parameters["cursor"]) < 12
 
 
-async def crash_on_bad_key(visit: MutantCall) -> Answer:
-    """Answer a malformed key with 500."""
-    answer = await visit.proceed()
-    return visit.refusal("INTERNAL_ERROR") if answer.status == 401 and has_bad_key(visit.request) else answer
+async def crash_on_bad_key(call: MutantCall) -> Answer:
+    answer = await call.proceed()
+    return call.refusal("INTERNAL_ERROR") if answer.status == 401 and has_bad_key(call.request) else answer
 
 
-async def soft(visit: MutantCall) -> Answer:
-    """Answer every refusal with 200."""
-    answer = await visit.proceed()
+async def soft(call: MutantCall) -> Answer:
+    answer = await call.proceed()
     if answer.status in REFUSALS:
         answer.status = 200
     return answer
 
 
-async def with_stack(visit: MutantCall) -> Answer:
-    """Tell the way through the code beside each text."""
-    answer = await visit.proceed()
+async def with_stack(call: MutantCall) -> Answer:
+    answer = await call.proceed()
     if answer.status in REFUSALS and isinstance(answer.document, dict):
         answer.document = {**answer.document, "stack": "Error\n    at submit (/srv/app/render.js:42:11)"}
     return answer
 
 
-async def head_not_allowed(visit: MutantCall) -> Answer:
-    """Refuse a method that is not known as an unknown route."""
-    answer = await visit.proceed()
+async def head_not_allowed(call: MutantCall) -> Answer:
+    answer = await call.proceed()
     if answer.status == 405:
-        return visit.refusal("NOT_FOUND", method=visit.request.method, path=visit.request.path)
+        return call.refusal("NOT_FOUND", method=call.request.method, path=call.request.path)
     return answer
 
 
-async def unknown_is_empty(visit: MutantCall) -> Answer:
-    """Answer for an unknown job with an empty object."""
-    answer = await visit.proceed()
+async def unknown_is_empty(call: MutantCall) -> Answer:
+    answer = await call.proceed()
     if answer.code == "JOB_NOT_FOUND":
         answer.status, answer.document = 200, {}
     return answer
 
 
-def _words(code: str) -> str:
+def words(code: str) -> str:
     return code.lower().replace("_", "-")
 
 
-ERRORS: tuple[Mutant, ...] = (
-    errors("errors-without-code", "Errors have no code.", each_error(lambda d: d.pop("code"))),
-    errors("errors-without-text", "Errors have no text.", each_error(lambda d: d.pop("error"))),
-    errors("errors-empty-text", "The text of an error is empty.", each_error(lambda d: d.update(error=""))),
+ANY: frozenset[int] | None = None
+
+
+def message(answer: Answer) -> None:
+    if answer.status >= 400 and isinstance(answer.document, dict):
+        answer.document = {"message": answer.document.get("error"), "code": answer.code}
+
+
+def no_place(answer: Answer) -> None:
+    answer.document = {"error": "Bad Request", "code": answer.code}
+
+
+def _crash(answer: Answer) -> None:
+    answer.status = 500
+    answer.document = {"error": "Something went wrong on our side.", "code": "INTERNAL_ERROR"}
+
+
+def empty_stream(answer: Answer) -> None:
+    answer.status = 200
+    body(b"", "text/event-stream")(answer)
+
+
+async def bad_cursor(call: MutantCall) -> Answer:
+    answer = await call.proceed()
+    if call.request.operation == "listJobs" and answer.status == 400 and "cursor" in call.request.parameters:
+        _crash(answer)
+    return answer
+
+
+async def bad_json(call: MutantCall) -> Answer:
+    answer = await call.proceed()
+    if call.request.operation == "submitRenderJob" and answer.status == 400 and call.request.document is None:
+        _crash(answer)
+    return answer
+
+
+async def long_key(call: MutantCall) -> Answer:
+    key = call.request.header("x-api-key") or ""
+    return await call.proceed(call.request.with_headers(x_api_key=key[:40]) if len(key) > 40 else None)
+
+
+async def upper_key(call: MutantCall) -> Answer:
+    key = call.request.header("x-api-key")
+    return await call.proceed(call.request.with_headers(x_api_key=key.lower()) if key else None)
+
+
+async def no_bearer_for_streams(call: MutantCall) -> Answer:
+    request = call.request
+    if request.operation == "streamJobProgress" and request.header("x-api-key") is None:
+        return await call.proceed(request.with_headers(authorization=None))
+    return await call.proceed()
+
+
+async def no_bearer_for_deletes(call: MutantCall) -> Answer:
+    request = call.request
+    if request.operation == "deleteJob" and request.header("x-api-key") is None:
+        return await call.proceed(request.with_headers(authorization=None))
+    return await call.proceed()
+
+
+async def bearer_uncounted(call: MutantCall) -> Answer:
+    is_bearer = call.request.operation and call.request.header("x-api-key") is None and call.request.key
+    return await (call.again(call.request) if is_bearer else call.proceed())
+
+
+async def any_scheme(call: MutantCall) -> Answer:
+    scheme, _, token = (call.request.header("authorization") or "").partition(" ")
+    is_other = token and scheme.lower() != "bearer"
+    return await call.proceed(call.request.with_headers(authorization=f"Bearer {token}") if is_other else None)
+
+
+async def new_name(call: MutantCall) -> Answer:
+    answer = await call.proceed()
+    if call.request.operation == "getMe" and answer.status == 200 and answer.document:
+        call.memory["asked"] = call.memory.get("asked", 0) + 1
+        answer.document = answer.document | {"userId": f"{answer.document['userId']}{call.memory['asked']}"}
+    return answer
+
+
+MUTANTS: tuple[Mutant, ...] = (
     errors("errors-nested", "Text and code of an error stand in an object.", each_error(nested)),
-    errors(
-        "errors-as-message", "Errors call their text `message`.", each_error(lambda d: d.update(message=d.pop("error")))
-    ),
-    errors("errors-numeric-code", "The code of an error is a number.", each_error(lambda d: d.update(code=4000))),
     errors(
         "errors-lower-case",
         "The code of an error is in small letters.",
         each_error(lambda d: d.update(code=d["code"].lower())),
     ),
-    errors("errors-one-code", "All errors have the code `ERROR`.", each_error(lambda d: d.update(code="ERROR"))),
     errors(
         "errors-swapped",
         "Text and code of an error have changed places.",
         each_error(lambda d: d.update(code=d["error"], error=d["code"])),
-    ),
-    errors("errors-html", "Errors are pages of HTML.", edit_response(body(HTML, "text/html"), statuses=REFUSALS)),
-    errors(
-        "errors-plain-text",
-        "Errors are plain text.",
-        edit_response(body(b"Bad request", "text/plain"), statuses=REFUSALS),
-    ),
-    errors(
-        "errors-problem-json",
-        "Errors are of type application/problem+json.",
-        edit_response(header("content-type", "application/problem+json"), statuses=REFUSALS),
     ),
     errors(
         "errors-empty",
@@ -181,7 +222,7 @@ ERRORS: tuple[Mutant, ...] = (
     errors("errors-200", "Errors are answered with 200.", soft),
     errors("errors-with-stack", "Errors tell the way through the code.", with_stack),
     *(
-        errors(f"{_words(code)}-other-code", f"`{code}` is called `{other}`.", other_code(code, other))
+        errors(f"{words(code)}-other-code", f"`{code}` is called `{other}`.", other_code(code, other))
         for code, other in (
             ("VALIDATION_ERROR", "BAD_REQUEST"),
             ("JOB_NOT_FOUND", "NOT_FOUND"),
@@ -191,35 +232,8 @@ ERRORS: tuple[Mutant, ...] = (
             ("PAYLOAD_TOO_LARGE", "TOO_LARGE"),
         )
     ),
-    errors("validation-422", "What is not valid is answered with 422.", edit_error("VALIDATION_ERROR", status(422))),
-    errors("validation-500", "What is not valid is answered with 500.", edit_error("VALIDATION_ERROR", status(500))),
-    errors("unknown-job-400", "An unknown job is answered with 400.", edit_error("JOB_NOT_FOUND", status(400))),
-    errors("unknown-job-403", "An unknown job is answered with 403.", edit_error("JOB_NOT_FOUND", status(403))),
     errors("unknown-job-200", "An unknown job is answered with an empty object.", unknown_is_empty),
-    errors(
-        "unknown-route-html", "An unknown route is a page of HTML.", edit_error("NOT_FOUND", body(HTML, "text/html"))
-    ),
-    errors("unknown-route-200", "An unknown route is answered with 200.", edit_error("NOT_FOUND", status(200))),
-    errors("unknown-route-401", "An unknown route is answered with 401.", edit_error("NOT_FOUND", status(401))),
-    errors("wrong-method-without-allow", "405 has no Allow.", edit_error("METHOD_NOT_ALLOWED", header("allow", None))),
-    errors(
-        "wrong-method-allows-all",
-        "405 allows methods that are not there.",
-        edit_error("METHOD_NOT_ALLOWED", header("allow", "GET, POST, PUT, DELETE")),
-    ),
-    errors("wrong-method-allows-none", "Allow is empty.", edit_error("METHOD_NOT_ALLOWED", header("allow", ""))),
     errors("wrong-method-404", "A wrong method is an unknown route.", head_not_allowed),
-    errors(
-        "wrong-method-html",
-        "A wrong method is a page of HTML.",
-        edit_error("METHOD_NOT_ALLOWED", body(HTML, "text/html")),
-    ),
-    errors(
-        "too-large-400", "A body that is too large is answered with 400.", edit_error("PAYLOAD_TOO_LARGE", status(400))
-    ),
-    errors(
-        "too-large-500", "A body that is too large is answered with 500.", edit_error("PAYLOAD_TOO_LARGE", status(500))
-    ),
     errors("crash-on-text-limit", "A limit that is no number is answered with 500.", crash(is_text_limit)),
     errors("crash-on-bad-cursor", "A cursor that nobody gave is answered with 500.", crash(has_bad_cursor)),
     errors("crash-on-broken-json", "A body that is not JSON is answered with 500.", crash(is_broken)),
@@ -229,14 +243,49 @@ ERRORS: tuple[Mutant, ...] = (
     errors("crash-on-alphabets", "An id in another alphabet is answered with 500.", crash(is_not_ascii)),
     errors("crash-on-long-id", "A very long id is answered with 500.", crash(is_long)),
     errors("crash-on-bad-key", "A malformed key is answered with 500.", crash_on_bad_key),
-    errors(
-        "answers-plain-text",
-        "Successes are of type text/plain.",
-        edit_response(header("content-type", "text/plain"), "getJob", "listJobs", "getMe", "getUsage"),
-    ),
-    errors(
-        "answers-without-type",
-        "Successes have no content type.",
-        edit_response(header("content-type", None), "getJob", "listJobs", "getMe", "getUsage"),
+    *independent(
+        errors(
+            "stream-errors-say-message",
+            "The refusals of streams hold message instead of error.",
+            edit_response(message, "streamJobProgress", statuses=ANY),
+        ),
+        errors(
+            "delete-errors-say-message",
+            "The refusals of deletions hold message instead of error.",
+            edit_response(message, "deleteJob", statuses=ANY),
+        ),
+        errors(
+            "stream-unknown-empty",
+            "The stream of an unknown job is empty.",
+            edit_error(
+                "JOB_NOT_FOUND",
+                empty_stream,
+                "streamJobProgress",
+            ),
+        ),
+        errors("bad-cursor-500", "A bad cursor answers 500.", bad_cursor),
+        errors("bad-json-500", "A body that is not JSON answers 500.", bad_json),
+        errors(
+            "validation-names-no-place", "The text of a 400 names no place.", edit_error("VALIDATION_ERROR", no_place)
+        ),
+        errors(
+            "usage-in-envelope",
+            "The usage is wrapped in data.",
+            edit_response(lambda a: setattr(a, "document", {"data": a.document}), "getUsage"),
+        ),
+        errors("longer-key-accepted", "Characters after a valid key are ignored.", long_key),
+        errors("key-in-any-case", "A key may be sent in capital letters.", upper_key),
+        errors("no-bearer-for-streams", "A bearer token is no key for streams.", no_bearer_for_streams),
+        errors("no-bearer-for-deletes", "A bearer token is no key for deletions.", no_bearer_for_deletes),
+        errors(
+            "bearer-not-counted", "Requests with a bearer token do not count against the rate limit.", bearer_uncounted
+        ),
+        errors("any-scheme-is-bearer", "Authorization takes the key with any scheme.", any_scheme),
+        errors("user-id-changes", "The userId is another one each time.", new_name),
+        errors(
+            "me-plan-capital",
+            "The plan of the account begins with a capital letter.",
+            edit_json(lambda d: d.update(plan=d["plan"].capitalize()), "getMe"),
+        ),
     ),
 )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from viralsync_conform.mutants.catalogue.job_lifecycle import everywhere, where
-from viralsync_conform.mutants.engine.asgi import Answer
+from viralsync_conform.mutants.engine.asgi import Answer, Request
 from viralsync_conform.mutants.engine.exchange import MutantCall
 from viralsync_conform.mutants.engine.layers import (
     TERMINAL,
@@ -17,11 +18,12 @@ from viralsync_conform.mutants.engine.layers import (
     edit_response,
     response_mutant,
 )
-from viralsync_conform.mutants.mutant import Mutant
+from viralsync_conform.mutants.engine.stream_layers import everywhere
+from viralsync_conform.mutants.mutant import Mutant, independent
 
 job = partial(response_mutant, "job fields")
 
-OTHER = "job_00000000000f"
+
 OUTPUT = "https://r2.viralsync.io/outputs/{}/output.mp4"
 
 
@@ -31,13 +33,11 @@ def is_child(document: Document) -> bool:
 
 
 def early_output(document: Document, _seen: Seen) -> None:
-    """Tell of the output before the job is done."""
     if document["status"] not in TERMINAL:
         document["outputUrl"] = OUTPUT.format(document["jobId"])
 
 
 def output_of_failed(document: Document, _seen: Seen) -> None:
-    """Tell of an output that a cancelled or failed job cannot have."""
     if document["status"] in {"failed", "cancelled"}:
         document["outputUrl"] = OUTPUT.format(document["jobId"])
 
@@ -54,7 +54,6 @@ def media(**changes: Any) -> Any:
 
 
 def turned(document: Document, _seen: Seen) -> None:
-    """Swap width and height of the output."""
     if data := document.get("mediaData"):
         data["width"], data["height"] = data["height"], data["width"]
 
@@ -70,48 +69,40 @@ def counters(**changes: Any) -> Any:
 
 
 def never_counted(document: Document, _seen: Seen) -> None:
-    """Tell of all children as queued, always."""
     if counts := document.get("children"):
         counts.update(succeeded=0, running=0, failed=0, queued=counts["total"])
 
 
 def counts_on_children(document: Document, _seen: Seen) -> None:
-    """Give counters to children too."""
     if is_child(document):
         document["children"] = {"total": 0, "succeeded": 0, "running": 0, "queued": 0, "failed": 0}
 
 
 def orphans(document: Document, _seen: Seen) -> None:
-    """Forget whose child a child is."""
     document["parentJobId"] = None
 
 
 def own_parent(document: Document, _seen: Seen) -> None:
-    """Name a top-level job as its own parent."""
     document["parentJobId"] = document["parentJobId"] or document["jobId"]
 
 
 def forgotten_title(document: Document, _seen: Seen) -> None:
-    """Echo the movie without what is beside its scenes."""
     movie = document["payload"].get("movie")
     if isinstance(movie, dict):
         document["payload"]["movie"] = {"scenes": movie["scenes"]}
 
 
 def reversed_scenes(document: Document, _seen: Seen) -> None:
-    """Echo the scenes in another order, and each with another length."""
     movie = document["payload"].get("movie")
     if isinstance(movie, dict):
         movie["scenes"] = [{**scene, "duration": scene["duration"] + 1} for scene in reversed(movie["scenes"])]
 
 
 def still(document: Document, _seen: Seen) -> None:
-    """Never change `updatedAt`."""
     document["updatedAt"] = document["createdAt"]
 
 
 def backwards(document: Document, seen: Seen) -> None:
-    """Let `updatedAt` go back with every change."""
     instants = seen.setdefault("updates", [])
     if document["updatedAt"] not in instants:
         instants.append(document["updatedAt"])
@@ -120,70 +111,158 @@ def backwards(document: Document, seen: Seen) -> None:
 
 
 def recreated(document: Document, _seen: Seen) -> None:
-    """Let `createdAt` be the time of the last change."""
     document["createdAt"] = document["updatedAt"]
 
 
 def zoned(document: Document, _seen: Seen) -> None:
-    """Write timestamps with an offset in the place of Z."""
     for name in ("createdAt", "updatedAt"):
         document[name] = document[name].replace("Z", "+00:00")
 
 
 def in_seconds(document: Document, _seen: Seen) -> None:
-    """Write timestamps without milliseconds."""
     for name in ("createdAt", "updatedAt"):
         document[name] = f"{document[name][:19]}Z"
 
 
-async def child_unreadable(visit: MutantCall, answer: Answer) -> Answer | None:
-    """Refuse a child's id as unknown."""
+async def child_unreadable(call: MutantCall, answer: Answer) -> Answer | None:
     if isinstance(answer.document, dict) and is_child(answer.document):
-        return visit.refusal("JOB_NOT_FOUND", jobId=visit.request.job_id)
+        return call.refusal("JOB_NOT_FOUND", jobId=call.request.job_id)
     return None
 
 
 def enveloped(answer: Answer) -> None:
-    """Put the answer into an envelope."""
     answer.document = {"data": answer.document}
 
 
-FIELDS: tuple[Mutant, ...] = (
+KNOWN = ("id", "duration", "bgColor", "layers")
+
+
+_SCENE = re.compile(r"scene_(.+)_(\d{3})\Z")
+
+
+def scenes(job: Document) -> list[Document]:
+    found: list[Document] = job["payload"].get("movie", {}).get("scenes", [])
+    return found
+
+
+def sort_scenes(job: Document, _: Seen) -> None:
+    scenes(job).sort(key=lambda scene: scene["id"])
+
+
+def known_only(job: Document, _: Seen) -> None:
+    for scene in scenes(job):
+        for name in set(scene) - set(KNOWN):
+            del scene[name]
+
+
+def garbled(job: Document, _: Seen) -> None:
+    title = job["payload"].get("movie", {}).get("title")
+    if title:
+        job["payload"]["movie"]["title"] = title.encode().decode("latin-1")
+
+
+def truncated(job: Document, _: Seen) -> None:
+    for scene in scenes(job):
+        scene["duration"] = max(1, int(scene["duration"]))
+
+
+def no_layers(job: Document, _: Seen) -> None:
+    for scene in scenes(job):
+        scene.pop("layers", None)
+
+
+def stripped_project(job: Document, _: Seen) -> None:
+    job["payload"]["projectId"] = job["payload"]["projectId"].strip().lower()
+
+
+def _counters(job: Document) -> Document:
+    found: Document = job.get("children") or {}
+    return found
+
+
+def zero_queued(job: Document, _: Seen) -> None:
+    if job["status"] == "queued" and _counters(job):
+        job["children"].update(total=0, queued=0)
+
+
+def one_short(job: Document, _: Seen) -> None:
+    if job["status"] == "done" and _counters(job):
+        job["children"].update(succeeded=job["children"]["total"] - 1, running=1)
+
+
+def cancelled_runs(job: Document, _: Seen) -> None:
+    if job["status"] == "cancelled" and _counters(job):
+        counts = job["children"]
+        counts["running"] = counts["total"] - counts["succeeded"] - counts["failed"]
+
+
+def no_failed(job: Document, _: Seen) -> None:
+    if _counters(job):
+        job["children"]["succeeded"] += job["children"]["failed"]
+        job["children"]["failed"] = 0
+
+
+def orphan(job: Document, _: Seen) -> None:
+    job["parentJobId"] = None
+
+
+def plain_type(job: Document, _: Seen) -> None:
+    if job["type"].startswith("render."):
+        job["type"] = "render"
+
+
+def child_counts(job: Document, _: Seen) -> None:
+    if job["parentJobId"]:
+        job["children"] = {"total": 0, "succeeded": 0, "running": 0, "queued": 0, "failed": 0}
+
+
+def endless_assembly(job: Document, _: Seen) -> None:
+    if job["type"] == "render.assemble" and job["status"] == "done":
+        job.update(status="running", phase="assembling", progress=0.9, outputUrl=None, mediaData=None)
+
+
+def scene_waits(job: Document, _: Seen) -> None:
+    if job["type"] == "render.scene" and job["status"] in {"waiting", "running"}:
+        job.update(status="queued", phase=None)
+
+
+def renamed(request: Request, job_id: str) -> Request:
+    path = request.path.replace(str(request.job_id), job_id)
+    return replace(request, scope={**request.scope, "path": path, "raw_path": path.encode()}, job_id=job_id)
+
+
+async def from_zero(call: MutantCall) -> Answer:
+    request = call.request
+    match = _SCENE.match(request.job_id or "")
+    if match is None:
+        return await call.proceed()
+    answer = await call.proceed(renamed(request, f"scene_{match[1]}_{int(match[2]) + 1:03}"))
+    if isinstance(answer.document, dict) and "jobId" in answer.document:
+        answer.document = answer.document | {"jobId": request.job_id}
+    return answer
+
+
+async def unknown_scene(call: MutantCall) -> Answer:
+    answer = await call.proceed()
+    match = _SCENE.match(call.request.job_id or "")
+    if match and answer.status == 404 and call.request.operation == "getJob":
+        return await call.ask("GET", f"/v1/jobs/{match[1]}")
+    return answer
+
+
+async def any_case(call: MutantCall) -> Answer:
+    job_id = call.request.job_id
+    return await call.proceed(renamed(call.request, job_id.lower()) if job_id else None)
+
+
+MUTANTS: tuple[Mutant, ...] = (
     job("output-too-early", "A job that still runs has an outputUrl.", everywhere(early_output)),
-    job("output-missing", "A done job has no outputUrl.", everywhere(where("status", "done", outputUrl=None))),
-    job(
-        "output-empty",
-        "The outputUrl of a done job is an empty text.",
-        everywhere(where("status", "done", outputUrl="")),
-    ),
-    job(
-        "output-of-another-job",
-        "The outputUrl of a done job is that of another job.",
-        everywhere(where("status", "done", outputUrl=OUTPUT.format(OTHER))),
-    ),
-    job(
-        "output-relative",
-        "The outputUrl of a done job is a path.",
-        everywhere(where("status", "done", outputUrl="/outputs/output.mp4")),
-    ),
     job("output-of-failed", "A failed or cancelled job has an outputUrl.", everywhere(output_of_failed)),
-    job(
-        "error-as-object",
-        "The error of a failed job is an object.",
-        everywhere(where("status", "failed", error={"code": "SCENE_RENDER_FAILED", "message": "no"})),
-    ),
-    job("error-missing", "A failed job has no error.", everywhere(where("status", "failed", error=None))),
-    job(
-        "error-without-code",
-        "The error of a failed job has no code in front.",
-        everywhere(where("status", "failed", error="something went wrong")),
-    ),
     job(
         "error-on-running",
         "A job that runs has an error.",
         edit_jobs(lambda d, _: None if d["status"] in TERMINAL else d.update(error=""), "getJob"),
     ),
-    job("media-missing", "A done job has no mediaData.", everywhere(where("status", "done", mediaData=None))),
     job(
         "media-wrong-duration",
         "The output is half as long as the movie.",
@@ -198,14 +277,6 @@ FIELDS: tuple[Mutant, ...] = (
     job("media-turned", "Width and height of the output are swapped.", everywhere(turned)),
     job("media-empty-file", "The output has no bytes.", everywhere(media(fileSize=0))),
     job("media-negative-file", "The output has a negative size.", everywhere(media(fileSize=-1))),
-    job(
-        "media-on-cancelled",
-        "A cancelled job has mediaData.",
-        edit_jobs(
-            where("status", "cancelled", mediaData={"duration": 1, "width": 1920, "height": 1080, "fileSize": 1})
-        ),
-    ),
-    job("payload-not-echoed", "The payload is an empty object.", edit_jobs(lambda d, _: d.update(payload={}))),
     job(
         "payload-of-another-project",
         "The payload names another project.",
@@ -239,7 +310,6 @@ FIELDS: tuple[Mutant, ...] = (
         "Failed children are counted as succeeded.",
         everywhere(counters(succeeded=lambda counts: counts["succeeded"] + counts["failed"], failed=0)),
     ),
-    job("children-missing", "A parent has no counters.", edit_jobs(lambda d, _: d.pop("children", None))),
     job("children-on-children", "Children have counters of their own.", edit_jobs(counts_on_children, "getJob")),
     job("child-without-parent", "A child does not name its parent.", edit_jobs(orphans, "getJob")),
     job("child-unreadable", "A child's id is not found.", after("getJob", child_unreadable)),
@@ -249,19 +319,35 @@ FIELDS: tuple[Mutant, ...] = (
         edit_jobs(lambda d, _: d.update(type="render") if is_child(d) else None, "getJob"),
     ),
     job("parent-of-itself", "A top-level job names itself as its parent.", edit_jobs(own_parent)),
-    job("type-unknown", "A render job has the type `video`.", edit_jobs(lambda d, _: d.update(type="video"))),
-    job(
-        "type-of-another-domain",
-        "A render job has the type `agent.chat`.",
-        edit_jobs(lambda d, _: d.update(type="agent.chat")),
-    ),
-    job(
-        "get-another-job", "GET answers with another job's id.", edit_jobs(lambda d, _: d.update(jobId=OTHER), "getJob")
-    ),
     job("get-enveloped", "GET puts the job into an envelope.", edit_response(enveloped, "getJob")),
-    job(
-        "get-in-snake-case",
-        "GET writes job_id for jobId.",
-        edit_jobs(lambda d, _: d.update(job_id=d.pop("jobId")), "getJob"),
+    *independent(
+        job("echo-sorts-scenes", "The payload shows the scenes sorted by their id.", edit_jobs(sort_scenes)),
+        job("echo-drops-unknown-fields", "The payload leaves unknown fields of scenes out.", edit_jobs(known_only)),
+        job("echo-garbles-title", "The payload shows the UTF-8 of a title as Latin-1.", edit_jobs(garbled)),
+        job(
+            "echo-cuts-durations", "The payload shows the durations of scenes without fractions.", edit_jobs(truncated)
+        ),
+        job("echo-without-layers", "The payload leaves the layers of scenes out.", edit_jobs(no_layers)),
+        job("echo-lowers-project", "The payload shows the project id in lower case.", edit_jobs(stripped_project)),
+        job("queued-counts-no-children", "A queued job counts no children yet.", edit_jobs(zero_queued)),
+        job("done-counts-one-short", "A done job counts one child as still running.", edit_jobs(one_short)),
+        job(
+            "cancelled-counts-running",
+            "A cancelled job counts its open children as running.",
+            edit_jobs(cancelled_runs),
+        ),
+        job("failed-child-counted-succeeded", "A child that failed is counted as succeeded.", edit_jobs(no_failed)),
+        job("child-parent-null", "A child has no parentJobId.", edit_jobs(orphan)),
+        job("child-type-render", "A child is of type render, as its parent.", edit_jobs(plain_type)),
+        job("child-has-counters", "A child has counters of children too.", edit_jobs(child_counts)),
+        job(
+            "parent-done-before-assembly",
+            "The assemble job never ends, even if its parent does.",
+            edit_jobs(endless_assembly),
+        ),
+        job("scene-queued-while-rendered", "A scene is queued for as long as it is rendered.", edit_jobs(scene_waits)),
+        job("scene-ids-from-zero", "The ids of scenes count from 000.", from_zero),
+        job("unknown-scene-shows-parent", "The id of a scene that does not exist shows the parent.", unknown_scene),
+        job("job-ids-in-any-case", "A job is found by its id in upper case too.", any_case),
     ),
 )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from typing import Any
 
-from viralsync_conform.mutants.engine.asgi import Answer
+from viralsync_conform.mutants.engine.asgi import Answer, Request
 from viralsync_conform.mutants.engine.exchange import Layer, MutantCall
 from viralsync_conform.mutants.engine.layers import (
     TERMINAL,
@@ -15,112 +16,90 @@ from viralsync_conform.mutants.engine.layers import (
     both,
     edit_jobs,
     edit_json,
-    fields,
+    edit_request,
+    every_job,
     response_mutant,
     when,
 )
-from viralsync_conform.mutants.mutant import Mutant
+from viralsync_conform.mutants.mutant import Mutant, independent
 
 LIST = "listJobs"
-DEFAULT_LIMIT, MAX_LISTED = 25, 100
-INVALID = 400
+
+
+DEFAULT_LIMIT = 25
+
 
 lists = partial(response_mutant, "lists")
 
 
-def limit_of(visit: MutantCall) -> int:
-    """Return how many jobs the page may hold."""
-    text = visit.request.parameters.get("limit", "")
+def limit_of(call: MutantCall) -> int:
+    text = call.request.parameters.get("limit", "")
     return int(text) if text.isdigit() else DEFAULT_LIMIT
 
 
 def paged(edit: Callable[[MutantCall, Document], None]) -> Layer:
     """Change each page in place."""
 
-    async def edited(visit: MutantCall, answer: Answer) -> None:
+    async def edited(call: MutantCall, answer: Answer) -> None:
         document = answer.document
-        edit(visit, document)
+        edit(call, document)
         answer.document = document
 
     return after(LIST, edited, status=200)
 
 
-async def every_job(visit: MutantCall, **parameters: str) -> list[Document]:
-    """Return all jobs of the account, newest first."""
-    jobs: list[Document] = []
-    cursor: str | None = None
-    while True:
-        query = "".join(f"&{name}={value}" for name, value in {**parameters, "cursor": cursor}.items() if value)
-        answer = await visit.ask("GET", f"/v1/jobs?limit={MAX_LISTED}{query}")
-        page: Any = answer.document
-        if answer.status != 200:
-            return jobs
-        jobs += page["jobs"]
-        cursor = page["nextCursor"]
-        if cursor is None:
-            return jobs
-
-
-async def oldest_first(visit: MutantCall) -> Answer | None:
-    """Page from the oldest job on."""
-    cursor = visit.request.parameters.get("cursor")
+async def oldest_first(call: MutantCall) -> Answer | None:
+    cursor = call.request.parameters.get("cursor")
     if cursor is not None and not cursor.startswith("old"):
         return None
-    answer = await visit.proceed(visit.request.with_parameters(cursor=None))
+    answer = await call.proceed(call.request.with_parameters(cursor=None))
     if answer.status == 200:
-        jobs, start, limit = (await every_job(visit))[::-1], int((cursor or "old0")[3:]), limit_of(visit)
+        jobs, start, limit = (await every_job(call))[::-1], int((cursor or "old0")[3:]), limit_of(call)
         end = start + limit
         answer.document = {"jobs": jobs[start:end], "nextCursor": f"old{end}" if end < len(jobs) else None}
     return answer
 
 
-async def keep_deleted(visit: MutantCall) -> Answer | None:
-    """Remember each job as it was when it was deleted."""
-    job = (await visit.ask("GET", f"/v1/jobs/{visit.request.job_id}")).document
-    answer = await visit.proceed()
+async def keep_deleted(call: MutantCall) -> Answer | None:
+    job = (await call.ask("GET", f"/v1/jobs/{call.request.job_id}")).document
+    answer = await call.proceed()
     if answer.status == 200:
-        visit.memory.setdefault("deleted", []).append(job)
+        call.memory.setdefault("deleted", []).append(job)
     return answer
 
 
-def with_deleted(visit: MutantCall, page: Document) -> None:
-    """List deleted jobs too, on the last page."""
+def with_deleted(call: MutantCall, page: Document) -> None:
     if page["nextCursor"] is None:
-        page["jobs"] += visit.memory.get("deleted", [])
+        page["jobs"] += call.memory.get("deleted", [])
 
 
-def first_sight(visit: MutantCall, page: Document) -> None:
-    """List each job as it was when it was first listed."""
-    known = visit.memory.setdefault("sights", {})
+def first_sight(call: MutantCall, page: Document) -> None:
+    known = call.memory.setdefault("sights", {})
     page["jobs"] = [known.setdefault(job["jobId"], job) for job in page["jobs"]]
 
 
-async def with_children(visit: MutantCall, answer: Answer) -> None:
-    """List the first scene of each job after it."""
+async def with_children(call: MutantCall, answer: Answer) -> None:
     page, jobs = answer.document, []
     for job in page["jobs"]:
-        child = await visit.ask("GET", f"/v1/jobs/scene_{job['jobId']}_001")
+        child = await call.ask("GET", f"/v1/jobs/scene_{job['jobId']}_001")
         jobs += [job, child.document]
     answer.document = {**page, "jobs": jobs}
 
 
-async def of_everybody(visit: MutantCall, answer: Answer) -> None:
-    """List the jobs of all accounts."""
-    others = {key for key in visit.world.owners.values() if key != visit.request.key}
+async def of_everybody(call: MutantCall, answer: Answer) -> None:
+    others = {key for key in call.world.owners.values() if key != call.request.key}
     page = answer.document
     for key in sorted(others):
-        page["jobs"] += (await visit.ask("GET", "/v1/jobs", key=key)).document.get("jobs", [])
+        page["jobs"] += (await call.ask("GET", "/v1/jobs", key=key)).document.get("jobs", [])
     answer.document = page
 
 
-def unfinished_only(_visit: MutantCall, page: Document) -> None:
-    """List no job that has ended."""
+def unfinished_only(_call: MutantCall, page: Document) -> None:
     page["jobs"] = [job for job in page["jobs"] if job["status"] not in TERMINAL]
 
 
-def without_newest(visit: MutantCall, page: Document) -> None:
-    """Leave the newest job out."""
-    if "cursor" not in visit.request.parameters:
+def without_newest(call: MutantCall, page: Document) -> None:
+    if "cursor" not in call.request.parameters:
         page["jobs"] = page["jobs"][1:]
 
 
@@ -129,16 +108,113 @@ def sorted_by(field: str) -> Callable[[MutantCall, Document], None]:
     return lambda _, page: page["jobs"].sort(key=lambda job: (job[field], job["jobId"]), reverse=True)
 
 
-async def bare(_visit: MutantCall, answer: Answer) -> None:
-    """Answer with nothing but the jobs."""
+async def bare(_call: MutantCall, answer: Answer) -> None:
     answer.document = answer.document["jobs"]
 
 
-async def _none(visit: MutantCall, answer: Answer) -> Answer | None:
-    return visit.refusal("NOT_FOUND", method="GET", path="/v1/jobs") if not answer.document["jobs"] else None
+async def none(call: MutantCall, answer: Answer) -> Answer | None:
+    return call.refusal("NOT_FOUND", method="GET", path="/v1/jobs") if not answer.document["jobs"] else None
 
 
-LISTS: tuple[Mutant, ...] = (
+NEW_SECONDS = 5
+
+
+def asked(change: Callable[[dict[str, str]], dict[str, Any]]) -> Layer:
+    """Let the list be asked with other parameters than came."""
+    return edit_request(lambda request: changed(request, change), "listJobs")
+
+
+def changed(request: Request, change: Callable[[dict[str, str]], dict[str, Any]]) -> Request:
+    changes = change(request.parameters)
+    return request.with_parameters(**changes) if changes else request
+
+
+async def filtered_late(call: MutantCall) -> Answer:
+    request = call.request
+    status = request.parameters.get("status")
+    if request.operation != "listJobs" or status is None or "limit" not in request.parameters:
+        return await call.proceed()
+    answer = await call.proceed(request.with_parameters(status=None))
+    page = answer.document
+    if answer.status == 200:
+        page["jobs"] = [job for job in page["jobs"] if job["status"] == status]
+        answer.document = page
+    return answer
+
+
+async def skips_first(call: MutantCall, answer: Answer) -> Answer | None:
+    page = answer.document
+    if "cursor" in call.request.parameters and len(page["jobs"]) > 1:
+        page["jobs"] = page["jobs"][1:]
+        answer.document = page
+    return answer
+
+
+async def repeats_last(call: MutantCall, answer: Answer) -> Answer | None:
+    page, cursor = answer.document, call.request.parameters.get("cursor")
+    before = call.memory.get(("page", cursor))
+    if page["jobs"]:
+        call.memory["page", page["nextCursor"]] = page["jobs"][-1]
+    if cursor and before:
+        page["jobs"] = [before, *page["jobs"]][: len(page["jobs"]) or 1]
+        answer.document = page
+    return answer
+
+
+async def single_use(call: MutantCall) -> Answer:
+    cursor = call.request.parameters.get("cursor")
+    if call.request.operation == "listJobs" and cursor:
+        if ("used", cursor) in call.memory:
+            return call.refusal("VALIDATION_ERROR", violations="query.cursor: it was used before")
+        call.memory["used", cursor] = True
+    return await call.proceed()
+
+
+def by_update(page: Document) -> None:
+    page["jobs"].sort(key=lambda job: str(job["updatedAt"]), reverse=True)
+
+
+def empty_cursor(page: Document) -> None:
+    page["nextCursor"] = page["nextCursor"] or ""
+
+
+async def _oldest_first(call: MutantCall, answer: Answer) -> Answer | None:
+    if "status" in call.request.parameters:
+        answer.document = answer.document | {"jobs": answer.document["jobs"][::-1]}
+    return answer
+
+
+async def failed_as_done(call: MutantCall, answer: Answer) -> Answer | None:
+    if call.request.parameters.get("status") == "done" and "cursor" not in call.request.parameters:
+        more = (await call.ask("GET", "/v1/jobs?status=failed&limit=100")).document
+        jobs = [*answer.document["jobs"], *more["jobs"]]
+        jobs.sort(key=lambda job: str(job["createdAt"]), reverse=True)
+        answer.document = answer.document | {"jobs": jobs[: int(call.request.parameters.get("limit", 25))]}
+    return answer
+
+
+def without_cancelled(page: Document) -> None:
+    page["jobs"] = [job for job in page["jobs"] if job["status"] != "cancelled"]
+
+
+async def new_hidden(call: MutantCall, answer: Answer) -> Answer | None:
+    page, now = answer.document, (await call.now()).timestamp()
+    page["jobs"] = [job for job in page["jobs"] if now - seconds(job["createdAt"]) >= NEW_SECONDS]
+    answer.document = page
+    return answer
+
+
+def seconds(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+def half(parameters: dict[str, str]) -> dict[str, Any]:
+    text = parameters.get("limit", "")
+    whole, dot, rest = text.partition(".")
+    return {"limit": whole} if dot and whole.isdigit() and rest.isdigit() else {}
+
+
+MUTANTS: tuple[Mutant, ...] = (
     lists("order-reversed", "A page has its oldest job first.", paged(lambda _, page: page["jobs"].reverse())),
     lists("order-oldest-first", "The list begins with the oldest job.", when(LIST, oldest_first)),
     lists("order-by-update", "Jobs are ordered by updatedAt.", paged(sorted_by("updatedAt"))),
@@ -155,12 +231,6 @@ LISTS: tuple[Mutant, ...] = (
         edit_jobs(lambda d, _: None if d["status"] in TERMINAL else d.update(status="queued", phase=None), LIST),
     ),
     lists(
-        "list-half-done",
-        "The list shows done jobs without their output.",
-        edit_jobs(lambda d, _: d.update(outputUrl=None, mediaData=None), LIST),
-    ),
-    lists("list-without-payload", "Listed jobs have no payload.", edit_jobs(lambda d, _: d.pop("payload"), LIST)),
-    lists(
         "list-ids-only",
         "The list holds ids in the place of jobs.",
         edit_json(lambda d: d.update(jobs=[job["jobId"] for job in d["jobs"]]), LIST),
@@ -173,6 +243,77 @@ LISTS: tuple[Mutant, ...] = (
         paged(lambda _, page: page.update(jobs=[job for each in page["jobs"] for job in (each, each)])),
     ),
     lists("list-of-everybody", "The list holds the jobs of all accounts.", after(LIST, of_everybody, status=200)),
-    lists("list-empty", "The list is always empty.", edit_json(fields(jobs=[], nextCursor=None), LIST)),
-    lists("list-empty-404", "An empty list is answered with 404.", after(LIST, _none, status=200)),
+    lists("list-empty-404", "An empty list is answered with 404.", after(LIST, none, status=200)),
+    *independent(
+        lists(
+            "limit-zero-is-default",
+            "A limit of 0 stands for the default.",
+            asked(lambda p: {"limit": None} if p.get("limit") == "0" else {}),
+        ),
+        lists("limit-fraction-cut", "A limit with a fraction is cut to a whole number.", asked(half)),
+        lists(
+            "limit-one-gives-two",
+            "A limit of 1 gives two jobs.",
+            asked(lambda p: {"limit": 2} if p.get("limit") == "1" else {}),
+        ),
+        lists("status-filter-after-limit", "With a limit, the page is cut first and filtered then.", filtered_late),
+        lists(
+            "cursor-forgets-status",
+            "With a cursor, the filter by status is forgotten.",
+            asked(lambda p: {"status": None} if "cursor" in p else {}),
+        ),
+        lists(
+            "cursor-forgets-type",
+            "With a cursor, the filter by type is forgotten.",
+            asked(lambda p: {"type": None} if "cursor" in p else {}),
+        ),
+        lists(
+            "limit-forgets-type",
+            "With a limit, the filter by type is forgotten.",
+            asked(lambda p: {"type": None} if "limit" in p else {}),
+        ),
+        lists(
+            "cursor-forgets-limit",
+            "With a cursor, the limit is forgotten.",
+            asked(lambda p: {"limit": None} if "cursor" in p else {}),
+        ),
+        lists(
+            "later-pages-skip-one",
+            "Each page but the first leaves its first job out.",
+            after("listJobs", skips_first, status=200),
+        ),
+        lists(
+            "later-pages-repeat-one",
+            "Each page but the first begins with the last job of the one before.",
+            after("listJobs", repeats_last, status=200),
+        ),
+        lists("cursor-for-one-use", "A cursor can be used once only.", single_use),
+        lists(
+            "last-cursor-is-empty-text",
+            "On the last page nextCursor is an empty text.",
+            edit_json(empty_cursor, "listJobs"),
+        ),
+        lists("list-by-last-update", "A page is sorted by updatedAt.", edit_json(by_update, "listJobs")),
+        lists(
+            "filtered-list-oldest-first",
+            "With a filter by status, a page begins with its oldest job.",
+            after("listJobs", _oldest_first, status=200),
+        ),
+        lists(
+            "status-done-finds-failed",
+            "The filter by status done finds failed jobs too.",
+            after("listJobs", failed_as_done, status=200),
+        ),
+        lists("list-omits-cancelled", "Cancelled jobs are not listed.", edit_json(without_cancelled, "listJobs")),
+        lists(
+            "list-five-seconds-late",
+            "A new job is listed after five seconds.",
+            after("listJobs", new_hidden, status=200),
+        ),
+        lists(
+            "status-filter-any-case",
+            "The filter by status takes capital letters too.",
+            asked(lambda p: {"status": p["status"].lower()} if "status" in p else {}),
+        ),
+    ),
 )

@@ -2,60 +2,67 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from datetime import timedelta
+from email.utils import format_datetime
 from functools import partial
 from math import ceil
 from typing import Any
 
-from viralsync_conform.mutants.catalogue.api_keys import ACCOUNT
-from viralsync_conform.mutants.catalogue.listing import every_job
 from viralsync_conform.mutants.engine.asgi import Answer
 from viralsync_conform.mutants.engine.exchange import Layer, MutantCall
 from viralsync_conform.mutants.engine.layers import (
+    ACCOUNT,
     TERMINAL,
     Document,
+    after,
+    edit_error,
     edit_json,
+    every_job,
     response_mutant,
 )
-from viralsync_conform.mutants.engine.spec_edits import spec_mutant
-from viralsync_conform.mutants.mutant import Mutant
+from viralsync_conform.mutants.mutant import Mutant, independent
 
 SUBMIT, USAGE, DELETE = "submitRenderJob", "getUsage", "deleteJob"
+
+
 SECONDS = 60
 
+
 charges = partial(response_mutant, "charges")
+
+
 usage = partial(response_mutant, "usage")
-ceilings = partial(response_mutant, "ceilings")
-plans = partial(spec_mutant, "ceilings")
+
 
 LEDGER = frozenset({SUBMIT, USAGE, DELETE})
 
 
 def length(job: Document) -> float:
-    """Return how long a job's movie is, in minutes."""
     return float(sum(scene.get("duration", 0) for scene in job["payload"]["movie"]["scenes"]) / SECONDS)
 
 
 def charging(extra: Callable[[Document], float], *, unfinished: bool = False) -> Layer:
     """Charge so many minutes more for each job than the mock does, once it has ended, or as soon as it is there."""
 
-    async def layer(visit: MutantCall) -> Answer:
-        if visit.request.operation in LEDGER:
-            await settle(visit)
-        answer = await visit.proceed()
-        if visit.request.operation == SUBMIT and unfinished:
-            await settle(visit)
+    async def layer(call: MutantCall) -> Answer:
+        if call.request.operation in LEDGER:
+            await settle(call)
+        answer = await call.proceed()
+        if call.request.operation == SUBMIT and unfinished:
+            await settle(call)
         return answer
 
-    async def settle(visit: MutantCall) -> None:
-        booked: set[str] = visit.memory.setdefault("booked", set())
-        jobs = [each for each in await every_job(visit) if unfinished or each["status"] in TERMINAL]
+    async def settle(call: MutantCall) -> None:
+        booked: set[str] = call.memory.setdefault("booked", set())
+        jobs = [each for each in await every_job(call) if unfinished or each["status"] in TERMINAL]
         minutes = sum(extra(job) for job in jobs if job["jobId"] not in booked)
         booked.update(job["jobId"] for job in jobs)
         if minutes:
-            account = (await visit.ask("GET", ACCOUNT)).document
+            account = (await call.ask("GET", ACCOUNT)).document
             changed = {name: max(0.0, account[name] + minutes) for name in ("minutesUsed", "minutesUsedToday")}
-            await visit.ask("PATCH", ACCOUNT, changed)
+            await call.ask("PATCH", ACCOUNT, changed)
 
     return layer
 
@@ -75,7 +82,132 @@ def edit_slots(edit: Callable[[dict[str, Any]], object]) -> Layer:
     return edit_json(lambda d: edit(d["concurrentJobs"]), USAGE)
 
 
-CHARGES: tuple[Mutant, ...] = (
+SLOTS = {"free": 1, "pro": 3, "business": 6}
+
+
+def _used(change: Callable[[float], float]) -> Layer:
+    def edit(document: Document) -> None:
+        spend(document, change(document["renderMinutes"]["used"]))
+
+    return edit_json(edit, "getUsage")
+
+
+def spend(document: Document, used: float) -> None:
+    minutes = document["renderMinutes"]
+    minutes["used"] = round(used, 6)
+    if minutes["limit"] is not None:
+        minutes["remaining"] = max(round(minutes["limit"] - used, 6), 0)
+
+
+async def _jobs(call: MutantCall, *statuses: str) -> list[Document]:
+    jobs: list[Document] = []
+    for each in statuses:
+        jobs += (await call.ask("GET", f"/v1/jobs?limit=100&status={each}")).document["jobs"]
+    return jobs
+
+
+def _minutes(jobs: list[Document]) -> float:
+    return float(sum(scene["duration"] for job in jobs for scene in job["payload"]["movie"]["scenes"])) / 60
+
+
+def _charging(*statuses: str, of_progress: bool = False) -> Layer:
+    """Charge jobs of these statuses too; of their progress only, if so wanted."""
+
+    async def make(call: MutantCall, answer: Answer) -> Answer:
+        document = answer.document
+        more = sum(_minutes([j]) * (j["progress"] if of_progress else 1) for j in await _jobs(call, *statuses))
+        spend(document, document["renderMinutes"]["used"] + more)
+        answer.document = document
+        return answer
+
+    return after("getUsage", make, status=200)
+
+
+async def refund(call: MutantCall) -> Answer:
+    request, minutes = call.request, 0.0
+    if request.operation == "deleteJob":
+        job = (await call.ask("GET", f"/v1/jobs/{request.job_id}")).document
+        minutes = _minutes([job]) if isinstance(job, dict) and job.get("status") == "done" else 0.0
+    answer = await call.proceed()
+    if minutes and answer.status == 200:
+        call.memory["refund"] = call.memory.get("refund", 0.0) + minutes
+    if request.operation == "getUsage" and answer.status == 200:
+        document = answer.document
+        spend(document, max(0.0, document["renderMinutes"]["used"] - call.memory.get("refund", 0.0)))
+        answer.document = document
+    return answer
+
+
+def slots_of(*statuses: str) -> Layer:
+    """Count jobs of these statuses as unfinished, until they are deleted."""
+
+    async def layer(call: MutantCall) -> Answer:
+        if call.request.operation == "submitRenderJob":
+            me = (await call.ask("GET", "/v1/me")).document
+            limit = SLOTS.get(me.get("plan", ""), math.inf)
+            taken = await _jobs(call, "queued", "running", "waiting", *statuses) if limit < math.inf else []
+            if len(taken) >= limit:
+                return call.refusal("CONCURRENCY_LIMIT_EXCEEDED", running=len(taken), limit=limit)
+        return await call.proceed()
+
+    return layer
+
+
+def uncounted(is_free: Callable[[MutantCall, Answer], bool]) -> Layer:
+    """Ask without counting first; answers for which this holds cost nothing."""
+
+    async def layer(call: MutantCall) -> Answer:
+        if call.request.method == "GET" and call.request.operation in {"getJob", "getMe", "getUsage", "listJobs"}:
+            looked = await call.again(call.request)
+            if is_free(call, looked):
+                return looked
+        return await call.proceed()
+
+    return layer
+
+
+async def date(call: MutantCall) -> Answer:
+    answer = await call.proceed()
+    wait = answer.header("retry-after")
+    if wait is not None:
+        now = await call.now()
+        answer.set_header("retry-after", format_datetime(now + timedelta(seconds=int(wait)), usegmt=True))
+    return answer
+
+
+def _wait(change: Callable[[int], object]) -> Callable[[Answer], None]:
+    return lambda answer: answer.set_header("retry-after", str(change(int(answer.header("retry-after") or "0"))))
+
+
+def other_text(answer: Answer) -> None:
+    answer.document = answer.document | {"error": "Rate limit exceeded. Retry after 60 seconds."}
+
+
+def other_code(answer: Answer) -> None:
+    answer.document = answer.document | {"code": "TOO_MANY_REQUESTS"}
+
+
+async def by_area(call: MutantCall) -> Answer:
+    answer = await call.proceed()
+    document: Any = call.request.document
+    if answer.code == "PLAN_LIMIT_EXCEEDED" and call.request.operation == "submitRenderJob":
+        movie = document["movie"]
+        width, height = movie.get("width") or 1920, movie.get("height") or 1080
+        if width * height <= 1920 * 1080 and width > 1920:
+            return await call.proceed(call.request.with_document({**document, "movie": {**movie, "width": 1920}}))
+    return answer
+
+
+def shifted(document: Document) -> None:
+    for name in ("periodStart", "periodEnd"):
+        document[name] = document[name].replace("T00:", "T05:")
+
+
+def without_queued(document: Document) -> None:
+    document["concurrentJobs"]["running"] = max(0, document["concurrentJobs"]["running"] - 1)
+
+
+MUTANTS: tuple[Mutant, ...] = (
     charges("charged-twice", "A done job is charged twice.", for_status("done", lambda minutes: minutes)),
     charges("charged-not", "A done job is not charged.", for_status("done", lambda minutes: -minutes)),
     charges(
@@ -122,18 +254,6 @@ CHARGES: tuple[Mutant, ...] = (
         edit_minutes(lambda d: d.update(limit=None, remaining=None)),
     ),
     usage(
-        "usage-other-plan",
-        "`getUsage` and `getMe` name different plans.",
-        edit_json(lambda d: d.update(plan="business"), USAGE),
-    ),
-    usage(
-        "usage-of-last-month",
-        "The period is over.",
-        edit_json(
-            lambda d: d.update(periodStart="2020-01-01T00:00:00.000Z", periodEnd="2020-02-01T00:00:00.000Z"), USAGE
-        ),
-    ),
-    usage(
         "usage-period-of-a-day",
         "The period lasts a day.",
         edit_json(lambda d: d.update(periodEnd=f"{d['periodStart'][:8]}02{d['periodStart'][10:]}"), USAGE),
@@ -150,9 +270,83 @@ CHARGES: tuple[Mutant, ...] = (
         edit_slots(lambda d: d.update(running=d["running"] + 1)),
     ),
     usage("usage-slots-wrong", "The plan allows 10 jobs at once.", edit_slots(lambda d: d.update(limit=10))),
-    usage(
-        "usage-daily-on-pro",
-        "Plan Pro has a limit for the day.",
-        edit_json(lambda d: d.update(daily={"used": 0, "limit": 5}), USAGE),
+    *independent(
+        usage(
+            "usage-in-whole-minutes",
+            "The minutes used are rounded up to whole ones.",
+            _used(lambda used: float(math.ceil(used))),
+        ),
+        usage("usage-in-tenths", "The minutes used are rounded to tenths.", _used(lambda used: round(used, 1))),
+        usage("minutes-used-in-seconds", "The minutes used are given in seconds.", _used(lambda used: used * 60)),
+        usage("cancelled-jobs-charged", "Cancelled jobs are charged in full.", _charging("cancelled")),
+        usage(
+            "cancelled-jobs-charged-in-part",
+            "Cancelled jobs are charged by their progress.",
+            _charging("cancelled", of_progress=True),
+        ),
+        usage(
+            "failed-jobs-charged-in-part",
+            "Failed jobs are charged by their progress.",
+            _charging("failed", of_progress=True),
+        ),
+        usage(
+            "charged-on-submission",
+            "Jobs are charged as soon as they are submitted.",
+            _charging("queued", "running", "waiting"),
+        ),
+        usage("deleted-jobs-refunded", "The minutes of a deleted job are given back.", refund),
+        usage("failed-jobs-keep-slots", "A failed job keeps its slot until it is deleted.", slots_of("failed")),
+        usage(
+            "cancelled-jobs-keep-slots", "A cancelled job keeps its slot until it is deleted.", slots_of("cancelled")
+        ),
+        usage("done-jobs-keep-slots", "A done job keeps its slot until it is deleted.", slots_of("done")),
+        usage(
+            "not-found-costs-nothing",
+            "A 404 does not count against the rate limit.",
+            uncounted(lambda _, answer: answer.status == 404),
+        ),
+        usage(
+            "usage-costs-nothing",
+            "Asking for the usage does not count against the rate limit.",
+            uncounted(lambda call, _: call.request.operation == "getUsage"),
+        ),
+        usage(
+            "invalid-costs-nothing",
+            "A 400 does not count against the rate limit.",
+            uncounted(lambda _, answer: answer.status == 400),
+        ),
+        usage("retry-after-as-date", "Retry-After is a date.", date),
+        usage(
+            "retry-after-half-seconds",
+            "Retry-After has a fraction.",
+            edit_error("RATE_LIMITED", _wait(lambda s: s + 0.5)),
+        ),
+        usage(
+            "retry-after-one-short",
+            "Retry-After is a second too short.",
+            edit_error("RATE_LIMITED", _wait(lambda s: max(s - 1, 0))),
+        ),
+        usage(
+            "retry-after-milliseconds",
+            "Retry-After is in milliseconds.",
+            edit_error("RATE_LIMITED", _wait(lambda s: s * 1000)),
+        ),
+        usage(
+            "retry-text-always-sixty",
+            "The text of a 429 says 60 seconds, whatever the header says.",
+            edit_error("RATE_LIMITED", other_text),
+        ),
+        usage(
+            "stream-limited-other-code",
+            "The 429 of streams has another code.",
+            edit_error("RATE_LIMITED", other_code, "streamJobProgress"),
+        ),
+        usage("frame-compared-by-area", "A frame that is too wide for Pro fits if its area does.", by_area),
+        usage(
+            "month-begins-in-new-york", "The month of the usage begins at 05:00 UTC.", edit_json(shifted, "getUsage")
+        ),
+        usage(
+            "usage-one-slot-short", "The usage counts one job at once too few.", edit_json(without_queued, "getUsage")
+        ),
     ),
 )

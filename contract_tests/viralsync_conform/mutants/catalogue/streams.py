@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Callable
 from functools import partial
+from typing import Any
 
-from viralsync_conform.mutants.engine.asgi import Answer
-from viralsync_conform.mutants.engine.exchange import MutantCall
+import orjson
+
+from viralsync_conform.mutants.engine.asgi import Answer, ask, made_request
+from viralsync_conform.mutants.engine.exchange import Layer, MutantCall
 from viralsync_conform.mutants.engine.layers import (
     after,
     refused,
@@ -16,38 +20,34 @@ from viralsync_conform.mutants.engine.stream_layers import (
     Event,
     Events,
     each_as,
+    edit_data,
+    edit_each,
     rewrite_events,
     until,
     without,
 )
-from viralsync_conform.mutants.mutant import Mutant
+from viralsync_conform.mutants.mutant import Mutant, independent
 
 stream = partial(response_mutant, "streams")
 
-OTHER = "job_00000000000f"
-CONFLICT = 409
 
-
-async def never_closes(visit: MutantCall, events: Events) -> Events:
-    """Keep the stream open after its end."""
+async def never_closes(call: MutantCall, events: Events) -> Events:
     async for event in events:
         yield event
-    await visit.gone.wait()
+    await call.gone.wait()
 
 
-async def hangs_when_over(visit: MutantCall, events: Events) -> Events:
-    """Send nothing of a job that has ended, and do not close."""
+async def hangs_when_over(call: MutantCall, events: Events) -> Events:
     is_first = True
     async for event in events:
         if event.is_terminal and is_first:
-            await visit.gone.wait()
+            await call.gone.wait()
             return
         is_first = False
         yield event
 
 
-async def empty_when_over(_visit: MutantCall, events: Events) -> Events:
-    """Close at once for a job that has ended."""
+async def empty_when_over(_call: MutantCall, events: Events) -> Events:
     number = 0
     async for event in events:
         if event.is_terminal and not number:
@@ -56,8 +56,7 @@ async def empty_when_over(_visit: MutantCall, events: Events) -> Events:
         yield event
 
 
-async def goes_on(_visit: MutantCall, events: Events) -> Events:
-    """Send the event before the terminal one again after it."""
+async def goes_on(_call: MutantCall, events: Events) -> Events:
     before: Event | None = None
     async for event in events:
         yield event
@@ -66,8 +65,7 @@ async def goes_on(_visit: MutantCall, events: Events) -> Events:
         before = event
 
 
-async def out_of_order(_visit: MutantCall, events: Events) -> Events:
-    """Send each two events in the other order, but the terminal one last."""
+async def out_of_order(_call: MutantCall, events: Events) -> Events:
     held: Event | None = None
     async for event in events:
         if held is None and not event.is_terminal and event.document is not None:
@@ -80,8 +78,7 @@ async def out_of_order(_visit: MutantCall, events: Events) -> Events:
             held = None
 
 
-async def late_by_one(_visit: MutantCall, events: Events) -> Events:
-    """Send each event only when the next one is there."""
+async def late_by_one(_call: MutantCall, events: Events) -> Events:
     held: Event | None = None
     async for event in events:
         if held is not None:
@@ -91,8 +88,7 @@ async def late_by_one(_visit: MutantCall, events: Events) -> Events:
         yield held
 
 
-async def terminal_too_early(_visit: MutantCall, events: Events) -> Events:
-    """Tell of the end while the job uploads, and go on."""
+async def terminal_too_early(_call: MutantCall, events: Events) -> Events:
     async for event in events:
         if event.document is not None and event.document.get("phase") == "uploading":
             event.document = {**event.document, "status": "cancelled"}
@@ -100,24 +96,120 @@ async def terminal_too_early(_visit: MutantCall, events: Events) -> Events:
         yield event
 
 
-async def missing_when_over(visit: MutantCall) -> bool:
-    """Say whether the job has ended."""
-    job = (await visit.ask("GET", f"/v1/jobs/{visit.request.job_id}")).document
+async def missing_when_over(call: MutantCall) -> bool:
+    job = (await call.ask("GET", f"/v1/jobs/{call.request.job_id}")).document
     return job.get("status") in {"done", "failed", "cancelled"}
 
 
-async def gone_when_over(visit: MutantCall, _answer: Answer) -> Answer | None:
-    """Refuse the stream of a job that has ended."""
-    return visit.refusal("JOB_NOT_FOUND", jobId=visit.request.job_id) if await missing_when_over(visit) else None
+async def gone_when_over(call: MutantCall, _answer: Answer) -> Answer | None:
+    return call.refusal("JOB_NOT_FOUND", jobId=call.request.job_id) if await missing_when_over(call) else None
 
 
-async def conflict_when_over(visit: MutantCall, _answer: Answer) -> Answer | None:
-    """Call the stream of a job that has ended a conflict."""
-    conflict = refused("INVALID_STATE_TRANSITION", action="stream", jobId=visit.request.job_id, status="done")
-    return await conflict(visit) if await missing_when_over(visit) else None
+async def conflict_when_over(call: MutantCall, _answer: Answer) -> Answer | None:
+    conflict = refused("INVALID_STATE_TRANSITION", action="stream", jobId=call.request.job_id, status="done")
+    return await conflict(call) if await missing_when_over(call) else None
 
 
-STREAMS: tuple[Mutant, ...] = (
+ENDS = (b'"status":"done"', b'"status":"failed"', b'"status":"cancelled"')
+
+
+def edit_chunks(edit: Callable[[bytes], bytes]) -> Layer:
+    """Change what a stream sends, byte by byte."""
+
+    async def changed(chunks: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+        async for chunk in chunks:
+            yield edit(chunk)
+
+    async def layer(call: MutantCall) -> Answer:
+        answer = await call.proceed()
+        if answer.events is not None:
+            answer.events = changed(answer.events)
+        return answer
+
+    return layer
+
+
+def open_end(chunk: bytes) -> bytes:
+    return chunk[:-1] if any(mark in chunk for mark in ENDS) else chunk
+
+
+def pretty(chunk: bytes) -> bytes:
+    event = Event.read(chunk)
+    if event.document is None:
+        return chunk
+    event.document = orjson.dumps(event.document, option=orjson.OPT_INDENT_2)
+    return event.written()
+
+
+def capital(chunk: bytes) -> bytes:
+    return chunk.replace(b"\ndata: ", b"\nData: ", 1)
+
+
+def quiet_data(chunk: bytes) -> bytes:
+    return b"data: {}\n\n" if chunk.startswith(b":") else chunk
+
+
+def no_separator(chunk: bytes) -> bytes:
+    return chunk.replace(b"\ndata: ", b"\ndata ", 1)
+
+
+def snapshot(call: MutantCall, events: Events) -> Events:
+    return old_snapshot(events) if call.request.header("last-event-id") is None else events
+
+
+async def old_snapshot(events: Events) -> Events:
+    is_first = True
+    async for event in events:
+        if is_first and event.document is not None and not event.is_terminal:
+            event.document |= {"status": "queued", "phase": None, "progress": 0}
+        is_first = False
+        yield event
+
+
+async def paid(call: MutantCall, events: Events) -> Events:
+    number = 0
+    async for event in events:
+        number += 1
+        if number > 1:
+            me = made_request("GET", "/v1/me", {"x-api-key": call.request.key})
+            app: Any = call.world.app
+            await ask(app, me, call.opened)
+        yield event
+
+
+async def free(call: MutantCall) -> Answer:
+    is_stream = call.request.operation == STREAM and call.request.method == "GET"
+    return await (call.again(call.request) if is_stream else call.proceed())
+
+
+async def terminal_refused(call: MutantCall) -> Answer:
+    if call.request.operation == STREAM:
+        job = (await call.ask("GET", f"/v1/jobs/{call.request.job_id}")).document
+        if isinstance(job, dict) and job.get("status") in {"done", "failed", "cancelled"}:
+            return call.refusal("INVALID_STATE_TRANSITION", action="stream", **job)
+    return await call.proceed()
+
+
+async def child_unknown(call: MutantCall) -> Answer:
+    job_id = call.request.job_id or ""
+    if call.request.operation == STREAM and job_id.startswith(("scene_", "assemble_")):
+        return await refused("JOB_NOT_FOUND", jobId=job_id)(call)
+    return await call.proceed()
+
+
+def twice_encoded(event: Event, _: object) -> None:
+    event.document = orjson.dumps(orjson.dumps(event.document).decode())
+
+
+def code_only(document: dict[str, Any], _: object) -> None:
+    document["error"] = document["error"].partition(":")[0]
+
+
+def later(document: dict[str, Any], _: object) -> None:
+    document["timestamp"] = document["timestamp"].replace("Z", "+00:00")
+
+
+MUTANTS: tuple[Mutant, ...] = (
     stream(
         "stream-without-terminal",
         "The stream closes without telling of the end.",
@@ -178,5 +270,60 @@ STREAMS: tuple[Mutant, ...] = (
         "stream-409-when-over",
         "The stream of a job that has ended is a conflict.",
         after(STREAM, conflict_when_over, status=200),
+    ),
+    *independent(
+        stream("last-event-unfinished", "No blank line follows the terminal event.", edit_chunks(open_end)),
+        stream(
+            "data-lines-without-name",
+            "Data goes over several lines, of which only the first is named.",
+            edit_chunks(pretty),
+        ),
+        stream("data-field-capital", "The field of an event is called Data.", edit_chunks(capital)),
+        stream("data-without-colon", "No colon follows the name of the field data.", edit_chunks(no_separator)),
+        stream(
+            "keep-alive-is-data", "A stream is kept alive by events that hold an empty object.", edit_chunks(quiet_data)
+        ),
+        stream(
+            "event-ids-all-one", "All events have the same id.", edit_each(lambda event, _: setattr(event, "id", "1"))
+        ),
+        stream(
+            "stream-snapshot-queued",
+            "The first event of a stream shows the job in the queue.",
+            rewrite_events(snapshot),
+        ),
+        stream(
+            "stream-cancel-unsaid",
+            "The stream of a job that is cancelled ends without an event of it.",
+            without(lambda event, _: event.document is not None and event.document.get("status") == "cancelled"),
+        ),
+        stream(
+            "stream-failure-unsaid",
+            "The stream of a job that fails ends without an event of it.",
+            without(lambda event, _: event.document is not None and event.document.get("status") == "failed"),
+        ),
+        stream(
+            "stream-hides-uploading",
+            "A stream tells nothing of the phase uploading.",
+            without(lambda event, _: event.document is not None and event.document.get("phase") == "uploading"),
+        ),
+        stream("stream-of-terminal-refused", "The progress of a terminal job cannot be streamed.", terminal_refused),
+        stream("stream-of-child-unknown", "The progress of a child cannot be streamed.", child_unknown),
+        stream(
+            "stream-events-cost",
+            "Each event of a stream but the first costs a unit of the rate limit.",
+            rewrite_events(paid),
+        ),
+        stream("stream-opens-free", "Opening a stream costs nothing.", free),
+        stream(
+            "stream-data-encoded-twice",
+            "The data of an event is a JSON text that holds JSON.",
+            edit_each(twice_encoded),
+        ),
+        stream(
+            "stream-error-is-code",
+            "The event of a failed job tells the code of its error only.",
+            edit_data(code_only, only="failed"),
+        ),
+        stream("stream-offset-timestamps", "The timestamps of events end in +00:00.", edit_data(later)),
     ),
 )

@@ -2,81 +2,167 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
+from typing import Any
 
 from viralsync_conform.mutants.engine.asgi import Answer
-from viralsync_conform.mutants.engine.exchange import UNUSED_KEY, MutantCall
+from viralsync_conform.mutants.engine.exchange import UNUSED_KEY, Layer, MutantCall
 from viralsync_conform.mutants.engine.layers import (
+    Document,
     after,
     edit_jobs,
-    edit_json,
     edit_request,
     edit_response,
-    fields,
     response_mutant,
-    status,
     when,
 )
-from viralsync_conform.mutants.engine.spec_edits import spec_mutant
-from viralsync_conform.mutants.mutant import Mutant
+from viralsync_conform.mutants.mutant import Mutant, independent
 
 SUBMIT = "submitRenderJob"
-SCENE = {"id": "only", "duration": 1}
-VALID = {"kind": "movie", "projectId": "proj_mutant", "movie": {"scenes": [SCENE]}}
+
 
 taken = partial(response_mutant, "submissions")
+
+
 accepts = partial(response_mutant, "validation")
-bound = partial(spec_mutant, "validation")
 
 
-async def as_stranger(visit: MutantCall) -> Answer:
-    """Keep the job where its owner cannot find it."""
-    return await visit.proceed(visit.request.with_headers(x_api_key=UNUSED_KEY, authorization=None))
+async def as_stranger(call: MutantCall) -> Answer:
+    return await call.proceed(call.request.with_headers(x_api_key=UNUSED_KEY, authorization=None))
 
 
-async def same_id(visit: MutantCall, answer: Answer) -> None:
-    """Answer each submission with the id of the first."""
+async def same_id(call: MutantCall, answer: Answer) -> None:
     document = answer.document
-    document["jobId"] = visit.memory.setdefault("first", document["jobId"])
+    document["jobId"] = call.memory.setdefault("first", document["jobId"])
     answer.document = document
 
 
-async def made_twice(visit: MutantCall, _answer: Answer) -> None:
-    """Submit again what was submitted."""
-    await visit.again(visit.request)
+async def made_twice(call: MutantCall, _answer: Answer) -> None:
+    await call.again(call.request)
 
 
-async def same_movie_same_job(visit: MutantCall) -> Answer | None:
-    """Answer a submission that was made before with the job that it made then."""
-    known = visit.memory.setdefault("movies", {})
-    if visit.request.body not in known:
-        answer = await visit.proceed()
+async def same_movie_same_job(call: MutantCall) -> Answer | None:
+    known = call.memory.setdefault("movies", {})
+    if call.request.body not in known:
+        answer = await call.proceed()
         if answer.status == 202:
-            known[visit.request.body] = answer.body
+            known[call.request.body] = answer.body
         return answer
-    return Answer(202, [(b"content-type", b"application/json")], known[visit.request.body])
+    return Answer(202, [(b"content-type", b"application/json")], known[call.request.body])
 
 
-async def whole_job(visit: MutantCall, answer: Answer) -> None:
-    """Answer with the whole job."""
-    answer.body = (await visit.ask("GET", f"/v1/jobs/{answer.document['jobId']}")).body
+async def whole_job(call: MutantCall, answer: Answer) -> None:
+    answer.body = (await call.ask("GET", f"/v1/jobs/{answer.document['jobId']}")).body
 
 
-SUBMISSIONS: tuple[Mutant, ...] = (
-    taken("submit-200", "A submission is answered with 200.", edit_response(status(200), SUBMIT)),
-    taken("submit-201", "A submission is answered with 201.", edit_response(status(201), SUBMIT)),
-    taken("submit-without-id", "The answer to a submission has no jobId.", edit_json(lambda d: d.pop("jobId"), SUBMIT)),
-    taken(
-        "submit-id-under-another-name",
-        "The answer to a submission calls the jobId `id`.",
-        edit_json(lambda d: d.update(id=d.pop("jobId")), SUBMIT),
-    ),
-    taken("submit-done-at-once", "The answer to a submission says `done`.", edit_json(fields(status="done"), SUBMIT)),
-    taken(
-        "submit-pending",
-        "The answer to a submission has a status that is none.",
-        edit_json(fields(status="pending"), SUBMIT),
-    ),
+MAX_SCENES, MIN_LENGTH = 20, 0.1
+
+
+def _scenes(document: Any) -> list[Document]:
+    try:
+        return [scene for scene in document["movie"]["scenes"] if isinstance(scene, dict)]
+    except (KeyError, TypeError):
+        return []
+
+
+def refusing(is_refused: Callable[[Any], bool], violations: str) -> Layer:
+    """Refuse what was submitted where this holds."""
+
+    async def make(call: MutantCall) -> Answer | None:
+        document = call.request.document
+        is_wrong = isinstance(document, dict) and is_refused(document)
+        return call.refusal("VALIDATION_ERROR", violations=violations) if is_wrong else None
+
+    return when("submitRenderJob", make)
+
+
+def reading(change: Callable[[Document], object]) -> Layer:
+    """Take something else than was submitted, where it is an object."""
+
+    def changed(request: Any) -> Any:
+        document = request.document
+        if not isinstance(document, dict) or not isinstance(document.get("movie"), dict):
+            return request
+        before = repr(document)
+        change(document)
+        return request if repr(document) == before else request.with_document(document)
+
+    return edit_request(changed, "submitRenderJob")
+
+
+def _ids(document: Any) -> list[str]:
+    return [scene["id"] for scene in _scenes(document) if isinstance(scene.get("id"), str)]
+
+
+def any_case(document: Document) -> bool:
+    ids = _ids(document)
+    return len({each.lower() for each in ids}) < len(set(ids))
+
+
+def distant_twins(document: Document) -> None:
+    scenes = _scenes(document)
+    ids = _ids(document)
+    if len(ids) == len(scenes) and all(one != two for one, two in pairwise(ids)):
+        for number, scene in enumerate(scenes):
+            if scene["id"] in ids[:number]:
+                scene["id"] += f" ({number})"
+
+
+def brief(document: Document) -> bool:
+    return any(isinstance(s.get("duration"), float) and 0 < s["duration"] < MIN_LENGTH for s in _scenes(document))
+
+
+def options(document: Document) -> Document:
+    found = document.get("renderOptions")
+    return found if isinstance(found, dict) else {}
+
+
+def clamped(document: Document) -> None:
+    wanted = options(document).get("requestedConcurrency")
+    if isinstance(wanted, int) and wanted > 32:
+        document["renderOptions"]["requestedConcurrency"] = 32
+
+
+def more_than_scenes(document: Document) -> bool:
+    wanted = options(document).get("requestedConcurrency")
+    return isinstance(wanted, int) and wanted <= 32 and wanted > len(_scenes(document)) > 0
+
+
+def preset_wins(document: Document) -> None:
+    if options(document).get("qualityPreset"):
+        document["renderOptions"].pop("requestedConcurrency", None)
+
+
+def any_kind(document: Document) -> None:
+    if isinstance(document.get("kind"), str) and document["kind"].lower() == "movie":
+        document["kind"] = "movie"
+
+
+def not_ascii(document: Document) -> bool:
+    title = document["movie"].get("title") if isinstance(document.get("movie"), dict) else None
+    return isinstance(title, str) and not title.isascii()
+
+
+def known_only(document: Document) -> bool:
+    return bool(set(document) - {"kind", "projectId", "movie", "renderOptions", "callbackUrl"})
+
+
+def texts(document: Document) -> None:
+    for name in ("width", "height", "fps"):
+        value = document["movie"].get(name)
+        if isinstance(value, str) and value.isdigit():
+            document["movie"][name] = int(value)
+
+
+def slow_frames(job: Document, _: object) -> None:
+    movie = job["payload"].get("movie", {})
+    if job["mediaData"] and movie.get("fps") not in (None, 30):
+        job["mediaData"]["duration"] = round(job["mediaData"]["duration"] * 30 / movie["fps"], 3)
+
+
+MUTANTS: tuple[Mutant, ...] = (
     taken("submit-lost", "The job of a submission cannot be read afterwards.", when(SUBMIT, as_stranger)),
     taken("submit-same-id", "Two submissions get the same jobId.", after(SUBMIT, same_id, status=202)),
     taken("submit-twice", "Each submission makes two jobs.", after(SUBMIT, made_twice, status=202)),
@@ -103,5 +189,49 @@ SUBMISSIONS: tuple[Mutant, ...] = (
         "submit-id-in-capitals",
         "GET calls the job by another spelling of its id.",
         edit_jobs(lambda d, _: d.update(jobId=d["jobId"].upper()), "getJob"),
+    ),
+    *independent(
+        accepts(
+            "scene-ids-unique-in-any-case",
+            "Ids of scenes that differ in case only are refused.",
+            refusing(any_case, "$.movie.scenes: an id came twice"),
+        ),
+        accepts(
+            "distant-twins-accepted", "An id may come twice, unless in neighbouring scenes.", reading(distant_twins)
+        ),
+        accepts(
+            "twenty-scenes-at-most",
+            "A movie of more than 20 scenes is refused.",
+            refusing(lambda d: len(_scenes(d)) > MAX_SCENES, "$.movie.scenes: too many"),
+        ),
+        accepts(
+            "brief-scene-refused",
+            "A scene of less than a tenth of a second is refused.",
+            refusing(brief, "$.movie.scenes[0].duration: too short"),
+        ),
+        accepts("concurrency-clamped", "A requestedConcurrency over 32 stands for 32.", reading(clamped)),
+        accepts(
+            "concurrency-over-scenes-refused",
+            "A requestedConcurrency over the number of scenes is refused.",
+            refusing(more_than_scenes, "$.renderOptions.requestedConcurrency: more than scenes"),
+        ),
+        accepts("preset-beats-concurrency", "A qualityPreset overrides requestedConcurrency.", reading(preset_wins)),
+        accepts("kind-in-any-case", "The kind may be written in capital letters.", reading(any_kind)),
+        accepts(
+            "title-in-ascii-only",
+            "A title that is not ASCII is refused.",
+            refusing(not_ascii, "$.movie.title: not ASCII"),
+        ),
+        accepts(
+            "unknown-field-refused",
+            "An unknown field beside the movie is refused.",
+            refusing(known_only, "$: unknown field"),
+        ),
+        accepts("numbers-as-text-accepted", "Width, height and fps may be texts of digits.", reading(texts)),
+        accepts(
+            "duration-in-thirtieths",
+            "The duration of a movie is reckoned as if it had 30 frames a second.",
+            edit_jobs(slow_frames),
+        ),
     ),
 )

@@ -6,16 +6,24 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
 import httpx
+import orjson
 
-from viralsync_conform.mutants.engine.webhook_attempts import Sending, WebhookAttempt, signed
-from viralsync_conform.mutants.mutant import BEHAVIOUR, Mutant
+from viralsync_conform.mutants.engine.webhook_attempts import (
+    SIGNATURE,
+    Sending,
+    WebhookAttempt,
+    resigned,
+    signed,
+    with_header,
+)
+from viralsync_conform.mutants.mutant import BEHAVIOUR, Mutant, independent
 from viralsync_mock.webhooks.sender import DeliveryFailed, Reply
 
-SIGNATURE = "x-render-signature"
 TAKEN, NOT_TAKEN = Reply(200, (), b""), Reply(503, (), b"")
 
 
@@ -24,29 +32,11 @@ def webhook(name: str, statement: str, sending: Sending) -> Mutant:
     return Mutant(name, statement, BEHAVIOUR, "webhooks", sending=sending)
 
 
-def with_header(parcel: WebhookAttempt, name: str, value: str | None) -> tuple[tuple[str, str], ...]:
-    """Return the headers with one changed, or left out."""
-    kept = tuple(line for line in parcel.outgoing.headers if line[0] != name)
-    return kept if value is None else (*kept, (name, value))
-
-
-def edit(change: Callable[[dict[str, Any]], object]) -> Sending:
-    """Change what is told, rightly signed."""
-
-    async def sending(parcel: WebhookAttempt) -> Reply:
-        document = parcel.document
-        change(document)
-        body = json.dumps(document, separators=(",", ":")).encode()
-        return await parcel.deliver(body=body, headers=with_header(parcel, SIGNATURE, signed(body, parcel.secret)))
-
-    return sending
-
-
 def signature(make: Callable[[WebhookAttempt], str | None]) -> Sending:
     """Sign in another way."""
 
-    async def sending(parcel: WebhookAttempt) -> Reply:
-        return await parcel.deliver(headers=with_header(parcel, SIGNATURE, make(parcel)))
+    async def sending(attempt: WebhookAttempt) -> Reply:
+        return await attempt.deliver(headers=with_header(attempt, SIGNATURE, make(attempt)))
 
     return sending
 
@@ -54,8 +44,8 @@ def signature(make: Callable[[WebhookAttempt], str | None]) -> Sending:
 def never(is_lost: Callable[[WebhookAttempt], bool]) -> Sending:
     """Lose webhooks, and take them for received."""
 
-    async def sending(parcel: WebhookAttempt) -> Reply:
-        return TAKEN if is_lost(parcel) else await parcel.deliver()
+    async def sending(attempt: WebhookAttempt) -> Reply:
+        return TAKEN if is_lost(attempt) else await attempt.deliver()
 
     return sending
 
@@ -63,8 +53,8 @@ def never(is_lost: Callable[[WebhookAttempt], bool]) -> Sending:
 def by(method: str) -> Sending:
     """Send with another method."""
 
-    async def sending(parcel: WebhookAttempt) -> Reply:
-        out = parcel.outgoing
+    async def sending(attempt: WebhookAttempt) -> Reply:
+        out = attempt.outgoing
         try:
             async with httpx.AsyncClient(verify=False, trust_env=False) as client:  # noqa: S501 - this machine's receivers
                 answer = await client.request(
@@ -77,173 +67,228 @@ def by(method: str) -> Sending:
     return sending
 
 
-async def twice(parcel: WebhookAttempt) -> Reply:
-    """Send each webhook twice."""
-    await parcel.deliver()
-    return await parcel.deliver()
+async def twice(attempt: WebhookAttempt) -> Reply:
+    await attempt.deliver()
+    return await attempt.deliver()
 
 
-async def terminal_twice(parcel: WebhookAttempt) -> Reply:
-    """Send the terminal webhook twice."""
-    return await (twice(parcel) if parcel.is_terminal else parcel.deliver())
+async def terminal_twice(attempt: WebhookAttempt) -> Reply:
+    return await (twice(attempt) if attempt.is_terminal else attempt.deliver())
 
 
-async def late(parcel: WebhookAttempt) -> Reply:
-    """Send each webhook after the next one, the terminal one excepted."""
-    held = parcel.memory.pop("held", None)
-    if held is None and not parcel.is_terminal:
-        parcel.memory["held"] = parcel
+async def late(attempt: WebhookAttempt) -> Reply:
+    held = attempt.memory.pop("held", None)
+    if held is None and not attempt.is_terminal:
+        attempt.memory["held"] = attempt
         return TAKEN
-    reply = await parcel.deliver()
+    reply = await attempt.deliver()
     if held is not None:
         await held.deliver()
     return reply
 
 
-async def after_the_end(parcel: WebhookAttempt) -> Reply:
-    """Send the first webhook of progress again after the end."""
-    reply = await parcel.deliver()
-    if parcel.is_terminal and "first" in parcel.memory:
-        await parcel.memory["first"].deliver()
-    parcel.memory.setdefault("first", parcel)
+async def after_the_end(attempt: WebhookAttempt) -> Reply:
+    reply = await attempt.deliver()
+    if attempt.is_terminal and "first" in attempt.memory:
+        await attempt.memory["first"].deliver()
+    attempt.memory.setdefault("first", attempt)
     return reply
 
 
-async def never_again(parcel: WebhookAttempt) -> Reply:
-    """Try each webhook once."""
-    await parcel.deliver()
+async def never_again(attempt: WebhookAttempt) -> Reply:
+    await attempt.deliver()
     return TAKEN
 
 
-async def again_and_again(parcel: WebhookAttempt) -> Reply:
-    """Take every receiver's 200 for a failure."""
-    await parcel.deliver()
+async def again_and_again(attempt: WebhookAttempt) -> Reply:
+    await attempt.deliver()
     return NOT_TAKEN
 
 
-async def progress_retried(parcel: WebhookAttempt) -> Reply:
-    """Try a webhook of progress that was not received once more."""
-    reply = await parcel.deliver()
-    if not parcel.is_terminal and not 200 <= reply.status < 300:
-        return await parcel.deliver()
+async def progress_retried(attempt: WebhookAttempt) -> Reply:
+    reply = await attempt.deliver()
+    if not attempt.is_terminal and not 200 <= reply.status < 300:
+        return await attempt.deliver()
     return reply
 
 
-async def other_on_retry(parcel: WebhookAttempt) -> Reply:
-    """Send something else when a webhook is sent again."""
-    parcel.memory["sent"] = parcel.memory.get("sent", ())
-    if parcel.outgoing.body in parcel.memory["sent"]:
-        return await edit(lambda d: d.update(timestamp="2020-01-01T00:00:00.000Z"))(parcel)
-    parcel.memory["sent"] += (parcel.outgoing.body,)
-    return await parcel.deliver()
+async def other_on_retry(attempt: WebhookAttempt) -> Reply:
+    attempt.memory["sent"] = attempt.memory.get("sent", ())
+    if attempt.outgoing.body in attempt.memory["sent"]:
+        return await resigned(lambda d: d.update(timestamp="2020-01-01T00:00:00.000Z"))(attempt)
+    attempt.memory["sent"] += (attempt.outgoing.body,)
+    return await attempt.deliver()
 
 
-async def as_form(parcel: WebhookAttempt) -> Reply:
-    """Send a form, rightly signed."""
-    body = urlencode(parcel.document).encode()
-    lines = (("content-type", "application/x-www-form-urlencoded"), (SIGNATURE, signed(body, parcel.secret)))
-    return await parcel.deliver(body=body, headers=lines)
+async def as_form(attempt: WebhookAttempt) -> Reply:
+    body = urlencode(attempt.document).encode()
+    lines = (("content-type", "application/x-www-form-urlencoded"), (SIGNATURE, signed(body, attempt.secret)))
+    return await attempt.deliver(body=body, headers=lines)
 
 
 def wrapped(wrap: Callable[[dict[str, Any]], object]) -> Sending:
     """Send what is told inside of something else, rightly signed."""
 
-    async def sending(parcel: WebhookAttempt) -> Reply:
-        body = json.dumps(wrap(parcel.document)).encode()
-        return await parcel.deliver(body=body, headers=with_header(parcel, SIGNATURE, signed(body, parcel.secret)))
+    async def sending(attempt: WebhookAttempt) -> Reply:
+        body = json.dumps(wrap(attempt.document)).encode()
+        return await attempt.deliver(body=body, headers=with_header(attempt, SIGNATURE, signed(body, attempt.secret)))
 
     return sending
 
 
-async def other_type(parcel: WebhookAttempt) -> Reply:
-    """Call the body plain text."""
-    return await parcel.deliver(headers=with_header(parcel, "content-type", "text/plain"))
+async def other_type(attempt: WebhookAttempt) -> Reply:
+    return await attempt.deliver(headers=with_header(attempt, "content-type", "text/plain"))
 
 
-async def renamed(parcel: WebhookAttempt) -> Reply:
-    """Send the signature in another header."""
-    value = dict(parcel.outgoing.headers)[SIGNATURE]
-    return await parcel.deliver(headers=(*with_header(parcel, SIGNATURE, None), ("x-viralsync-signature", value)))
+async def renamed(attempt: WebhookAttempt) -> Reply:
+    value = dict(attempt.outgoing.headers)[SIGNATURE]
+    return await attempt.deliver(headers=(*with_header(attempt, SIGNATURE, None), ("x-viralsync-signature", value)))
 
 
 def falls(document: dict[str, Any]) -> None:
-    """Count progress down."""
     document["progress"] = round(1 - document["progress"], 4)
 
 
-def on(wanted: str, /, **changes: Any) -> Callable[[dict[str, Any]], None]:
-    """Return an edit of what is told in one status."""
-    return lambda document: document.update(changes) if document["status"] == wanted else None
+SILENCE = 30.0
 
 
-def pops(*names: str) -> Callable[[dict[str, Any]], None]:
-    """Return an edit that leaves fields out."""
-
-    def change(document: dict[str, Any]) -> None:
-        for name in names:
-            document.pop(name, None)
-
-    return change
+_RECEIVED = Reply(200, (), b"")
 
 
-WEBHOOKS: tuple[Mutant, ...] = (
+async def text(attempt: WebhookAttempt) -> Reply:
+    return await attempt.deliver(headers=with_header(attempt, "content-type", "text/plain"))
+
+
+async def unsigned_end(attempt: WebhookAttempt) -> Reply:
+    return (
+        await attempt.deliver(headers=with_header(attempt, SIGNATURE, None))
+        if attempt.is_terminal
+        else await attempt.deliver()
+    )
+
+
+async def unsigned_progress(attempt: WebhookAttempt) -> Reply:
+    return (
+        await attempt.deliver()
+        if attempt.is_terminal
+        else await attempt.deliver(headers=with_header(attempt, SIGNATURE, None))
+    )
+
+
+async def sorted_signature(attempt: WebhookAttempt) -> Reply:
+    body = orjson.dumps(attempt.document, option=orjson.OPT_SORT_KEYS)
+    return await attempt.deliver(headers=with_header(attempt, SIGNATURE, signed(body, attempt.secret)))
+
+
+async def first_signature(attempt: WebhookAttempt) -> Reply:
+    first = attempt.memory.setdefault("signature", signed(attempt.outgoing.body, attempt.secret))
+    return await attempt.deliver(headers=with_header(attempt, SIGNATURE, first))
+
+
+async def capital_signature(attempt: WebhookAttempt) -> Reply:
+    right = signed(attempt.outgoing.body, attempt.secret).upper()
+    return await attempt.deliver(headers=with_header(attempt, SIGNATURE, right))
+
+
+async def rare(attempt: WebhookAttempt) -> Reply:
+    at = datetime.fromisoformat(attempt.document["timestamp"]).timestamp()
+    if not attempt.is_terminal and at - attempt.memory.get("at", at - SILENCE) < SILENCE:
+        return _RECEIVED
+    attempt.memory["at"] = at
+    return await attempt.deliver()
+
+
+async def straggler(attempt: WebhookAttempt) -> Reply:
+    reply = await attempt.deliver()
+    if attempt.is_terminal and "last" in attempt.memory:
+        await attempt.send(attempt.memory["last"])
+    attempt.memory["last"] = attempt.outgoing
+    return reply
+
+
+async def _twice(attempt: WebhookAttempt) -> Reply:
+    if attempt.is_terminal:
+        await attempt.deliver()
+    return await attempt.deliver()
+
+
+async def wide(attempt: WebhookAttempt) -> Reply:
+    body = attempt.outgoing.body.decode().encode("utf-16")
+    return await attempt.deliver(body=body, headers=with_header(attempt, SIGNATURE, signed(body, attempt.secret)))
+
+
+async def no_query(attempt: WebhookAttempt) -> Reply:
+    return await attempt.deliver(url=attempt.outgoing.url.partition("?")[0])
+
+
+async def no_end(attempt: WebhookAttempt) -> Reply:
+    return _RECEIVED if attempt.document["status"] == "cancelled" else await attempt.deliver()
+
+
+async def only_end(attempt: WebhookAttempt) -> Reply:
+    return await attempt.deliver() if attempt.is_terminal else _RECEIVED
+
+
+MUTANTS: tuple[Mutant, ...] = (
     webhook("webhook-none", "No webhook is ever sent.", never(lambda _: True)),
     webhook(
-        "webhook-terminal-missing", "The terminal webhook is never sent.", never(lambda parcel: parcel.is_terminal)
+        "webhook-terminal-missing", "The terminal webhook is never sent.", never(lambda attempt: attempt.is_terminal)
     ),
     webhook(
-        "webhook-progress-missing", "No webhook of progress is ever sent.", never(lambda parcel: not parcel.is_terminal)
+        "webhook-progress-missing",
+        "No webhook of progress is ever sent.",
+        never(lambda attempt: not attempt.is_terminal),
     ),
     webhook(
         "webhook-cancelled-missing",
         "No webhook tells of a cancelled job.",
-        never(lambda parcel: parcel.document["status"] == "cancelled"),
+        never(lambda attempt: attempt.document["status"] == "cancelled"),
     ),
     webhook(
         "webhook-failed-missing",
         "No webhook tells of a failed job.",
-        never(lambda parcel: parcel.document["status"] == "failed"),
+        never(lambda attempt: attempt.document["status"] == "failed"),
     ),
     webhook(
         "webhook-rendering-missing",
         "No webhook tells of rendering.",
-        never(lambda parcel: parcel.document.get("phase") == "rendering"),
+        never(lambda attempt: attempt.document.get("phase") == "rendering"),
     ),
     webhook("webhook-unsigned", "Webhooks are not signed.", signature(lambda _: None)),
     webhook(
         "webhook-terminal-unsigned",
         "The terminal webhook is not signed.",
-        signature(lambda parcel: None if parcel.is_terminal else signed(parcel.outgoing.body, parcel.secret)),
+        signature(lambda attempt: None if attempt.is_terminal else signed(attempt.outgoing.body, attempt.secret)),
     ),
     webhook(
         "webhook-signed-with-other-secret",
         "Webhooks are signed with another secret.",
-        signature(lambda parcel: signed(parcel.outgoing.body, "other")),
+        signature(lambda attempt: signed(attempt.outgoing.body, "other")),
     ),
     webhook(
         "webhook-signs-other-bytes",
         "The signature is that of the body with blanks.",
-        signature(lambda parcel: signed(json.dumps(parcel.document).encode(), parcel.secret)),
+        signature(lambda attempt: signed(json.dumps(attempt.document).encode(), attempt.secret)),
     ),
     webhook(
         "webhook-signs-nothing",
         "The signature is that of an empty body.",
-        signature(lambda parcel: signed(b"", parcel.secret)),
+        signature(lambda attempt: signed(b"", attempt.secret)),
     ),
     webhook(
         "webhook-signs-with-sha1",
         "The signature is made with SHA-1.",
-        signature(lambda parcel: hmac.new(parcel.secret.encode(), parcel.outgoing.body, "sha1").hexdigest()),
+        signature(lambda attempt: hmac.new(attempt.secret.encode(), attempt.outgoing.body, "sha1").hexdigest()),
     ),
     webhook(
         "webhook-signature-cut",
         "The signature is cut to half its length.",
-        signature(lambda parcel: signed(parcel.outgoing.body, parcel.secret)[:32]),
+        signature(lambda attempt: signed(attempt.outgoing.body, attempt.secret)[:32]),
     ),
     webhook(
         "webhook-signature-unkeyed",
         "The signature is a plain hash.",
-        signature(lambda parcel: hashlib.sha256(parcel.outgoing.body).hexdigest()),
+        signature(lambda attempt: hashlib.sha256(attempt.outgoing.body).hexdigest()),
     ),
     webhook("webhook-signature-renamed", "The signature is in another header.", renamed),
     webhook("webhook-twice", "Each webhook is sent twice.", twice),
@@ -264,35 +309,30 @@ WEBHOOKS: tuple[Mutant, ...] = (
         "webhook-in-envelope", "Webhooks have an envelope.", wrapped(lambda told: {"event": "progress", "data": told})
     ),
     webhook("webhook-plain-text", "Webhooks are of type text/plain.", other_type),
-    webhook("webhook-without-job-id", "Webhooks name no job.", edit(pops("jobId"))),
-    webhook("webhook-of-another-job", "Webhooks name another job.", edit(lambda d: d.update(jobId="job_00000000000f"))),
-    webhook("webhook-without-progress", "Webhooks tell no progress.", edit(pops("progress"))),
-    webhook("webhook-without-phase", "Webhooks of progress tell no phase.", edit(pops("phase"))),
-    webhook("webhook-without-timestamp", "Webhooks have no timestamp.", edit(pops("timestamp"))),
-    webhook("webhook-without-status", "Webhooks tell no status.", edit(pops("status"))),
-    webhook("webhook-without-children", "Webhooks of progress have no counters.", edit(pops("children"))),
-    webhook("webhook-done-without-media", "The webhook of a done job has no mediaData.", edit(pops("mediaData"))),
-    webhook(
-        "webhook-done-without-output", "The webhook of a done job has no output.", edit(on("done", outputUrl=None))
-    ),
-    webhook("webhook-failed-without-error", "The webhook of a failed job has no error.", edit(pops("error"))),
-    webhook(
-        "webhook-done-as-failed",
-        "The webhook of a done job says `failed`.",
-        edit(on("done", status="failed", error="NO: no", outputUrl=None)),
-    ),
-    webhook("webhook-progress-falls", "Progress falls from webhook to webhook.", edit(falls)),
-    webhook(
-        "webhook-progress-not-1", "The webhook of a done job tells progress 0.99.", edit(on("done", progress=0.99))
-    ),
-    webhook(
-        "webhook-timestamp-in-seconds",
-        "The timestamp of a webhook is a number.",
-        edit(lambda d: d.update(timestamp=1_767_225_600)),
-    ),
-    webhook(
-        "webhook-error-as-object",
-        "The error of a webhook is an object.",
-        edit(on("failed", error={"code": "SCENE_RENDER_FAILED"})),
+    webhook("webhook-progress-falls", "Progress falls from webhook to webhook.", resigned(falls)),
+    *independent(
+        webhook("hook-as-text", "A webhook is of type text/plain.", text),
+        webhook("hook-end-unsigned", "The last webhook of a job has no signature.", unsigned_end),
+        webhook("hook-progress-unsigned", "Webhooks of progress have no signature.", unsigned_progress),
+        webhook("hook-signs-sorted-body", "The signature is that of the body with sorted keys.", sorted_signature),
+        webhook("hook-signs-first-body", "All webhooks of a job have the signature of the first.", first_signature),
+        webhook("hook-signature-capital", "The signature is written in capital letters.", capital_signature),
+        webhook("hook-every-thirty-seconds", "At least thirty seconds lie between two webhooks of progress.", rare),
+        webhook("hook-progress-after-end", "A webhook of progress follows the terminal one.", straggler),
+        webhook("hook-end-twice", "The terminal webhook is sent twice.", _twice),
+        webhook("hook-in-utf16", "A webhook is written in UTF-16.", wide),
+        webhook("hook-drops-query", "A webhook leaves the query of the callbackUrl out.", no_query),
+        webhook("hook-cancel-unsaid", "No webhook tells that a job was cancelled.", no_end),
+        webhook("hook-only-at-end", "No webhook tells of progress.", only_end),
+        webhook(
+            "hook-progress-in-percent",
+            "Webhooks tell the progress in percent.",
+            resigned(lambda d: d.update(progress=d["progress"] * 100)),
+        ),
+        webhook(
+            "hook-epoch-timestamp",
+            "The timestamp of a webhook counts seconds.",
+            resigned(lambda d: d.update(timestamp=int(datetime.fromisoformat(d["timestamp"]).timestamp()))),
+        ),
     ),
 )

@@ -174,9 +174,9 @@ def _kind(event: Event) -> str:
 
 
 def _at(spot: _Spot, edit: Callable[[Answer], None]) -> Layer:
-    async def layer(visit: MutantCall) -> Answer:
-        answer = await visit.proceed()
-        if spot.is_hit(visit.request, answer):
+    async def layer(call: MutantCall) -> Answer:
+        answer = await call.proceed()
+        if spot.is_hit(call.request, answer):
             edit(answer)
         return answer
 
@@ -201,7 +201,7 @@ def _of_answer(spec: Spec, spot: _Spot) -> Iterator[Mutant]:
         yield _mutant(whole, f"{whole.name}-without-ids", f"In {whole.words}, events have no id.", layer)
 
 
-async def _without_ids(_visit: MutantCall, events: Events) -> Events:
+async def _without_ids(_call: MutantCall, events: Events) -> Events:
     async for event in events:
         event.id = None
         yield event

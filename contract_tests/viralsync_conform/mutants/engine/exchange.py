@@ -118,6 +118,6 @@ class _Named(dict[str, object]):
         return name
 
 
-async def the_mock(visit: MutantCall) -> Answer:
+async def the_mock(call: MutantCall) -> Answer:
     """Answer as the mock does: what is at the bottom of every mutant."""
-    return await ask(cast(Application, visit.world.app), visit.request, visit.opened)
+    return await ask(cast(Application, call.world.app), call.request, call.opened)

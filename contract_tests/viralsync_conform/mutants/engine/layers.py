@@ -9,10 +9,14 @@ from typing import Any
 from viralsync_conform.mutants.engine.asgi import Answer, Request
 from viralsync_conform.mutants.engine.exchange import Layer, MutantCall
 from viralsync_conform.mutants.mutant import BEHAVIOUR, Mutant
+from viralsync_mock.app import CONTROL_PREFIX
 
 JOB_VIEWS = ("getJob", "listJobs", "cancelJob")
 TERMINAL = frozenset({"done", "failed", "cancelled"})
 SUCCESS = frozenset({200, 201, 202, 204})
+REFUSALS = frozenset({400, 401, 402, 403, 404, 405, 409, 413, 429})
+ACCOUNT = f"{CONTROL_PREFIX}/account"
+MAX_LISTED = 100
 SECURED = ("submitRenderJob", "listJobs", "getJob", "streamJobProgress", "cancelJob", "deleteJob", "getMe", "getUsage")
 """The operations, as the API's documentation names them."""
 
@@ -37,10 +41,10 @@ def edit_response(
 ) -> Layer:
     """Change an answer with such a status (None: any), and with this error code where one is given."""
 
-    async def layer(visit: MutantCall) -> Answer:
-        answer = await visit.proceed()
+    async def layer(call: MutantCall) -> Answer:
+        answer = await call.proceed()
         fits = (statuses is None or answer.status in statuses) and (code is None or answer.code == code)
-        if is_for(visit.request, operations) and fits:
+        if is_for(call.request, operations) and fits:
             edit(answer)
         return answer
 
@@ -67,12 +71,12 @@ def edit_error(code: str, edit: Callable[[Answer], None], *operations: str) -> L
 def edit_jobs(edit: Callable[[Document, Seen], object], *operations: str) -> Layer:
     """Change every job that is shown, in place; what is remembered of a job stays with its id."""
 
-    async def layer(visit: MutantCall) -> Answer:
-        answer = await visit.proceed()
-        if visit.request.operation in (operations or JOB_VIEWS) and answer.status in SUCCESS:
+    async def layer(call: MutantCall) -> Answer:
+        answer = await call.proceed()
+        if call.request.operation in (operations or JOB_VIEWS) and answer.status in SUCCESS:
             document = answer.document
             for job in _jobs(document):
-                edit(job, seen(visit, job["jobId"]))
+                edit(job, seen(call, job["jobId"]))
             if document is not None:
                 answer.document = document
         return answer
@@ -80,9 +84,9 @@ def edit_jobs(edit: Callable[[Document, Seen], object], *operations: str) -> Lay
     return layer
 
 
-def seen(visit: MutantCall, job_id: object) -> Seen:
+def seen(call: MutantCall, job_id: object) -> Seen:
     """Return what is remembered of a job."""
-    remembered: Seen = visit.memory.setdefault(("job", job_id), {})
+    remembered: Seen = call.memory.setdefault(("job", job_id), {})
     return remembered
 
 
@@ -96,10 +100,10 @@ def _jobs(document: Any) -> Iterator[Document]:
 def edit_request(change: Callable[[Request], Request], *operations: str) -> Layer:
     """Let the mock answer another request than the one that came."""
 
-    async def layer(visit: MutantCall) -> Answer:
-        if is_for(visit.request, operations):
-            return await visit.proceed(change(visit.request))
-        return await visit.proceed()
+    async def layer(call: MutantCall) -> Answer:
+        if is_for(call.request, operations):
+            return await call.proceed(change(call.request))
+        return await call.proceed()
 
     return layer
 
@@ -107,9 +111,9 @@ def edit_request(change: Callable[[Request], Request], *operations: str) -> Laye
 def when(operation: str, make: Callable[[MutantCall], Awaitable[Answer | None]]) -> Layer:
     """Answer an operation in the mock's place; where nothing is made, the mock answers."""
 
-    async def layer(visit: MutantCall) -> Answer:
-        made = await make(visit) if visit.request.operation == operation else None
-        return made or await visit.proceed()
+    async def layer(call: MutantCall) -> Answer:
+        made = await make(call) if call.request.operation == operation else None
+        return made or await call.proceed()
 
     return layer
 
@@ -119,10 +123,10 @@ def after(
 ) -> Layer:
     """See the mock's answer to an operation, and answer otherwise; where nothing is made, that answer stands."""
 
-    async def layer(visit: MutantCall) -> Answer:
-        answer = await visit.proceed()
-        if visit.request.operation == operation and status in (None, answer.status):
-            return await make(visit, answer) or answer
+    async def layer(call: MutantCall) -> Answer:
+        answer = await call.proceed()
+        if call.request.operation == operation and status in (None, answer.status):
+            return await make(call, answer) or answer
         return answer
 
     return layer
@@ -131,11 +135,11 @@ def after(
 def both(outer: Layer, inner: Layer) -> Layer:
     """Lay one layer over another."""
 
-    async def layer(visit: MutantCall) -> Answer:
+    async def layer(call: MutantCall) -> Answer:
         async def below(lower: MutantCall) -> Answer:
-            return await inner(replace(lower, below=visit.below))
+            return await inner(replace(lower, below=call.below))
 
-        return await outer(replace(visit, below=below))
+        return await outer(replace(call, below=below))
 
     return layer
 
@@ -168,7 +172,50 @@ def fields(**values: Any) -> Callable[..., None]:
 def refused(code: str, retry_after: int | None = None, **values: object) -> Callable[..., Awaitable[Answer]]:
     """Return what refuses a request with an error code of the spec."""
 
-    async def make(visit: MutantCall, *_: object) -> Answer:
-        return visit.refusal(code, retry_after, **values)
+    async def make(call: MutantCall, *_: object) -> Answer:
+        return call.refusal(code, retry_after, **values)
 
     return make
+
+
+def where(field: str, value: object, **changes: object) -> Callable[[Document, Seen], None]:
+    """Return an edit of the jobs whose field has this value."""
+
+    def edit(document: Document, _seen: Seen) -> None:
+        if field in document and document[field] == value:
+            document.update({name: new for name, new in changes.items() if name in document})
+
+    return edit
+
+
+def under_account(code: str, field: str, meanwhile: object, *operations: str) -> Layer:
+    """Answer a request that was refused with this code as though the account were another."""
+
+    async def layer(call: MutantCall) -> Answer:
+        answer = await call.proceed()
+        if answer.code != code or not is_for(call.request, operations):
+            return answer
+        before = (await call.ask("GET", ACCOUNT)).document[field]
+        await call.ask("PATCH", ACCOUNT, {field: meanwhile})
+        try:
+            return await call.again(call.request)
+        finally:
+            await call.ask("PATCH", ACCOUNT, {field: before})
+
+    return layer
+
+
+async def every_job(call: MutantCall, **parameters: str) -> list[Document]:
+    """Return all jobs of the account, newest first."""
+    jobs: list[Document] = []
+    cursor: str | None = None
+    while True:
+        query = "".join(f"&{name}={value}" for name, value in {**parameters, "cursor": cursor}.items() if value)
+        answer = await call.ask("GET", f"/v1/jobs?limit={MAX_LISTED}{query}")
+        page: Any = answer.document
+        if answer.status != 200:
+            return jobs
+        jobs += page["jobs"]
+        cursor = page["nextCursor"]
+        if cursor is None:
+            return jobs

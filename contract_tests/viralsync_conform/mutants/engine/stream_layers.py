@@ -10,7 +10,7 @@ import orjson
 
 from viralsync_conform.mutants.engine.asgi import Answer
 from viralsync_conform.mutants.engine.exchange import Layer, MutantCall
-from viralsync_conform.mutants.engine.layers import Document, Seen, seen
+from viralsync_conform.mutants.engine.layers import Document, Seen, both, edit_jobs, seen
 
 STREAM = "streamJobProgress"
 TERMINAL = frozenset({"done", "failed", "cancelled"})
@@ -56,10 +56,10 @@ Rewrite = Callable[[MutantCall, Events], Events]
 def rewrite_events(rewrite: Rewrite) -> Layer:
     """Send other events than the mock does."""
 
-    async def layer(visit: MutantCall) -> Answer:
-        answer = await visit.proceed()
-        if visit.request.operation == STREAM and answer.events is not None:
-            answer.events = _chunks(rewrite(visit, _events(answer.events)))
+    async def layer(call: MutantCall) -> Answer:
+        answer = await call.proceed()
+        if call.request.operation == STREAM and answer.events is not None:
+            answer.events = _chunks(rewrite(call, _events(answer.events)))
         return answer
 
     return layer
@@ -78,10 +78,10 @@ async def _chunks(events: Events) -> AsyncGenerator[bytes]:
 def edit_each(edit: Callable[[Event, Seen], object], *, only: str | None = None) -> Layer:
     """Change each event in place, or those of one status; what is remembered of a job stays with its id."""
 
-    async def rewrite(visit: MutantCall, events: Events) -> Events:
+    async def rewrite(call: MutantCall, events: Events) -> Events:
         async for event in events:
             if event.document is not None and only in (None, event.document.get("status")):
-                edit(event, seen(visit, visit.request.job_id))
+                edit(event, seen(call, call.request.job_id))
             yield event
 
     return rewrite_events(rewrite)
@@ -95,7 +95,7 @@ def edit_data(edit: Callable[[Document, Seen], object], *, only: str | None = No
 def without(drop: Callable[[Event, int], bool]) -> Layer:
     """Leave events out; they are counted from 0, comments are not."""
 
-    async def rewrite(_visit: MutantCall, events: Events) -> Events:
+    async def rewrite(_call: MutantCall, events: Events) -> Events:
         number = 0
         async for event in events:
             if event.document is None:
@@ -111,7 +111,7 @@ def without(drop: Callable[[Event, int], bool]) -> Layer:
 def each_as(several: Callable[[Event, int], list[Event]]) -> Layer:
     """Send none, one or several events for each; they are counted from 0."""
 
-    async def rewrite(_visit: MutantCall, events: Events) -> Events:
+    async def rewrite(_call: MutantCall, events: Events) -> Events:
         number = 0
         async for event in events:
             if event.document is None:
@@ -127,7 +127,7 @@ def each_as(several: Callable[[Event, int], list[Event]]) -> Layer:
 def until(ends: Callable[[Event, int], bool]) -> Layer:
     """Close after the first event for which this holds."""
 
-    async def rewrite(_visit: MutantCall, events: Events) -> Events:
+    async def rewrite(_call: MutantCall, events: Events) -> Events:
         number = 0
         async for event in events:
             yield event
@@ -137,3 +137,8 @@ def until(ends: Callable[[Event, int], bool]) -> Layer:
                 number += 1
 
     return rewrite_events(rewrite)
+
+
+def everywhere(edit: Callable[[Document, Seen], object]) -> Layer:
+    """Change a job in each answer, and what its stream tells of it, in the same way."""
+    return both(edit_jobs(edit), edit_data(edit))

@@ -12,6 +12,7 @@ from typing import Any
 from viralsync_conform.mutants.engine.exchange import MutantState
 from viralsync_mock.webhooks.sender import Reply, WebhookRequest, WebhookSender
 
+SIGNATURE = "x-render-signature"
 TERMINAL = frozenset({"done", "failed", "cancelled"})
 
 
@@ -65,3 +66,21 @@ class MutatedSender:
     async def close(self) -> None:
         """Close the connections."""
         await self.inner.close()
+
+
+def with_header(attempt: WebhookAttempt, name: str, value: str | None) -> tuple[tuple[str, str], ...]:
+    """Return the headers with one changed, or left out."""
+    kept = tuple(line for line in attempt.outgoing.headers if line[0] != name)
+    return kept if value is None else (*kept, (name, value))
+
+
+def resigned(change: Callable[[dict[str, Any]], object]) -> Sending:
+    """Change what is told, rightly signed."""
+
+    async def sending(attempt: WebhookAttempt) -> Reply:
+        document = attempt.document
+        change(document)
+        body = json.dumps(document, separators=(",", ":")).encode()
+        return await attempt.deliver(body=body, headers=with_header(attempt, SIGNATURE, signed(body, attempt.secret)))
+
+    return sending
