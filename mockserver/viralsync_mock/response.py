@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
 JSON = b"application/json"
-EVENT_STREAM = b"text/event-stream"
+EVENT_STREAM = "text/event-stream"
 
 Headers = Sequence[tuple[bytes, bytes]]
 

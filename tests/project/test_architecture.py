@@ -46,7 +46,13 @@ LIBRARIES = {
 PUBLIC = {
     *("viralsync_mock.app", "viralsync_mock.client", "viralsync_mock.server", "viralsync_mock.settings"),
     *("viralsync_mock.config", "viralsync_mock.errors", "viralsync_mock.openapi", "viralsync_mock.inspection"),
-    *("viralsync_mock.randomness", "viralsync_mock.redaction", "viralsync_mock.validation", "viralsync_mock.clock"),
+    *(
+        "viralsync_mock.net",
+        "viralsync_mock.randomness",
+        "viralsync_mock.redaction",
+        "viralsync_mock.validation",
+        "viralsync_mock.clock",
+    ),
 }
 """What the conformance kit may know of the mock: public names, and nouns without state. A mutant is a mock."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +15,7 @@ from viralsync_conform.clocks import Clock, RealClock, VirtualClock, pause
 from viralsync_conform.target.webhook_receiver import WebhookReceiver
 from viralsync_mock.client import ControlError, Sandbox
 from viralsync_mock.errors import SettingsError
+from viralsync_mock.net import host_of, is_loopback
 from viralsync_mock.randomness import hexadecimal
 
 MAIN = "main"
@@ -61,7 +61,7 @@ class Target:
     @property
     def is_local(self) -> bool:
         """Whether the target is on this machine."""
-        return is_loopback(self.base_url)
+        return is_loopback(host_of(self.base_url))
 
     def account(self, name: str, **options: Any) -> Account:
         """Return a throwaway account of a mock, its clock frozen; `options` are those of `Sandbox.open`."""
@@ -89,15 +89,6 @@ class Target:
         self.http.close()
 
 
-def is_loopback(url: str) -> bool:
-    """Say whether a URL leads to this machine."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def check_url(url: str) -> str:
     """Return the base URL without a slash at its end; raises SettingsError for what is none."""
     try:
@@ -111,7 +102,7 @@ def check_url(url: str) -> str:
         raise SettingsError("--target: a URL with a password in it ends up in logs: leave it out")
     if parts.query or parts.fragment:
         raise SettingsError(f"--target: expected a base URL without query and fragment, got {url!r}")
-    if parts.scheme == "http" and not is_loopback(url):
+    if parts.scheme == "http" and not is_loopback(host_of(url)):
         raise SettingsError(f"--target: {url} would send the API key in clear text: use https")
     return url.rstrip("/")
 
@@ -137,7 +128,7 @@ def open_target(
 ) -> Iterator[Target]:
     """Yield the target. `key` may be missing for a mock, which takes any; `uses_control` forbids its control API."""
     base_url, key = check_url(base_url), None if key is None else check_key(key)
-    is_local = is_loopback(base_url)
+    is_local = is_loopback(host_of(base_url))
     patience = answer_seconds or (LOCAL_ANSWER_SECONDS if is_local else ANSWER_SECONDS)
     http = httpx.Client(timeout=patience, verify=not is_local, trust_env=not is_local)
     has_control = uses_control and is_local and _is_mock(http, base_url, control_token)
@@ -198,4 +189,4 @@ def own_mock(behaviour: Path | None, seed: str) -> Iterator[str]:
         yield server.base_url
 
 
-__all__ = ["Account", "ControlError", "Target", "check_url", "is_loopback", "open_target", "own_mock"]
+__all__ = ["Account", "ControlError", "Target", "check_url", "open_target", "own_mock"]

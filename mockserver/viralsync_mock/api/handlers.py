@@ -55,7 +55,7 @@ async def stream_job_progress(call: Call) -> Response:
     subject = find_job(call)
     return Response(
         200,
-        content_type=EVENT_STREAM,
+        content_type=EVENT_STREAM.encode(),
         headers=((b"cache-control", b"no-cache"),),
         stream=lambda reader: stream_events(call, subject, reader),
     )

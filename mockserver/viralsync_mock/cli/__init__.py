@@ -171,10 +171,11 @@ def _serve(context: click.Context) -> None:
 
 def settings_of(context: click.Context) -> Settings:
     """Return the settings that the options of `serve` make."""
+    from viralsync_mock.net import is_loopback
     from viralsync_mock.settings import Settings  # it brings asyncio along
 
     given = context.params
-    if not (_is_loopback(given["host"]) or given["control_token"] or given["no_control"]):
+    if not (is_loopback(given["host"]) or given["control_token"] or given["no_control"]):
         raise click.UsageError(
             f"--host {given['host']} would open the control API to everyone who reaches it. Protect it with "
             f"--control-token T (or {VARIABLE_PREFIX}CONTROL_TOKEN), or leave it out with --no-control."
@@ -196,14 +197,6 @@ def settings_of(context: click.Context) -> Settings:
         mock_headers=given["mock_headers"],
         webhook_hosts=given["allow_webhook_host"],
     )
-
-
-def _is_loopback(host: str) -> bool:
-    from ipaddress import ip_address  # only here
-
-    with suppress(ValueError):  # a name
-        return ip_address(host).is_loopback
-    return host == "localhost"
 
 
 def _clock(context: click.Context) -> tuple[Mode, float]:

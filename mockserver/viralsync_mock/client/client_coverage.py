@@ -21,7 +21,7 @@ class CoverageMixin:
 
     _door: ControlConnection
 
-    def coverage(self, *, strangers: bool = False) -> Coverage:
-        """Return what was met since the sandbox was opened; with `strangers` also by calls without a usable key."""
-        answer = self._door.request("GET", "/coverage", strangers=str(strangers).lower())
+    def coverage(self, *, anonymous: bool = False) -> Coverage:
+        """Return what was met since the sandbox was opened; with `anonymous` also by calls without a usable key."""
+        answer = self._door.request("GET", "/coverage", anonymous=str(anonymous).lower())
         return Coverage(tuple(answer["met"]), tuple(answer["unmet"]), answer["percent"])

@@ -108,7 +108,7 @@ class FaultControl:
             document["match"] = {"operation": match} if isinstance(match, str) else dict(match)
         given = zip(COUNTS, (times, probability, lasts), strict=True)
         document.update({name: value for name, value in given if value is not None})
-        armed = [_left(each) for each in self._armed() if each["isLive"]]
+        armed = [_left(each) for each in self._armed() if each["isRunning"]]
         self._door.request("PUT", "/faults", {"faults": [*armed, document]})
 
     def clear(self) -> None:
@@ -126,7 +126,7 @@ class FaultControl:
         return found
 
     def __repr__(self) -> str:
-        armed = [f"{_left(each)}, struck {each['struck']}" for each in self._armed()]
+        armed = [f"{_left(each)}, matched {each['matched']}" for each in self._armed()]
         return f"<{len(armed)} faults armed{format_last(armed, MAX_SHOWN)}>"
 
 
@@ -134,10 +134,10 @@ def _left(armed: Mapping[str, Any]) -> dict[str, Any]:
     """Return an armed fault as it is written, `times` being how often it may strike yet."""
     document = {name: armed[name] for name in ("fault", "match", *COUNTS) if name in armed}
     if "times" in document:
-        return {**document, "times": document["times"] - armed["struck"]}
+        return {**document, "times": document["times"] - armed["matched"]}
     match = document.get("match", {})
     if "times" in match:
-        return {**document, "match": {**match, "times": match["times"] - armed["struck"]}}
+        return {**document, "match": {**match, "times": match["times"] - armed["matched"]}}
     return document
 
 

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from functools import cached_property
 from hmac import compare_digest
-from ipaddress import ip_address
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from viralsync_mock.api.asgi import create_call, read_body, response_headers, send_response
 from viralsync_mock.config.yaml_source import Node, read_yaml
@@ -27,6 +26,7 @@ from viralsync_mock.control.sandbox import SANDBOX_ACTIONS
 from viralsync_mock.control.verdict import VERDICT_ACTIONS
 from viralsync_mock.errors import ApiError, SpecError, did_you_mean
 from viralsync_mock.journal.entry import serialize_headers
+from viralsync_mock.net import host_of, is_loopback
 from viralsync_mock.openapi.extensions import read_errors
 from viralsync_mock.openapi.operations import read_operations
 from viralsync_mock.openapi.routing import MethodNotAllowed, RouteNotFound, Routes
@@ -186,18 +186,9 @@ def authorize(call: Call) -> None:
         return
     for name in ("host", "origin"):
         sent = call.headers.get(name.encode())
-        if sent is not None and not is_loopback(sent.decode("latin-1")):
+        if sent is not None and not is_loopback(host_of(sent.decode("latin-1"))):
             reason = f"its {name} header is not of this machine. Start the server with --control-token and send it."
             raise ApiError("FORBIDDEN", reason=reason)
-
-
-def is_loopback(address: str) -> bool:
-    """Say whether `localhost:4747` or `http://127.0.0.1:3000` is of this machine."""
-    try:
-        host = urlsplit(address if "//" in address else f"//{address}").hostname or ""
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def authenticate(call: Call) -> None:

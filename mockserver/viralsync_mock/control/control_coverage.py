@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 async def get_coverage(call: Call) -> Response:
-    """GET /__mock/coverage: what this key's calls and webhooks have met; with `strangers` also calls without a key."""
-    sandboxes = [call.sandbox, *([call.mock.sandboxes.anonymous] if call.parameters["strangers"] else [])]
+    """GET /__mock/coverage: what this key's calls and webhooks have met; with `anonymous` also calls without a key."""
+    sandboxes = [call.sandbox, *([call.mock.sandboxes.anonymous] if call.parameters["anonymous"] else [])]
     behaviour = behaviour_under(call.files, call.scenario, call.sandbox.behaviour_override)
     found = coverage(reachable_states(call.spec, behaviour), covered_states(each.sightings for each in sandboxes))
     return json_response({"met": found.covered, "unmet": found.uncovered, "percent": found.percent})
 
 
-COVERAGE_ACTIONS: Mapping[str, Callable[[Call], Awaitable[Response]]] = MappingProxyType({"tellCoverage": get_coverage})
+COVERAGE_ACTIONS: Mapping[str, Callable[[Call], Awaitable[Response]]] = MappingProxyType({"getCoverage": get_coverage})
 """By operationId."""

@@ -24,8 +24,8 @@ async def get_faults(call: Call) -> Response:
     return json_response(
         {
             "faults": [
-                {**each.document, "id": each.id, "struck": struck, "isLive": is_live}
-                for each, struck, is_live in states
+                {**each.document, "id": each.id, "matched": matched, "isRunning": is_running}
+                for each, matched, is_running in states
             ],
             "kinds": [{"name": name, "description": kind.title, "of": kind.group} for name, kind in KINDS.items()],
         }

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 async def list_calls(call: Call) -> Response:
     """GET /__mock/journal: the newest calls that are sought."""
     parameters = call.parameters
-    sandbox = call.mock.sandboxes.anonymous if parameters["strangers"] else call.sandbox
+    sandbox = call.mock.sandboxes.anonymous if parameters["anonymous"] else call.sandbox
     sought = Filter(
         operation=_known(call, "operation", call.spec.operations),
         status=parameters.get("status"),

@@ -60,5 +60,5 @@ def collect_evidence(sandbox: Sandbox, outside: Sandbox, poll_seconds: float) ->
     )
 
 
-VERDICT_ACTIONS: Mapping[str, Callable[[Call], Awaitable[Response]]] = MappingProxyType({"judgeClient": get_verdict})
+VERDICT_ACTIONS: Mapping[str, Callable[[Call], Awaitable[Response]]] = MappingProxyType({"getVerdict": get_verdict})
 """By operationId."""

@@ -9,14 +9,13 @@ import orjson
 from viralsync_mock.errors import SpecError
 from viralsync_mock.generation.primitives import FakeValues, UnsatisfiableSchema
 from viralsync_mock.generation.values import ATTEMPTS, ValueGenerator
+from viralsync_mock.response import EVENT_STREAM
 from viralsync_mock.validation.schema import Schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from viralsync_mock.openapi.spec import Operation, ResponseSpec, Spec
-
-EVENT_STREAM = "text/event-stream"
 
 
 def synthesise(spec: Spec, operation: Operation, seed: str) -> tuple[int, str | None, bytes]:

@@ -129,7 +129,7 @@ class JournalEntry:
     @property
     def is_stream(self) -> bool:
         """Whether the answer is a stream of events."""
-        return (b"content-type", EVENT_STREAM) in self.answer_headers
+        return (b"content-type", EVENT_STREAM.encode()) in self.answer_headers
 
     def record_response(self, answer: Response, head: bytes, now: datetime) -> None:
         """Keep the answer, as it is about to leave; `head` holds all its headers, packed."""

@@ -98,7 +98,7 @@ class RunCoverage:
 
     def pytest_viralsync_closing(self, sandbox: Sandbox) -> None:
         """Ask a sandbox before it is dropped."""
-        found = sandbox.coverage(strangers=True)
+        found = sandbox.coverage(anonymous=True)
         self.take(found.met, found.unmet)
 
     @pytest.hookimpl(trylast=True)  # fixtures of the session may end in this hook too

@@ -17,9 +17,9 @@ from viralsync_mock.faults import stream as stream_faults
 from viralsync_mock.faults import views as view_faults
 from viralsync_mock.faults import webhook as webhook_faults
 from viralsync_mock.faults.http import When
+from viralsync_mock.response import EVENT_STREAM
 from viralsync_mock.scenarios import values as notation
 from viralsync_mock.scenarios.values import read_object
-from viralsync_mock.validation.validator import EVENT_STREAM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from viralsync_mock.errors import SpecError
+from viralsync_mock.response import EVENT_STREAM
 from viralsync_mock.validation.body import BodyValidator, parse
 from viralsync_mock.validation.closed_schema import close_objects
 from viralsync_mock.validation.parameters import Parameters
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["ValidationFailed", "Validator", "Violation"]
 
 JSON = "application/json"
-EVENT_STREAM = "text/event-stream"
 
 
 class Validator:

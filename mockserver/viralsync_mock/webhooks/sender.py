@@ -10,12 +10,12 @@ import asyncio
 import re
 import ssl
 from contextlib import contextmanager
-from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 from urllib.parse import urljoin
 
 from viralsync_mock.config.yaml_source import preview
 from viralsync_mock.errors import MockError
+from viralsync_mock.net import is_loopback
 from viralsync_mock.redaction import SECRET_HEADERS
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def check_target(url: str, allowed_hosts: Collection[str]) -> None:
 
 def _check_host(url: str, host: str, allowed_hosts: Collection[str]) -> None:
     bare = _bare(host)
-    if not _is_loopback(bare) and bare not in map(_bare, allowed_hosts):
+    if not is_loopback(bare) and bare not in map(_bare, allowed_hosts):
         raise DeliveryFailed(
             "refused_target",
             f"The webhook URL {preview(url, MAX_SHOWN)} leads to {preview(bare)}, which is not plainly this machine: "
@@ -109,16 +109,6 @@ def _check_host(url: str, host: str, allowed_hosts: Collection[str]) -> None:
 
 def _bare(host: str) -> str:
     return host.removeprefix("[").removesuffix("]").casefold()
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        # Not `is_loopback` for IPv6: newer Pythons say it of mapped IPv4 addresses too.
-        return IPv6Address(host) == IPv6Address("::1") if ":" in host else IPv4Address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class HttpSender:

@@ -7,7 +7,7 @@ from tests.conftest import LiveServer, movie
 from tests.support.fake_target import KEY
 
 from viralsync_conform.clocks import RealClock, VirtualClock
-from viralsync_conform.target import check_url, is_loopback, open_target, own_mock, seeded
+from viralsync_conform.target import check_url, open_target, own_mock, seeded
 from viralsync_mock.app import create_app
 from viralsync_mock.client import Sandbox
 from viralsync_mock.errors import ControlError, SettingsError
@@ -52,16 +52,6 @@ def test_a_target_that_would_leak_or_is_none_is_refused(url: str, told: str) -> 
     with pytest.raises(SettingsError, match=told) as refusal:
         check_url(url)
     assert "secret" not in str(refusal.value)
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [("http://127.8.9.1", True), ("http://[::1]:1", True), ("http://localhost", True), ("https://10.0.0.1", False),
-     ("https://localhost.example", False), ("https://api.viralsync.io", False)],
-)  # fmt: skip
-def test_this_machine_is_told_from_all_others(url: str, expected: bool) -> None:
-    """Only here may a key travel in clear text."""
-    assert is_loopback(url) is expected
 
 
 def test_a_mock_lends_its_clock_and_gets_it_back(live_server: LiveServer) -> None:

@@ -445,7 +445,7 @@ QUERIES = [
     "since=0001-01-01T00:00:00%2B23:59",
     "until=%00",
     "operation=",
-    "strangers=perhaps",
+    "anonymous=perhaps",
     "limit=10&limit=20",
     "nonsense=1",
     "jobId=" + "x" * 30_000,

@@ -210,7 +210,7 @@ def test_a_fault_may_be_a_matter_of_chance_and_heal(sandbox: Sandbox) -> None:
     """What the scenario language calls `for` is `lasts` here."""
     sandbox.faults.arm(latency="1ms", probability=0.25, lasts=30)
     [armed] = sandbox.faults
-    assert (armed["probability"], armed["for"], armed["isLive"]) == (0.25, 30, True)
+    assert (armed["probability"], armed["for"], armed["isRunning"]) == (0.25, 30, True)
     sandbox.faults.clear()
     assert list(sandbox.faults) == []
 
@@ -296,7 +296,7 @@ def test_reprs_are_worth_reading(sandbox: Sandbox, api: httpx.Client) -> None:
     job_id = submit(api)
     sandbox.faults.arm(status=503, times=2)
     assert repr(sandbox.jobs) == f"<1 jobs\n  <{job_id} queued 0%>>"
-    assert repr(sandbox.faults) == "<1 faults armed\n  {'fault': {'status': 503}, 'times': 2}, struck 0>"
+    assert repr(sandbox.faults) == "<1 faults armed\n  {'fault': {'status': 503}, 'times': 2}, matched 0>"
     assert repr(sandbox) == (
         f"<sandbox on {sandbox.base_url}: scenario happy, <clock 2026-01-01T00:00:00.000Z frozen>, 1 jobs, 1 calls>"
     )

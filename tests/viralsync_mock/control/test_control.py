@@ -18,7 +18,7 @@ from tests.conftest import LiveServer, movie
 from tests.support.paths import ROOT
 
 from viralsync_mock.clock import EPOCH, Mode, RealTime
-from viralsync_mock.control.app import DOCUMENT, Control, is_loopback, read_control_spec
+from viralsync_mock.control.app import DOCUMENT, Control, read_control_spec
 from viralsync_mock.openapi.routing import MethodNotAllowed, RouteNotFound
 from viralsync_mock.response import Response
 from viralsync_mock.settings import Settings
@@ -212,44 +212,6 @@ def test_without_a_token_other_machines_are_refused(control: httpx.Client, name:
     assert (status, code) == (403, "FORBIDDEN")
     assert name in text
     assert "--control-token" in text
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "localhost",
-        "localhost:4747",
-        "127.0.0.1:80",
-        "127.8.9.10",
-        "[::1]:4747",
-        "http://localhost:3000",
-        "https://127.0.0.1",
-        "http://[::1]",
-    ],
-)
-def test_addresses_of_this_machine_are_let_in(address: str) -> None:
-    """Any port and scheme of a loopback name or address is this machine."""
-    assert is_loopback(address)
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "",
-        "null",
-        "studio.example",
-        "http://localhost.studio.example",
-        "http://localhost@studio.example",
-        "http://127.0.0.1.studio.example:4747",
-        "10.0.0.1",
-        "0.0.0.0:4747",
-        "[::1",
-        "http://[::]",
-    ],
-)
-def test_addresses_elsewhere_are_not(address: str) -> None:
-    """What only looks like this machine is another one."""
-    assert not is_loopback(address)
 
 
 def test_a_server_without_control_does_not_know_its_paths(start_mock: StartMock) -> None:

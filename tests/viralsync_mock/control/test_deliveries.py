@@ -298,7 +298,7 @@ def test_an_armed_fault_of_webhooks_counts_them(control: httpx.Client, receiver:
     advance(control, seconds=20)
     [fault] = control.get("/__mock/faults").json()["faults"]
     forged = [i for i, (body, signature) in enumerate(receiver.received, 1) if signature != sign(body, SECRET)]
-    assert (forged, fault["struck"], fault["isLive"]) == ([2], 1, False)
+    assert (forged, fault["matched"], fault["isRunning"]) == ([2], 1, False)
 
 
 def test_an_armed_fault_of_submissions_follows_their_jobs(control: httpx.Client, receiver: Receiver) -> None:

@@ -36,7 +36,7 @@ def arm(client: httpx.Client, *faults: dict[str, Any]) -> dict[str, Any]:
 def armed(client: httpx.Client) -> list[tuple[str, int, bool]]:
     """Return id, strikes and whether it is live of each armed fault."""
     faults = client.get("/__mock/faults").json()["faults"]
-    return [(each["id"], each["struck"], each["isLive"]) for each in faults]
+    return [(each["id"], each["matched"], each["isRunning"]) for each in faults]
 
 
 def statuses(client: httpx.Client, calls: int) -> list[int]:
@@ -78,8 +78,8 @@ def test_armed_faults_are_shown_as_they_were_written(control: httpx.Client) -> N
     ]
     answer = arm(control, *written)
     assert answer["faults"] == [
-        {"id": "fault_1", **written[0], "struck": 0, "isLive": True},
-        {"id": "fault_2", **written[1], "struck": 0, "isLive": True},
+        {"id": "fault_1", **written[0], "matched": 0, "isRunning": True},
+        {"id": "fault_2", **written[1], "matched": 0, "isRunning": True},
     ]
     assert control.get("/__mock/faults").json() == answer
 

@@ -146,7 +146,7 @@ def test_a_fact_that_nobody_counts_is_left_out() -> None:
 def test_a_fresh_sandbox_has_met_nothing(start_mock: StartMock) -> None:
     """All that can be met is unmet, in the order of the spec."""
     with start_mock(Settings()).client() as client:
-        answer = client.get("/__mock/coverage?strangers=true").json()
+        answer = client.get("/__mock/coverage?anonymous=true").json()
     assert answer == {"met": [], "unmet": list(REACHABLE), "percent": 0.0}
 
 
@@ -193,7 +193,7 @@ def test_a_call_without_a_key_counts_only_when_strangers_do(start_mock: StartMoc
     with server.client() as client:
         httpx.get(f"{server.base_url}/v1/me", trust_env=False)
         assert met(client) == set()
-        assert met(client, strangers="true") == {"operation getMe 401", "code UNAUTHORIZED"}
+        assert met(client, anonymous="true") == {"operation getMe 401", "code UNAUTHORIZED"}
 
 
 def test_polling_meets_every_step_of_a_job(client: httpx.Client) -> None:
@@ -485,5 +485,5 @@ def test_a_long_story_meets_every_fact(start_mock: StartMock, httpserver: HTTPSe
         story.stream()
         httpx.get(f"{server.base_url}/v1/me", trust_env=False)
         assert met_in_the_end(client, "stream ended client left")
-        answer = client.get("/__mock/coverage?strangers=true").json()
+        answer = client.get("/__mock/coverage?anonymous=true").json()
     assert (answer["unmet"], answer["percent"]) == ([], 100.0)

@@ -131,7 +131,7 @@ def test_every_call_is_recorded(control: httpx.Client, method: str, path: str, s
 def test_calls_without_a_usable_key_are_listed_as_strangers(live_server: LiveServer, control: httpx.Client) -> None:
     """They are nobody's; this key's own list is without them."""
     call_id = httpx.get(f"{live_server.base_url}/v1/me").headers["x-mock-call-id"]
-    (stranger,) = [each for each in calls(control, "strangers=true&limit=1000") if each["callId"] == call_id]
+    (stranger,) = [each for each in calls(control, "anonymous=true&limit=1000") if each["callId"] == call_id]
     assert (stranger["status"], stranger["code"]) == (401, "UNAUTHORIZED")
     assert calls(control) == []
 
@@ -223,7 +223,7 @@ def test_the_list_holds_what_fits_every_filter(control: httpx.Client, query: str
         ("limit=0", "query.limit: expected at least 1"),
         ("limit=1001", "query.limit: expected at most 1000"),
         ("status=99", "query.status: "),
-        ("strangers=yes", "query.strangers: "),
+        ("anonymous=yes", "query.anonymous: "),
         ("operations=getJob", 'Did you mean "operation"?'),
     ],
 )
