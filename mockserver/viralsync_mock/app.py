@@ -6,6 +6,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from viralsync_mock.api.asgi import RESPOND_EXTENSION
+from viralsync_mock.api.handlers import check_operations
 from viralsync_mock.api.pipeline import serve
 from viralsync_mock.state import MockServer
 
@@ -19,7 +20,7 @@ CONTROL_PREFIX = "/__mock"
 
 def create_app(settings: Settings) -> App:
     """Read the files that the settings name and return the application; raises UsageError for a broken one."""
-    return App(MockServer.start(settings))
+    return App(MockServer.start(settings, check_operations))
 
 
 class App:

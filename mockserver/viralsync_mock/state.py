@@ -36,7 +36,11 @@ class LoadedFiles(NamedTuple):
     behaviour: BehaviourProfile
 
 
-def read_files(settings: Settings) -> LoadedFiles:
+def noop(*_: object) -> None:
+    """Listen to nothing."""
+
+
+def read_files(settings: Settings, check_spec: Callable[[Spec], None] = noop) -> LoadedFiles:
     """Read the spec, the server's scenario and its behaviour profile; raises UsageError for one that is broken."""
     spec = load_spec(settings.spec)
     library = ScenarioLibrary(shipped("fixtures/scenarios"), spec)
@@ -44,11 +48,9 @@ def read_files(settings: Settings) -> LoadedFiles:
     is_file = path.suffix in {".yaml", ".yml", ".json"}
     scenario = load_scenario(path, spec) if is_file else library.get(settings.scenario)
     behaviour = load_behaviour(settings.behaviour, spec.errors) if settings.behaviour else BehaviourProfile()
-    return LoadedFiles(spec, Validator(spec), read_movie_defaults(spec), library, scenario, behaviour)
-
-
-def noop(*_: object) -> None:
-    """Listen to nothing."""
+    files = LoadedFiles(spec, Validator(spec), read_movie_defaults(spec), library, scenario, behaviour)
+    check_spec(spec)
+    return files
 
 
 @dataclass(eq=False, slots=True)
@@ -64,16 +66,17 @@ class MockServer:
     sandboxes: SandboxRegistry
     on_call: Callable[[JournalEntry, Response], None] = noop
     on_bug: Callable[[str, BaseException], None] = noop
+    check_spec: Callable[[Spec], None] = noop
     sender: WebhookSender | None = None
 
     @classmethod
-    def start(cls, settings: Settings) -> MockServer:
-        """Read the files and open for calls."""
-        return cls(settings, read_files(settings), SandboxRegistry(settings))
+    def start(cls, settings: Settings, check_spec: Callable[[Spec], None] = noop) -> MockServer:
+        """Read the files and open for calls; `check_spec` raises SpecError for what the API could not answer."""
+        return cls(settings, read_files(settings, check_spec), SandboxRegistry(settings), check_spec=check_spec)
 
     def reload(self) -> None:
         """Read the files anew; jobs stay. Raises UsageError and keeps the old files when one is broken."""
-        self.files = read_files(self.settings)
+        self.files = read_files(self.settings, self.check_spec)
 
     def sandbox(self, key: str) -> Sandbox:
         """Return the sandbox of a key, opened when it is not open yet."""

@@ -75,6 +75,11 @@ class Call:
         """The spec that this call is held against from its beginning to its end."""
         return self.files.spec
 
+    @property
+    def job_id(self) -> str:
+        """The id of the job that the path names; empty if it names none."""
+        return self.path_parameters.get(self.operation.job_parameter or "", "")
+
     async def pause(self, seconds: float) -> None:
         """Let real time pass; once the client has gone, nobody waits any more."""
         sleeping = asyncio.ensure_future(self.sandbox.clock.real.sleep(seconds))

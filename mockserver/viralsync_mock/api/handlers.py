@@ -10,6 +10,7 @@ from viralsync_mock.api import submission
 from viralsync_mock.api.pagination import list_page, next_list_change
 from viralsync_mock.api.progress_stream import stream_events
 from viralsync_mock.errors import ApiError
+from viralsync_mock.generation.response import check_generation, operation_place
 from viralsync_mock.jobs import timeline
 from viralsync_mock.jobs.limits import COUNTED_STATUSES, next_month, this_month
 from viralsync_mock.jobs.models import Status, timestamp
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from viralsync_mock.api.call import Call
+    from viralsync_mock.openapi.spec import Spec
 
 
 async def submit_render_job(call: Call) -> Response:
@@ -129,10 +131,23 @@ HANDLERS: Mapping[str, Callable[[Call], Awaitable[Response]]] = MappingProxyType
 )
 """By operationId. An operation of the spec that is not here is answered from the spec alone."""
 
+JOB_HANDLERS = frozenset({"getJob", "streamJobProgress", "cancelJob", "deleteJob"})
+"""The handlers that need the id of a job in the path."""
 
-def find_job(call: Call) -> Subject:
-    """Return the job or child that the path names; raises JOB_NOT_FOUND, also for another account's job."""
-    job_id = call.path_parameters["jobId"]
+
+def check_operations(spec: Spec) -> None:
+    """See that every operation can be answered; raises SpecError with the place of one that cannot."""
+    check_generation(spec, [each for name, each in spec.operations.items() if name not in HANDLERS])
+    for operation in map(spec.operations.get, JOB_HANDLERS):
+        if operation is not None and operation.job_parameter is None:
+            operation_place(spec, operation).fail(
+                f"{operation.id} needs the job's id: say in `x-effect` which path parameter holds it"
+            )
+
+
+def find_job(call: Call, job_id: str | None = None) -> Subject:
+    """Return the job or child of this id, by default that of the path; raises JOB_NOT_FOUND."""
+    job_id = job_id or call.job_id
     call.entry.job_id = job_id
     if (job := call.sandbox.store.read(job_id)) is not None:
         return Subject(job)

@@ -79,7 +79,7 @@ def _of_any_error(call: Call) -> dict[str, object]:
         "path": call.path,
         "allow": method,
         "plan": call.account.plan,
-        "jobId": call.path_parameters.get("jobId", ""),
+        "jobId": call.job_id,
         "action": method.lower(),
         "status": "as it is",
     }

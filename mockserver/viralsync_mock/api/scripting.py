@@ -28,7 +28,7 @@ def resolve_scenario(call: Call) -> Scenario:
         project = parse_body(call, "projectId")
         if isinstance(project, str) and project.startswith(PROJECT_PREFIX):
             return _named(call, project.removeprefix(PROJECT_PREFIX), "projectId", "$.projectId")
-    if job_id := call.path_parameters.get("jobId"):
+    if job_id := call.job_id:
         job = call.sandbox.store.read((parse_child_id(job_id) or (job_id,))[0])
         if job is not None and job.scenario is not None:
             return _named(call, job.scenario, "job", "the job's scenario")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from itertools import groupby
 from operator import attrgetter
@@ -122,7 +121,7 @@ def _to_next(call: Call, _: object) -> datetime:
 
 def _until(call: Call, goal: Mapping[str, str]) -> datetime:
     """Return when a job or child next has a status, which may be now; raises STATUS_NOT_AHEAD."""
-    subject, now = find_job(replace(call, path_parameters=goal)), call.now
+    subject, now = find_job(call, goal["jobId"]), call.now
     if subject.look(now).status == goal["status"]:
         return now
     steps = every_step(subject)

@@ -9,6 +9,9 @@ from fractions import Fraction
 from math import ceil, floor
 from typing import TYPE_CHECKING, Any
 
+from viralsync_mock.generation.patterns import PatternError, compile_pattern
+from viralsync_mock.validation.schema import Schema
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from random import Random  # noqa: TID251 - the type alone: Faker's own generator is used
@@ -17,13 +20,18 @@ YEAR_BEGINS = datetime(2026, 1, 1, tzinfo=UTC)  # invented instants lie in the y
 MAX_INTEGER = 2**53
 STEPS = 9973  # a prime, so that fractions look like fractions
 REACH = 1000  # how far from its one bound a number without the other is drawn
-TRIES = 20
+TRIES = 100
+STRETCH = 8  # how often more a part of a pattern is repeated where the pattern sets no bound
 _INTEGER_FORMATS = {"int32": 2**31 - 1}
 _PROVIDERS = ("address", "color", "company", "internet", "lorem", "misc", "person", "phone_number")
 
 
 class UnsatisfiableSchema(Exception):
-    """Nothing can be made for this schema in this attempt."""
+    """Nothing can be generated for this schema in this attempt; `pattern` is the one that no text was found for."""
+
+    def __init__(self, message: str, pattern: str | None = None) -> None:
+        super().__init__(message)
+        self.pattern = pattern
 
 
 class FakeValues:
@@ -31,13 +39,12 @@ class FakeValues:
 
     def __init__(self, seed: str) -> None:
         from faker import Faker  # here, since it costs more than the rest of the start-up and is rarely needed
-        from rstr import Rstr
 
         providers = [f"faker.providers.{name}" for name in _PROVIDERS]
         self._faker = Faker("en_US", providers=providers, use_weighting=False)
         self._faker.seed_instance(seed)
         self.random: Random = self._faker.random
-        self._matching: Callable[[str], str] = Rstr(self.random).xeger
+        self._patterns: dict[str, Schema] = {}
 
     def word(self) -> str:
         """Return a lower-case word."""
@@ -45,23 +52,28 @@ class FakeValues:
 
     def text(self, schema: Mapping[str, Any], name: str) -> str:
         """Return a text for a property of this name: of the schema's format, pattern and length."""
-        shortest, longest = schema.get("minLength", 0), schema.get("maxLength")
-        pattern = schema.get("pattern")
         text = self._of_format(schema.get("format", "")) or self._of_name(name)
-        if pattern is not None:
-            return self._of_pattern(pattern, text, shortest, longest)
-        while len(text) < shortest:
+        if "pattern" in schema:
+            return self._of_pattern(schema, text)
+        while len(text) < schema.get("minLength", 0):
             text += self.word()
-        return text if longest is None else text[:longest]
+        return text[: schema.get("maxLength")]
 
-    def _of_pattern(self, pattern: str, likely: str, shortest: int, longest: int | None) -> str:
-        text, tries = likely, TRIES
+    def _of_pattern(self, schema: Mapping[str, Any], likely: str) -> str:
+        """Return a text that the validator accepts; `likely` itself if it fits."""
+        rules = {key: schema[key] for key in ("pattern", "minLength", "maxLength") if key in schema}
+        key = str(rules)
+        checked = self._patterns.get(key) or self._patterns.setdefault(key, Schema(rules, {}))
+        text, pattern, reason = likely, schema["pattern"], f"none of {TRIES} texts matches it"
         try:
-            while tries and not (re.search(pattern, text) and _is_within(len(text), shortest, longest)):
-                text, tries = self._matching(pattern)[:longest], tries - 1
-        except (re.error, KeyError, NotImplementedError) as problem:
-            raise UnsatisfiableSchema(f"no text can be made for the pattern {pattern}: {problem}") from None
-        return text
+            for _ in range(TRIES):
+                if checked.accepts(text):
+                    return text
+                text = compile_pattern(pattern, max(STRETCH, schema.get("minLength", 0)))(self.random)
+                text = text[: schema.get("maxLength")]
+        except PatternError as problem:
+            reason = str(problem)
+        raise UnsatisfiableSchema(f"no text can be generated for the pattern {pattern}: {reason}", pattern)
 
     def _of_format(self, kind: str) -> str:
         instant = YEAR_BEGINS + timedelta(milliseconds=self.random.randrange(365 * 86_400_000))
@@ -133,10 +145,6 @@ class FakeValues:
             drawn = rounded if low < rounded < high else drawn
         is_whole = drawn.denominator == 1 and abs(drawn) <= MAX_INTEGER
         return int(drawn) if is_whole else float(drawn)
-
-
-def _is_within(size: int, least: int, most: int | None) -> bool:
-    return least <= size and (most is None or size <= most)
 
 
 def _exact(number: float) -> Fraction:

@@ -13,9 +13,22 @@ from viralsync_mock.response import EVENT_STREAM
 from viralsync_mock.validation.schema import Schema
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    from viralsync_mock.config.yaml_source import Node
     from viralsync_mock.openapi.spec import Operation, ResponseSpec, Spec
+
+
+class GenerationError(SpecError):
+    """No data could be generated for a schema; `pattern` is the one at fault, if a pattern was."""
+
+    def __init__(self, message: str, pattern: str | None = None) -> None:
+        super().__init__(message)
+        self.pattern = pattern
+
+
+SPARE_SEED = "spare"
+"""The seed of the response that `check_generation` has made: given where another seed finds none."""
 
 
 def synthesise(spec: Spec, operation: Operation, seed: str) -> tuple[int, str | None, bytes]:
@@ -23,14 +36,50 @@ def synthesise(spec: Spec, operation: Operation, seed: str) -> tuple[int, str | 
 
     The body is the first example, else data drawn from the seed; it fits its schema, or `SpecError` is raised.
     """
-    response = min(
-        (each for each in operation.responses.values() if 200 <= each.status < 300), key=lambda each: each.status
-    )
+    response = success_response(operation)
     if response.media_type is None:
         return response.status, None, b""
     where = f"{operation.id}, answer {response.status}"
-    value = _value(spec, response, f"{seed}/{operation.id}", where)
+    try:
+        value = _value(spec, response, f"{seed}/{operation.id}", where)
+    except GenerationError:
+        value = _value(spec, response, f"{SPARE_SEED}/{operation.id}", where)
     return response.status, response.media_type, _written(value, response.media_type)
+
+
+def success_response(operation: Operation) -> ResponseSpec:
+    """Return the response with the lowest 2xx status."""
+    return min(
+        (each for each in operation.responses.values() if 200 <= each.status < 300), key=lambda each: each.status
+    )
+
+
+def check_generation(spec: Spec, operations: Iterable[Operation]) -> None:
+    """Generate a response for each of these operations; raises SpecError with the place of what cannot be made."""
+    for operation in operations:
+        try:
+            synthesise(spec, operation, SPARE_SEED)
+        except GenerationError as problem:
+            place = _pattern_place(spec.root, problem.pattern) or operation_place(spec, operation)
+            place.fail(str(problem))
+        except SpecError as problem:
+            operation_place(spec, operation).fail(str(problem))
+
+
+def operation_place(spec: Spec, operation: Operation) -> Node:
+    """Return where the spec describes an operation."""
+    return spec.root["paths"][operation.path]
+
+
+def _pattern_place(place: Node, pattern: str | None) -> Node | None:
+    """Return the first schema with this pattern."""
+    if isinstance(place.value, dict):
+        if pattern is not None and place.value.get("pattern") == pattern:
+            return place["pattern"]
+        parts: Iterable[Node] = (part for _, part in place.items())
+    else:
+        parts = place if isinstance(place.value, list) else ()
+    return next(filter(None, (_pattern_place(part, pattern) for part in parts)), None)
 
 
 def _value(spec: Spec, response: ResponseSpec, seed: str, where: str) -> Any:
@@ -54,16 +103,16 @@ def _written(value: Any, media_type: str) -> bytes:
 
 
 def generate_value(schema: Mapping[str, Any], document: Mapping[str, Any], seed: str, where: str) -> Any:
-    """Return data that fits the schema, drawn from the seed; `where` names it should none be found."""
+    """Return data that fits the schema, drawn from the seed; raises GenerationError, which names `where`."""
     compiled = Schema(schema, document)
-    complaint = ""
+    reason, pattern = "", None
     for attempt in range(ATTEMPTS):
         try:
             value = ValueGenerator(document, FakeValues(f"{seed}/{attempt}"), attempt).value(schema)
         except UnsatisfiableSchema as problem:
-            complaint = str(problem)
+            reason, pattern = str(problem), problem.pattern
             continue
         if compiled.accepts(value):
             return value
-        complaint = str(next(compiled.violations(value, first_only=True), ""))
-    raise SpecError(f"{where}: no data could be invented: add an example. The last try broke {complaint}")
+        reason, pattern = str(next(compiled.violations(value, first_only=True), "")), None
+    raise GenerationError(f"{where}: no data could be generated, add an `example`: {reason}", pattern)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from viralsync_mock.generation.schema_merge import flat
+from viralsync_mock.generation.values import flat
 from viralsync_mock.openapi.dialect import TYPES
 from viralsync_mock.validation.body import parse
 from viralsync_mock.validation.schema import Schema, ValidationFailed

@@ -141,7 +141,7 @@ def _step(call: Call) -> dict[str, Any]:
     if entry.code == "JOB_NOT_FOUND":
         return {**nothing, "whyNoStep": f"there was no job {entry.job_id} in this sandbox"}
     try:
-        subject = find_job(replace(call, path_parameters={"jobId": entry.job_id}))
+        subject = find_job(call, entry.job_id)
     except ApiError:
         return {**nothing, "whyNoStep": f"{entry.job_id} was deleted: its timeline is gone"}
     steps = every_step(subject)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from string import Formatter
 from typing import TYPE_CHECKING, Any
 
 from viralsync_mock.errors import SpecError
+from viralsync_mock.openapi.extensions import read_template
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +56,8 @@ def _property(spec: Spec, schema: dict[str, Any], name: str) -> Iterator[dict[st
 
 
 def _output_url(spec: Spec) -> str:
-    template = spec.document.get("x-output-url", {}).get("template")
-    if not isinstance(template, str):
-        raise SpecError("x-output-url.template: expected the address of an output with {jobId} in it")
+    place = spec.root["x-output-url"].allow_keys("template")["template"]
+    template = read_template(place)
+    if {name for _, name, _, _ in Formatter().parse(template) if name} != {"jobId"}:
+        place.fail(f"expected the address of an output with {{jobId}} in it and no other placeholder, got {template}")
     return template

@@ -54,7 +54,7 @@ def read_errors(place: Node) -> dict[str, ErrorEntry]:
 
 def read_job_errors(place: Node) -> dict[str, str]:
     """Return the templates of the texts that a failed job carries, by code."""
-    return {code: _template(row.allow_keys("text", "when")["text"]) for code, row in place.items()}
+    return {code: read_template(row.allow_keys("text", "when")["text"]) for code, row in place.items()}
 
 
 def read_plans(place: Node) -> dict[str, Plan]:
@@ -113,10 +113,11 @@ def _error(code: str, row: Node) -> ErrorEntry:
     status = row["status"].expect(int)
     if not 400 <= status <= 599:
         row["status"].fail(f"expected a status from 400 to 599, got {status}")
-    return ErrorEntry(code, status, _template(row["text"]))
+    return ErrorEntry(code, status, read_template(row["text"]))
 
 
-def _template(place: Node) -> str:
+def read_template(place: Node) -> str:
+    """Return a text whose placeholders are plain names."""
     text: str = place.expect(str)
     try:
         fields = [

@@ -70,6 +70,14 @@ class Operation:
     document: dict[str, Any]
     effect: Effect | None = None
 
+    @property
+    def job_parameter(self) -> str | None:
+        """The path parameter that names a job: as `x-effect` says, else the only one there is."""
+        if self.effect is not None:
+            return self.effect.path_parameter
+        names = [each.name for each in self.parameters if each.location == "path"]
+        return names[0] if len(names) == 1 else None
+
 
 def read_operations(root: Node) -> dict[str, dict[str, Operation]]:
     """Return the operations by path and method (upper case); two paths or two ids that clash are refused."""

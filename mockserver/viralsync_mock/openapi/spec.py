@@ -44,12 +44,13 @@ __all__ = [
 class Spec:
     """The whole spec; everything on it is for reading only.
 
-    `job_errors` holds the text templates of failed jobs by code, `presets` the workers of each quality
-    preset, `body_limit` bytes; `key_pattern` is meant for `fullmatch`.
+    `document` is the file's value, `root` the same with its places. `job_errors` holds the text templates of failed
+    jobs by code, `presets` the workers of each quality preset, `body_limit` bytes; `key_pattern` is for `fullmatch`.
     """
 
     def __init__(self, root: Node) -> None:
         paths = read_operations(root)
+        self.root = root
         self.document: dict[str, Any] = root.value
         self.title: str = root["info"]["title"].expect(str)
         self.version: str = root["info"]["version"].expect(str)
