@@ -1,6 +1,9 @@
-"""Pretended time: one virtual clock per sandbox, and the alarms of those who wait on it.
+"""Virtual time: one clock per sandbox, and the waiters on it.
 
 This is the only module that touches real time, and only what `RealTime` holds.
+
+Mode `jump`: time stands still while anything happens and goes to the earliest wake-up once nothing has happened for a
+few real milliseconds. How long depends on what is under way, see `Clock._required_quiet`.
 """
 
 from __future__ import annotations
@@ -8,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -17,22 +21,33 @@ from typing import TYPE_CHECKING, Self
 from viralsync_mock.errors import ClockError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
-"""Where a frozen or auto clock starts unless it is told otherwise: runs are the same on every day."""
+"""Where a clock that does not follow real time starts by default, so that runs are the same on every day."""
 
 LAST = datetime(9000, 1, 1, tzinfo=UTC)
 """No clock goes past this."""
 
+JUMP_THRESHOLD = 0.005
+"""Real seconds without any activity after which a clock in mode `jump` moves."""
+
+JUMP_PATIENCE = 0.1
+"""The same while a webhook is being delivered, or a named sleeper that woke up has not slept again."""
+
+MAX_NAMED_SLEEPERS = 1_000
+CONFIRMATIONS = 3
+"""Turns of the event loop between the decision to jump and the jump: requests that have arrived are taken up first."""
+
 
 class Mode(StrEnum):
-    """How a clock moves: with real time, n times as fast, when told, or by itself to whatever is waited for."""
+    """How a clock moves: with real time, n times as fast, on request, by each read, or when everybody waits."""
 
     REAL = "real"
     SCALED = "scaled"
     FROZEN = "frozen"
     AUTO = "auto"
+    JUMP = "jump"
 
     @property
     def flows(self) -> bool:
@@ -55,7 +70,7 @@ FLOWING = frozenset({Mode.REAL, Mode.SCALED})
 
 @dataclass(frozen=True, slots=True)
 class RealTime:
-    """The world outside: injected, so that a test can bring its own."""
+    """The real clock, injected so that a test can bring its own."""
 
     wall: Callable[[], datetime] = lambda: datetime.now(UTC)
     monotonic: Callable[[], float] = time.monotonic
@@ -64,43 +79,46 @@ class RealTime:
 
 @dataclass(eq=False, slots=True)
 class Waiter:
-    """Someone who waits on a clock: woken at an instant, or earlier when rung.
+    """Waits on a clock until an instant, or until `wake`.
 
-    Once woken it counts as unsettled until it says `settle()`, waits again or is closed: an `advance` of the
-    clock goes on only when all are settled, that is, when what was due has been delivered.
+    A woken waiter is unsettled until `release`, the next `until`, or its end: the clock moves on only when all waiters
+    are settled, that is, when what was due has been delivered. A passive waiter is woken in its turn, but a clock in
+    mode `jump` does not move for passive waiters alone.
     """
 
     clock: Clock
     due: datetime | None = None
     waiting: asyncio.Future[None] | None = None
-    rung: bool = False
+    is_woken: bool = False
+    is_passive: bool = False
 
-    async def until(self, instant: datetime | None) -> None:
-        """Wait until the instant (None: for ever) or until rung, whichever comes first."""
+    async def until(self, instant: datetime | None, *, passive: bool = False) -> None:
+        """Wait until the instant (None: for ever) or until woken, whichever comes first."""
         self.release()
-        if self.rung or (instant is not None and instant <= self.clock.now()):
-            self.rung = False
+        if self.is_woken or (instant is not None and instant <= self.clock.now()):
+            self.is_woken = False
             return
+        self.is_passive = passive
         self.due, self.waiting = instant, asyncio.get_running_loop().create_future()
         self.clock.add_waiter(self)
         try:
             await self.waiting
         finally:
-            self.due, self.waiting, self.rung = None, None, False
+            self.due, self.waiting, self.is_woken = None, None, False
 
     def wake(self) -> None:
-        """Wake the waiter now; one that is not waiting will not wait next time."""
-        self.rung = True
+        """Wake the waiter now; if it is not waiting, its next `until` returns at once."""
+        self.is_woken = True
         if self.waiting is not None and not self.waiting.done():
             self.clock.unsettled.add(self)
             self.waiting.set_result(None)
 
     def hold(self) -> None:
-        """Say that there is something to deliver before anyone has waited: an `advance` goes on once it is settled."""
+        """Count as unsettled before the first `until`."""
         self.clock.unsettled.add(self)
 
     def release(self) -> None:
-        """Say that everything due so far has been delivered."""
+        """Count as settled: everything due so far has been delivered."""
         self.clock.settle(self)
 
     def __enter__(self) -> Self:
@@ -115,7 +133,7 @@ class Waiter:
 
 @dataclass(eq=False, slots=True)
 class Clock:
-    """A virtual clock: an anchor in pretended time, one in real time, and a rate. It never goes back."""
+    """A virtual clock: an anchor in virtual time, one in real time, and a rate. It never goes back."""
 
     anchor: datetime = EPOCH
     mode: Mode = Mode.FROZEN
@@ -125,23 +143,31 @@ class Clock:
     unsettled: set[Waiter] = field(default_factory=set)
     in_flight: int = 0
     """How many deliveries are under way: an `advance` waits for them too."""
+    calls: int = 0
+    """How many calls are being answered, without those that only wait."""
+    threshold: float = JUMP_THRESHOLD
+    patience: float = JUMP_PATIENCE
     _origin: float = 0.0
     _armed: list[tuple[datetime, int, Waiter]] = field(default_factory=list)
     _order: count[int] = field(default_factory=count)
-    _timer: asyncio.TimerHandle | None = None
+    _timer: asyncio.Handle | None = None
     _quiet: asyncio.Event = field(default_factory=asyncio.Event)
     _moving: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _last_activity: float = 0.0
+    _activities: int = 0
+    _holding: set[object] = field(default_factory=set)
+    _all_asleep: bool = False
 
     def __post_init__(self) -> None:
         self._origin = self.real.monotonic()
 
     @property
     def rate(self) -> float:
-        """Pretended seconds per real second: 0 when only orders move the clock."""
+        """Virtual seconds per real second; 0 in the modes that do not follow real time."""
         return self.speed if self.mode in FLOWING else 0.0
 
     def now(self) -> datetime:
-        """Return the pretended instant, an aware UTC datetime."""
+        """Return the present instant, an aware UTC datetime."""
         if self.mode not in FLOWING:
             return self.anchor
         return self.anchor + timedelta(seconds=(self.real.monotonic() - self._origin) * self.speed)
@@ -155,7 +181,7 @@ class Clock:
         self._set_timer()
 
     def set_time(self, instant: datetime) -> None:
-        """Set the clock forward without waking anyone; raises ClockError for an instant in its past."""
+        """Set the clock forward without waking any waiter; raises ClockError for an instant in its past."""
         self.check(instant)
         self._stand(instant)
 
@@ -179,55 +205,93 @@ class Clock:
         self._set_timer()
 
     async def wait_settled(self) -> None:
-        """Wait until everyone who was woken has delivered what was due."""
+        """Wait until every woken waiter has delivered what was due."""
         while self.unsettled:
             self._quiet.clear()
             await self._quiet.wait()
 
     async def wait_idle(self) -> None:
-        """Wait until everyone has settled and nothing is under way any more."""
+        """Wait until every waiter has settled and no delivery is under way."""
         while self.unsettled or self.in_flight:
             self._quiet.clear()
             await self._quiet.wait()
 
-    def begin(self) -> None:
-        """Take note of a delivery that begins."""
+    def begin_delivery(self, delivery: object) -> None:
+        """Count a delivery as under way."""
         self.in_flight += 1
+        self._holding.add(delivery)
+        self._touch()
 
-    def end(self) -> None:
-        """Take note of a delivery that has ended, however it did."""
+    def end_delivery(self, delivery: object) -> None:
+        """Count a delivery as ended, however it did."""
         self.in_flight -= 1
+        self._holding.discard(delivery)
         self._quiet.set()
+        self._touch()
+
+    def begin_call(self) -> None:
+        """Count a call as being answered: a clock in mode `jump` stands still until `end_call`."""
+        self.calls += 1
+        self._all_asleep = False
+        self._touch()
+
+    def end_call(self) -> None:
+        """Count a call as answered, or as one that from now on only waits."""
+        self.calls -= 1
+        self._touch()
+
+    @contextmanager
+    def waiting_call(self) -> Iterator[None]:
+        """Mark a part of a call that only waits: it does not keep the clock from moving."""
+        self.end_call()
+        try:
+            yield
+        finally:
+            self.calls += 1
+
+    async def sleep_until(self, instant: datetime, sleeper: str = "", *, all_asleep: bool = False) -> None:
+        """Wait for an instant, or until all waiters are woken; for the arguments see `Sandbox.sleep`."""
+        self._holding.discard(sleeper)
+        if instant <= self.now():
+            return
+        self._touch()
+        self._all_asleep = all_asleep
+        with self.alarm() as alarm:
+            await alarm.until(instant)
+            if sleeper and len(self._holding) < MAX_NAMED_SLEEPERS:
+                self._holding.add(sleeper)  # before the waiter is settled
 
     def alarm(self) -> Waiter:
-        """Return a new alarm, to be used as a context manager."""
+        """Return a new waiter, to be used as a context manager."""
         return Waiter(self)
 
     def next_due(self) -> datetime | None:
-        """Return the earliest instant that someone waits for."""
+        """Return the earliest instant that a waiter waits for."""
         self._forget_cancelled()
         return self._armed[0][0] if self._armed else None
 
     def add_waiter(self, alarm: Waiter) -> None:
-        """Take note of an alarm that begins to wait."""
+        """Add a waiter that begins to wait."""
         if alarm.due is None:
             return
         heapq.heappush(self._armed, (alarm.due, next(self._order), alarm))
-        if self._armed[0][2] is alarm:
+        if self._armed[0][2] is alarm or self.mode is Mode.JUMP:
             self._set_timer()
 
     def remove_waiter(self, alarm: Waiter) -> None:
-        """Take note of an alarm that is closed; what it had armed goes when it makes half of the heap."""
+        """Remove a closed waiter; its entries leave the heap when such entries are half of it."""
         self.alarms.discard(alarm)
         if len(self._armed) > 2 * len(self.alarms) + 64:
             self._armed = [entry for entry in self._armed if entry[2].due == entry[0]]
             heapq.heapify(self._armed)
 
     def settle(self, alarm: Waiter) -> None:
-        """Take note of an alarm that has delivered."""
+        """Count a waiter as settled."""
         self.unsettled.discard(alarm)
         if not self.unsettled:
             self._quiet.set()
+            if self.mode is Mode.JUMP:
+                self._set_timer()
 
     def _stand(self, instant: datetime) -> None:
         self.anchor, self._origin = instant, self.real.monotonic()
@@ -244,13 +308,65 @@ class Clock:
                 alarm.wake()
 
     def _set_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if self.mode is Mode.JUMP:
+            self._set_jump_timer()
+            return
+        self._cancel_timer()
         if self.mode.flows and (due := self.next_due()) is not None:
             wait = max((due - self.now()).total_seconds() / self.speed, 0.0)
             self._timer = asyncio.get_running_loop().call_later(wait, self._on_timer)
 
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     def _on_timer(self) -> None:
         self._ring_due()
         self._set_timer()
+
+    def _touch(self) -> None:
+        """Record activity: a jump is due `_required_quiet()` real seconds later at the earliest."""
+        if self.mode is Mode.JUMP:
+            self._last_activity = self.real.monotonic()
+            self._activities += 1
+            self._set_jump_timer()
+
+    def _required_quiet(self) -> float:
+        """Return how many real seconds without activity have to pass before a jump."""
+        if self._holding:
+            return self.patience
+        return 0.0 if self._all_asleep else self.threshold
+
+    def _can_jump(self) -> bool:
+        """Say whether nothing keeps the clock from moving and something waits that it moves for."""
+        if self.calls or self.unsettled or self._moving.locked():
+            return False
+        return any(not waiter.is_passive and waiter.due == due <= LAST for due, _, waiter in self._armed)
+
+    def _set_jump_timer(self) -> None:
+        self._cancel_timer()
+        if self._can_jump():
+            missing = self._required_quiet() - (self.real.monotonic() - self._last_activity)
+            loop = asyncio.get_running_loop()
+            if missing > 0:
+                self._timer = loop.call_later(missing, self._set_jump_timer)
+            else:
+                self._timer = loop.call_soon(self._confirm_jump, self._activities, CONFIRMATIONS)
+
+    def _confirm_jump(self, activities: int, turns: int) -> None:
+        if activities != self._activities or not self._can_jump():
+            self._set_jump_timer()
+        elif turns:
+            self._timer = asyncio.get_running_loop().call_soon(self._confirm_jump, activities, turns - 1)
+        else:
+            self._jump()
+
+    def _jump(self) -> None:
+        """Go to the earliest wake-up. What kept the clock for all of `patience` keeps it no longer."""
+        self._holding.clear()
+        self._all_asleep = False
+        self._forget_cancelled()
+        self._stand(max(self._armed[0][0], self.now()))
+        self._ring_due()
+        self._touch()

@@ -9,7 +9,7 @@ from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
 from viralsync_mock.clock import EPOCH, Clock, Mode
-from viralsync_mock.jobs.models import Status, timestamp
+from viralsync_mock.jobs.models import Status, add_seconds, timestamp
 from viralsync_mock.jobs.steps import steps
 from viralsync_mock.jobs.store import MemoryStore, Store, Usage
 from viralsync_mock.journal.coverage import CoverageRecorder
@@ -115,6 +115,23 @@ class Sandbox:
         """Jump, unless a webhook is under way, for which the clock would wait: its receiver may be who calls."""
         if not self.clock.in_flight:
             await self.auto_advance(instant)
+
+    async def sleep(self, seconds: float, sleeper: str = "", *, all_asleep: bool = False) -> datetime:
+        """Return the present instant once the clock has gone this much further, or once the sandbox is closed.
+
+        A clock in mode `jump` goes to the earliest wake-up when nothing has happened for 5 real milliseconds, so sleeps
+        overlap. With a `sleeper`'s name the clock also waits, up to 100 ms, until it sleeps again after waking up.
+        `all_asleep` says that the caller has nothing else under way: every other sleeper of it sleeps too and no
+        request is on its way. Then the clock does not wait those 5 ms. Raises ClockError past the clock's last instant.
+        """
+        instant = add_seconds(self.clock.now(), seconds)
+        self.clock.check(instant)
+        if self.clock.mode is Mode.AUTO:
+            await self.auto_advance_if_idle(instant)
+            return self.clock.now()
+        while not self.is_closed and self.clock.now() < instant:
+            await self.clock.sleep_until(instant, sleeper, all_asleep=all_asleep)
+        return self.clock.now()
 
     async def advance(self, instant: datetime) -> tuple[list[Effect], bool]:
         """Move the clock; return what happened, in order, and whether there was more than is told."""

@@ -16,6 +16,7 @@ from viralsync_mock.validation.validator import Validator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from viralsync_mock.journal.entry import JournalEntry
     from viralsync_mock.openapi.spec import Spec
@@ -81,6 +82,10 @@ class MockServer:
     def sandbox(self, key: str) -> Sandbox:
         """Return the sandbox of a key, opened when it is not open yet."""
         return self.sandboxes.get(key) or self.sandboxes.open(key, self.files.scenario)
+
+    async def sleep(self, key: str, seconds: float, sleeper: str = "", *, all_asleep: bool = False) -> datetime:
+        """Sleep on the clock of a key's sandbox: see `Sandbox.sleep`."""
+        return await self.sandbox(key).sleep(seconds, sleeper, all_asleep=all_asleep)
 
     def dispatcher_for(self, sandbox: Sandbox) -> Dispatcher:
         """Return who sends the webhooks of a sandbox."""

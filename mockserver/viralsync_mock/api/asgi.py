@@ -200,13 +200,14 @@ async def write_events(call: Call, answer: Response, send: Send) -> None:
     entry, last = call.entry, None
     async with call.reader() as reader:
         try:
-            async with aclosing(answer.stream(reader)) as chunks:
-                async for chunk in chunks:
-                    if chunk is not KEEP_ALIVE:
-                        entry.events, last = entry.events + 1, chunk
-                        if chunk[-1:] == b"\n":  # a fault may have cut it
-                            entry.last_event = chunk
-                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            with call.sandbox.clock.waiting_call():
+                async with aclosing(answer.stream(reader)) as chunks:
+                    async for chunk in chunks:
+                        if chunk is not KEEP_ALIVE:
+                            entry.events, last = entry.events + 1, chunk
+                            if chunk[-1:] == b"\n":  # a fault may have cut it
+                                entry.last_event = chunk
+                        await send({"type": "http.response.body", "body": chunk, "more_body": True})
         finally:
             entry.ended_at, entry.ended_after = call.sandbox.clock.now(), call.sandbox.calls
             entry.ending = (

@@ -18,7 +18,7 @@ from viralsync_mock.openapi.spec import Operation
 from viralsync_mock.response import StreamClient
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
     from datetime import datetime
 
     from starlette.types import Receive
@@ -82,15 +82,19 @@ class Call:
 
     async def pause(self, seconds: float) -> None:
         """Let real time pass; once the client has gone, nobody waits any more."""
-        sleeping = asyncio.ensure_future(self.sandbox.clock.real.sleep(seconds))
+        await self.while_connected(self.sandbox.clock.real.sleep(seconds))
+
+    async def while_connected(self, work: Awaitable[object]) -> None:
+        """Wait for some work, and cancel it when the client goes."""
+        waiting = asyncio.ensure_future(work)
         async with self.reader() as reader:
-            reader.on_disconnect = partial(_cancel, sleeping)
+            reader.on_disconnect = partial(_cancel, waiting)
             try:
-                await asyncio.wait({sleeping})
+                await asyncio.wait({waiting})
             finally:
-                sleeping.cancel()
-        if not sleeping.cancelled():
-            sleeping.result()  # what went wrong with it is not lost
+                waiting.cancel()
+        if not waiting.cancelled():
+            waiting.result()  # raises what went wrong with it
         self._now = None
 
     async def auto_advance(self, next_change: Callable[[datetime], datetime | None]) -> None:
@@ -123,8 +127,9 @@ class Call:
     async def wait_disconnect(self) -> None:
         """Wait until the client has gone, or the sandbox is closed."""
         async with self.reader() as reader:
-            async for _ in self.keep_open(reader, keep_alive=False):
-                pass
+            with self.sandbox.clock.waiting_call():
+                async for _ in self.keep_open(reader, keep_alive=False):
+                    pass
 
     @asynccontextmanager
     async def reader(self) -> AsyncIterator[StreamClient]:
@@ -149,8 +154,8 @@ class Call:
                     yield KEEP_ALIVE
 
 
-def _cancel(sleeping: asyncio.Future[None]) -> None:
-    sleeping.cancel()
+def _cancel(waiting: asyncio.Future[object]) -> None:
+    waiting.cancel()
 
 
 async def _watch(receive: Receive, reader: StreamClient) -> None:

@@ -40,6 +40,17 @@ FAILURE = 400
 async def serve(mock: MockServer, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer one request."""
     call = create_call(mock, scope, receive, sandbox_of)
+    clock = call.sandbox.clock
+    clock.begin_call()
+    try:
+        await respond(call, send)
+    finally:
+        clock.end_call()
+
+
+async def respond(call: Call, send: Send) -> None:
+    """Answer a call, and record both in the journal."""
+    mock = call.mock
     record_call(call)
     try:
         answer = await dispatch(call)

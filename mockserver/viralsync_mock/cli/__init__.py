@@ -116,6 +116,11 @@ def _is_address(host: str) -> bool:
 @option("--speed", type=float, metavar="N", callback=_speed, help="Let time pass N times as fast.")
 @option("--frozen", is_flag=True, help="Let time stand still until the control API moves it.")
 @option("--auto", is_flag=True, help="Let time jump to whatever is waited for.")
+@option(
+    "--clock",
+    type=click.Choice(["real", "frozen", "auto", "jump"]),
+    help="How time moves: `jump` goes to the next wake-up when everybody waits.",
+)
 @option("--no-rate-limit", is_flag=True, help="Never answer 429.")
 @option("--watch", is_flag=True, help="Read the files anew when they change.")
 @option("--cors/--no-cors", default=True, help="Let web pages of any origin call the API.")
@@ -202,7 +207,8 @@ def settings_of(context: click.Context) -> Settings:
 def _clock(context: click.Context) -> tuple[Mode, float]:
     from viralsync_mock.clock import Mode  # it brings asyncio along
 
-    modes = {"speed": Mode.SCALED, "frozen": Mode.FROZEN, "auto": Mode.AUTO}
+    named = Mode(context.params["clock"] or Mode.REAL)
+    modes = {"speed": Mode.SCALED, "frozen": Mode.FROZEN, "auto": Mode.AUTO, "clock": named}
     given = [name for name in modes if context.params[name]]
     typed = [name for name in given if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
     chosen = typed or given

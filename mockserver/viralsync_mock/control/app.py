@@ -110,6 +110,8 @@ class Control:
             self.mock.on_bug(f"{call.method} {call.path}", error)
             answer = self.refusal(ApiError("INTERNAL_ERROR"))
         await send_response(call, answer, serialize_headers(response_headers(call, answer)), send)
+        if call.sandbox is not self.mock.sandboxes.anonymous:
+            call.sandbox.clock.end_call()
 
     async def answer_to(self, call: Call) -> Response:
         """Take a call through every check to its action; raises what the first that refuses has to say."""
@@ -195,6 +197,7 @@ def authenticate(call: Call) -> None:
     """Find the sandbox of the key, revoked or not; raises UNAUTHORIZED."""
     call.sandbox = call.mock.sandbox(key_of(call))
     call.invalidate_now()  # its clock is another
+    call.sandbox.clock.begin_call()
     call.scenario = call.mock.scenario_of(call.sandbox)
 
 

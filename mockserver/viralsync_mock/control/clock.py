@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 MAX_SECONDS = timedelta(days=31)
 """How far one call moves a clock: an open stream tells of each keep-alive on the way."""
 
-RATES = {Mode.REAL: 1, Mode.FROZEN: 0, Mode.AUTO: 0}
-"""The rate of each mode that knows one rate only."""
+RATES = {Mode.REAL: 1, Mode.FROZEN: 0, Mode.AUTO: 0, Mode.JUMP: 0}
+"""The rate of each mode that has only one."""
 
 
 async def get_clock(call: Call) -> Response:
@@ -71,6 +71,22 @@ def _change_mode(clock: Clock, patch: Mapping[str, Any]) -> None:
     if mode is Mode.AUTO:  # whoever waits for an order to come goes on by itself from here
         for alarm in tuple(clock.alarms):
             alarm.wake()
+
+
+async def sleep_on_clock(call: Call) -> Response:
+    """POST /__mock/clock/sleep: answered when the clock is there, or once the sandbox is reset."""
+    order, clock = call.document, call.sandbox.clock
+    instant = add_seconds(call.now, order["seconds"])
+    try:
+        clock.check(instant)
+    except ClockError as error:
+        invalid("$.seconds", str(error))
+    check_max_advance(call, "$.seconds", instant)
+    all_asleep = order.get("allAsleep", False)
+    sleeping = call.sandbox.sleep(order["seconds"], order.get("sleeper", ""), all_asleep=all_asleep)
+    with clock.waiting_call():
+        await call.while_connected(sleeping)
+    return await get_clock(call)
 
 
 async def advance_clock(call: Call) -> Response:
@@ -149,6 +165,6 @@ WAYS: Mapping[str, Callable[[Call, Any], datetime]] = MappingProxyType(
 """How far an advance goes, by the key that says so."""
 
 CLOCK_ACTIONS: Mapping[str, Callable[[Call], Awaitable[Response]]] = MappingProxyType(
-    {"getClock": get_clock, "changeClock": change_clock, "advanceClock": advance_clock}
+    {"getClock": get_clock, "changeClock": change_clock, "advanceClock": advance_clock, "sleepOnClock": sleep_on_clock}
 )
 """By operationId."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 INI = (
     ("scenario", "a shipped scenario by name, or a scenario file"),
     ("plan", "the plan of the account"),
-    ("clock", "auto, frozen, real or scaled"),
+    ("clock", "auto, jump, frozen, real or scaled"),
     ("seed", "the same seed, the same answers"),
     ("behaviour", "a behaviour profile: a file"),
     ("strict", "true: a test fails when the API does not know or rejects one of its calls"),

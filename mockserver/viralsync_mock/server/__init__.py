@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import gc
 import signal
@@ -19,6 +20,8 @@ from viralsync_mock.server.protocol import MockHttpProtocol, Timeouts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
+    from datetime import datetime
     from pathlib import Path
 
     from viralsync_mock.app import App
@@ -98,6 +101,7 @@ class Server(uvicorn.Server):
     def __init__(self, app: App, binding: Binding, on_ready: Callable[[], None]) -> None:
         super().__init__(_config(app, binding))
         self._app, self._on_ready = app, on_ready
+        self.loop: asyncio.AbstractEventLoop | None = None
 
     def run_in_foreground(self, listener: socket.socket) -> None:
         """Serve until SIGINT or SIGTERM, and return: uvicorn would raise the signal again once it has stopped.
@@ -113,6 +117,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to accept, then say so."""
+        self.loop = asyncio.get_running_loop()
         await super().startup(sockets)
         self._on_ready()
 
@@ -129,7 +134,7 @@ class BackgroundServer:
         binding = binding or Binding(port=0)
         self._listener = bind(binding)
         self._ready = threading.Event()
-        self._server = Server(app, binding, self._ready.set)
+        self._app, self._server = app, Server(app, binding, self._ready.set)
         self._thread = threading.Thread(target=self._server.run, args=([self._listener],), daemon=True)
         self.base_url = base_url(binding, self._listener)
 
@@ -138,6 +143,15 @@ class BackgroundServer:
         self._thread.start()
         self._ready.wait(timeout=START_SECONDS)
         return self
+
+    def sleep(self, key: str, seconds: float, sleeper: str = "", *, all_asleep: bool = False) -> Future[datetime]:
+        """Sleep on the clock of a key's sandbox, without HTTP: see `Sandbox.sleep`.
+
+        To be called from any thread but the server's; the future has the clock's instant. Cancelling it ends the sleep.
+        """
+        assert self._server.loop is not None  # noqa: S101 - set before `start` returns
+        sleeping = self._app.mock.sleep(key, seconds, sleeper, all_asleep=all_asleep)
+        return asyncio.run_coroutine_threadsafe(sleeping, self._server.loop)
 
     def stop(self) -> None:
         """Return when every connection is closed and the thread has ended."""

@@ -213,4 +213,6 @@ def waited(before: JournalEntry, after: JournalEntry, since: datetime | None) ->
     seconds = (after.at - since).total_seconds()
     if after.mode is Mode.FROZEN:
         return seconds or None
+    if after.mode is Mode.JUMP:
+        return seconds
     return seconds / after.rate if 0 < after.rate < 1 else seconds

@@ -20,7 +20,7 @@ from viralsync_mock.jobs.steps import steps, steps_of
 from viralsync_mock.jobs.views import Subject
 from viralsync_mock.webhooks import payload as webhooks
 from viralsync_mock.webhooks.delivery import Attempt, Delivery, DeliveryOutcome
-from viralsync_mock.webhooks.sender import DeliveryFailed, WebhookRequest
+from viralsync_mock.webhooks.sender import DeliveryFailed, WebhookRequest, timed_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from viralsync_mock.jobs.models import Job, Step
     from viralsync_mock.sandbox import Sandbox
     from viralsync_mock.webhooks.payload import SentStep, WebhookSettings
-    from viralsync_mock.webhooks.sender import WebhookSender
+    from viralsync_mock.webhooks.sender import Reply, WebhookSender
 
     OnBug = Callable[[str, BaseException], None]
 
@@ -109,7 +109,8 @@ class WebhookDispatcher:
         if any(isinstance(fault, BeforeResponse) for fault in hook.faults):
             outbox.last_created = webhooks.SentStep(_steps(job)[0], job.created)
             self._create_delivery(outbox, outbox.last_created)
-            await asyncio.wait([self._deliver(outbox)])
+            with self._clock.waiting_call():
+                await asyncio.wait([self._deliver(outbox)])
         self.resume([outbox])
 
     def outboxes(self) -> list[JobOutbox]:
@@ -130,7 +131,8 @@ class WebhookDispatcher:
 
     async def redeliver(self, delivery: Delivery) -> None:
         """Try a delivery once more, whatever became of it."""
-        await asyncio.wait([self._start(self._try_again(delivery), is_delivery=True)])
+        with self._clock.waiting_call():
+            await asyncio.wait([self._start(self._try_again(delivery), is_delivery=True)])
 
     async def _try_again(self, delivery: Delivery) -> None:
         if (await self._attempt(delivery)).is_accepted:
@@ -148,11 +150,12 @@ class WebhookDispatcher:
             while not self._sandbox.is_closed:
                 self._process_due()
                 due = self._next_due()
-                if self._clock.mode is Mode.AUTO and any(each.has_work for each in self._outboxes.values()):
+                has_work = any(each.has_work for each in self._outboxes.values())
+                if self._clock.mode is Mode.AUTO and has_work:
                     alarm.release()
                     await self._sandbox.auto_advance(due)
                 else:
-                    await alarm.until(due)
+                    await alarm.until(due, passive=not has_work)
 
     def _process_due(self) -> None:
         now = self._clock.now()
@@ -256,7 +259,7 @@ class WebhookDispatcher:
             follows_redirects=switches.webhook_redirects == "followed",
         )
         try:
-            status, headers, body = await self._send(outgoing)
+            status, headers, body = await self._send_in_time(outgoing)
             attempt = Attempt(at, self._clock.now(), status, headers, body)
         except DeliveryFailed as problem:
             attempt = Attempt(at, self._clock.now(), problem=problem.kind, reason=problem.reason)
@@ -265,6 +268,22 @@ class WebhookDispatcher:
             attempt = attempt._replace(problem="lost_answer", reason="a fault lost the receiver's answer on its way")
         delivery.attempts.append(attempt)
         return attempt
+
+    async def _send_in_time(self, request: WebhookRequest) -> Reply:
+        """Send a webhook; on a clock in mode `jump` the time-out is also one of virtual time."""
+        if self._clock.mode is not Mode.JUMP:
+            return await self._send(request)
+        sending, due = asyncio.ensure_future(self._send(request)), add_seconds(self._clock.now(), request.timeout)
+        try:
+            with self._clock.alarm() as alarm:
+                sending.add_done_callback(lambda _: alarm.wake())
+                while not sending.done() and self._clock.now() < due:
+                    await alarm.until(due, passive=True)
+            if not sending.done():
+                raise timed_out(request)
+            return sending.result()
+        finally:
+            sending.cancel()
 
     def _record(self, delivery: Delivery) -> None:
         self._sandbox.record_effect(
@@ -278,9 +297,9 @@ class WebhookDispatcher:
 
     def _start(self, work: Coroutine[Any, Any, None], *, is_delivery: bool) -> asyncio.Task[None]:
         """Run a task; an `advance` of the clock waits for one that delivers."""
-        if is_delivery:
-            self._clock.begin()
         task = asyncio.get_running_loop().create_task(work)
+        if is_delivery:
+            self._clock.begin_delivery(task)
         self._tasks.add(task)
         task.add_done_callback(partial(self._ended, is_delivery=is_delivery))
         return task
@@ -288,6 +307,6 @@ class WebhookDispatcher:
     def _ended(self, task: asyncio.Task[None], *, is_delivery: bool) -> None:
         self._tasks.discard(task)
         if is_delivery:
-            self._clock.end()
+            self._clock.end_delivery(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._on_bug("webhooks", error)

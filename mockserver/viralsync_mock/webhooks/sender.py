@@ -157,7 +157,7 @@ class HttpSender:
             async with deadline:
                 return await self._answer(line, request)
         except TimeoutError:
-            raise (_closed(request) if self._is_closed else _timed_out(request)) from None
+            raise (_closed(request) if self._is_closed else timed_out(request)) from None
         finally:
             self._deadlines.discard(deadline)
             if not self._deadlines:
@@ -271,7 +271,8 @@ def _explained(url: str) -> Iterator[None]:
         ) from error
 
 
-def _timed_out(request: WebhookRequest) -> DeliveryFailed:
+def timed_out(request: WebhookRequest) -> DeliveryFailed:
+    """Return the failure of an attempt that took too long."""
     where = preview(request.url, MAX_SHOWN)
     return DeliveryFailed(
         "timed_out", f"{where} gave no whole answer within {request.timeout:g} s: answer first, work later."

@@ -69,6 +69,8 @@ def test_without_options_the_defaults_of_the_library_hold() -> None:
         ("--speed 2.5", {"clock": Mode.SCALED, "speed": 2.5}),
         ("--frozen", {"clock": Mode.FROZEN}),
         ("--auto", {"clock": Mode.AUTO}),
+        ("--clock jump", {"clock": Mode.JUMP}),
+        ("--clock real", {"clock": Mode.REAL}),
         ("--no-rate-limit", {"is_rate_limited": False}),
         ("--no-cors", {"cors": False}),
         ("--cors", {"cors": True}),

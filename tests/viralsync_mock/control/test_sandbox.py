@@ -152,7 +152,7 @@ def test_switches_that_are_given_hold_beside_the_servers(control: httpx.Client) 
         ({"scenario": {**SHORT, "job": {"queud": 1}}}, '$.scenario.job.queud: unknown key. Did you mean "queued"?'),
         ({"scenario": {}}, "$.scenario.name: required, but missing"),
         ({"plan": "prow"}, "$.plan: expected one of free, pro, business, enterprise, got"),
-        ({"clock": "froze"}, '$.clock: expected one of "real", "scaled", "frozen", "auto", got "froze"'),
+        ({"clock": "froze"}, '$.clock: expected one of "real", "scaled", "frozen", "auto", "jump", got "froze"'),
         ({"seed": "é"}, "$.seed: expected text that matches"),
         ({"behaviour": {"sse": {"resum": "replay"}}}, '$.behaviour.sse.resum: no such switch. Did you mean "resume"?'),
         ({"behaviour": {"sse": {"resume": "play"}}}, '$.behaviour.sse.resume: expected "replay" or "snapshot", got'),
