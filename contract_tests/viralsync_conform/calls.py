@@ -37,7 +37,7 @@ class Exchange:
     `operation` is None for a path or method that the spec does not have. `step` names the call within its journey,
     the same in every run. `status` is None when no answer came: then `problem` says why. `at` is an instant of the
     target's clock, `seconds` how long the answer took in real time. `events` and `comments` are those of a stream.
-    `shows_key` says that the answer, before it was masked, repeated a key.
+    `shows_key` says that the answer, before it was masked, repeated a key. `effect` is what the operation does to jobs.
     """
 
     number: int
@@ -63,6 +63,7 @@ class Exchange:
     comments: tuple[datetime, ...] = field(default=())
     is_closed: bool = True
     shows_key: bool = False
+    effect: str = ""
 
     def header(self, name: str) -> str | None:
         """Return a header of the response; its name in any case."""
@@ -72,6 +73,11 @@ class Exchange:
     def is_success(self) -> bool:
         """Whether the answer is a 2xx."""
         return self.status is not None and 200 <= self.status < 300
+
+    @property
+    def job_id(self) -> str:
+        """The id of the job that its path names; empty where it names none."""
+        return next(iter(self.path_parameters.values()), "")
 
     @property
     def media_type(self) -> str:

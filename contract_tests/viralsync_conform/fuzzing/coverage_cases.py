@@ -8,6 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
+from viralsync_conform.contract.schemas import CREATES, DELETES, ENDS
 from viralsync_mock.settings import shipped
 
 if TYPE_CHECKING:
@@ -64,12 +65,13 @@ def _all() -> Iterator[GeneratedCase]:
         config = schema.config.generation_for(operation=operation, phase="coverage")
         modes = [GenerationMode.POSITIVE, GenerationMode.NEGATIVE]
         for case in schema.iter_coverage_cases(operation, generation_modes=modes, generation_config=config):
-            made_up = _generated(case, str(operation.definition.raw["operationId"]))
+            raw = operation.definition.raw
+            made_up = _generated(case, str(raw["operationId"]), str(raw.get("x-effect", {}).get("kind", "")))
             if made_up is not None:
                 yield made_up
 
 
-def _generated(case: Case[Any], operation: str) -> GeneratedCase | None:
+def _generated(case: Case[Any], operation: str, effect: str) -> GeneratedCase | None:
     """Return a case as a call; None for one that a run does not send: see `_is_left_out`."""
     import requests
 
@@ -79,7 +81,7 @@ def _generated(case: Case[Any], operation: str) -> GeneratedCase | None:
     data: Any = meta.phase.data
     scenario, subject = (str(getattr(data, name, "") or "") for name in ("scenario", "parameter"))
     is_negative = meta.generation.mode.is_negative
-    if _is_left_out(operation, scenario, is_negative, subject):
+    if _is_left_out(effect, scenario, is_negative, subject):
         return None
     sent = requests.Request(**_plain(case.as_transport_kwargs(base_url=BASE))).prepare()
     parts = urlsplit(str(sent.url))
@@ -128,10 +130,10 @@ def _plain(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _is_left_out(operation: str, scenario: str, is_negative: bool, subject: str) -> bool:
+def _is_left_out(effect: str, scenario: str, is_negative: bool, subject: str) -> bool:
     """Keys, methods and deletions have journeys of their own, jobs are submitted by hand, and cursors are opaque."""
     if scenario == "unspecified_http_method" or subject.lower() in {"authorization", "x-api-key"}:
         return True
     if subject == "cursor" and not is_negative:
         return True
-    return operation in {"cancelJob", "deleteJob"} or (operation == "submitRenderJob" and not is_negative)
+    return effect in {ENDS, DELETES} or (effect == CREATES and not is_negative)

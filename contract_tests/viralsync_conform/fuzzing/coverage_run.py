@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -15,6 +14,7 @@ import orjson
 from viralsync_conform.budget import worst_case
 from viralsync_conform.calls import Exchange
 from viralsync_conform.contract import documented_behaviour as facts
+from viralsync_conform.contract.schemas import CREATES, STREAMS
 from viralsync_conform.findings import Check, Provenance
 from viralsync_conform.fuzzing.coverage_cases import BASE, GeneratedCase, all_cases
 from viralsync_conform.run.submissions import cancel, register_job, reserve
@@ -39,14 +39,14 @@ def select_cases(run: RunContext) -> list[GeneratedCase]:
     rounds: list[GeneratedCase] = []
     while any(kinds.values()):
         rounds += [group.pop() for group in kinds.values() if group]
-    allowed = [case for case in rounds if run.profile.renders or case.operation != "submitRenderJob"]
+    allowed = [case for case in rounds if run.profile.renders or run.contract.effect(case.operation) != CREATES]
     return allowed[: run.profile.generated_cases]
 
 
 def rate_limited_cases(run: RunContext) -> Iterator[GeneratedCase]:
     """Yield the cases that use the rate limit, each once in a run."""
     for case in select_cases(run):
-        if case.operation != "streamJobProgress":
+        if run.contract.effect(case.operation) != STREAMS:
             yield case
 
 
@@ -58,9 +58,8 @@ def unsent_cases(run: RunContext) -> list[GeneratedCase]:
 
 def is_affordable(context: JourneyContext, case: GeneratedCase) -> bool:
     """Say whether a case may be sent: if the target took it for valid, it could cost so much."""
-    if case.operation != "submitRenderJob" or not context.account.is_main:
-        return True
-    return context.run.budget.can_afford(worst_case(body_of(case.content)))
+    creates = context.run.contract.effect(case.operation) == CREATES
+    return not (creates and context.account.is_main) or context.run.budget.can_afford(worst_case(body_of(case.content)))
 
 
 def send(context: JourneyContext, case: GeneratedCase) -> Exchange:
@@ -68,10 +67,11 @@ def send(context: JourneyContext, case: GeneratedCase) -> Exchange:
     context.run.shared.setdefault(SENT, set()).add(id(case))
     body = body_of(case.content)
     minutes = worst_case(body)
-    if case.operation == "submitRenderJob":
+    creates = context.run.contract.effect(case.operation) == CREATES
+    if creates:
         reserve(context, minutes)
     call = send_generated(context, replace(case, content=_marked_as_ours(context.run, case.content)))
-    if case.operation == "submitRenderJob":
+    if creates:
         job = register_job(context, call, body if isinstance(body, dict) else {}, minutes)
         if job is not None:
             cancel(context, job)
@@ -119,16 +119,14 @@ ACCEPTED = Check("positive_data_acceptance", "Valid data is accepted.", Provenan
 
 
 def _failures(case: GeneratedCase, call: Exchange) -> Iterator[tuple[str, str]]:
-    import httpx
+    import requests
     from schemathesis.core.failures import Failure, FailureGroup
     from schemathesis.specs.openapi import checks
 
-    request = httpx.Request(case.method, f"{BASE}{call.url}", headers=dict(case.headers), content=case.content)
-    headers = [
-        (name, value) for name, value in call.headers if name.lower() not in {"content-encoding", "transfer-encoding"}
-    ]
-    response = httpx.Response(call.status or 0, headers=headers, content=call.body, request=request)
-    response.elapsed = timedelta(seconds=call.seconds)
+    from viralsync_conform.fuzzing.transport import as_requests
+
+    sent = requests.Request(case.method, f"{BASE}{call.url}", headers=dict(case.headers), data=case.content).prepare()
+    response = as_requests(call, sent)
     for name in _STATEMENTS:
         try:
             case.case.validate_response(response, checks=[getattr(checks, name)])
@@ -187,11 +185,11 @@ def send_generated(context: JourneyContext, case: GeneratedCase) -> Exchange:
         case.path,
         "",
         operation=case.operation,
-        path_parameters={},
         query=dict(case.query),
         headers=case.headers,
         content=case.content,
         step=f"{case.operation}: {case.title}",
+        is_repeatable=case.is_negative or case.method == "GET",
         is_generated=True,
     )
-    return context.judged(request, case.is_negative or case.method == "GET")
+    return context.client.send(request)

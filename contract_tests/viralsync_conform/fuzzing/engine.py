@@ -11,6 +11,7 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 
+from viralsync_conform.contract.schemas import CREATES, DELETES, ENDS, ExpectedSpec
 from viralsync_conform.fuzzing.case_filter import CaseFilter
 from viralsync_conform.fuzzing.results import PHASES, FailedCheck, FuzzingResult
 from viralsync_conform.fuzzing.transport import KEY_HEADER, KEY_PLACEHOLDER, EngineTransport, Transport
@@ -139,19 +140,19 @@ def _config(exploration: FuzzingResult, context: JourneyContext, number: int, ef
             "stateful": walks,
         },
         "operations": [
-            *(_careful() if context.account.is_main else ()),
+            *(_careful(context.run.contract) if context.account.is_main else ()),
             *(_off_the_way(exploration) if number else ()),
         ],
     }
 
 
-def _careful() -> list[dict[str, Any]]:
+def _careful(contract: ExpectedSpec) -> list[dict[str, Any]]:
     """Return what holds on an account with jobs of others: only links lead to a cancel or a deletion."""
     unit = {phase: {"enabled": False} for phase in ("examples", "coverage", "fuzzing")}
     negative = {"fuzzing": {"generation": {"mode": "negative"}}}
     return [
-        {"include-operation-id": ["cancelJob", "deleteJob"], "phases": unit},
-        {"include-operation-id": "submitRenderJob", "phases": negative},
+        {"include-operation-id": [each.id for each in contract.having(ENDS, DELETES)], "phases": unit},
+        {"include-operation-id": [each.id for each in contract.having(CREATES)], "phases": negative},
     ]
 
 

@@ -8,8 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from viralsync_conform.calls import Exchange
 from viralsync_conform.contract import documented_behaviour as facts
-from viralsync_conform.run.http_client import Request
 from viralsync_conform.run.journey_context import JourneyContext
+from viralsync_conform.run.request import Request
 from viralsync_mock.randomness import digest
 from viralsync_mock.redaction import SECRET_HEADERS
 
@@ -21,7 +21,7 @@ def send_recombined(context: JourneyContext, made_up: Sequence[Exchange], number
     """Send so many calls put together from parts of others; whatever they are, the server must not fail."""
     sent = []
     for request in islice(_requests(context, made_up), number):
-        call = context.client.send(request)
+        call = context.client.attempt(request)
         sent.append(call)
         if not is_answered(call):
             context.check(facts.SERVER_ERROR, False, call, got=call.problem or call.status, place=call.step)
@@ -44,11 +44,8 @@ def _requests(context: JourneyContext, made_up: Sequence[Exchange]) -> Iterator[
             query=parse_qs(urlsplit(query.url).query, keep_blank_values=True),
             headers={name: value for name, value in rest.request_headers if name.lower() not in SECRET_HEADERS},
             content=rest.request_body or None,
-            operation=None,
-            path_parameters={},
             journey=context.journey,
             step="parts of other calls",
-            expected="",
             account=context.account,
             is_generated=True,
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,15 +18,14 @@ from requests.structures import CaseInsensitiveDict
 from schemathesis.transport.requests import REQUESTS_TRANSPORT, ManagedCookiesSession, RequestsTransport
 from urllib3 import HTTPHeaderDict, HTTPResponse
 
-from viralsync_conform.budget import BudgetSpentError, worst_case
+from viralsync_conform.budget import BudgetSpentError
 from viralsync_conform.calls import Exchange
+from viralsync_conform.contract.schemas import CREATES, DELETES, ENDS, READS, STREAMS
 from viralsync_conform.fuzzing.coverage_cases import BASE
-from viralsync_conform.fuzzing.coverage_run import body_of
-from viralsync_conform.run import job_invariants, outages, response_checks
 from viralsync_conform.run.context import StopRunError
-from viralsync_conform.run.http_client import Request
 from viralsync_conform.run.job_invariants import TERMINAL
 from viralsync_conform.run.journey_context import JourneyContext
+from viralsync_conform.run.request import Request
 from viralsync_conform.run.submissions import Job, cancel, register_job, reserve, settle_budget
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class EngineTransport:
                 self.handed_out.setdefault(name, set()).add(value)
         if call.status is None:
             raise requests.ConnectionError(call.problem, request=request)
-        return _response(call, request)
+        return as_requests(call, request)
 
     def _translated(self, case: Case[Any], request: requests.PreparedRequest) -> Request:
         parts = urlsplit(str(request.url).removeprefix(BASE))
@@ -90,28 +90,25 @@ class EngineTransport:
             path_parameters={name: str(value) for name, value in (case.path_parameters or {}).items()},
             journey=self.context.journey,
             step=f"{self.phase}: {known.id}",
-            expected="",
             account=self.context.account,
             auth="header" if has_pass else "none",
+            is_repeatable=request.method == "GET",
             is_generated=True,
         )
 
     def _sent(self, request: Request) -> Exchange:
-        """Send and judge, and account for the jobs that come of it on the account under test."""
-        run, body = self.context.run, body_of(request.content)
-        is_submission = request.operation == "submitRenderJob"
-        minutes = worst_case(body)
-        if is_submission:
+        """Send through the client, and account for the jobs that come of it on the account under test."""
+        run = self.context.run
+        minutes = run.cost_of(request)
+        creates = run.contract.effect(request.operation) == CREATES
+        if creates:
             self.end_walks()
             reserve(self.context, minutes)
-        if request.operation == "streamJobProgress":
-            call = self._streamed(request)
-        else:
-            call = outages.send_with_retries(self.context, request, request.method == "GET")
-        job_invariants.learn_from(run, call)
-        response_checks.check_response(run, call)
-        job_invariants.check_jobs(run, call)
-        if is_submission and self.context.account.is_main:
+        if run.contract.effect(request.operation) == STREAMS:
+            return self._streamed(request)
+        call = self.context.client.send(request)
+        if creates and self.context.account.is_main:
+            body = request.document
             job = register_job(self.context, call, body if isinstance(body, dict) else {}, minutes)
             if job is not None:
                 self.walks.append(job)
@@ -127,7 +124,9 @@ class EngineTransport:
             job = self.walks.pop()
             if job.id in self.context.run.settled:
                 continue
-            call = self.context.call("getJob", 200, path={"jobId": job.id}, step="look at what was accepted")
+            known = self.context.run.contract.one(READS)
+            path = self.context.run.contract.job_path(known, job.id)
+            call = self.context.call(known.id, 200, path=path, step="look at what was accepted")
             status = call.document.get("status")
             if status in TERMINAL:
                 settle_budget(self.context, job, status)
@@ -136,10 +135,10 @@ class EngineTransport:
 
     def _note(self, call: Exchange) -> None:
         """Remember what a walk did to a job of the run."""
-        job = self.context.run.jobs.get(str(call.path_parameters.get("jobId")))
-        if job is not None and call.operation == "cancelJob":
+        job = self.context.run.jobs.get(call.job_id)
+        if job is not None and call.effect == ENDS:
             settle_budget(self.context, job, "cancelled")
-        if job is not None and call.operation == "deleteJob":
+        if job is not None and call.effect == DELETES:
             settle_budget(self.context, job, "done" if job.id not in self.context.run.settled else "cancelled")
             self.context.run.deleted.add(job.id)
 
@@ -148,36 +147,33 @@ class EngineTransport:
             if stream is None:
                 return call
             stream.wait_closed(STREAM_SECONDS)
-            whole = self.context.client.finished(call, stream)
-        job_invariants.learn_from_events(self.context.run, whole)
-        response_checks.check_events(self.context.run, whole)
-        return whole
+            return self.context.client.finished(call, stream)
 
 
 class Transport(RequestsTransport):
-    """Schemathesis' own transport, which ends at a gateway."""
+    """Schemathesis' own transport, which ends at the run's client."""
 
-    def __init__(self, gateway: EngineTransport) -> None:
+    def __init__(self, engine_transport: EngineTransport) -> None:
         super().__init__()
         self._copy_serializers_from(REQUESTS_TRANSPORT)
-        self._gateway = gateway
+        self._engine_transport = engine_transport
 
     def send(self, case: Case[Any], *, session: requests.Session | None = None, **kwargs: Any) -> Response:
-        """Send a case through the gateway; whatever address the engine has in mind is not asked for."""
+        """Send a case through the run; whatever address the engine has in mind is not asked for."""
         session = session or ManagedCookiesSession()
         session.trust_env = False
-        session.mount(BASE, _Adapter(self._gateway, case))
+        session.mount(BASE, _Adapter(self._engine_transport, case))
         return super().send(case, session=session, **{**kwargs, "base_url": BASE})
 
 
 class _Adapter(BaseAdapter):
-    def __init__(self, gateway: EngineTransport, case: Case[Any]) -> None:
+    def __init__(self, engine_transport: EngineTransport, case: Case[Any]) -> None:
         super().__init__()
-        self._gateway, self._case = gateway, case
+        self._engine_transport, self._case = engine_transport, case
 
     def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
         """Send a request; time-outs, proxies and certificates are those of the run."""
-        return self._gateway.answer(self._case, request)
+        return self._engine_transport.answer(self._case, request)
 
     def close(self) -> None:
         """There is nothing to close."""
@@ -189,7 +185,7 @@ def _query(text: str) -> dict[str, str | list[str]]:
     return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
 
 
-def _response(call: Exchange, request: requests.PreparedRequest) -> requests.Response:
+def as_requests(call: Exchange, request: requests.PreparedRequest) -> requests.Response:
     """Return an answer as `requests` would have read it."""
     headers = HTTPHeaderDict()
     for name, value in call.headers:
@@ -200,4 +196,5 @@ def _response(call: Exchange, request: requests.PreparedRequest) -> requests.Res
     response.status_code, response.raw, response.request = call.status or 0, raw, request
     response.headers = CaseInsensitiveDict(headers.items())
     response.url, response.reason = str(request.url), ""
+    response.elapsed = timedelta(seconds=call.seconds)
     return response

@@ -14,7 +14,7 @@ from viralsync_conform.journeys.api_keys import (
 from viralsync_conform.journeys.cancel_delete import cancelling, deleting, ended_jobs
 from viralsync_conform.journeys.children import children
 from viralsync_conform.journeys.concurrency import concurrency
-from viralsync_conform.journeys.fuzzing import explored
+from viralsync_conform.journeys.fuzzing import explored, generated_calls
 from viralsync_conform.journeys.invalid_requests import (
     broken_bodies,
     content_type,
@@ -26,7 +26,6 @@ from viralsync_conform.journeys.invalid_requests import (
 )
 from viralsync_conform.journeys.job_failure import failing
 from viralsync_conform.journeys.job_lifecycle import ledger, life_by_polling, life_by_stream
-from viralsync_conform.journeys.made_up import generated_calls
 from viralsync_conform.journeys.pagination import paging, reading_a_job, reading_the_list
 from viralsync_conform.journeys.plan_limits import free_plan, plan_limits, quota, quota_forecast
 from viralsync_conform.journeys.rate_limit import window

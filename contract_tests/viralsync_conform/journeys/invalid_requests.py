@@ -6,9 +6,9 @@ from viralsync_conform.budget import worst_case
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.findings import Check
 from viralsync_conform.journeys.job_lifecycle import completed_job
-from viralsync_conform.run.http_client import as_json
 from viralsync_conform.run.journey import journey
 from viralsync_conform.run.journey_context import JourneyContext
+from viralsync_conform.run.request import as_json
 from viralsync_conform.run.submissions import cancel, register_job, reserve, submission
 from viralsync_mock.randomness import hexadecimal
 

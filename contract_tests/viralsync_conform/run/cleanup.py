@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from viralsync_conform.budget import BudgetSpentError
 from viralsync_conform.calls import Exchange
+from viralsync_conform.contract.schemas import CREATES, DELETES, ENDS, LISTS, READS
 from viralsync_conform.ownership_guard import ForeignIdError
 from viralsync_conform.run.context import RunContext, StopRunError
 from viralsync_conform.run.http_client import HttpClient
@@ -33,7 +34,7 @@ def clean(run: RunContext, client: HttpClient) -> None:
 
 def _lost_submissions(run: RunContext) -> list[Exchange]:
     """Return the submissions that may have made a job without telling its id."""
-    submitted = (call for call in run.calls if call.operation == "submitRenderJob" and call.account == MAIN)
+    submitted = (call for call in run.calls if call.effect == CREATES and call.account == MAIN)
     return [
         call
         for call in submitted
@@ -49,7 +50,7 @@ def find_orphaned_jobs(run: RunContext, context: JourneyContext, lost: Exchange)
     What was listed before the first of these submissions is not of this run, though a run of the same seed made it.
     """
     others = foreign_jobs(run, lost)
-    page = context.call("listJobs", 200, query={"limit": MAX_LISTED}, step="look for lost jobs")
+    page = context.call(run.contract.one(LISTS).id, 200, query={"limit": MAX_LISTED}, step="look for lost jobs")
     for document in jobs_of(run, page):
         payload, job_id = document.get("payload"), document.get("jobId")
         is_ours = isinstance(payload, dict) and payload.get("projectId") == run.project_id
@@ -67,15 +68,17 @@ def _try_to_remove(context: JourneyContext, job: Job) -> None:
 
 
 def _remove(context: JourneyContext, job: Job) -> None:
-    path = {"jobId": job.id}
-    call = context.call("getJob", 200, path=path, step="look before cleaning")
+    contract = context.run.contract
+    read, cancel, delete = (contract.one(effect) for effect in (READS, ENDS, DELETES))
+    path = contract.job_path(read, job.id)
+    call = context.call(read.id, 200, path=path, step="look before cleaning")
     status = call.document.get("status")
     if call.status == 404:
         context.run.deleted.add(job.id)
         return
     if status not in TERMINAL:
-        cancelled = context.call("cancelJob", 200, path=path, step="clean: cancel", is_repeatable=True)
+        cancelled = context.call(cancel.id, 200, path=path, step="clean: cancel", is_repeatable=True)
         status = "cancelled" if cancelled.is_success else status
     settle_budget(context, job, status)
-    if context.call("deleteJob", 200, path=path, step="clean: delete", is_repeatable=False).is_success:
+    if context.call(delete.id, 200, path=path, step="clean: delete", is_repeatable=False).is_success:
         context.run.deleted.add(job.id)

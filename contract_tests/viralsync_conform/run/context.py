@@ -7,13 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from viralsync_conform.budget import Budget
+from viralsync_conform.budget import Budget, worst_case
 from viralsync_conform.calls import Exchange
 from viralsync_conform.contract.learned_behaviour import LearnedBehaviour
-from viralsync_conform.contract.schemas import ExpectedSpec
+from viralsync_conform.contract.schemas import CREATES, ExpectedSpec
 from viralsync_conform.findings import CATEGORY_OF_MARK, Category, Check, Finding, Findings
 from viralsync_conform.ownership_guard import OwnershipGuard
 from viralsync_conform.profiles import Profile
+from viralsync_conform.run.request import Request
 from viralsync_conform.target import Target
 
 
@@ -84,6 +85,13 @@ class RunContext:
         if not self.target.has_control:
             return "it needs an account whose limits may be used up, or whose clock can be moved"
         return "the journeys that show it were not made to their end"
+
+    def cost_of(self, request: Request) -> float:
+        """Return how many render minutes a request could cost at most: those of the job that it creates."""
+        if self.contract.effect(request.operation) != CREATES:
+            return 0.0
+        again = self.jobs.get(next(iter(request.path_parameters.values()), ""))
+        return float(again.minutes) if again is not None else worst_case(request.document)
 
     @property
     def project_id(self) -> str:

@@ -16,6 +16,7 @@ from math import isfinite
 from typing import Any
 
 from viralsync_conform.calls import Exchange
+from viralsync_conform.contract.schemas import CREATES, ENDS, READS, STREAMS
 from viralsync_conform.run.job_invariants import PHASES, TERMINAL
 
 POLL, STREAM, CREATED = "poll", "stream", "created"
@@ -119,10 +120,10 @@ def job_histories(calls: Iterable[Exchange]) -> tuple[JobHistory, ...]:
 
 
 def _sightings(call: Exchange) -> Iterator[tuple[str, StatusSample]]:
-    if call.operation == "streamJobProgress":
+    if call.effect == STREAMS:
         for event in call.events:
             yield from _sighting(event.document, "timestamp", event.at, STREAM, call.number)
-    if call.operation in {"getJob", "cancelJob"} and call.is_success:
+    if call.effect in {READS, ENDS} and call.is_success:
         for job_id, sighting in _sighting(call.document, "updatedAt", call.at, POLL, call.number):
             created = _instant(call.document.get("createdAt"))
             if created is not None:
@@ -159,9 +160,9 @@ def _rank(sighting: StatusSample) -> int:
 
 def _movie(call: Exchange) -> tuple[tuple[float, ...], Mapping[str, Any]] | None:
     """Return lengths of the scenes and render options of the job that the call submitted or read."""
-    if call.operation not in {"submitRenderJob", "getJob"}:
+    if call.effect not in {CREATES, READS}:
         return None
-    asked = _object(_json(call.request_body) if call.operation == "submitRenderJob" else call.document.get("payload"))
+    asked = _object(_json(call.request_body) if call.effect == CREATES else call.document.get("payload"))
     scenes = _object(asked.get("movie")).get("scenes")
     lengths = [_number(_object(scene).get("duration")) for scene in scenes] if isinstance(scenes, list) else []
     known = tuple(length for length in lengths if length is not None and length > 0)

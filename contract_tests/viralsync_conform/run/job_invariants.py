@@ -9,7 +9,7 @@ from typing import Any
 
 from viralsync_conform.calls import Exchange
 from viralsync_conform.contract import documented_behaviour as facts
-from viralsync_conform.contract.schemas import EVENT_STREAM
+from viralsync_conform.contract.schemas import DELETES, ENDS, EVENT_STREAM, LISTS, READS
 from viralsync_conform.findings import Check
 from viralsync_conform.run.context import RunContext
 
@@ -54,13 +54,13 @@ def learn_from(run: RunContext, call: Exchange) -> None:
         learned.learn("plan_limit.status", call.status, call)
     if not call.is_success:
         return
-    if call.operation == "listJobs":
+    if call.effect == LISTS:
         keys = [key for key, value in call.document.items() if isinstance(value, list)]
         if len(keys) == 1:
             learned.learn("list.key", keys[0], call)
-    if call.operation in {"cancelJob", "deleteJob"}:
-        kind = {"cancelJob": "job", "deleteJob": "body"}[call.operation]
-        learned.learn(f"{call.operation[:6]}.response", kind if call.body else "empty", call)
+    if call.effect in {ENDS, DELETES}:
+        switch, full = {ENDS: ("cancel.response", "job"), DELETES: ("delete.response", "body")}[call.effect]
+        learned.learn(switch, full if call.body else "empty", call)
     for job in _jobs(run, call):
         _learn_from_job(run, job, call)
 
@@ -105,9 +105,9 @@ def check_jobs(run: RunContext, call: Exchange) -> None:
 def _jobs(run: RunContext, call: Exchange) -> list[Document]:
     if not call.is_success:
         return []
-    if call.operation == "listJobs":
+    if call.effect == LISTS:
         return jobs_of(run, call)
-    if call.operation in {"getJob", "cancelJob"} and call.document:
+    if call.effect in {READS, ENDS} and call.document:
         return [call.document]
     return []
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from viralsync_conform.calls import Exchange
 from viralsync_conform.contract import documented_behaviour as facts
-from viralsync_conform.contract.schemas import NO_CONTENT
+from viralsync_conform.contract.schemas import NO_CONTENT, STREAMS
 from viralsync_conform.findings import CATEGORY_OF_MARK, Category, Check, Finding
-from viralsync_conform.run import job_invariants, outages, response_checks
+from viralsync_conform.run import outages
 from viralsync_conform.run.context import RunContext, StopJourneyError
-from viralsync_conform.run.http_client import HttpClient, Request, as_json, encoded
+from viralsync_conform.run.http_client import HttpClient
+from viralsync_conform.run.request import Request, as_json, encoded
 from viralsync_conform.target import Account
 from viralsync_conform.target.event_stream import Stream
 
@@ -67,44 +68,27 @@ class JourneyContext:
         known = self.run.contract.operations[operation]
         if body is not None:
             content, headers = as_json(body), {"content-type": "application/json", **headers}
+        if is_repeatable is None:
+            is_repeatable = known.method == "GET" or isinstance(expect, str)
         request = self.build_request(
             known.method, encoded(known.path, path), expect, operation=operation, path_parameters=path, query=query,
-            headers=headers, content=content, auth=auth, step=step or operation,
+            headers=headers, content=content, auth=auth, step=step or operation, is_repeatable=is_repeatable,
         )  # fmt: skip
-        repeatable = known.method == "GET" or isinstance(expect, str) if is_repeatable is None else is_repeatable
-        return self._judged(request, expect, fact, repeatable)
+        return self._expected(request, expect, fact)
 
     def request(self, method: str, path: str, expect: Expected, *, step: str, auth: str = "header") -> Exchange:
         """Call what the spec does not have: an unknown path, or a method that a path has not."""
-        request = self.build_request(method, path, expect, step=step, auth=auth)
-        return self._judged(request, expect, None, True)
+        request = self.build_request(method, path, expect, step=step, auth=auth, is_repeatable=True)
+        return self._expected(request, expect, None)
 
     def build_request(self, method: str, path: str, expect: Expected, **rest: Any) -> Request:
-        blank: dict[str, Any] = {
-            "query": {}, "headers": {}, "content": None, "operation": None, "path_parameters": {}, "step": "",
-            "is_paced": self.is_paced,
-        }  # fmt: skip
-        return Request(
-            method=method,
-            path=path,
-            journey=self.journey,
-            expected=str(expect),
-            account=self.account,
-            **{**blank, **rest},
-        )
+        """Return a request of this journey."""
+        rest = {"step": "", "is_paced": self.is_paced, **rest}
+        return Request(method, path, self.journey, account=self.account, expected=str(expect), **rest)
 
-    def _judged(self, request: Request, expect: Expected, fact: Check | None, is_repeatable: bool) -> Exchange:
-        return self.judged(request, is_repeatable, lambda call: self._expect(call, expect, fact))
-
-    def judged(
-        self, request: Request, is_repeatable: bool, expectation: Callable[[Exchange], None] = lambda _: None
-    ) -> Exchange:
-        """Send a request, again where that is safe, and judge what holds of every answer, and this expectation."""
-        call = outages.send_with_retries(self, request, is_repeatable)
-        job_invariants.learn_from(self.run, call)
-        response_checks.check_response(self.run, call)
-        expectation(call)
-        job_invariants.check_jobs(self.run, call)
+    def _expected(self, request: Request, expect: Expected, fact: Check | None) -> Exchange:
+        call = self.client.send(request)
+        self._expect(call, expect, fact)
         return call
 
     # what must hold
@@ -143,7 +127,7 @@ class JourneyContext:
             self._expect_code(call, expect)
             self.run.asserted[fact or facts.STATUS] += 1
             return
-        reason = outages.excusing_reason(self, call)
+        reason = outages.excusing_reason(self.run, self.client.attempt, self.account, call, is_paced=self.is_paced)
         if reason:
             if reason != outages.TOO_LATE:
                 self.run.mark_inconclusive("outage", reason, call)
@@ -212,15 +196,14 @@ class JourneyContext:
         self, job_id: str, expect: Expected = 200, *, step: str, last_event_id: str | None = None, auth: str = "header"
     ) -> Iterator[Stream]:
         """Open the stream of a job; raises StopJourneyError where there is none. Its call is judged at the end."""
-        known = self.run.contract.operations["streamJobProgress"]
-        path = {"jobId": job_id}
+        known = self.run.contract.one(STREAMS)
+        path = self.run.contract.job_path(known, job_id)
         headers = {"accept": "text/event-stream", **({"Last-Event-ID": last_event_id} if last_event_id else {})}
         request = self.build_request(
             known.method, encoded(known.path, path), expect, operation=known.id, path_parameters=path, headers=headers,
             step=step, auth=auth,
         )  # fmt: skip
         with self.client.open(request) as (stream, call):
-            response_checks.check_response(self.run, call)
             self._expect(call, expect, None)
             if stream is None:
                 raise self.stop("no stream was opened", call)
@@ -229,8 +212,6 @@ class JourneyContext:
             finally:
                 whole = self.client.finished(call, stream)
                 stream.call = whole
-                job_invariants.learn_from_events(self.run, whole)
-                response_checks.check_events(self.run, whole)
             if whole.problem and not self.run.target.has_control:  # to a mock on this machine nothing breaks
                 self.run.mark_inconclusive("outage", f"the stream broke off: {whole.problem}", whole)
                 raise self.stop("the stream broke off", whole)

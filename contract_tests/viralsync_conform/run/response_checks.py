@@ -21,6 +21,7 @@ GATEWAY = frozenset({502, 504})
 """What a proxy before the API answers: it is not the API's own word."""
 
 FIRST_SERVER_ERROR = 500
+NO_CONTENT = 204
 
 INFRASTRUCTURE_HEADERS = frozenset(
     {

@@ -9,7 +9,7 @@ from viralsync_conform.clocks import measured
 from viralsync_conform.ownership_guard import ForeignIdError
 from viralsync_conform.result import JourneyOutcome
 from viralsync_conform.run.context import RunContext, StopJourneyError, StopRunError
-from viralsync_conform.run.http_client import HttpClient
+from viralsync_conform.run.http_client import HttpClient, wait_for_rate
 from viralsync_conform.run.journey import Journey
 from viralsync_conform.run.journey_context import JourneyContext
 from viralsync_mock.errors import ControlError
@@ -46,7 +46,7 @@ def run_journeys(run: RunContext, client: HttpClient, journeys: Iterable[Journey
             yield JourneyOutcome(journey.name, journey.statement, "left out", reason)
             continue
         run.on_journey(journey.name)
-        client.reserve_rate(run.target.main, journey.requests)
+        wait_for_rate(run, run.target.main, journey.requests)
         outcome = run_journey(run, client, journey)
         yield outcome
         if outcome.outcome == "away":

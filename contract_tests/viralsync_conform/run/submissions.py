@@ -9,6 +9,7 @@ from typing import Any
 from viralsync_conform.budget import worst_case
 from viralsync_conform.calls import Exchange
 from viralsync_conform.contract import documented_behaviour as facts
+from viralsync_conform.contract.schemas import ENDS, LISTS
 from viralsync_conform.findings import Check
 from viralsync_conform.run.context import RunContext
 from viralsync_conform.run.job_invariants import jobs_of
@@ -48,7 +49,9 @@ def submit(
     body = submission(context.run.project_id, **changes)
     minutes = worst_case(body)
     reserve(context, minutes)
-    call = context.call("submitRenderJob", 202, body=body, step=step, fact=fact, auth=auth, is_repeatable=False)
+    call = context.call(
+        context.run.contract.submit.id, 202, body=body, step=step, fact=fact, auth=auth, is_repeatable=False
+    )
     job = register_job(context, call, body, minutes)
     if job is None:
         raise context.stop("no job was made", call)
@@ -69,7 +72,7 @@ def refused(
     body = submission(context.run.project_id, **changes)
     minutes = worst_case(body)
     reserve(context, minutes)
-    call = context.call("submitRenderJob", code, body=body, step=step, fact=fact, headers=headers or {})
+    call = context.call(context.run.contract.submit.id, code, body=body, step=step, fact=fact, headers=headers or {})
     job = register_job(context, call, body, minutes)
     if job is not None:
         cancel(context, job)
@@ -103,7 +106,7 @@ def register_job(context: JourneyContext, call: Exchange, body: Document, minute
 
 def foreign_jobs(run: RunContext, submitted: Exchange) -> set[str]:
     """Return the jobs that were listed before a submission was made, and are not this run's own: never its to touch."""
-    pages = (call for call in run.calls if call.operation == "listJobs" and call.number < submitted.number)
+    pages = (call for call in run.calls if call.effect == LISTS and call.number < submitted.number)
     listed = {str(job.get("jobId")) for page in pages for job in jobs_of(run, page)}
     return listed - set(run.guard.created)
 
@@ -121,6 +124,8 @@ def settle_budget(context: JourneyContext, job: Job, status: object) -> None:
 
 def cancel(context: JourneyContext, job: Job) -> None:
     """Cancel a job that is not to be rendered, at once."""
-    call = context.call("cancelJob", 200, path={"jobId": job.id}, step="cancel what was accepted", is_repeatable=False)
+    known = context.run.contract.one(ENDS)
+    path = context.run.contract.job_path(known, job.id)
+    call = context.call(known.id, 200, path=path, step="cancel what was accepted", is_repeatable=False)
     if call.is_success:
         settle_budget(context, job, "cancelled")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 
 from viralsync_conform.clocks import Clock, RealClock, VirtualClock, pause
 from viralsync_conform.target.webhook_receiver import WebhookReceiver
@@ -52,10 +52,11 @@ class Target:
     main: Account
     has_control: bool
     seed: str
-    http: httpx.Client
+    http: httpx2.Client
     control_token: str | None = None
     receiver: WebhookReceiver | None = None
     pause: Callable[[float], None] = pause
+    answer_seconds: float = ANSWER_SECONDS
     opened: dict[str, Account] = field(default_factory=dict)
 
     @property
@@ -130,7 +131,7 @@ def open_target(
     base_url, key = check_url(base_url), None if key is None else check_key(key)
     is_local = is_loopback(host_of(base_url))
     patience = answer_seconds or (LOCAL_ANSWER_SECONDS if is_local else ANSWER_SECONDS)
-    http = httpx.Client(timeout=patience, verify=not is_local, trust_env=not is_local)
+    http = httpx2.Client(timeout=patience, verify=not is_local, trust_env=not is_local)
     has_control = uses_control and is_local and _is_mock(http, base_url, control_token)
     if key is None and not has_control:
         http.close()
@@ -140,7 +141,7 @@ def open_target(
     with ExitStack() as ending:
         real = Account(MAIN, key, clock or RealClock(), is_main=True)
         main = _main(base_url, key, control_token) if has_control else real
-        target = Target(base_url, main, has_control, seed, http, control_token)
+        target = Target(base_url, main, has_control, seed, http, control_token, answer_seconds=patience)
         ending.callback(target.close)
         yield target
 
@@ -152,13 +153,13 @@ def _main(base_url: str, key: str, control_token: str | None) -> Account:
     return Account(MAIN, key, clock, sandbox, is_main=True)
 
 
-def _is_mock(http: httpx.Client, base_url: str, control_token: str | None) -> bool:
+def _is_mock(http: httpx2.Client, base_url: str, control_token: str | None) -> bool:
     """Ask whether a mock with a control API is there; a server that is none answers something else."""
     headers = {"x-mock-token": control_token} if control_token else {}
     try:
         answer = http.get(f"{base_url}/__mock/health", headers=headers)
         document = answer.json()
-    except (httpx.HTTPError, ValueError):
+    except (httpx2.HTTPError, ValueError):
         return False
     return isinstance(document, Mapping) and {"status", "version", "sandboxes"} <= document.keys()
 

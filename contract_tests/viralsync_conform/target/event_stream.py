@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
-import httpx
+import httpx2
 
 from viralsync_conform.calls import Event, Exchange, Headers
 
@@ -20,7 +20,7 @@ FEW_MOMENTS = 0.5
 class Stream:
     """An answer that goes on. What has arrived so far is in `events`, `comments` and `text`."""
 
-    def __init__(self, response: httpx.Response, now: Callable[[], datetime]) -> None:
+    def __init__(self, response: httpx2.Response, now: Callable[[], datetime]) -> None:
         self.status, self.headers = response.status_code, _headers(response)
         self.events: list[Event] = []
         self.comments: list[datetime] = []
@@ -80,7 +80,7 @@ class Stream:
                 with self._changed:
                     self.events.append(event)
                     self._changed.notify_all()
-        except (httpx.HTTPError, httpx.StreamError, OSError, RuntimeError) as problem:
+        except (httpx2.HTTPError, httpx2.StreamError, OSError, RuntimeError) as problem:
             self.problem = f"{type(problem).__name__}: {problem}"
         finally:
             self._ended.set()
@@ -141,5 +141,5 @@ def parsed(
             own_id = value
 
 
-def _headers(response: httpx.Response) -> Headers:
+def _headers(response: httpx2.Response) -> Headers:
     return tuple((name, value) for name, value in response.headers.multi_items())

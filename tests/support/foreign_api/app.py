@@ -17,7 +17,7 @@ from email.utils import format_datetime
 from typing import Any, Protocol
 
 import anyio
-import httpx
+import httpx2
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -327,14 +327,14 @@ class Production:
             await anyio.sleep(BETWEEN_LOOKS)
 
     async def _tell(self, job: Job, url: str) -> None:
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx2.AsyncClient(trust_env=False) as client:
             async for _, step in self._lived(job, 0):
                 body = json.dumps(job.event(step)).encode()
                 signature = hmac.new(self.habits.hook_secret.encode(), body, hashlib.sha256).hexdigest()
                 headers = {"content-type": "application/json", "x-render-signature": signature}
                 try:
                     await client.post(url, content=body, headers=headers)
-                except (httpx.HTTPError, httpx.InvalidURL):
+                except (httpx2.HTTPError, httpx2.InvalidURL):
                     return
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import httpx
+import httpx2
 import pytest
 from tests.support.fake_target import Api, answer, found, refusal, run_of, trip_of
 from tests.support.results import spec
@@ -114,7 +114,7 @@ def test_valid_data_that_is_refused_is_found() -> None:
 
 
 @pytest.mark.parametrize("odd", [refusal(401, "UNAUTHORIZED"), refusal(503, "SERVICE_UNAVAILABLE")])
-def test_an_outage_proves_nothing(odd: httpx.Response) -> None:
+def test_an_outage_proves_nothing(odd: httpx2.Response) -> None:
     """A 401 or a 5xx neither accepts nor refuses the data."""
     context = trip_of(Api({"GET /v1/jobs": [odd]}))
     generated.send(context, case("listJobs", is_negative=True))

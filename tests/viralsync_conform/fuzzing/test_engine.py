@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import httpx
+import httpx2
 import pytest
 from tests.support.fake_target import FakeClock
 
@@ -13,8 +13,8 @@ from viralsync_conform.budget import BudgetSpentError
 from viralsync_conform.conformance import Options, open_run
 from viralsync_conform.findings import Category
 from viralsync_conform.fuzzing.engine import FuzzingBudget, explore
-from viralsync_conform.fuzzing.explored import add_findings
 from viralsync_conform.fuzzing.recombination import is_answered, send_recombined
+from viralsync_conform.fuzzing.results import add_findings
 from viralsync_conform.mutants import BEHAVIOUR_MUTANTS, serving
 from viralsync_conform.run.cleanup import clean
 from viralsync_conform.run.context import RunContext
@@ -98,8 +98,8 @@ def test_on_an_account_with_other_jobs_nothing_foreign_is_touched() -> None:
     assert run.jobs, "the run made no job at all"
 
 
-def _owner(url: str) -> httpx.Client:
-    return httpx.Client(base_url=url, headers={"x-api-key": KEY}, verify=False)  # noqa: S501 - saves reading the CAs
+def _owner(url: str) -> httpx2.Client:
+    return httpx2.Client(base_url=url, headers={"x-api-key": KEY}, verify=False)
 
 
 def test_the_budget_stops_the_engine() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import httpx
+import httpx2
 import orjson
 import pytest
 from tests.conftest import LiveServer, movie
@@ -83,13 +83,13 @@ def test_an_interrupt_ends_the_journeys_and_is_told(live_server: LiveServer) -> 
     assert "interrupt" in {finding.check for finding in result.findings if finding.category == "inconclusive"}
 
 
-class Losing(httpx.BaseTransport):
+class Losing(httpx2.BaseTransport):
     """Passes calls on, and takes the ids, or the whole answer, from what submissions are answered."""
 
-    def __init__(self, lose: Callable[[httpx.Response], httpx.Response]) -> None:
-        self._lose, self._inner = lose, httpx.HTTPTransport(verify=False)
+    def __init__(self, lose: Callable[[httpx2.Response], httpx2.Response]) -> None:
+        self._lose, self._inner = lose, httpx2.HTTPTransport(verify=False)
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Pass a call on."""
         response = self._inner.handle_request(request)
         if request.url.path == "/v1/render/jobs":
@@ -103,21 +103,23 @@ class Losing(httpx.BaseTransport):
         self._inner.close()
 
 
-def without_id(response: httpx.Response) -> httpx.Response:
-    return httpx.Response(response.status_code, json={"status": "queued"})
+def without_id(response: httpx2.Response) -> httpx2.Response:
+    return httpx2.Response(response.status_code, json={"status": "queued"})
 
 
-def with_odd_id(response: httpx.Response) -> httpx.Response:
-    return httpx.Response(response.status_code, json={**orjson.loads(response.content), "jobId": ["odd"]})
+def with_odd_id(response: httpx2.Response) -> httpx2.Response:
+    return httpx2.Response(response.status_code, json={**orjson.loads(response.content), "jobId": ["odd"]})
 
 
-def cut_off(_: httpx.Response) -> httpx.Response:
-    raise httpx.ReadError("connection reset")
+def cut_off(_: httpx2.Response) -> httpx2.Response:
+    raise httpx2.ReadError("connection reset")
 
 
 @contextmanager
-def losing(live_server: LiveServer, key: str, lose: Callable[[httpx.Response], httpx.Response]) -> Iterator[RunContext]:
-    with open_target(live_server.base_url, key, "7") as target, httpx.Client(transport=Losing(lose)) as http:
+def losing(
+    live_server: LiveServer, key: str, lose: Callable[[httpx2.Response], httpx2.Response]
+) -> Iterator[RunContext]:
+    with open_target(live_server.base_url, key, "7") as target, httpx2.Client(transport=Losing(lose)) as http:
         target.http.close()
         target.http = http
         yield new_run(Options(target=live_server.base_url, key=key, seed="7"), target)
@@ -125,7 +127,7 @@ def losing(live_server: LiveServer, key: str, lose: Callable[[httpx.Response], h
 
 @pytest.mark.parametrize("lose", [without_id, with_odd_id, cut_off, lambda _: html(502)])
 def test_a_job_whose_id_was_lost_is_found_by_its_project(
-    live_server: LiveServer, lose: Callable[[httpx.Response], httpx.Response]
+    live_server: LiveServer, lose: Callable[[httpx2.Response], httpx2.Response]
 ) -> None:
     """The answer is gone, the job is not: it is looked for, cancelled and deleted, and no other job is touched."""
     key = live_server.new_key(clock="frozen")
@@ -156,7 +158,7 @@ def test_what_was_listed_before_is_not_adopted(live_server: LiveServer) -> None:
     assert [job["jobId"] for job in left(live_server, key)] == [foreign]
 
 
-def cleaned(**scripted: list[httpx.Response | Exception]) -> tuple[RunContext, Api]:
+def cleaned(**scripted: list[httpx2.Response | Exception]) -> tuple[RunContext, Api]:
     """Return a run that made one job and cleaned up, on a target that answers so."""
     routes = {"get": GET, "delete": DELETE, "cancel": CANCEL}
     well = {"POST /v1/render/jobs": [MADE], GET: [QUEUED], CANCEL: [CANCELLED], DELETE: [DELETED]}
@@ -184,10 +186,10 @@ def test_a_job_is_looked_at_cancelled_and_deleted() -> None:
         {"delete": [refusal(409, "INVALID_STATE_TRANSITION")]},
         {"cancel": [refusal(409, "INVALID_STATE_TRANSITION")], "delete": [refusal(409, "INVALID_STATE_TRANSITION")]},
         {"delete": [html(502)]},
-        {"get": [httpx.ConnectError("refused")], "delete": [httpx.ConnectError("refused")]},
+        {"get": [httpx2.ConnectError("refused")], "delete": [httpx2.ConnectError("refused")]},
     ],
 )
-def test_what_cannot_be_deleted_is_named(told: dict[str, list[httpx.Response | Exception]]) -> None:
+def test_what_cannot_be_deleted_is_named(told: dict[str, list[httpx2.Response | Exception]]) -> None:
     """The owner of the account can finish what the run could not."""
     run, _ = cleaned(**told)
     assert run.unclean == [JOB]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from tests.support.fake_target import KEY, Api, FakeClock, answer, events, html, run_of, stream
 from tests.support.results import spec
@@ -13,7 +13,8 @@ from tests.support.results import spec
 from viralsync_conform.budget import Budget, BudgetSpentError
 from viralsync_conform.ownership_guard import ForeignIdError
 from viralsync_conform.run.context import RunContext
-from viralsync_conform.run.http_client import MAX_KEPT_BODY, ROOM, HttpClient, Request, encoded
+from viralsync_conform.run.http_client import MAX_KEPT_REQUEST, SHARE, HttpClient
+from viralsync_conform.run.request import Request, encoded
 
 OWN, FOREIGN = "job_0000000000aa", "job_0000000000bb"
 LIMIT = spec().rate_limit
@@ -87,7 +88,7 @@ def test_the_pace_leaves_room_in_the_rate_limit() -> None:
         client.send(request(run))
         clock.waits[:] = [wait for wait in clock.waits if wait > 0]
     at = [call.at.timestamp() for call in run.calls]
-    most = int(LIMIT.requests * ROOM)
+    most = int(LIMIT.requests * SHARE)
     assert all(later - earlier >= LIMIT.window for earlier, later in zip(at, at[most:], strict=False))
     assert clock.waits
 
@@ -121,15 +122,15 @@ def test_keys_go_out_and_are_not_kept(auth: str) -> None:
 @pytest.mark.parametrize(
     ("error", "problem"),
     [
-        (httpx.ReadTimeout("slow"), "time-out: no answer came in time"),
-        (httpx.ConnectError(f"refused {KEY}"), "ConnectError: refused vs_prod_***"),
-        (httpx.RemoteProtocolError(""), "RemoteProtocolError"),
+        (httpx2.ReadTimeout("slow"), "time-out: no answer came in time"),
+        (httpx2.ConnectError(f"refused {KEY}"), "ConnectError: refused vs_prod_***"),
+        (httpx2.RemoteProtocolError(""), "RemoteProtocolError"),
     ],
 )
 def test_a_missing_answer_is_a_call_with_a_problem(error: Exception, problem: str) -> None:
     """Nothing is raised: what the network did is told, and the call is counted."""
     run = run_of(Api({"GET /v1/me": [error]}))
-    told = HttpClient(run).send(request(run))
+    told = HttpClient(run).attempt(request(run))
     assert (told.status, told.problem, told.number, run.budget.requests) == (None, problem, 1, 1)
     assert run.calls == [told]
 
@@ -169,4 +170,4 @@ def test_whoever_watches_is_told_of_each_call() -> None:
     seen: list[int] = []
     run = run_of(Api(), on_call=lambda call: seen.append(call.number))
     told = HttpClient(run).send(request(run, query={"a": 1, "b": None, "c": ["x", "y"]}, content=b"x" * 100_000))
-    assert (seen, told.url, len(told.request_body)) == ([1], "/v1/me?a=1&c=x&c=y", MAX_KEPT_BODY)
+    assert (seen, told.url, len(told.request_body)) == ([1], "/v1/me?a=1&c=x&c=y", MAX_KEPT_REQUEST)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-import httpx
+import httpx2
 import pytest
 from tests.support.fake_target import KEY, Api, FakeClock, answer, found, html, refusal, trip_of
 from tests.support.results import spec
@@ -24,7 +24,7 @@ CANCELLED = answer(200, {**spec().document["components"]["examples"]["cancelledJ
 SECOND = 1 / 60
 
 
-def context(*answers: httpx.Response | Exception, **options: Budget) -> tuple[JourneyContext, Api]:
+def context(*answers: httpx2.Response | Exception, **options: Budget) -> tuple[JourneyContext, Api]:
     api = Api({SUBMIT: list(answers), CANCEL: [CANCELLED]})
     return trip_of(api, **options), api
 
@@ -69,9 +69,9 @@ def test_a_refused_submission_costs_nothing() -> None:
 
 @pytest.mark.parametrize(
     "lost",
-    [answer(202, {"status": "queued"}), answer(202, {"jobId": 7}), answer(202), html(502), httpx.ReadTimeout("slow")],
+    [answer(202, {"status": "queued"}), answer(202, {"jobId": 7}), answer(202), html(502), httpx2.ReadTimeout("slow")],
 )
-def test_what_may_have_made_a_job_stays_reserved(lost: httpx.Response | Exception) -> None:
+def test_what_may_have_made_a_job_stays_reserved(lost: httpx2.Response | Exception) -> None:
     """Without an id nobody knows whether a job is rendered: it may still be charged."""
     there, _ = context(lost)
     with pytest.raises(StopJourneyError):

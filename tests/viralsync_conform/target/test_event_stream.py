@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import accumulate, pairwise
 from threading import Event as Signal
 
-import httpx
+import httpx2
 import pytest
 from httpx_sse import EventSource
 from hypothesis import example, given
@@ -90,7 +90,7 @@ def test_another_parser_reads_the_same(lines: list[tuple[str, str]], cuts: list[
     data = "".join(line + end for line, end in lines).encode()
     places = [0, *accumulate(cuts), len(data)]
     chunks = [data[start:end] for start, end in pairwise(places)] if cuts else [data]
-    response = httpx.Response(200, headers={"content-type": "text/event-stream"}, content=data)
+    response = httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=data)
     theirs = [(each.id, each.event, each.data) for each in EventSource(response).iter_sse() if each.data]
     ours, in_force = [], ""
     for own_id, name, text in told(*chunks):
@@ -100,7 +100,7 @@ def test_another_parser_reads_the_same(lines: list[tuple[str, str]], cuts: list[
     assert ours == theirs
 
 
-class Body(httpx.SyncByteStream):
+class Body(httpx2.SyncByteStream):
     """A body that waits for a signal before its second part, and then may break."""
 
     def __init__(self, *, breaks: bool = False) -> None:
@@ -110,12 +110,12 @@ class Body(httpx.SyncByteStream):
         yield b'data: {"status": "running"}\n\n'
         self.go_on.wait(5)
         if self._breaks:
-            raise httpx.ReadError("reset")
+            raise httpx2.ReadError("reset")
         yield b': alive\n\ndata: {"status": "done"}\n\ndata: {"sta'
 
 
 def opened(body: Body) -> Stream:
-    return Stream(httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=body), lambda: EPOCH)
+    return Stream(httpx2.Response(200, headers={"content-type": "text/event-stream"}, stream=body), lambda: EPOCH)
 
 
 def test_a_stream_is_read_while_others_wait_for_it() -> None:

