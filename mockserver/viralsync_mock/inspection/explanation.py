@@ -10,6 +10,7 @@ import orjson
 
 from viralsync_mock.api.handlers import find_job
 from viralsync_mock.api.matching import replay_header
+from viralsync_mock.clock import Mode
 from viralsync_mock.errors import ApiError, ScenarioError
 from viralsync_mock.inspection.curl import to_curl
 from viralsync_mock.inspection.exchange import answer_body, call_id, declared_length, exchange_of, wire_query
@@ -21,6 +22,7 @@ from viralsync_mock.journal.entry import ANSWERED, CLIENT_DISCONNECTED, PENDING
 from viralsync_mock.redaction import masked, masked_headers
 from viralsync_mock.scenarios.fault_syntax import to_document
 from viralsync_mock.state import behaviour_under
+from viralsync_mock.verdict.polling import MANY_AT_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -75,7 +77,7 @@ def explain(call: Call, sandbox: Sandbox, entry: JournalEntry) -> dict[str, Any]
         "nearestValid": _nearest_valid(told),
         "replay": _replay(told),
     }
-    document["summary"] = summary_sentence(document)
+    document["summary"] = summary_sentence(document) + _standstill(sandbox, entry)
     return {name: redact_json(value, sandbox.key) for name, value in document.items()}
 
 
@@ -86,6 +88,16 @@ def redact_json(value: Any, key: str) -> Any:
     if isinstance(value, dict):
         return {masked(name, key): redact_json(part, key) for name, part in value.items()}
     return [redact_json(part, key) for part in value] if isinstance(value, list) else value
+
+
+def _standstill(sandbox: Sandbox, entry: JournalEntry) -> str:
+    """Return a sentence for a client that calls on and on without sleeping on a clock in mode `jump`."""
+    if entry.mode is not Mode.JUMP:
+        return ""
+    earlier = [each for each in sandbox.journal.oldest_first() if each.at == entry.at and each.number <= entry.number]
+    if len(earlier) < MANY_AT_ONCE:
+        return ""
+    return f" It is call {len(earlier)} at this instant: the clock moves when the client sleeps on it."
 
 
 def _request(entry: JournalEntry) -> dict[str, Any]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import groupby, pairwise
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from viralsync_mock.clock import EPOCH
+from viralsync_mock.clock import EPOCH, Mode
 from viralsync_mock.faults.stream import EndWithoutTerminal, NeverEnd, NoKeepAlive, Silence
-from viralsync_mock.jobs.models import TERMINAL
+from viralsync_mock.jobs.models import TERMINAL, timestamp
 from viralsync_mock.journal.entry import ANSWERED, PENDING
 from viralsync_mock.verdict.evidence import (
     LIST,
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
     from viralsync_mock.journal.entry import JournalEntry
     from viralsync_mock.verdict.evidence import Evidence, Observation
+
+MANY_AT_ONCE = 200
+"""So many calls at one instant come from a client that does not sleep."""
 
 MANY_READS = 3
 """Who has read a job so often has waited for it."""
@@ -100,6 +104,20 @@ def _polls(evidence: Evidence, job_id: str, reads: Sequence[JournalEntry]) -> It
 def _is_unfinished(entry: JournalEntry) -> bool:
     status = last_status(entry)
     return status is not None and status not in TERMINAL
+
+
+def sleeps_between_calls(evidence: Evidence) -> Iterator[Observation]:
+    """On a clock that jumps when everybody waits, time passes between calls."""
+    jumping = [each for each in evidence.calls if each.mode is Mode.JUMP]
+    for at, group in groupby(jumping, key=attrgetter("at")):
+        calls = list(group)
+        if len(calls) >= MANY_AT_ONCE:
+            reason = (
+                f"{len(calls)} calls came at {timestamp(at)}: time passes when the client sleeps on the clock"
+            )
+            yield failed(reason, *calls[-MANY_READS:])
+        elif at > jumping[0].at:
+            yield passed(calls[0])
 
 
 def cancels_what_it_abandons(evidence: Evidence) -> Iterator[Observation]:

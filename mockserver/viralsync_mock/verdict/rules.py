@@ -28,6 +28,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "stops-at-terminal": polling.stops_at_terminal,
         "does-not-poll-while-streaming": polling.does_not_poll_while_streaming,
         "polls-no-faster-than": polling.polls_no_faster_than,
+        "sleeps-between-calls": polling.sleeps_between_calls,
         "resumes-dropped-streams": reading.resumes_dropped_streams,
         "reads-each-page-once": reading.reads_each_page_once,
         "does-not-submit-twice": requests.does_not_submit_twice,
