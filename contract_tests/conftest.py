@@ -1,6 +1,6 @@
 """`pytest contract_tests --target mock|URL`: the options, the one run of a session, and what is said at its end.
 
-What could not be told is never red and never green: its test is skipped, with the reason, and a session that is green
+What is inconclusive is never red and never green: its test is skipped, with the reason, and a session that is green
 but for that ends with the exit status `INCONCLUSIVE`, so that a pipeline which looks at nothing else stops. Skipped,
 since `xfail` counts as success everywhere, and a failure would name the target for what may be the network's fault.
 """
@@ -25,7 +25,7 @@ FILES = ("test_journeys", "test_schemathesis", "test_completeness", "test_volume
 
 SUITE = pytest.StashKey[Suite]()
 MAX_SHOWN = {
-    Category.INCONCLUSIVE: "could not be told",
+    Category.INCONCLUSIVE: "inconclusive",
     Category.WARNING: "warnings: seen in a sample of the documentation only",
     Category.DIFFERENCE: "differences: the mock is wrong",
     Category.ADDITIVE: "additive drift: new and undocumented",
@@ -113,7 +113,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Do not let a session be green in which something could not be told."""
+    """Do not let a session be green in which something is inconclusive."""
     suite = session.config.stash.get(SUITE, None)
     if suite is None:
         return

@@ -71,7 +71,7 @@ def _lines(result: Result) -> Iterator[str]:
     counted = result.baseline.new if result.baseline else result.findings
     for category, title in TITLES.items():
         yield from (_line(title, finding) for finding in counted if finding.category is category)
-    yield from _left_out(result)
+    yield from _skipped(result)
     if result.baseline and result.baseline.known:
         yield f"known from the baseline: {len(result.baseline.known)}"
     budget = result.budget
@@ -83,14 +83,14 @@ def _lines(result: Result) -> Iterator[str]:
     yield f"{result.verdict.name.lower()} ({int(result.verdict)}): {SENTENCES[result.verdict]}"
 
 
-def _left_out(result: Result) -> Iterator[str]:
+def _skipped(result: Result) -> Iterator[str]:
     """Yield each reason with the journeys that were not made for it."""
     reasons: dict[str, list[str]] = {}
     for journey in result.journeys:
-        if journey.outcome == "left out":
+        if journey.outcome == "skipped":
             reasons.setdefault(journey.reason, []).append(journey.name)
     for reason, names in reasons.items():
-        yield f"left out: {', '.join(names)}: {reason}"
+        yield f"skipped: {', '.join(names)}: {reason}"
 
 
 def _trust(result: Result) -> Iterator[str]:

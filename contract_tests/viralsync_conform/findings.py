@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
 
+from viralsync_mock.redaction import sanitised
+
 
 class Provenance(StrEnum):
     """How well a fact is known: `x-provenance` of the spec."""
@@ -67,7 +69,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A check that did not hold, or something that could not be told.
+    """A check that did not hold, or something inconclusive.
 
     `place` is a JSON pointer into the answer, or a header's name; `keyword` what was broken there and `name` the
     property or value it is about. `calls` are the numbers of the calls that show it.
@@ -106,6 +108,14 @@ class Findings:
         """Put a finding into its category."""
         if self.is_strict and finding.category is Category.WARNING:
             finding = replace(finding, category=Category.FAILURE)
+        finding = replace(
+            finding,
+            message=sanitised(finding.message),
+            place=sanitised(finding.place),
+            name=sanitised(finding.name),
+            expected=sanitised(finding.expected),
+            got=sanitised(finding.got),
+        )
         known = self._found.get(finding.key)
         if known is not None:
             finding = replace(known, calls=tuple(dict.fromkeys((*known.calls, *finding.calls))))

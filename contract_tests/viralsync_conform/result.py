@@ -15,7 +15,7 @@ from viralsync_mock.config.behaviour import BehaviourProfile
 
 @dataclass(frozen=True, slots=True)
 class JourneyOutcome:
-    """How one journey went: `held`, `found` something, was `stopped`, or was `left out`, and why."""
+    """How one journey went: `passed`, `found` something, `stopped` or was `skipped`, and why."""
 
     name: str
     statement: str

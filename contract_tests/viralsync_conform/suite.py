@@ -20,10 +20,10 @@ from viralsync_conform.run.http_client import HttpClient
 from viralsync_conform.run.journey import Journey
 from viralsync_conform.run.journey_context import JourneyContext
 from viralsync_conform.run.runner import run_journeys, skip_reason
-from viralsync_mock.redaction import masked
+from viralsync_mock.redaction import masked, sanitised
 
 INCONCLUSIVE = 30
-"""The exit status of a session in which nothing failed and something could not be told; pytest's own end at 5."""
+"""The exit status of a session in which nothing failed and something is inconclusive; pytest's own end at 5."""
 
 DEFAULT_PROFILES = {True: "deep", False: "nightly"}
 """A mock of one's own costs nobody anything; everything else is treated with care."""
@@ -38,7 +38,7 @@ MARKERS = (
 
 @dataclass
 class Suite:
-    """One run in progress. `settled` are the journeys that were made, or left out for a reason."""
+    """One run in progress. `settled` are the journeys that were made, or skipped for a reason."""
 
     run: RunContext
     client: HttpClient
@@ -88,10 +88,10 @@ class Suite:
         return format_findings(findings, self.run.calls, self.base)
 
     def hidden(self, text: str) -> str:
-        """Return a text without the keys of this run, in whatever form they stand there."""
+        """Return a text without the keys of this run and without control characters."""
         for account in (self.run.target.main, *self.run.target.opened.values()):
             text = masked(text, account.key)
-        return text
+        return sanitised(text)
 
 
 @contextmanager

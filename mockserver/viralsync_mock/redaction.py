@@ -1,4 +1,4 @@
-"""What hides API keys in whatever is shown or kept: in log lines, in the texts of errors, in recorded calls."""
+"""What makes text safe to show or keep: no API keys, and nothing that a terminal or a CI log would act on."""
 
 from __future__ import annotations
 
@@ -26,6 +26,21 @@ _TAIL = r"[\w*-]"  # with the mask, so that what follows one is part of the key
 _KEY = re.compile(rf"vs_prod_{_TAIL}+", re.IGNORECASE | re.ASCII)
 _ESCAPE = re.compile(r'%([2-9a-f][\da-f])|\\u00([2-9a-f][\da-f])|\\([\\/"])', re.IGNORECASE)  # what a key may hide in
 _MAX_ENCODING = 4
+
+_UNSAFE = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
+    r"|\r(?!\n)"
+)
+_COMMAND = re.compile(r"^([^\S\n]*:)(?=:)|(##)(?=\[)", re.MULTILINE)
+
+
+def sanitised(text: str) -> str:
+    """Return the text with what a reader cannot see, or a terminal or CI log would obey, made harmless.
+
+    Control characters, escape sequences, marks of writing direction and what XML forbids become U+FFFD; a blank breaks
+    the commands of GitHub (`::` at the start of a line) and Azure (`##[`). Breaks of lines and tabs stay.
+    """
+    return _COMMAND.sub(r"\1\2 ", _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", text))
 
 
 def masked(text: str, key: str = "") -> str:
@@ -67,6 +82,13 @@ def masked_headers(raw: list[tuple[bytes, bytes]], key: str = "") -> tuple[tuple
     if masked(together, key) == together:
         return tuple(lines)
     return tuple((masked_bytes(name, key), masked_bytes(value, key)) for name, value in lines)
+
+
+def shown_value(name: str, value: str) -> str:
+    """Return a header's value without keys, cookies and tokens; `authorization` keeps its scheme."""
+    if name.lower() in SECRET_HEADERS:
+        return _covered(name.lower().encode(), value.encode("utf-8", "replace"))[1].decode()
+    return masked(value)
 
 
 def _covered(name: bytes, value: bytes) -> tuple[bytes, bytes]:

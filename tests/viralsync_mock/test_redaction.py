@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.conftest import LiveServer, movie
 
-from viralsync_mock.redaction import MASK, masked, masked_bytes, masked_headers
+from viralsync_mock.redaction import MASK, masked, masked_bytes, masked_headers, sanitised, shown_value
 
 SECRET = "0123456789abcdef0123456789abcdef"
 KEY = f"vs_prod_{SECRET}"
@@ -197,3 +197,37 @@ def test_an_error_still_tells_the_form_of_a_key(live_server: LiveServer) -> None
     """Who sends a key of another form reads which form was expected."""
     with live_server.client("sesame") as client:
         assert "of the form ^vs_prod_[a-z0-9]{32}$, got 6 characters" in client.get("/v1/me").json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[31mred\x07", "\ufffd[31mred\ufffd"),
+        ("a\rb\r\nc\td", "a\ufffdb\r\nc\td"),
+        ("::error::x\n \u00a0::x a::b ##[error]", ": :error::x\n \u00a0: :x a::b ## [error]"),
+        ("\u202egnp.exe \x9b é 😀", "\ufffdgnp.exe \ufffd é 😀"),
+    ],
+)
+def test_what_a_terminal_or_a_log_would_obey_is_broken(text: str, shown: str) -> None:
+    """Control characters, marks of direction, and the commands of CI systems; everything else stays."""
+    assert sanitised(text) == shown
+
+
+@given(st.text())
+def test_sanitising_twice_changes_nothing_more(text: str) -> None:
+    """What is harmless stays as it is."""
+    assert sanitised(sanitised(text)) == sanitised(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("Authorization", "Bearer vs_prod_abc", "Bearer vs_prod_***"),
+        ("x-api-key", "abc", "vs_prod_***"),
+        ("Cookie", "a=b", "***"),
+        ("accept", "vs_prod_abc é", "vs_prod_*** é"),
+    ],
+)
+def test_a_header_is_shown_without_its_secret(name: str, value: str, shown: str) -> None:
+    """A bearer token stays recognisable as one."""
+    assert shown_value(name, value) == shown

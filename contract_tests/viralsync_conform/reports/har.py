@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from viralsync_conform.calls import Exchange
-from viralsync_conform.reports.wording import base_url, printable
+from viralsync_conform.reports.wording import base_url
 from viralsync_conform.reports.writing import shown_headers
 from viralsync_conform.result import Result
 from viralsync_mock.inspection.curl import LINES, to_curl
 from viralsync_mock.inspection.exchange import HttpExchange
 from viralsync_mock.inspection.har import archive
+from viralsync_mock.redaction import sanitised
 
 
 def archive_of(result: Result) -> dict[str, Any]:
@@ -52,4 +53,4 @@ def _comment(call: Exchange) -> str:
         parts.append(f"{len(call.events)} events")
     if call.problem:
         parts.append(call.problem)
-    return printable(", ".join(parts))
+    return sanitised(", ".join(parts))

@@ -13,10 +13,10 @@ from viralsync_conform.reports.wording import TITLES, known_keys, plain, sentenc
 from viralsync_conform.result import BaselineComparison, CanaryOutcome, Fidelity, JourneyOutcome, Result
 from viralsync_mock.config.behaviour import BehaviourProfile
 
-FORMAT, VERSION = "viralsync-mock conformance report", 1
+FORMAT, VERSION = "viralsync-mock conformance report", 2
 """The version goes up when a program that reads the old format could misread the new one."""
 
-LEFT_OUT = "left out"
+SKIPPED = "skipped"
 
 Document = dict[str, Any]
 
@@ -31,10 +31,8 @@ def report_of(result: Result) -> Document:
         "price": _price(result),
         "findings": _findings(result),
         "checks": [_check(check, times) for check, times in result.asserted.items()],
-        "journeys": [_journey(outcome) for outcome in result.journeys if outcome.outcome != LEFT_OUT],
-        "left_out": [
-            {"name": each.name, "reason": each.reason} for each in result.journeys if each.outcome == LEFT_OUT
-        ],
+        "journeys": [_journey(outcome) for outcome in result.journeys if outcome.outcome != SKIPPED],
+        "skipped": [{"name": each.name, "reason": each.reason} for each in result.journeys if each.outcome == SKIPPED],
         "learned": _learned(result.learned, result.believed),
         "fidelity": result.fidelity and _fidelity(result.fidelity),
         "canary": result.canary and _canary(result.canary),

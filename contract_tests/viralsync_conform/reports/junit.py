@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from viralsync_conform.findings import Category, Finding
-from viralsync_conform.reports.json_report import LEFT_OUT
-from viralsync_conform.reports.wording import MARKS, calls_in_words, counting, known_keys, one_line, printable, where
+from viralsync_conform.reports.json_report import SKIPPED
+from viralsync_conform.reports.wording import MARKS, calls_in_words, counting, known_keys, one_line, where
 from viralsync_conform.result import JourneyOutcome, Result
+from viralsync_mock.redaction import sanitised
 
 EVERYWHERE = "every operation"
 """The class of a check that held wherever it was made."""
@@ -56,7 +57,7 @@ def _journey_cases(result: Result) -> Iterable[Case]:
 
 
 def _why_skipped(outcome: JourneyOutcome, reasons: Sequence[str]) -> str:
-    if outcome.outcome in {LEFT_OUT, "stopped"}:
+    if outcome.outcome in {SKIPPED, "stopped"}:
         return f"{outcome.outcome}: {outcome.reason or '; '.join(reasons)}"
     return f"inconclusive: {'; '.join(reasons)}" if reasons else ""
 
@@ -127,4 +128,4 @@ def _in_words(finding: Finding) -> str:
 
 def _text(text: str) -> str:
     """Return a text without the characters that XML cannot hold."""
-    return printable(text)
+    return sanitised(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
-from viralsync_conform.reports.wording import printable
+from viralsync_mock.redaction import sanitised
 
 EMPTY = frozenset({"meta", "rect", "circle", "line", "path"})
 """Elements that never have content."""
@@ -26,7 +26,7 @@ class Markup(str):
 def tag(name: str, /, *content: str | None, **attributes: object) -> Markup:
     """Return an element; `class_` stands for `class`, `_` in other names for `-`; None and False are left out."""
     given = "".join(
-        f' {_name(key)}="{escape(printable(str(value)))}"' if value is not True else f" {_name(key)}"
+        f' {_name(key)}="{escape(sanitised(str(value)))}"' if value is not True else f" {_name(key)}"
         for key, value in attributes.items()
         if value is not None and value is not False
     )
@@ -43,7 +43,7 @@ def joined(content: Iterable[str | None], between: str = "") -> Markup:
 
 def escaped(text: str) -> Markup:
     """Return a text as HTML, and HTML as it is."""
-    return text if isinstance(text, Markup) else Markup(escape(printable(text)))
+    return text if isinstance(text, Markup) else Markup(escape(sanitised(text)))
 
 
 def section(title: str, anchor: str, *content: str | None, lead: str = "", class_: str | None = None) -> Markup:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from viralsync_conform.contract.learned_behaviour import Observation, position_of
 from viralsync_conform.findings import Category
-from viralsync_conform.reports.json_report import LEFT_OUT
+from viralsync_conform.reports.json_report import SKIPPED
 from viralsync_conform.reports.markup import Markup, code, joined, listing, section, tag
 from viralsync_conform.reports.page_findings import known_of
 from viralsync_conform.reports.wording import calls_in_words, counted, position
@@ -108,20 +108,20 @@ def canary(result: Result) -> Markup | None:
 
 
 def journeys(result: Result) -> Markup:
-    """Return what the run did, and what it left out."""
-    made = [each for each in result.journeys if each.outcome != LEFT_OUT]
-    left = [joined((code(each.name), f" {each.reason}")) for each in result.journeys if each.outcome == LEFT_OUT]
+    """Return what the run did, and what it skipped."""
+    made = [each for each in result.journeys if each.outcome != SKIPPED]
+    left = [joined((code(each.name), f" {each.reason}")) for each in result.journeys if each.outcome == SKIPPED]
     return section(
         "Journeys",
         "journeys",
         tag("ul", *map(_journey, made), class_="journeys"),
-        _folded(f"{len(left)} left out", left),
-        lead=f"{counted(len(made), 'journey')}, told to the target call by call.",
+        _folded(f"{len(left)} skipped", left),
+        lead=f"{counted(len(made), 'journey')}.",
     )
 
 
 def _journey(outcome: JourneyOutcome) -> Markup:
-    kind = outcome.outcome if outcome.outcome in {"held", "found", "stopped"} else "other"
+    kind = outcome.outcome if outcome.outcome in {"passed", "found", "stopped"} else "other"
     return tag(
         "li",
         tag("span", outcome.outcome, class_=f"outcome {kind}"),

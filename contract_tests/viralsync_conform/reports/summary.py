@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
@@ -30,6 +31,9 @@ MAX_FINDINGS = 20
 _SPECIAL = str.maketrans({char: f"\\{char}" for char in "\\`*_[]()|~!"} | {"@": "@\u200b", "#": "#\u200b"})
 """What would be markup; and a break behind what would mention a person or an issue."""
 
+_LINK = re.compile(r"(?:\b(?:https?|ftp|mailto|xmpp)(?=:))|\bwww(?=\.)", re.IGNORECASE)
+"""What GitHub would turn into a link: the character after it is escaped."""
+
 
 def summary_of(result: Result) -> str:
     """Return the text as GitHub's Markdown."""
@@ -42,7 +46,7 @@ def summary_of(result: Result) -> str:
 def cell(text: str, longest: int = 200) -> str:
     """Return a text as it must stand in a cell of a table or in a line: no markup, no break, not too long."""
     flat = masked(one_line(masked(text), longest))  # here, since no key is found between escapes
-    return escape(flat, quote=False).translate(_SPECIAL)
+    return _LINK.sub(r"\g<0>\\", escape(flat, quote=False).translate(_SPECIAL))
 
 
 def _head(result: Result) -> Iterator[str]:

@@ -9,7 +9,7 @@ from viralsync_conform.calls import Exchange
 from viralsync_conform.findings import Category, Finding
 from viralsync_conform.reports.har import curl
 from viralsync_conform.reports.wording import MARKS, one_line
-from viralsync_conform.reports.writing import shown_headers, text_of, without_keys
+from viralsync_conform.reports.writing import safe, shown_headers, text_of
 
 MAX_CALLS = 3
 MAX_BODY = 1500
@@ -26,12 +26,12 @@ def format_headline(finding: Finding) -> str:
     """Return a finding in one line."""
     where = " ".join(str(part) for part in (finding.operation, finding.status, finding.place) if part)
     parts = (TITLES[finding.category], finding.check, where, finding.message)
-    return without_keys(one_line(": ".join(part for part in parts if part), 300))
+    return safe(one_line(": ".join(part for part in parts if part), 300))
 
 
 def format_findings(findings: Iterable[Finding], calls: Sequence[Exchange], base: str) -> str:
     """Return findings one after the other, each with its evidence; without any key."""
-    return without_keys("\n\n".join("\n".join(_lines(finding, calls, base)) for finding in findings))
+    return safe("\n\n".join("\n".join(_lines(finding, calls, base)) for finding in findings))
 
 
 def _lines(finding: Finding, calls: Sequence[Exchange], base: str) -> Iterator[str]:

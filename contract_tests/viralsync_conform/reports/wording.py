@@ -11,6 +11,7 @@ from typing import Any
 
 from viralsync_conform.findings import SENTENCES, Category, Finding, Provenance, Verdict
 from viralsync_conform.result import Result
+from viralsync_mock.redaction import sanitised
 
 TITLES: Mapping[Category, str] = MappingProxyType(
     {
@@ -26,7 +27,7 @@ TITLES: Mapping[Category, str] = MappingProxyType(
 MEANINGS: Mapping[Category, str] = MappingProxyType(
     {
         Category.FAILURE: "A documented fact does not hold.",
-        Category.INCONCLUSIVE: "Could not be told: neither for nor against the target.",
+        Category.INCONCLUSIVE: "Neither for nor against the target: nothing could be determined.",
         Category.DIFFERENCE: "The target acts otherwise than was assumed: the mock is wrong.",
         Category.WARNING: "Seen in a sample of the documentation only, and it does not hold.",
         Category.ADDITIVE: "New and undocumented: clients must pass over it.",
@@ -52,7 +53,6 @@ DEFAULT_BASE = "http://127.0.0.1:4747"
 
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_.+=-]*")
 _WORDS_OF_YAML = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 def sentence(result: Result) -> str:
@@ -110,19 +110,14 @@ def scalar(value: Any) -> str:
     if isinstance(value, str):
         if _PLAIN.fullmatch(value) and value.lower() not in _WORDS_OF_YAML:
             return value
-        return json.dumps(printable(value), ensure_ascii=False)
+        return json.dumps(sanitised(value), ensure_ascii=False)
     return json.dumps(value)
 
 
 def one_line(text: str, longest: int = 200) -> str:
     """Return a text without breaks and control characters, shortened."""
-    flat = " ".join(printable(text).split())
+    flat = " ".join(sanitised(text).split())
     return flat if len(flat) <= longest else f"{flat[: longest - 1]}…"
-
-
-def printable(text: str) -> str:
-    """Return a text with a replacement for each character that XML or YAML forbids or no one can see."""
-    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""How every artefact is written: without keys, and whole or not at all."""
+"""How every artefact is written: safe to show, and whole or not at all."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import json
 from pathlib import Path
 from typing import Any
 
-from viralsync_mock.redaction import SECRET_HEADERS, masked
+from viralsync_mock.redaction import masked, sanitised, shown_value
 
 
 def write(folder: Path, name: str, text: str) -> Path:
-    """Write a text into the folder and return its path; whoever reads the file finds the old or the new one whole."""
+    """Write a text into the folder and return its path; a reader finds the old file or the new one whole."""
     path, half = folder / name, folder / f".{name}.part"
-    half.write_bytes(without_keys(text).encode("utf-8", "replace"))  # JSON may bring halves of characters
+    half.write_bytes(safe(text).encode("utf-8", "replace"))  # JSON may bring halves of characters
     half.replace(path)
     return path
 
 
-def without_keys(text: str) -> str:
-    """Return the text without anything that looks like a key; line by line, since no key goes over two."""
-    return "\n".join(map(masked, text.split("\n")))
+def safe(text: str) -> str:
+    """Return the text without keys and control characters; line by line, since no key spans two."""
+    return "\n".join(map(masked, sanitised(text).split("\n")))
 
 
 def as_json(document: Any) -> str:
@@ -28,10 +28,10 @@ def as_json(document: Any) -> str:
 
 
 def text_of(data: bytes) -> str:
-    """Return bytes as text; what is no UTF-8 is shown as such, never encoded so that a key could hide in it."""
+    """Return bytes as text, with U+FFFD for what is not UTF-8: an encoding could hide a key."""
     return data.decode("utf-8", "replace")
 
 
 def shown_headers(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    """Return headers with the values of those that carry secrets hidden."""
-    return tuple((name, "***" if name.lower() in SECRET_HEADERS else masked(value)) for name, value in headers)
+    """Return headers without secrets; `authorization` keeps its scheme."""
+    return tuple((name, shown_value(name, value)) for name, value in headers)

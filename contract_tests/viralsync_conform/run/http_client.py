@@ -21,7 +21,7 @@ from viralsync_conform.run.request import Request
 from viralsync_conform.target import Account
 from viralsync_conform.target.event_stream import Stream
 from viralsync_conform.target.wire import ERRORS, Answer, ask, begin, described, headers_of, read
-from viralsync_mock.redaction import SECRET_HEADERS
+from viralsync_mock.redaction import shown_value
 
 SHARE = 0.8
 """How much of the rate limit a run uses: others may need the rest."""
@@ -219,9 +219,7 @@ def _shows_key(answer: Answer, key: str) -> bool:
 
 
 def _hidden(headers: Headers, key: str) -> Headers:
-    return tuple(
-        (redact(name, key), "***" if name.lower() in SECRET_HEADERS else redact(value, key)) for name, value in headers
-    )
+    return tuple((redact(name, key), shown_value(name, redact(value, key))) for name, value in headers)
 
 
 def _without_keys(event: Event, key: str) -> Event:

@@ -43,7 +43,7 @@ def run_journeys(run: RunContext, client: HttpClient, journeys: Iterable[Journey
         reason = is_away or skip_reason(run, journey)
         if reason:
             run.skipped.append((journey.name, reason))
-            yield JourneyOutcome(journey.name, journey.statement, "left out", reason)
+            yield JourneyOutcome(journey.name, journey.statement, "skipped", reason)
             continue
         run.on_journey(journey.name)
         wait_for_rate(run, run.target.main, journey.requests)
@@ -56,7 +56,7 @@ def run_journeys(run: RunContext, client: HttpClient, journeys: Iterable[Journey
 def run_journey(run: RunContext, client: HttpClient, journey: Journey) -> JourneyOutcome:
     """Make one journey and say how it went."""
     found, requests = len(run.findings), run.budget.requests
-    outcome, reason = "held", ""
+    outcome, reason = "passed", ""
     with measured() as taken:
         try:
             journey.function(JourneyContext(run, client, journey.name))
@@ -77,6 +77,6 @@ def run_journey(run: RunContext, client: HttpClient, journey: Journey) -> Journe
             run.mark_inconclusive(
                 "journey", f"{journey.name} met what the kit does not understand: {reason}", name=journey.name
             )
-    if outcome == "held" and len(run.findings) > found:
+    if outcome == "passed" and len(run.findings) > found:
         outcome = "found"
     return JourneyOutcome(journey.name, journey.statement, outcome, reason, taken[0], run.budget.requests - requests)

@@ -103,9 +103,9 @@ def test_switches_tell_believed_learned_and_evidence(report: dict[str, Any]) -> 
     assert [each["value"] for each in learned["foreign"]] == [418]
 
 
-def test_what_was_left_out_is_not_a_journey(report: dict[str, Any]) -> None:
+def test_what_was_skipped_is_not_a_journey(report: dict[str, Any]) -> None:
     """Its reason is told in a place of its own."""
-    assert [each["name"] for each in report["left_out"]] == ["daily_quota"]
+    assert [each["name"] for each in report["skipped"]] == ["daily_quota"]
     assert "daily_quota" not in {each["name"] for each in report["journeys"]}
 
 

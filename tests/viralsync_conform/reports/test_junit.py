@@ -36,7 +36,7 @@ def test_counts_are_those_of_the_cases(tmp_path: Path) -> None:
 def test_every_journey_and_every_check_is_a_case(tmp_path: Path) -> None:
     """A check that held everywhere has one; one that did not has one for each operation."""
     twice = [finding(), finding(operation="listJobs")]
-    journeys = (JourneyOutcome("pages", "Pages.", "held"),)
+    journeys = (JourneyOutcome("pages", "Pages.", "passed"),)
     root = parsed(tmp_path, result(*twice, journeys=journeys))
     found = [(each.get("classname"), each.get("name")) for each in root.iter("testcase")]
     assert found == [
@@ -79,11 +79,11 @@ def test_a_failure_that_the_baseline_knows_does_not_fail(tmp_path: Path) -> None
     assert [child.tag for child in case(root, "schema")] == ["system-out"]
 
 
-def test_a_journey_that_stopped_or_was_left_out_is_skipped(tmp_path: Path) -> None:
+def test_a_journey_that_stopped_or_was_not_made_is_skipped(tmp_path: Path) -> None:
     """With its reason."""
-    journeys = (JourneyOutcome("a", "", "stopped", "no stream"), JourneyOutcome("b", "", "left out", "no receiver"))
+    journeys = (JourneyOutcome("a", "", "stopped", "no stream"), JourneyOutcome("b", "", "skipped", "no receiver"))
     root = parsed(tmp_path, result(journeys=journeys))
-    assert [each.get("message") for each in root.iter("skipped")] == ["stopped: no stream", "left out: no receiver"]
+    assert [each.get("message") for each in root.iter("skipped")] == ["stopped: no stream", "skipped: no receiver"]
 
 
 def test_any_text_of_a_target_can_be_written(tmp_path: Path) -> None:

@@ -88,10 +88,18 @@ def test_the_test_would_see_a_leak() -> None:
 
 
 def test_what_is_no_key_stays(tmp_path: Path) -> None:
-    """Masking changes no artefact in which there is nothing to mask."""
+    """Masking changes no artefact in which there is nothing to mask but the header of the key."""
     texts = written(tmp_path, rich())
-    assert "vs_prod_***" not in "".join(texts.values())
-    assert json.loads(texts["traffic.har"])["log"]["entries"][0]["request"]["headers"][0]["value"] == "***"
+    assert "vs_prod_***" not in texts["report.json"] + texts["summary.md"] + texts["junit.xml"]
+    assert json.loads(texts["traffic.har"])["log"]["entries"][0]["request"]["headers"][0]["value"] == "vs_prod_***"
+
+
+def test_a_call_with_a_bearer_token_stays_one(tmp_path: Path) -> None:
+    """The scheme of `authorization` is shown, the token is not."""
+    bearer = call(1, "getMe", request_headers=(("authorization", "Bearer vs_prod_***"),))
+    texts = written(tmp_path, result(finding(), calls=(bearer,)))
+    assert "authorization: Bearer vs_prod_***" in texts["report.html"]
+    assert '"value": "Bearer vs_prod_***"' in texts["traffic.har"]
 
 
 @pytest.mark.parametrize("name", ["report.json", "traffic.har", "baseline.json"])

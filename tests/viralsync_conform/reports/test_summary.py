@@ -17,7 +17,7 @@ ISSUE = 65_536
 def test_the_verdict_comes_first(tmp_path: Path) -> None:
     """Then one sentence, the counts and the price."""
     text = written(tmp_path, rich())["summary.md"]
-    assert text.startswith("## Contract broken: https://api.viralsync.io\n\nThe contract is broken")
+    assert text.startswith("## Contract broken: https\\://api.viralsync.io\n\nThe contract is broken")
     assert "| behaviours asserted | 495 |" in text
     assert "| price | 217 requests, 0.017 render minutes |" in text
 
@@ -55,8 +55,9 @@ def test_a_quiet_run_is_a_short_text(tmp_path: Path) -> None:
     [
         ("a|b\nc\r\n d", "a\\|b c d"),
         ("<img src=x>&amp;", "&lt;img src=x&gt;&amp;amp;"),
-        ("[click](http://x) `code` *b* _i_ ~s~", "\\[click\\]\\(http://x\\) \\`code\\` \\*b\\* \\_i\\_ \\~s\\~"),
+        ("[click](http://x) `code` *b* _i_ ~s~", "\\[click\\]\\(http\\://x\\) \\`code\\` \\*b\\* \\_i\\_ \\~s\\~"),
         ("\\|", "\\\\\\|"),
+        ("https://x www.x.example", "https\\://x www\\.x.example"),
         ("@someone #12", "@\u200bsomeone #\u200b12"),
     ],
 )

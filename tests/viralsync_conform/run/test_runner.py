@@ -44,14 +44,14 @@ def test_a_journey_that_finds_nothing_has_held() -> None:
     """Its requests are counted, and whoever watches is told of it."""
     seen: list[str] = []
     for outcome in outcomes(run_of(Api(), on_journey=seen.append), reading, reading):
-        assert (outcome.outcome, outcome.requests, outcome.reason) == ("held", 1, "")
+        assert (outcome.outcome, outcome.requests, outcome.reason) == ("passed", 1, "")
     assert seen == ["reading", "reading"]
 
 
 def test_a_journey_that_finds_something_says_so() -> None:
     """What was found before it is not its own."""
     run = run_of(Api({"GET /v1/me": [refusal(404, "NOT_FOUND")]}))
-    assert [each.outcome for each in outcomes(run, reading, raising_nothing())] == ["found", "held"]
+    assert [each.outcome for each in outcomes(run, reading, raising_nothing())] == ["found", "passed"]
 
 
 def raising_nothing() -> Journey:
@@ -74,7 +74,7 @@ def test_whatever_breaks_a_journey_is_inconclusive_and_keeps_no_other_from_going
     """A wall, the guard, the control API and a bug of the kit end one journey: the next one is made."""
     run = run_of(Api())
     first, second = outcomes(run, raising(error), reading)
-    assert (first.outcome, second.outcome) == ("stopped", "held")
+    assert (first.outcome, second.outcome) == ("stopped", "passed")
     (finding,) = run.findings
     assert finding.category == "inconclusive"
     assert told in finding.message
@@ -85,7 +85,7 @@ def test_a_target_that_stays_away_ends_the_run() -> None:
     """All that would follow is left out, with the reason."""
     run = run_of(Api())
     first, second = outcomes(run, raising(StopRunError("the target stays away")), reading)
-    assert (first.outcome, second.outcome, second.reason) == ("away", "left out", "the target stays away")
+    assert (first.outcome, second.outcome, second.reason) == ("away", "skipped", "the target stays away")
     assert run.skipped == [("reading", "the target stays away")]
 
 
@@ -125,4 +125,4 @@ def test_without_render_minutes_nothing_is_rendered() -> None:
 def test_the_budget_of_a_journey_is_looked_at_when_its_turn_comes() -> None:
     """What the journeys before it used is gone."""
     run = run_of(Api(), budget=Budget(2, 0))
-    assert [each.outcome for each in outcomes(run, reading, reading)] == ["held", "left out"]
+    assert [each.outcome for each in outcomes(run, reading, reading)] == ["passed", "skipped"]
