@@ -4,10 +4,7 @@ The public names are those of `__all__`, and `viralsync_mock.client`, `viralsync
 without notice. Each is imported when it is first used, so `import viralsync_mock` itself costs nothing.
 """
 
-from __future__ import annotations
-
-from importlib import import_module
-from typing import TYPE_CHECKING
+TYPE_CHECKING = False  # type checkers know this name; `typing` itself would be loaded at once
 
 if TYPE_CHECKING:
     from viralsync_mock.app import create_app
@@ -31,6 +28,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
+    from importlib import import_module
+
     homes = {
         "BackgroundServer": "server",
         "Sandbox": "client",

@@ -1,6 +1,6 @@
-"""A receiver of webhooks for tests, on pytest-httpserver: it checks signatures, waits, and answers as it is told.
+"""A webhook receiver for tests, on pytest-httpserver: it checks signatures, waits, and answers as scripted.
 
-pytest-httpserver is imported when a receiver is made: `verify_signature` needs none.
+pytest-httpserver is imported when a receiver is made: `verify_signature` works without it.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ SIGNATURE_HEADER = "x-render-signature"
 OK, UNAUTHORIZED, UNAVAILABLE = 200, 401, 503
 
 POLL_INTERVAL = 0.02
-"""Real seconds between two looks of the server whether it is to stop: its own are half a second."""
+"""Real seconds between two checks for a stop; the server's own default of 0.5 would delay each test."""
 
 JOIN_SECONDS = 5
-"""How long a thread that still answers may take when the receiver is closed."""
+"""Real seconds that a thread may take to end when the receiver is closed."""
 
 
 class Received(NamedTuple):
@@ -49,25 +49,25 @@ class Received(NamedTuple):
         return document if isinstance(document, dict) else {}
 
     def __repr__(self) -> str:
-        told = self.document
-        status = "/".join(filter(None, (str(told.get("status", "no status")), told.get("phase"))))
+        document = self.document
+        status = "/".join(filter(None, (str(document.get("status", "no status")), document.get("phase"))))
         forged = "" if self.has_valid_signature else " with a bad signature"
-        return f"<{status} of {told.get('jobId', 'no job')}{forged}, answered {self.response_status}>"
+        return f"<{status} of {document.get('jobId', 'no job')}{forged}, answered {self.response_status}>"
 
 
 @dataclass(frozen=True)
 class Reply:
-    """How one webhook is answered: with a status, after so many real seconds, or never."""
+    """The response to one webhook: a status after some real seconds, or none (`seconds` None)."""
 
     status: int
     seconds: float | None = 0.0
 
 
 class WebhookReceiver:
-    """Takes webhooks at `url`, a context manager; `received` holds all of them, in order.
+    """Receives webhooks at `url`, a context manager; `received` holds all of them, in order.
 
-    A webhook whose signature is not made with `secret` is a violation: it is answered 401 unless `refuses_forgeries` is
-    switched off, and it is no event. What is scripted is for genuine ones.
+    A webhook whose signature does not fit `secret` is a violation and no event; it is answered 401 unless
+    `refuses_forgeries` is False. Scripted responses are for genuine webhooks.
     """
 
     def __init__(self, secret: str) -> None:
@@ -81,7 +81,7 @@ class WebhookReceiver:
 
     @property
     def url(self) -> str:
-        """Where webhooks are to be sent: the `callbackUrl` of a submission."""
+        """Its address, for the `callbackUrl` of a submission."""
         return self._server.url_for(PATH)
 
     @property
@@ -90,12 +90,12 @@ class WebhookReceiver:
         return [each for each in tuple(self.received) if not each.has_valid_signature]
 
     def events(self, job_id: str | None = None) -> list[dict[str, Any]]:
-        """Return what genuine webhooks told, in order: of one job, or of all."""
-        told = [each.document for each in tuple(self.received) if each.has_valid_signature]
-        return [each for each in told if job_id in (None, each.get("jobId"))]
+        """Return the bodies of genuine webhooks, in order: of one job, or of all."""
+        events = [each.document for each in tuple(self.received) if each.has_valid_signature]
+        return [each for each in events if job_id in (None, each.get("jobId"))]
 
     def wait_for(self, status: str, job_id: str | None = None, timeout: float = 5) -> dict[str, Any]:
-        """Return the first event with a status, once it is there; fail after so many real seconds."""
+        """Return the first event with a status once it has arrived; fail after `timeout` real seconds."""
         __tracebackhide__ = True
 
         def found() -> dict[str, Any] | None:
@@ -113,20 +113,20 @@ class WebhookReceiver:
         return f"expected a webhook with status {status}{of_job} within {timeout:g} s, got {came or 'none at all'}"
 
     def respond_with(self, *statuses: int) -> None:
-        """Answer the next webhooks with these statuses, one each; those after them get 200 again."""
+        """Answer the next webhooks with these statuses, one each, and later ones 200 again."""
         for status in statuses:
             if status not in range(200, 600):
                 raise UsageError(f"expected statuses from 200 to 599, got {status!r}")
         self._replies.extend(map(Reply, statuses))
 
     def respond_slowly(self, seconds: float) -> None:
-        """Answer the next webhook 200, after so many real seconds."""
+        """Answer the next webhook 200 after some real seconds."""
         if not seconds >= 0:
             raise UsageError(f"expected a number of seconds from 0 on, got {seconds!r}")
         self._replies.append(Reply(OK, seconds))
 
     def never_respond(self) -> None:
-        """Never answer the next webhook: who sends it waits `webhook.timeout_seconds` of real time, and gives up."""
+        """Never answer the next webhook: the mock waits `webhook.timeout_seconds` of real time and gives up."""
         self._replies.append(Reply(UNAVAILABLE, None))
 
     def _receive(self, request: Request) -> Response:
@@ -147,12 +147,12 @@ class WebhookReceiver:
         return self._replies.popleft() if self._replies else Reply(OK)
 
     def start(self) -> Self:
-        """Return when the socket accepts."""
+        """Return once the socket accepts connections."""
         self._server.start()
         return self
 
     def close(self) -> None:
-        """Return when the socket is closed and every thread has ended; raises what went wrong in one of them."""
+        """Return once the socket is closed and every thread has ended; raises an error from a thread."""
         self._over.set()
         self._server.stop()
         for thread in self._threads:
@@ -179,10 +179,10 @@ def _server() -> HTTPServer:
         ) from None
 
     class Server(HTTPServer):
-        """Stops without waiting half a second."""
+        """A server that stops at once."""
 
         def thread_target(self) -> None:
-            """Serve until told to stop."""
+            """Serve until it is stopped."""
             if self.server is not None:
                 self.server.serve_forever(poll_interval=POLL_INTERVAL)
 

@@ -10,7 +10,7 @@ import pytest
 
 import viralsync_mock
 
-LAZY = ("anyio._backends._asyncio", "h11", "httpcore", "pytest_httpserver", "werkzeug.serving")
+LAZY = ("anyio._backends._asyncio", "h11", "httpcore", "httpcore2", "httpx2", "pytest_httpserver", "werkzeug.serving")
 
 for name in (*LAZY, *(f"viralsync_mock.{module.name}" for module in pkgutil.iter_modules(viralsync_mock.__path__))):
     if name != "viralsync_mock.__main__":

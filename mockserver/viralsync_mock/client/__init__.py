@@ -1,9 +1,8 @@
-"""The typed client of the control API: what tests and scripts hold in their hands."""
+"""The typed client of the control API, for tests and scripts."""
 
-from viralsync_mock.client.client_coverage import Coverage
 from viralsync_mock.client.connection import open_connections
 from viralsync_mock.client.records import Call, Delivery, Effect, Step, Timeline
-from viralsync_mock.client.results import RuleVerdict, Verdict
+from viralsync_mock.client.results import Coverage, RuleVerdict, Verdict
 from viralsync_mock.client.sandbox import Sandbox
 from viralsync_mock.errors import ControlError
 

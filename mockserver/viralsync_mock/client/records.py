@@ -1,4 +1,4 @@
-"""What the control API tells, as values with a `repr` worth reading in a failed test. Instants are aware, UTC."""
+"""Records of the control API, each with a `repr` for the output of a failed test. Instants are aware, UTC."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def format_timestamp(instant: datetime | None) -> str:
 
 
 def format_last(things: Sequence[object], most: int) -> str:
-    """Return the last so many, each on a line of its own, below how many come before them; texts stay as they are."""
+    """Return the last `most`, one a line, after the number of those left out; texts stay as they are."""
     before = f"\n  ... {len(things) - most} before" if len(things) > most else ""
     return before + "".join(f"\n  {each if isinstance(each, str) else repr(each)}" for each in things[-most:])
 
@@ -34,7 +34,7 @@ class Effect:
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Effect:
-        """Read what the control API tells."""
+        """Read the control API's document."""
         rest = {name: value for name, value in document.items() if name not in ("at", "kind")}
         return cls(datetime.fromisoformat(document["at"]), document["kind"], rest)
 
@@ -47,7 +47,7 @@ class Effect:
 class Call:
     """One call of the journal with its answer.
 
-    `summary`, `violations`, `request` and `response` are there once it is explained: `journal.explain(call)`.
+    `summary`, `violations`, `request` and `response` are filled by `journal.explain(call)`.
     """
 
     id: str
@@ -67,7 +67,7 @@ class Call:
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Call:
-        """Read what the control API tells."""
+        """Read the control API's document."""
         return cls(
             id=document["callId"],
             at=datetime.fromisoformat(document["at"]),
@@ -87,17 +87,17 @@ class Call:
 
     @property
     def body(self) -> Any:
-        """The body of the request: JSON values where it is JSON, else text; None when there is none."""
+        """The request's body: JSON values, or text where it is no JSON; None when there is none."""
         return _values(self.request)
 
     @property
     def answer(self) -> Any:
-        """The body of the answer: JSON values where it is JSON, else text; None when there is none."""
+        """The response's body: JSON values, or text where it is no JSON; None when there is none."""
         return _values(self.response or {})
 
     @property
     def is_answered(self) -> bool:
-        """Whether the answer has begun, or never will; that of a stream begins when it is opened."""
+        """Whether the response has begun or never will; a stream's begins when it is opened."""
         return self.status is not None or self.ending != "pending"
 
     def __repr__(self) -> str:
@@ -130,7 +130,7 @@ class Delivery:
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Delivery:
-        """Read what the control API tells."""
+        """Read the control API's document."""
         return cls(
             id=document["deliveryId"],
             job_id=document["jobId"],
@@ -155,7 +155,7 @@ def _seen(attempt: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Step:
-    """What a job is from `at` until its next step."""
+    """The state of a job from `at` until its next step."""
 
     at: datetime
     status: str
@@ -170,7 +170,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Timeline:
-    """The whole life of a job, past and to come; `status` and `progress` are those of now."""
+    """All steps of a job, past and future; `status` and `progress` are the present ones."""
 
     job_id: str
     status: str
@@ -185,7 +185,7 @@ class Timeline:
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Timeline:
-        """Read what the control API tells."""
+        """Read the control API's document."""
         steps = (
             Step(datetime.fromisoformat(each["at"]), each["status"], each["phase"], each["progress"])
             for each in document["steps"]
@@ -213,7 +213,7 @@ class Timeline:
         return f"{self.status}{f'/{self.phase}' if self.phase else ''} {self.progress:.0%}"
 
     def _life(self) -> Iterator[str]:
-        """Tell each change of status or phase, with the seconds since the first."""
+        """Yield each change of status or phase, with the seconds since the first."""
         last = None
         for step in self.steps:
             if (step.status, step.phase) != last:

@@ -1,11 +1,11 @@
-"""The client's view of the verdict on the code under test: as text, as JUnit XML and as JSON."""
+"""The verdict on the code under test (text, JUnit XML, JSON), and its coverage of the API."""
 
 from __future__ import annotations
 
 import json
 import re
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from xml.etree import ElementTree as Xml
 
 from viralsync_mock.client.records import Call, Delivery
@@ -92,26 +92,26 @@ MAX_SHOWN = 5
 
 
 class VerdictMixin:
-    """Asks a sandbox how well its client has behaved."""
+    """The part of a sandbox about the verdict."""
 
-    _door: ControlConnection
+    _connection: ControlConnection
 
     def verdict(self, waived: Mapping[str, str] | None = None, *, poll_seconds: float | None = None) -> Verdict:
         """Return the verdict; `waived` gives for each rule that may fail the reason why.
 
-        Ask when the code under test has finished. Raises ControlError for a rule that there is none.
+        Ask when the code under test has finished. Raises ControlError for an unknown rule.
         """
         reasons = dict(waived or {})
         names = ",".join(reasons) or None
-        answer = self._door.request("GET", "/verdict", waived=names, pollSeconds=poll_seconds)
+        answer = self._connection.request("GET", "/verdict", waived=names, pollSeconds=poll_seconds)
         rules = [
             RuleVerdict(each["rule"], each["outcome"], each["reason"], tuple(each["evidence"]))
             for each in answer["rules"]
         ]
-        return Verdict(tuple(self._told(each, reasons) for each in rules))
+        return Verdict(tuple(self._with_details(each, reasons) for each in rules))
 
     def assert_well_behaved(self, *, poll_seconds: float | None = None, **waived: str) -> Verdict:
-        """Fail when a rule failed, with the calls that show it: `assert_well_behaved(stops_at_terminal="a demo")`.
+        """Fail when a rule failed, and show the calls: `assert_well_behaved(stops_at_terminal="a demo")`.
 
         Rules that may fail are named with `_` for `-`, each with the reason why.
         """
@@ -123,7 +123,7 @@ class VerdictMixin:
             raise AssertionError("\n".join([head, *map(str, verdict.failed)]))
         return verdict
 
-    def _told(self, rule: RuleVerdict, reasons: Mapping[str, str]) -> RuleVerdict:
+    def _with_details(self, rule: RuleVerdict, reasons: Mapping[str, str]) -> RuleVerdict:
         """Add the reason of the waiver, or the calls that show how a rule failed."""
         if rule.outcome == WAIVED:
             return replace(rule, reason=f"{reasons[rule.rule]} ({rule.reason})")
@@ -134,10 +134,29 @@ class VerdictMixin:
         return replace(rule, shown=(*shown, *([f"and {more} more"] if more else [])))
 
     def _line(self, name: str) -> str:
-        """Return one line about a call or a webhook; one that was forgotten meanwhile has its id alone."""
+        """Return one line about a call or a webhook: its id alone once the journal has dropped it."""
         try:
             if name.startswith("delivery_"):
-                return repr(Delivery.of(self._door.request("GET", f"/deliveries/{name}")))
-            return repr(Call.of(self._door.request("GET", f"/journal/{name}")))
+                return repr(Delivery.of(self._connection.request("GET", f"/deliveries/{name}")))
+            return repr(Call.of(self._connection.request("GET", f"/journal/{name}")))
         except ControlError:
             return name
+
+
+class Coverage(NamedTuple):
+    """Facts about the API (`operation getJob 200`) that the client met and did not meet; 0 to 100 percent."""
+
+    met: tuple[str, ...]
+    unmet: tuple[str, ...]
+    percent: float
+
+
+class CoverageMixin:
+    """The part of a sandbox about coverage."""
+
+    _connection: ControlConnection
+
+    def coverage(self, *, anonymous: bool = False) -> Coverage:
+        """Return what was met since the sandbox was opened; `anonymous` adds calls without a usable key."""
+        answer = self._connection.request("GET", "/coverage", anonymous=str(anonymous).lower())
+        return Coverage(tuple(answer["met"]), tuple(answer["unmet"]), answer["percent"])

@@ -1,4 +1,4 @@
-"""The Python face of the control API: one sandbox of a mock that runs anywhere. Synchronous and typed.
+"""The Python client of the control API: one sandbox of a mock that runs anywhere. Synchronous and typed.
 
 with Sandbox("http://127.0.0.1:4747", "vs_prod_0123456789abcdefghijklmnopqrstuv") as sandbox:
     sandbox.open(scenario="scene-fails", clock="frozen")
@@ -12,18 +12,17 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self, TypedDict
 
 from viralsync_mock.client.assertions import AssertionMixin
-from viralsync_mock.client.client_coverage import CoverageMixin
 from viralsync_mock.client.connection import ControlConnection
 from viralsync_mock.client.records import Delivery
-from viralsync_mock.client.resources import MAX_LISTED, ClockControl, FaultControl, JobList, JournalView
-from viralsync_mock.client.results import VerdictMixin
+from viralsync_mock.client.resources import PAGE_SIZE, ClockControl, FaultControl, JobList, JournalView
+from viralsync_mock.client.results import CoverageMixin, VerdictMixin
 from viralsync_mock.errors import ControlError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Unpack
 
-    import httpx
+    import httpx2
 
 ACCOUNT: Mapping[str, str] = MappingProxyType(
     {
@@ -34,7 +33,7 @@ ACCOUNT: Mapping[str, str] = MappingProxyType(
         "email": "email",
     }
 )
-"""What can be changed of an account, and how the control API writes it."""
+"""The fields of an account that can be changed, and their names in the control API."""
 
 LIMITS = ("quota", "rate", "concurrency")
 
@@ -53,8 +52,8 @@ class Sandbox(AssertionMixin, VerdictMixin, CoverageMixin):
     """Everything of one API key on a mock: clock, scenario, account, faults, jobs, journal and deliveries.
 
     `base_url`, `api_key` and `headers` are what the code under test needs. Every method raises ControlError when the
-    mock refuses or cannot be reached, `timeout` real seconds after it was asked at the latest. Threads may share it.
-    `http` are connections that several sandboxes share; who made them closes them.
+    mock refuses, or does not answer within `timeout` real seconds. Threads may share a sandbox. `http` are connections
+    from `open_connections()` that several sandboxes share; `close` leaves them open.
     """
 
     def __init__(
@@ -64,23 +63,23 @@ class Sandbox(AssertionMixin, VerdictMixin, CoverageMixin):
         *,
         control_token: str | None = None,
         timeout: float = 30.0,
-        http: httpx.Client | None = None,
+        http: httpx2.Client | None = None,
     ) -> None:
-        self._through(ControlConnection(base_url, api_key, control_token, timeout, http))
+        self._connect(ControlConnection(base_url, api_key, control_token, timeout, http))
 
-    def _through(self, door: ControlConnection) -> None:
-        self._door = door
-        self.base_url, self.api_key = door.base_url, door.api_key
-        self.headers = {"x-api-key": door.api_key}
-        self.clock = ClockControl(door)
-        self.faults = FaultControl(door)
-        self.jobs = JobList(door)
-        self.journal = JournalView(door)
+    def _connect(self, connection: ControlConnection) -> None:
+        self._connection = connection
+        self.base_url, self.api_key = connection.base_url, connection.api_key
+        self.headers = {"x-api-key": connection.api_key}
+        self.clock = ClockControl(connection)
+        self.faults = FaultControl(connection)
+        self.jobs = JobList(connection)
+        self.journal = JournalView(connection)
 
     def with_key(self, api_key: str) -> Sandbox:
         """Return the sandbox of another key on the same mock; it shares this one's connections."""
         other = object.__new__(type(self))
-        other._through(self._door.with_key(api_key))
+        other._connect(self._connection.with_key(api_key))
         return other
 
     def open(
@@ -92,10 +91,10 @@ class Sandbox(AssertionMixin, VerdictMixin, CoverageMixin):
         seed: str | int | None = None,
         behaviour: Mapping[str, Any] | None = None,
     ) -> Self:
-        """Begin anew, so; what is left out is the server's. Nothing changes when the mock refuses.
+        """Start afresh with these options; the server's defaults hold for the rest. A refusal changes nothing.
 
-        `scenario` is a name or a whole one, `clock` a mode, `behaviour` nested switches. Sandboxes that are given
-        the same `seed` draw alike, whatever their keys.
+        `scenario` is a name or a whole scenario, `clock` a mode, `behaviour` nested switches. Sandboxes with the same
+        `seed` draw alike, whatever their keys.
         """
         given = {
             "scenario": scenario if scenario is None or isinstance(scenario, str) else dict(scenario),
@@ -104,15 +103,15 @@ class Sandbox(AssertionMixin, VerdictMixin, CoverageMixin):
             "seed": None if seed is None else str(seed),
             "behaviour": None if behaviour is None else dict(behaviour),
         }
-        self._door.request("PUT", "/sandbox", {name: value for name, value in given.items() if value is not None})
+        self._connection.request("PUT", "/sandbox", {name: value for name, value in given.items() if value is not None})
         return self
 
     def scenario(self, scenario: str | Mapping[str, Any] | None = None) -> str:
-        """Choose a shipped scenario by name, or give a whole one; return the name of the one that holds."""
+        """Choose a shipped scenario by name, or give a whole one; return the name of the present one."""
         if scenario is None:
-            return str(self._door.request("GET", "/scenario")["name"])
+            return str(self._connection.request("GET", "/scenario")["name"])
         document = {"name": scenario} if isinstance(scenario, str) else dict(scenario)
-        return str(self._door.request("PUT", "/scenario", document)["name"])
+        return str(self._connection.request("PUT", "/scenario", document)["name"])
 
     def account(self, **changes: Unpack[AccountChanges]) -> dict[str, Any]:
         """Change the account and return it: `plan`, `minutes_used`, `minutes_used_today`, `revoked`, `email`."""
@@ -121,46 +120,50 @@ class Sandbox(AssertionMixin, VerdictMixin, CoverageMixin):
                 known = f"{did_you_mean(name, ACCOUNT)} It has: {', '.join(ACCOUNT)}"
                 raise UsageError(f"an account has no {name!r}.{known}")
         patch = {ACCOUNT[name]: value for name, value in changes.items()}
-        document = self._door.request("PATCH", "/account", patch) if patch else self._door.request("GET", "/account")
+        document = (
+            self._connection.request("PATCH", "/account", patch)
+            if patch
+            else self._connection.request("GET", "/account")
+        )
         return {name: document[key] for name, key in ACCOUNT.items()}
 
     def exhaust(self, limit: str) -> None:
-        """Use up the `quota` (402), the `rate` limit (429) or the `concurrency` limit (409): the next call meets it."""
+        """Use up the `quota` (402), `rate` (429) or `concurrency` (409) limit: the next call meets it."""
         if limit not in LIMITS:
             raise UsageError(f"expected one of {', '.join(LIMITS)}, got {limit!r}.{did_you_mean(limit, LIMITS)}")
-        self._door.request("POST", "/exhaust", {"limit": limit})
+        self._connection.request("POST", "/exhaust", {"limit": limit})
 
     @property
     def deliveries(self) -> tuple[Delivery, ...]:
         """The webhooks of this sandbox, oldest first."""
-        found = self._door.request("GET", "/deliveries", limit=MAX_LISTED)["deliveries"]
+        found = self._connection.request("GET", "/deliveries", limit=PAGE_SIZE)["deliveries"]
         return tuple(map(Delivery.of, reversed(found)))
 
     def redeliver(self, delivery: Delivery | str) -> Delivery:
-        """Send a webhook once more, now; return it with the attempt."""
+        """Send a webhook once more, now; return it with the new attempt."""
         name = delivery if isinstance(delivery, str) else delivery.id
-        return Delivery.of(self._door.request("POST", f"/deliveries/{name}/redeliver"))
+        return Delivery.of(self._connection.request("POST", f"/deliveries/{name}/redeliver"))
 
     def sleep(self, seconds: float) -> None:
-        """Wait on the sandbox's clock: give it to the code under test in the place of `time.sleep`."""
+        """Sleep on the sandbox's clock: pass it to the code under test in place of `time.sleep`."""
         self.clock.advance(seconds)
 
     def snapshot(self, *, journal: bool = False) -> dict[str, Any]:
         """Return the whole sandbox as JSON values."""
-        document: dict[str, Any] = self._door.request("GET", "/snapshot", journal=str(journal).lower())
+        document: dict[str, Any] = self._connection.request("GET", "/snapshot", journal=str(journal).lower())
         return document
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
-        """Let the sandbox be what a snapshot says, of this mock or another."""
-        self._door.request("PUT", "/snapshot", dict(snapshot))
+        """Replace the sandbox by a snapshot, of this mock or another."""
+        self._connection.request("PUT", "/snapshot", dict(snapshot))
 
     def reset(self) -> None:
-        """Begin anew: no jobs, no journal, the server's own scenario and clock."""
-        self._door.request("POST", "/reset")
+        """Start afresh: no jobs, no journal, the server's own scenario and clock."""
+        self._connection.request("POST", "/reset")
 
     def close(self) -> None:
-        """Close the connections, unless they are shared; the sandbox stays as it is on the mock."""
-        self._door.close()
+        """Close the connections, unless they are shared; the mock keeps the sandbox."""
+        self._connection.close()
 
     def __enter__(self) -> Self:
         return self

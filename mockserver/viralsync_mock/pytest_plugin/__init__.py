@@ -1,6 +1,6 @@
 """The pytest plugin `viralsync`: an isolated API for each test. Nothing is autouse.
 
-pytest loads this module in every run of every project that has the kit installed: all that it needs beside pytest is
+pytest loads this module in every run of every project that has the kit installed: everything else is
 imported inside the fixtures.
 """
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from viralsync_mock.pytest_plugin import pytest_coverage
+from viralsync_mock.pytest_plugin import reporting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,39 +40,31 @@ MARKER = (
 
 
 class Hooks:
-    """The plugin's own hooks."""
+    """The hook that the plugin offers."""
 
     @staticmethod
     @pytest.hookspec
     def pytest_viralsync_closing(config: pytest.Config, sandbox: Sandbox, nodeid: str) -> None:
-        """See a sandbox just before it is dropped; `nodeid` is that of its test, or says how else it was made."""
+        """Called with a sandbox just before it is dropped; `nodeid` is its test's, or names the factory call."""
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Let other plugins see sandboxes before they are dropped."""
+    """Offer the hook."""
     pluginmanager.add_hookspecs(Hooks)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of the command line and of the ini file."""
     group = parser.getgroup("viralsync", "ViralSync mock")
-    group.addoption(
-        "--viralsync-verdict", action="store_true", help="say at the end how well the code under test behaved"
-    )
-    pytest_coverage.add_options(parser, group)
-    parser.addini("viralsync_verdict", "the same as --viralsync-verdict", type="bool", default=False)
+    reporting.add_options(parser, group)
     for name, text in INI:
         parser.addini(f"viralsync_{name}", f"of each sandbox: {text}", default="")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker, and what was asked for on the command line."""
+    """Register the marker and the reports that were asked for."""
     config.addinivalue_line("markers", MARKER)
-    pytest_coverage.configure(config)
-    if config.getoption("viralsync_verdict") or config.getini("viralsync_verdict"):
-        from viralsync_mock.pytest_plugin.reporting import VerdictSection
-
-        config.pluginmanager.register(VerdictSection(), "viralsync-verdict")
+    reporting.configure(config)
 
 
 @pytest.fixture(scope="session")
@@ -99,7 +91,7 @@ def viralsync_server(viralsync_settings: Settings) -> Iterator[BackgroundServer]
 
 
 def _log_bug(where: str, error: BaseException) -> None:
-    """Let pytest show beside a failure what went wrong inside the mock."""
+    """Log a bug of the mock, which pytest shows with the failure."""
     logging.getLogger("viralsync").error("a bug of the mock: %s", where, exc_info=error)
 
 
@@ -138,7 +130,7 @@ def make_viralsync(
 
 @pytest.fixture
 def viralsync_webhooks(request: pytest.FixtureRequest, viralsync_settings: Settings) -> Iterator[WebhookReceiver]:
-    """A receiver of webhooks: hand its `url` to `callbackUrl`. It checks signatures, can wait, and answers as told."""
+    """A receiver of webhooks: pass its `url` as `callbackUrl`. It checks signatures and can wait, refuse and stall."""
     from viralsync_mock.pytest_plugin.options import options_of_test
     from viralsync_mock.pytest_plugin.sandboxes import fail_without_traceback
     from viralsync_mock.testing import WebhookReceiver

@@ -1,4 +1,4 @@
-"""The options of a test's sandbox: read from marker, variable and ini file, the nearest first, each with its origin."""
+"""The options of a test's sandbox, from marker, variable or ini file (nearest first), each with its origin."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ _PLACE = re.compile(r"\$\.(\w+)")
 
 @dataclass(frozen=True)
 class OptionValue:
-    """The value of one option; `origin` says who gave it, `folder` is where its files are sought."""
+    """The value of one option, where it was given, and the folder that its files are relative to."""
 
     value: Any
     origin: str
     folder: Path
 
     def fail(self, expected: str, near: str = "") -> NoReturn:
-        """Raise SettingsError that says what came, what was expected, and where."""
+        """Raise SettingsError: what came, what was expected, and where."""
         came = preview(self.value) if isinstance(self.value, (str, int, float, list, dict)) else repr(self.value)
         raise SettingsError(f"{self.origin}: expected {expected}, got {came}.{near}")
 
     @property
     def file(self) -> Path | None:
-        """The file that the value names, or None when it is something else."""
+        """The file that the value names, or None."""
         if not isinstance(self.value, (str, Path)) or Path(self.value).suffix not in _FILES:
             return None
         return self.folder / self.value
@@ -113,7 +113,7 @@ OPTIONS: Mapping[str, Callable[[OptionValue], Any]] = MappingProxyType(
         "strict": _strict,
     }
 )
-"""Every option with what reads it into a JSON value; raises UsageError."""
+"""The reader of each option: returns a JSON value or raises UsageError."""
 
 
 class Options:
@@ -125,16 +125,16 @@ class Options:
 
     @property
     def document(self) -> dict[str, Any]:
-        """What the mock is asked for when it opens the sandbox."""
+        """The body of the control call that opens the sandbox."""
         return {name: value for name, value in self._values.items() if name != "strict"}
 
     @property
     def is_strict(self) -> bool:
-        """Whether the API must take every call."""
+        """Whether a test fails for a call that the API does not accept."""
         return bool(self._values.get("strict"))
 
     def secret(self, settings: Settings) -> str:
-        """Return what webhooks are signed with: as the scenario has it, when it was given whole, or the usual one."""
+        """Return the secret that signs webhooks: the one of a scenario given whole, else the default."""
         scenario = self._values.get("scenario")
         if scenario is None and settings.scenario_file is not None:
             scenario = read_yaml(settings.scenario_file, ScenarioError).expect(dict)
@@ -143,7 +143,7 @@ class Options:
         return secret if isinstance(secret, str) else Webhooks().secret
 
     def explained(self, refusal: UsageError, spec: Path) -> str:
-        """Return why the mock refuses, and who gave what it refuses; for a file, with its line."""
+        """Return why the mock refuses an option and where the option was given, for a file with its line."""
         text = str(refusal)
         place = _PLACE.search(text)
         given = self._given.get(place[1]) if place else None
@@ -154,7 +154,7 @@ class Options:
 
 
 def _complaint(option: str, given: OptionValue, spec_file: Path) -> str:
-    """Return what is wrong with a file, as whoever reads it for a server says it; empty when nothing is."""
+    """Return what is wrong with a file, in the words of its loader; empty when nothing is."""
     if given.file is None:
         return ""
     try:
@@ -169,12 +169,12 @@ def _complaint(option: str, given: OptionValue, spec_file: Path) -> str:
 
 
 def options_of_test(item: pytest.Item) -> Options:
-    """Return the options of a test; raises UsageError for one that does not exist or has a wrong value."""
+    """Return the options of a test; raises UsageError for an unknown option or a wrong value."""
     return Options({**_general(item.config), **_marked(item)})
 
 
 def options_of_call(config: pytest.Config, arguments: Mapping[str, Any]) -> Options:
-    """Return the options of a sandbox that a test makes by itself; raises UsageError."""
+    """Return the options of a sandbox from `make_viralsync`; raises UsageError."""
     origin = "make_viralsync"
     _check_names(arguments, origin)
     folder = config.invocation_params.dir
@@ -203,7 +203,7 @@ def _of_environment(config: pytest.Config) -> Iterator[tuple[str, OptionValue]]:
 
 
 def _marked(item: pytest.Item) -> dict[str, OptionValue]:
-    """Return what the markers say: that of the test before that of its class, and that before its module's."""
+    """Return the markers' options: the test's win over its class's, and those over its module's."""
     file, line, _ = item.reportinfo()
     origin = f"{os.path.relpath(file, item.config.rootpath)}:{(line or 0) + 1}: @pytest.mark.{MARKER}"
     found: dict[str, OptionValue] = {}

@@ -1,4 +1,4 @@
-"""The sandboxes of a test run: opened with their options, judged and dropped at the end."""
+"""The sandboxes of a test run: opened with their options, checked and dropped at the end."""
 
 from __future__ import annotations
 
@@ -11,34 +11,37 @@ import pytest
 from viralsync_mock.client import Sandbox
 from viralsync_mock.errors import ControlError, SettingsError, UsageError
 from viralsync_mock.pytest_plugin.options import Options, options_of_call, options_of_test
-from viralsync_mock.pytest_plugin.strictness import format_calls, invalid_calls
 from viralsync_mock.randomness import hexadecimal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Protocol
 
     from viralsync_mock.settings import Settings
 
     class Server(Protocol):
-        """Where a mock is reached."""
+        """Anything with the mock's address."""
 
         base_url: str
 
 
+INVALID = frozenset({400, 413, 415})
+UNKNOWN = frozenset({404, 405})
+
+
 class SandboxOpener:
-    """Opens sandboxes on one mock."""
+    """Opens and ends sandboxes on one mock."""
 
     def __init__(self, config: pytest.Config, server: Server, settings: Settings) -> None:
         self._config, self._server, self._settings = config, server, settings
 
     def sandbox(self, *purpose: object) -> Sandbox:
-        """Return the sandbox of a key that depends on nothing but the purpose."""
+        """Return the sandbox of a key made from the purpose alone."""
         key = f"vs_prod_{hexadecimal('pytest', *purpose, length=32)}"
         return Sandbox(self._server.base_url, key, control_token=self._settings.control_token)
 
     def open(self, sandbox: Sandbox, options: Options) -> None:
-        """Begin a sandbox anew; closes it and raises SettingsError that says who gave what the mock refuses."""
+        """Open a sandbox; on a refusal closes it and raises SettingsError with the option's origin."""
         try:
             sandbox.open(**options.document)
         except ControlError as refusal:
@@ -46,7 +49,7 @@ class SandboxOpener:
             raise SettingsError(options.explained(refusal, self._settings.spec)) from None
 
     def finish(self, sandbox: Sandbox, options: Options, name: str) -> None:
-        """Show the sandbox to whoever wants to see it and drop it; fails for a call that breaks the spec, if strict."""
+        """Run the closing hook and drop the sandbox; if strict, fail for calls that break the spec."""
         with ExitStack() as ending:
             ending.callback(sandbox.close)
             ending.callback(sandbox.reset)
@@ -59,7 +62,7 @@ class SandboxOpener:
 
 @contextmanager
 def for_test(item: pytest.Item, server: Server, settings: Settings) -> Iterator[Sandbox]:
-    """Give a test its sandbox; the test fails where the sandbox cannot be had."""
+    """Yield the sandbox of a test; the test fails when it cannot be opened."""
     opening = SandboxOpener(item.config, server, settings)
     with fail_without_traceback():
         options = options_of_test(item)
@@ -71,7 +74,7 @@ def for_test(item: pytest.Item, server: Server, settings: Settings) -> Iterator[
 
 @contextmanager
 def fail_without_traceback() -> Iterator[None]:
-    """Let a test fail with what is wrong, without a traceback of the kit."""
+    """Turn a UsageError into a failure of the test, without a traceback through the plugin."""
     try:
         yield
     except UsageError as problem:
@@ -79,7 +82,7 @@ def fail_without_traceback() -> Iterator[None]:
 
 
 class SandboxFactory:
-    """Makes sandboxes of any scope: what the fixture `make_viralsync` gives."""
+    """Makes sandboxes of any scope: the value of the fixture `make_viralsync`."""
 
     def __init__(self, config: pytest.Config, server: Server, settings: Settings) -> None:
         self._config, self._opening = config, SandboxOpener(config, server, settings)
@@ -87,9 +90,9 @@ class SandboxFactory:
         self._made = ExitStack()
 
     def __call__(self, name: str | None = None, **options: Any) -> Sandbox:
-        """Return a new sandbox, whose key depends on its name and how often the name was used before.
+        """Return a new sandbox; its key depends on its name and on how often the name was used before.
 
-        Raises SettingsError for an option that does not exist or has a wrong value.
+        Raises SettingsError for an unknown option or a wrong value.
         """
         __tracebackhide__ = True
         try:
@@ -108,9 +111,39 @@ class SandboxFactory:
         return sandbox
 
     def _finish(self, purpose: tuple[object, ...], options: Options, name: str) -> None:
-        """End it through a client of its own: a test may have closed the other."""
+        """End it through a new client: the test may have closed its own."""
         self._opening.finish(self._opening.sandbox(*purpose), options, name)
 
     def close(self) -> None:
-        """Judge and drop all, those made last first."""
+        """Check and drop all, the last one first."""
         self._made.close()
+
+
+def invalid_calls(sandbox: Sandbox) -> list[Mapping[str, Any]]:
+    """Return the explanations of the calls that the spec does not know or rejects, oldest first.
+
+    Responses of a scenario rule or a fault do not count.
+    """
+    candidates = (
+        call
+        for call in sandbox.journal.calls()
+        if call.status in INVALID or (call.status in UNKNOWN and call.operation is None)
+    )
+    explained = [sandbox.journal.explanation(call) for call in candidates]
+    return [each for each in explained if not _is_scripted(each)]
+
+
+def _is_scripted(explanation: Mapping[str, Any]) -> bool:
+    rule = explanation["rule"]
+    return bool(explanation["faults"] or (rule and "respond" in rule["does"]))
+
+
+def format_calls(broken: Sequence[Mapping[str, Any]]) -> str:
+    """Return the failure text of a strict test."""
+    head = f"viralsync, strict: the API does not take {len(broken)} of the calls that were made:"
+    return "\n".join([head, *map(_line, broken)])
+
+
+def _line(call: Mapping[str, Any]) -> str:
+    target = f"{call['path']}?{call['query']}" if call["query"] else call["path"]
+    return f"  {call['callId']} {call['method']} {target}\n    {call['summary']}"

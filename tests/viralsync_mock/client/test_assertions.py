@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.conftest import LiveServer, movie
 from tests.support.webhook_receiver import Receiver, Reply
 
-from viralsync_mock.client.assertions import NEAREST
+from viralsync_mock.client.assertions import MAX_SHOWN
 from viralsync_mock.client.sandbox import ControlError, Sandbox
 from viralsync_mock.json_subset import differences, is_subset, short_repr
 
@@ -99,7 +99,7 @@ def test_a_body_that_differs_is_told_place_by_place(sandbox: Sandbox, api: httpx
 def test_the_calls_that_differ_least_are_shown(sandbox: Sandbox, api: httpx.Client) -> None:
     """Of many calls the nearest, in the order in which they were made."""
     sandbox.account(plan="enterprise")
-    for number in range(NEAREST + 2):
+    for number in range(MAX_SHOWN + 2):
         submit(api, projectId="proj_far" if number < 2 else "proj_near")
     told = failure(sandbox.assert_called, "submitRenderJob", status=402, body={"projectId": "proj_near"})
     assert re.findall(r"<call_(\d)", told) == ["3", "4", "5", "6", "7"]
@@ -119,7 +119,7 @@ def test_too_few_calls_are_shown_with_those_that_nearly_fit(sandbox: Sandbox, ap
 
 def test_too_many_calls_are_shown(sandbox: Sandbox, api: httpx.Client) -> None:
     """The last of them, and how many came before."""
-    for _ in range(NEAREST + 2):
+    for _ in range(MAX_SHOWN + 2):
         api.get("/v1/me")
     assert failure(sandbox.assert_called, "getMe", times=1) == text(
         "expected 1 call of getMe, got 7:",

@@ -77,7 +77,7 @@ def test_the_client_loads_nothing_of_the_server() -> None:
     script = "import sys, viralsync_mock.client; print(*sorted(m for m in sys.modules if '.' not in m or '_mock' in m))"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
     ours = {name.partition(".")[2] for name in loaded if name.startswith("viralsync_mock.")}
-    assert "httpx" in loaded
+    assert "httpx2" in loaded
     assert {name for name in ours if not name.startswith("client")} == {"json_subset", "errors"}
     assert not {"starlette", "uvicorn", "yaml", "faker", "orjson", "jsonschema_rs", "asyncio"} & set(loaded)
 

@@ -10,7 +10,7 @@ import pytest
 
 from viralsync_mock.control.app import read_control_spec
 from viralsync_mock.journal.coverage import Coverage
-from viralsync_mock.pytest_plugin.pytest_coverage import KINDS, NOTHING, RunCoverage, percentage, report
+from viralsync_mock.pytest_plugin.reporting import KINDS, NO_SANDBOX, CoverageSection, coverage_lines, percentage
 
 pytest_plugins = ("pytester",)
 
@@ -100,7 +100,7 @@ def test_the_ini_file_can_ask_for_it(pytester: pytest.Pytester) -> None:
 def test_a_run_that_uses_no_sandbox_says_so(pytester: pytest.Pytester) -> None:
     """The report is no error, and costs no server."""
     result = run(pytester, "--viralsync-coverage", tests="def test_else(): pass")
-    assert (result.ret, reported(result)) == (0, NOTHING)
+    assert (result.ret, reported(result)) == (0, NO_SANDBOX)
 
 
 def test_a_failing_test_counts_too(pytester: pytest.Pytester) -> None:
@@ -136,7 +136,7 @@ def test_no_sandbox_at_all_is_too_little(pytester: pytest.Pytester) -> None:
     """A run in which every test of the API was left out does not pass for one that covers it."""
     result = run(pytester, "--viralsync-cover-fail-under=1", tests="def test_else(): pass")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines([f"FAIL --viralsync-cover-fail-under: 0.0 % * 1 % have to be. {NOTHING}"])
+    result.stdout.fnmatch_lines([f"FAIL --viralsync-cover-fail-under: 0.0 % * 1 % have to be. {NO_SANDBOX}"])
 
 
 def test_a_run_that_only_collects_is_not_measured(pytester: pytest.Pytester) -> None:
@@ -178,12 +178,10 @@ def test_a_worker_that_crashed_is_named(pytester: pytest.Pytester) -> None:
 
 def test_a_worker_that_has_nothing_to_hand_over_is_taken_for_crashed() -> None:
     """Such a node has no output at all."""
-    run_coverage = RunCoverage(is_shown=True, least=None)
-    run_coverage.pytest_testnodedown(SimpleNamespace(gateway=SimpleNamespace(id="gw1")))
-    run_coverage.pytest_testnodedown(
-        SimpleNamespace(workeroutput={"viralsync_coverage": {"met": ["code A"], "unmet": ["code B"]}})
-    )
-    assert run_coverage.coverage == Coverage(("code A",), ("code B",))
+    section = CoverageSection(is_shown=True, least=None)
+    section.pytest_testnodedown(SimpleNamespace(gateway=SimpleNamespace(id="gw1")))
+    section.pytest_testnodedown(SimpleNamespace(workeroutput={"viralsync_coverage": [["code A"], ["code B"]]}))
+    assert (section.coverage, section.crashed) == (Coverage(("code A",), ("code B",)), ["gw1"])
 
 
 # ---------------------------------------------------------------- the text
@@ -192,7 +190,7 @@ def test_a_worker_that_has_nothing_to_hand_over_is_taken_for_crashed() -> None:
 def test_long_rows_are_broken_between_facts() -> None:
     """No line is longer than the terminal is wide, and continued lines are indented."""
     found = Coverage(("stream resumed",), ("stream ended terminal", "stream ended without terminal", "code A"))
-    assert list(report(found, 40)) == [
+    assert list(coverage_lines(found, 40)) == [
         "code",
         "  not met  A",
         "stream",

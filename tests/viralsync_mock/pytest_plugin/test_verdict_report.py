@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.support.pytester_runs import Run, run
 
-from viralsync_mock.pytest_plugin.reporting import RuleOutcome, report
+from viralsync_mock.pytest_plugin.reporting import RuleOutcome, verdict_lines
 
 pytest_plugins = ["pytester"]
 __all__ = ["run"]
@@ -84,7 +84,7 @@ def test_a_good_client_is_praised() -> None:
         RuleOutcome("a", "second", "not_applicable", ""),
         RuleOutcome("b", "second", "not_applicable", ""),
     ]
-    assert list(report(judged)) == [
+    assert list(verdict_lines(judged)) == [
         "             passed        failed        waived  inconclusive",
         "first             1             -             1             -",
         "not_applicable: second",
