@@ -5,13 +5,33 @@ BIN    := $(VENV)/bin
 SPECS  := openapi.yaml mockserver/viralsync_mock/control/control.openapi.yaml
 WORKERS ?= $(shell $(PYTHON) -c "import os; print(2 * (os.cpu_count() or 1))")
 
-.PHONY: serve test contract check bench mutants wheel clean
+UV     := $(BIN)/uv
+
+.PHONY: serve test test-lowest test-newest test-with test-sdist contract check bench mutants wheel constraints clean
 
 serve: $(VENV)/.serve            ## the mock on http://127.0.0.1:4747
 	$(BIN)/viralsync-mock serve $(ARGS)
 
 test: $(VENV)/.dev               ## every test, in random order, on all cores: two each, as many wait for sockets
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+test-lowest: $(VENV)/.dev        ## every test, with the oldest dependencies that pyproject.toml allows
+	$(MAKE) test-with RESOLUTION=lowest-direct ARGS="$(ARGS)"
+
+test-newest: $(VENV)/.dev        ## every test, with the newest; another Python: ARGS=... WITH=python3.13
+	$(MAKE) test-with RESOLUTION=highest ARGS="$(ARGS)"
+
+WITH ?= $(PYTHON)
+test-with:
+	$(UV) venv --quiet --clear --seed --python $(WITH) $(VENV)-$(RESOLUTION)
+	$(UV) pip install --quiet --python $(VENV)-$(RESOLUTION)/bin/python --resolution $(RESOLUTION) -e '.[dev]'
+	$(VENV)-$(RESOLUTION)/bin/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+test-sdist: $(VENV)/.dev         ## the tests of the source distribution, with the oldest dependencies
+	rm -rf build/sdist && mkdir -p build/sdist
+	$(BIN)/python -m hatchling build -t sdist -d build/sdist
+	tar -xzf build/sdist/*.tar.gz -C build/sdist --strip-components 1
+	$(MAKE) -C build/sdist test-with UV=$(abspath $(UV)) RESOLUTION=lowest-direct WORKERS=$(WORKERS) ARGS="$(ARGS)"
 
 contract: $(VENV)/.dev           ## the contract tests on the mock; on something else: ARGS="--target https://..."
 	$(BIN)/python -m pytest contract_tests $(or $(ARGS),--target mock)
@@ -36,17 +56,27 @@ mutants: $(VENV)/.dev            ## what the contract tests notice, on servers t
 wheel: $(VENV)/.dev              ## build the wheel and run the mock from it, the source away
 	$(BIN)/python -m pytest tests/project/test_wheel.py
 
+constraints: $(VENV)/.dev        ## constraints.txt anew: the newest versions allowed, with their hashes
+	$(UV) pip compile --quiet --universal --upgrade --all-extras --generate-hashes --no-annotate \
+	  --custom-compile-command "make constraints" --output-file constraints.txt pyproject.toml
+
 node_modules: package.json package-lock.json
 	npm ci --no-audit --no-fund --loglevel=error && touch node_modules
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.serve: $(VENV)/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e . && touch $@
+# pip takes versions from a constraints file, but wants a hash of the checkout too where the file has hashes
+$(VENV)/constraints.txt: constraints.txt $(VENV)/bin/python
+	sed -e '/^ *--hash/d' -e 's/ \\$$//' constraints.txt > $@
 
-$(VENV)/.dev: $(VENV)/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' && touch $@ $(VENV)/.serve
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(VENV)/constraints.txt
+
+$(VENV)/.serve: $(VENV)/constraints.txt pyproject.toml
+	$(PIP) -e . && touch $@
+
+$(VENV)/.dev: $(VENV)/constraints.txt pyproject.toml
+	$(PIP) -e '.[dev]' && touch $@ $(VENV)/.serve
 
 clean:
-	rm -rf $(VENV) node_modules build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-* node_modules build dist .pytest_cache .mypy_cache .ruff_cache
