@@ -1,4 +1,4 @@
-"""Beside a stranger: the client of MockServer, which installs a package `mockserver`, and a project with our folder names.
+"""Beside the client of MockServer, which installs a package `mockserver`, and in a project with our folder names.
 
 Both are installed in one environment, in either order; a test of each passes, and ours still passes without theirs.
 """
@@ -16,7 +16,6 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-
 from tests.project.test_wheel import wheel
 
 __all__ = ["wheel"]  # a fixture: the wheel of the kit, whose source is gone
@@ -130,9 +129,7 @@ def test_it_lives_beside_the_client_of_mockserver(environment: Environment, whee
 
 
 @pytest.mark.parametrize("mode", ["prepend", "append", "importlib"])
-def test_it_lives_in_a_project_with_folders_of_the_same_names(
-    environment: Environment, wheel: Path, mode: str
-) -> None:
+def test_it_lives_in_a_project_with_folders_of_the_same_names(environment: Environment, wheel: Path, mode: str) -> None:
     """`mockserver`, `contract_tests`, `fixtures` and `tests` of the project are the project's own."""
     environment.install(str(wheel))
     own = "import mockserver, contract_tests, fixtures\nassert 'project' in mockserver.WHOSE + contract_tests.WHOSE\n"

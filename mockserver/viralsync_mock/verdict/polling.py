@@ -112,9 +112,7 @@ def sleeps_between_calls(evidence: Evidence) -> Iterator[Observation]:
     for at, group in groupby(jumping, key=attrgetter("at")):
         calls = list(group)
         if len(calls) >= MANY_AT_ONCE:
-            reason = (
-                f"{len(calls)} calls came at {timestamp(at)}: time passes when the client sleeps on the clock"
-            )
+            reason = f"{len(calls)} calls came at {timestamp(at)}: time passes when the client sleeps on the clock"
             yield failed(reason, *calls[-MANY_READS:])
         elif at > jumping[0].at:
             yield passed(calls[0])

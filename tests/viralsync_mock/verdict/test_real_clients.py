@@ -489,7 +489,10 @@ def test_a_verdict_is_told_as_text_json_and_junit(bad: Sandbox) -> None:
     suite = Xml.fromstring(verdict.junit())[0]  # noqa: S314 - it was written a moment ago
     assert verdict.text().splitlines()[1].startswith("  stops-at-terminal: failed: ")
     assert list(RULES) == [each["rule"] for each in json.loads(verdict.json())["rules"]]
-    assert ([suite.attrib["tests"], suite.attrib["failures"]], int(suite.attrib["skipped"])) == ([str(len(RULES)), "1"], 14)
+    assert ([suite.attrib["tests"], suite.attrib["failures"]], int(suite.attrib["skipped"])) == (
+        [str(len(RULES)), "1"],
+        14,
+    )
 
 
 def test_no_reason_breaks_the_xml() -> None:
