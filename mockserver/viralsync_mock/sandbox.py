@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from viralsync_mock.clock import EPOCH, Clock, Mode
 from viralsync_mock.jobs.models import Status, add_seconds, timestamp
 from viralsync_mock.jobs.steps import steps
-from viralsync_mock.jobs.store import MemoryStore, Store, Usage
+from viralsync_mock.jobs.store import JobStore, Usage
 from viralsync_mock.journal.coverage import CoverageRecorder
 from viralsync_mock.journal.entry import Journal
 from viralsync_mock.randomness import hexadecimal, random_fraction
@@ -52,7 +52,7 @@ class Sandbox:
     key: str = field(repr=False)
     seed: str
     clock: Clock
-    store: Store
+    store: JobStore
     scenario_override: Scenario | None = None
     behaviour_override: BehaviourProfile | None = None
     account_overrides: dict[str, Any] = field(default_factory=dict)
@@ -252,7 +252,7 @@ class SandboxRegistry:
         )
         source = (settings.seed, "sandbox", key) if named_seed is None else (named_seed, "sandbox")
         seed = hexadecimal(*source, length=16)
-        sandbox = Sandbox(key, seed, clock, MemoryStore(), opened=clock.now(), named_seed=named_seed)
+        sandbox = Sandbox(key, seed, clock, JobStore(), opened=clock.now(), named_seed=named_seed)
         sandbox.journal, sandbox.deliveries = Journal(settings.journal_size), DeliveryLog(settings.journal_size)
         if scenario is not None:
             use_account(sandbox, scenario)

@@ -270,7 +270,7 @@ VALUES: dict[str, list[Any]] = {
     "duplicate": [1, 2],
     "delay": ["30s"],
     "drop": ["all", "progress", "terminal"],
-    "lost_answer": [1, 3],
+    "lost_response": [1, 3],
 }
 """Values of each kind of fault."""
 

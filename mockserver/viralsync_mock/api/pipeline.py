@@ -15,7 +15,7 @@ from viralsync_mock.api.scripting import match_rules, resolve_scenario
 from viralsync_mock.api.self_validation import validate_response
 from viralsync_mock.errors import ApiError
 from viralsync_mock.generation.response import synthesise
-from viralsync_mock.jobs.rate_limit import RateLimited, spend
+from viralsync_mock.jobs.limits import RateLimited, count_request
 from viralsync_mock.journal.entry import serialize_headers
 from viralsync_mock.openapi.spec import MethodNotAllowed, RouteNotFound
 from viralsync_mock.response import Response, empty_response, json_response
@@ -144,7 +144,7 @@ def enforce_rate_limit(call: Call) -> None:
     if limits.is_rated and call.mock.settings.is_rate_limited and call.operation.secured:
         limit = limits.rate or call.spec.rate_limit
         call.entry.limit = limit
-        call.entry.slot = spend(call.sandbox.store, limit, call.now)
+        call.entry.slot = count_request(call.sandbox.store, limit, call.now)
 
 
 def check_plan_access(call: Call) -> None:

@@ -11,8 +11,7 @@ from viralsync_mock.clock import Mode
 from viralsync_mock.config.behaviour import BehaviourProfile, read_behaviour
 from viralsync_mock.config.yaml_source import JsonSource, Node
 from viralsync_mock.errors import ApiError, BehaviourError, ScenarioError, did_you_mean
-from viralsync_mock.jobs.limits import COUNTED_STATUSES
-from viralsync_mock.jobs.rate_limit import RateLimited, spend
+from viralsync_mock.jobs.limits import COUNTED_STATUSES, RateLimited, count_request
 from viralsync_mock.jobs.recipe import Recipe, build, echo
 from viralsync_mock.response import Response, json_response
 from viralsync_mock.scenarios.loader import parse_scenario
@@ -135,7 +134,7 @@ def _fill_window(call: Call, _plan: Plan) -> tuple[str, dict[str, Any]]:
     limit = limits.rate or call.spec.rate_limit
     try:
         for _ in range(limit.requests + 1):
-            spend(call.sandbox.store, limit, call.now)
+            count_request(call.sandbox.store, limit, call.now)
     except RateLimited as full:
         return full.code, {"allowed": limit.requests, "jobs": []}
     raise AssertionError(f"a window of {limit.requests} calls holds more")

@@ -1,8 +1,7 @@
-"""Deliberate misbehaviour, each kind a small frozen value with units.
+"""Faults of any response, each a small frozen value with units.
 
-A fault takes the rest of the call as `proceed` and does something to it, or leaves it out. Here are those of any call;
-`body_faults`, `stream_faults`, `view_faults` and `webhook_faults` hold the others. How they are written is in
-`fault_notation`.
+A fault takes the rest of the call as `proceed` and changes the response, or leaves the call out. Faults of bodies leave
+responses without a body alone. `scenarios.fault_syntax` reads faults from scenarios, headers and the control API.
 """
 
 from __future__ import annotations
@@ -132,3 +131,57 @@ async def _discard_response(when: When, proceed: CallNext, breaks: Abort) -> Res
     answer = Response(0) if when is When.BEFORE else await proceed()
     answer.abort, answer.is_scripted = breaks, True
     return answer
+
+
+@dataclass(frozen=True)
+class TruncatedBody:
+    """The body breaks off after a share of what `Content-Length` announces; then the connection is closed."""
+
+    share: float = 0.5
+
+    async def apply(self, _world: FaultContext, proceed: CallNext, /) -> Response:
+        """Cut the body."""
+        answer = await proceed()
+        if answer.body:
+            answer.abort, answer.is_scripted = Abort("truncated_body", self.share), True
+        return answer
+
+
+@dataclass(frozen=True)
+class MalformedJson:
+    """The body arrives whole, but half of its JSON is missing: it ends in an object that was just opened."""
+
+    async def apply(self, _world: FaultContext, proceed: CallNext, /) -> Response:
+        """Leave half of the JSON out."""
+        answer = await proceed()
+        if answer.body:
+            # half a number is a number: with an open brace at its end nothing is JSON
+            answer.body, answer.is_scripted = answer.body[: len(answer.body) // 2] + b"{", True
+        return answer
+
+
+@dataclass(frozen=True)
+class WrongContentType:
+    """The body is as ever, but its media type says something else."""
+
+    media_type: str = "text/html"
+
+    async def apply(self, _world: FaultContext, proceed: CallNext, /) -> Response:
+        """Name another media type."""
+        answer = await proceed()
+        if answer.content_type is not None:
+            answer.content_type, answer.is_scripted = self.media_type.encode(), True
+        return answer
+
+
+@dataclass(frozen=True)
+class SlowBody:
+    """The body trickles in over so many real seconds."""
+
+    seconds: float
+
+    async def apply(self, _world: FaultContext, proceed: CallNext, /) -> Response:
+        """Spread the body."""
+        answer = await proceed()
+        answer.body_duration = self.seconds
+        return answer

@@ -23,7 +23,7 @@ class PreparedWebhook(NamedTuple):
     """One webhook, the `number` of its job's, from 0; `kind` is `progress`, or how the job ended.
 
     It leaves `wait` seconds of the sandbox's clock late, or never (`is_lost`), or not before the next one has gone
-    (`is_held`); `copies` of it follow at once, and `lost_answers` of the receiver's are taken for failures.
+    (`is_held`); `copies` of it follow at once, and `lost_responses` of the receiver's are taken for failures.
     """
 
     number: int
@@ -32,7 +32,7 @@ class PreparedWebhook(NamedTuple):
     signature: str
     wait: float = 0.0
     copies: int = 0
-    lost_answers: int = 0
+    lost_responses: int = 0
     is_dropped: bool = False
     is_held: bool = False
 
@@ -115,14 +115,14 @@ class Drop(WebhookFault):
 
 
 @dataclass(frozen=True)
-class LostAnswer(WebhookFault):
+class LostResponse(WebhookFault):
     """The receiver's answer gets lost so many times: a webhook that is tried again arrives again."""
 
     times: int = 1
 
     def transform(self, parcel: PreparedWebhook, _sign: Sign, /) -> PreparedWebhook:
         """Lose the answers to come."""
-        return parcel._replace(lost_answers=parcel.lost_answers + self.times)
+        return parcel._replace(lost_responses=parcel.lost_responses + self.times)
 
 
 @dataclass(frozen=True)

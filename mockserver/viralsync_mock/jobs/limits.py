@@ -1,7 +1,11 @@
-"""The ceilings of a plan: quota, plan limit and concurrency limit (docs pages /billing, /concepts/render-minutes)."""
+"""The four ceilings: rate limit, quota, plan limit, concurrency limit.
+
+Docs pages /billing, /billing/rate-limits, /concepts/render-minutes.
+"""
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from viralsync_mock.config.behaviour import BehaviourProfile
-    from viralsync_mock.jobs.store import Usage
-    from viralsync_mock.openapi.spec import Plan
+    from viralsync_mock.jobs.store import JobStore, Usage, WindowSlot
+    from viralsync_mock.openapi.spec import Plan, RateLimit
 
 COUNTED_STATUSES = {
     "unfinished": (Status.QUEUED, Status.RUNNING, Status.WAITING),
@@ -91,3 +95,23 @@ def next_month(instant: datetime) -> datetime:
 def next_day(instant: datetime) -> datetime:
     """Return the next midnight, UTC: when the daily quota resets."""
     return datetime(instant.year, instant.month, instant.day, tzinfo=UTC) + timedelta(days=1)
+
+
+class RateLimited(ApiError):
+    """The window is full until `slot.free_at`."""
+
+    def __init__(self, slot: WindowSlot, seconds: int) -> None:
+        super().__init__("RATE_LIMITED", headers={"retry-after": str(seconds)}, retryAfter=seconds)
+        self.slot = slot
+
+
+def count_request(store: JobStore, limit: RateLimit, now: datetime) -> WindowSlot:
+    """Count one call against the sliding window; raises RateLimited, with `Retry-After` in whole seconds, rounded up.
+
+    A refused call is not counted, and one made after `Retry-After` seconds succeeds.
+    """
+    slot = store.count_request(now, limit.requests, limit.window)
+    if slot.free_at is not None:
+        wait = max(math.ceil((slot.free_at - now).total_seconds()), 1)
+        raise RateLimited(slot, wait)
+    return slot

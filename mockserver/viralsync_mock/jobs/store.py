@@ -1,7 +1,6 @@
-"""Where the state of a sandbox sits: a few coarse operations, each atomic.
+"""The jobs of one sandbox, what they were charged, and the calls that the rate limit counts.
 
-`Store` is the protocol; `MemoryStore` keeps everything in this process. Nothing in it runs while nobody asks: each
-operation first settles what has fallen due, in the order in which it fell due.
+Nothing here runs by itself: each operation first does what has fallen due, in the order in which it fell due.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain, count
 from operator import attrgetter
-from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from viralsync_mock.jobs.models import Job, Status
 
@@ -40,9 +39,9 @@ class Usage:
 
 
 class WindowSlot(NamedTuple):
-    """What the sliding window says of one call: `free_at` is None for a call that is let through.
+    """Result of counting one request; `free_at` is None if it was admitted.
 
-    `used` counts the calls in the window, this one with them when it is let through; `oldest` is the first of them.
+    `used` counts the calls in the window, this one included if it was admitted; `oldest` is the first of them.
     """
 
     used: int
@@ -51,8 +50,9 @@ class WindowSlot(NamedTuple):
 
 
 class Contents(NamedTuple):
-    """All that a store holds at an instant: jobs by number, milliseconds charged by (year, month[, day]), and the
-    instants of the calls that the sliding window still counts.
+    """What a store holds at an instant.
+
+    Jobs by number, milliseconds charged by (year, month[, day]), and the instants of the calls in the sliding window.
     """
 
     jobs: Sequence[Job]
@@ -60,49 +60,9 @@ class Contents(NamedTuple):
     calls: Sequence[datetime]
 
 
-class Store(Protocol):
-    """Every operation takes the instant at which it happens, and is atomic."""
-
-    def submit(self, job: Job, admit: Callable[[Callable[[datetime], Usage]], None]) -> None:
-        """Keep a new job unless `admit` raises; it is given what returns the standing at an instant."""
-
-    def read(self, job_id: str) -> Job | None:
-        """Return a job by its id."""
-
-    def newest_first(self, now: datetime, status: Status | None, before: int | None) -> Iterator[Job]:
-        """Yield jobs from the newest on, of one status, with a `number` below `before`."""
-
-    def has_type(self, matches: Callable[[str], bool]) -> bool:
-        """Say whether any job kept has a type that matches."""
-
-    def rewrite(self, job: Job, timeline: Timeline, now: datetime) -> None:
-        """Give a job another timeline, which agrees with the old one up to now."""
-
-    def delete(self, job: Job, now: datetime) -> None:
-        """Forget a job; what it was charged stays charged."""
-
-    def usage(self, now: datetime) -> Usage:
-        """Return what is used up."""
-
-    def set_minutes(self, now: datetime, month: float | None, day: float | None) -> None:
-        """Say how many render minutes of this month and this day are used up."""
-
-    def unfinished(self, now: datetime) -> list[Job]:
-        """Return the jobs that are not terminal, oldest first."""
-
-    def next_change(self, now: datetime) -> datetime | None:
-        """Return when the status or phase of any job next changes."""
-
-    def count_request(self, now: datetime, requests: int, window: float) -> WindowSlot:
-        """Count one call against a sliding window, unless the window is full."""
-
-    def contents(self, now: datetime) -> Contents:
-        """Return all that the store holds."""
-
-
 @dataclass(slots=True)
-class MemoryStore:
-    """The store of one process: dictionaries, sorted lists and one calendar of what changes when."""
+class JobStore:
+    """Jobs by id, number and status, and a calendar of their next changes."""
 
     _jobs: dict[str, Job] = field(default_factory=dict)
     _in_order: list[Job] = field(default_factory=list)
@@ -133,7 +93,10 @@ class MemoryStore:
         return Contents(tuple(self._in_order), dict(self._charged), tuple(self._calls))
 
     def submit(self, job: Job, admit: Callable[[Callable[[datetime], Usage]], None]) -> None:
-        """Keep a new job unless `admit` raises; it is planned when somebody first asks for more than its id."""
+        """Keep a new job unless `admit` raises, which gets a function from an instant to the `Usage`.
+
+        The job is planned when more than its id is first needed.
+        """
         admit(self.usage)
         self._jobs[job.id] = job
         self._types[job.type] += 1
@@ -148,7 +111,10 @@ class MemoryStore:
         return self._jobs.get(job_id)
 
     def newest_first(self, now: datetime, status: Status | None, before: int | None) -> Iterator[Job]:
-        """Yield jobs from the newest on; nothing may change while the result is read."""
+        """Yield jobs from the newest on, of one status, with a `number` below `before`.
+
+        The store must not change while the result is read.
+        """
         if status is not None:
             self._settle(now)
         jobs = self._in_order if status is None else self._by_status[status]
@@ -160,13 +126,13 @@ class MemoryStore:
         return any(matches(name) for name, number in self._types.items() if number)
 
     def rewrite(self, job: Job, timeline: Timeline, now: datetime) -> None:
-        """Give a job another timeline."""
+        """Give a job another timeline, which agrees with the old one up to now."""
         self._settle(now)
         job.rewrite(timeline)
         self._enter(job, now)
 
     def delete(self, job: Job, now: datetime) -> None:
-        """Forget a job."""
+        """Forget a job; what it was charged stays charged."""
         self._settle(now)
         del self._jobs[job.id]
         self._types[job.type] -= 1
@@ -180,7 +146,7 @@ class MemoryStore:
         return Usage(minutes / 60_000, today / 60_000, {s: len(o) for s, o in self._by_status.items()})
 
     def set_minutes(self, now: datetime, month: float | None, day: float | None) -> None:
-        """Set the ledger of this month and of this day."""
+        """Set how many render minutes of this month and this day are used up; None leaves one as it is."""
         self._settle(now)
         for key, minutes in ((_month(now), month), (_day(now), day)):
             if minutes is not None:
@@ -200,7 +166,10 @@ class MemoryStore:
         return self._calendar[0][0] if self._calendar else None
 
     def count_request(self, now: datetime, requests: int, window: float) -> WindowSlot:
-        """Count one call; a call leaves the window exactly `window` seconds after it was made."""
+        """Count one call against a sliding window, unless the window is full.
+
+        A call leaves the window exactly `window` seconds after it was made.
+        """
         calls, width = self._calls, timedelta(seconds=window)
         while calls and calls[0] + width <= now:
             calls.popleft()

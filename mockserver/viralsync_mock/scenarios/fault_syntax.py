@@ -11,7 +11,6 @@ import orjson
 
 from viralsync_mock.config.yaml_source import JsonSource, Node, preview
 from viralsync_mock.errors import ScenarioError
-from viralsync_mock.faults import body_faults
 from viralsync_mock.faults import http as faults
 from viralsync_mock.faults import stream as stream_faults
 from viralsync_mock.faults import views as view_faults
@@ -121,23 +120,23 @@ KINDS: Mapping[str, FaultKind] = MappingProxyType(
             When.AFTER,
         ),
         "slow_body": FaultKind(
-            body_faults.SlowBody, "bodies", "The body trickles in over so many real seconds.", _seconds(notation.HOUR)
+            faults.SlowBody, "bodies", "The body trickles in over so many real seconds.", _seconds(notation.HOUR)
         ),
         "truncated_body": FaultKind(
-            body_faults.TruncatedBody,
+            faults.TruncatedBody,
             "bodies",
             "The body breaks off after a share of what `Content-Length` announces; then the connection is closed.",
             _plain(notation.percentage),
             0.5,
         ),
         "malformed_json": FaultKind(
-            body_faults.MalformedJson,
+            faults.MalformedJson,
             "bodies",
             "The body arrives whole, but half of its JSON is missing: it ends in an object that was just opened.",
             _FLAG,
         ),
         "wrong_content_type": FaultKind(
-            body_faults.WrongContentType,
+            faults.WrongContentType,
             "bodies",
             "The body is as ever, but its media type says something else.",
             _MEDIA_TYPE,
@@ -252,14 +251,14 @@ KINDS: Mapping[str, FaultKind] = MappingProxyType(
             "The body is changed after it was signed: its progress and output are not the job's.",
             _FLAG,
         ),
-        "lost_answer": FaultKind(
-            webhook_faults.LostAnswer,
+        "lost_response": FaultKind(
+            webhook_faults.LostResponse,
             "webhooks",
             "The receiver's answer gets lost so many times: a webhook that is tried again arrives again.",
             _COPIES,
             1,
         ),
-        "early": FaultKind(
+        "before_response": FaultKind(
             webhook_faults.BeforeResponse,
             "webhooks",
             "The first webhook, of the job in the queue, arrives before the 202 that tells of the job.",

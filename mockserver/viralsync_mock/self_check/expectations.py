@@ -214,13 +214,13 @@ def tampered_body(posted: Posted) -> bool:
     return _is_usual(posted) and forged and len(bodies) == len(posted.usual) and not any(map(_is_signed, posted.later))
 
 
-def lost_answer(posted: Posted) -> bool:
+def lost_response(posted: Posted) -> bool:
     """The terminal webhook twice, since the first answer to it got lost, and those of progress once."""
     *once, again = posted.later or (None,)
     return bool(once) and once[-1] == again and _told_all(posted, tuple(once))
 
 
-def early(posted: Posted) -> bool:
+def before_response(posted: Posted) -> bool:
     """When the 202 comes, a webhook has already told of its job in the queue."""
     jobs = [orjson.loads(each.body)["jobId"] for each in posted.at_once]
     told = [each.status for each in told_by(posted.at_once)]
@@ -348,14 +348,17 @@ EXPECTATIONS: Mapping[str, Expectation] = MappingProxyType(
             stories.webhooks,
             tampered_body,
         ),
-        "lost_answer": Expectation(
+        "lost_response": Expectation(
             "The terminal webhook twice, since the first answer to it got lost, and those of progress once.",
             1,
             stories.webhooks,
-            lost_answer,
+            lost_response,
         ),
-        "early": Expectation(
-            "When the 202 comes, a webhook has already told of its job in the queue.", True, stories.webhooks, early
+        "before_response": Expectation(
+            "When the 202 comes, a webhook has already told of its job in the queue.",
+            True,
+            stories.webhooks,
+            before_response,
         ),
     }
 )

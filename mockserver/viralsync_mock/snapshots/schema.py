@@ -213,7 +213,7 @@ class DeliveryPart(Part):
     body: str
     made_at: Instant
     due: Instant
-    lost_answers: Count
+    lost_responses: Count
     copy_of: Number | None
     outcome: DeliveryOutcome
     attempts: list[AttemptPart]

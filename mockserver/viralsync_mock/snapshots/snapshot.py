@@ -17,7 +17,7 @@ import orjson
 from viralsync_mock.clock import Clock
 from viralsync_mock.config.yaml_source import preview
 from viralsync_mock.errors import did_you_mean
-from viralsync_mock.jobs.store import Contents, MemoryStore
+from viralsync_mock.jobs.store import Contents, JobStore
 from viralsync_mock.journal.entry import Journal
 from viralsync_mock.sandbox import Sandbox
 from viralsync_mock.snapshots.jobs import JobReader, write_job
@@ -28,10 +28,13 @@ from viralsync_mock.snapshots.references import (
     check_ascending,
     decode,
     lookup,
+    read_armed,
+    read_scripts,
     require,
+    write_armed,
+    write_scripts,
 )
 from viralsync_mock.snapshots.schema import ClockPart, PatchPart, Snapshot, SpecPart
-from viralsync_mock.snapshots.snapshot_script import read_armed, read_scripts, write_armed, write_scripts
 from viralsync_mock.snapshots.webhooks import WebhookReader, outboxes_of, write_webhooks
 from viralsync_mock.validation.schema import invalid
 from viralsync_mock.webhooks.dispatcher import WebhookDispatcher
@@ -133,7 +136,7 @@ def restore(mock: MockServer, key: str, raw: bytes) -> Restored:
         key,
         snapshot.seed,
         Clock(now, snapshot.clock.mode, snapshot.clock.speed, mock.settings.real),
-        MemoryStore.holding(contents, now),
+        JobStore.holding(contents, now),
         scenario_override=lookup(known.scenarios, snapshot.scenario, "$.scenario"),
         behaviour_override=lookup(known.behaviours, snapshot.behaviour, "$.behaviour"),
         account_overrides=_patched(snapshot.account, mock.files),

@@ -65,7 +65,7 @@ class Delivery:
     body: bytes
     made_at: datetime
     due: datetime
-    lost_answers: int = 0
+    lost_responses: int = 0
     copy_of: int | None = None
     outcome: DeliveryOutcome = DeliveryOutcome.PENDING
     attempts: list[Attempt] = field(default_factory=list)

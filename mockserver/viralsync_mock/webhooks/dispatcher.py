@@ -221,7 +221,7 @@ class WebhookDispatcher:
             body=parcel.body,
             made_at=at,
             due=add_seconds(at, parcel.wait),
-            lost_answers=parcel.lost_answers,
+            lost_responses=parcel.lost_responses,
             copy_of=copy_of,
         )
         self.log.add(delivery)
@@ -263,9 +263,9 @@ class WebhookDispatcher:
             attempt = Attempt(at, self._clock.now(), status, headers, body)
         except DeliveryFailed as problem:
             attempt = Attempt(at, self._clock.now(), problem=problem.kind, reason=problem.reason)
-        if attempt.is_accepted and delivery.lost_answers:
-            delivery.lost_answers -= 1
-            attempt = attempt._replace(problem="lost_answer", reason="a fault lost the receiver's answer on its way")
+        if attempt.is_accepted and delivery.lost_responses:
+            delivery.lost_responses -= 1
+            attempt = attempt._replace(problem="lost_response", reason="a fault lost the receiver's answer on its way")
         delivery.attempts.append(attempt)
         return attempt
 

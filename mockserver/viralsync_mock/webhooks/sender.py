@@ -1,6 +1,6 @@
 """Sends one webhook over the network, to this machine only unless told otherwise.
 
-httpx is imported with the first send: it takes longer than the rest of the start, and most servers send no webhook.
+httpx2 is imported with the first send: it takes longer than the rest of the start, and most servers send no webhook.
 Its transports are used without its client: so there are no cookies, redirects, proxies or headers of its own.
 """
 
@@ -21,7 +21,7 @@ from viralsync_mock.redaction import SECRET_HEADERS
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-    import httpx
+    import httpx2
 
     Headers = tuple[tuple[str, str], ...]
     Kind = Literal["refused_target", "unreachable", "timed_out", "broken_answer", "redirected_away"]
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 USER_AGENT = "ViralSync-Webhooks/1.0 (mock)"
 MAX_BODY, MAX_HEADERS, MAX_HEADER, MAX_HOPS = 4096, 50, 1000, 5
 MAX_SHOWN = 200
-# httpcore does not reuse a connection that its peer has closed. A close that crosses a request on its way looks like a
+# httpcore2 does not reuse a connection that its peer has closed. A close that crosses a request on its way looks like a
 # receiver that read the webhook and hung up, and a webhook must not arrive twice unseen: so such an attempt fails, is
 # not repeated here, and is made rare: receivers close what idles (Node after 5 s, gunicorn after 2 s) later than we do.
 KEEP_ALIVE_SECONDS = 1.0
@@ -76,7 +76,7 @@ class WebhookSender(Protocol):
     """Sends webhooks over the network."""
 
     async def __call__(self, request: WebhookRequest) -> Reply:
-        """Make one attempt and return the reply, or raise `NotSent`."""
+        """Make one attempt and return the reply, or raise DeliveryFailed."""
         ...
 
     async def close(self) -> None:
@@ -85,7 +85,7 @@ class WebhookSender(Protocol):
 
 
 def check_target(url: str, allowed_hosts: Collection[str]) -> None:
-    """Raise `NotSent` of kind `refused_target` unless a URL leads to this machine, or to a host named as allowed."""
+    """Raise DeliveryFailed (`refused_target`) unless a URL leads to this machine or to an allowed host."""
     parts = _PLAIN_URL.fullmatch(url)
     if not parts or not 1 <= int(parts["port"] or 80) <= 65535:
         raise DeliveryFailed(
@@ -128,7 +128,7 @@ class HttpSender:
         self._is_closed = False
 
     async def __call__(self, request: WebhookRequest) -> Reply:
-        """Make one attempt and return what came back, whatever its status; raise `NotSent` when nothing usable did."""
+        """Make one attempt and return the reply, whatever its status; raises DeliveryFailed when there is none."""
         check_target(request.url, self._allowed_hosts)
         line = await self._free.get()
         try:
@@ -140,7 +140,7 @@ class HttpSender:
             self._free.put_nowait(line)
 
     async def close(self) -> None:
-        """Abort what is under way, which then raises `NotSent`, and close the connections; twice does no harm."""
+        """Abort what is under way, which then raises DeliveryFailed, and close the connections; twice does no harm."""
         self._is_closed = True
         for deadline in self._deadlines:
             if not deadline.expired():
@@ -189,16 +189,16 @@ class HttpSender:
 
 
 class _ConnectionPool:
-    """The connections of one webhook at a time; in one pool for all, httpcore's work grows with the pool's square."""
+    """The connections of one webhook at a time; in one pool for all, httpcore2's work grows with the pool's square."""
 
     def __init__(self, allowed_hosts: frozenset[str], contexts: dict[str, ssl.SSLContext]) -> None:
         self._allowed_hosts = allowed_hosts
         self._contexts = contexts  # of all lines: reading the CAs takes long
-        self._transports: dict[str, httpx.AsyncHTTPTransport] = {}
+        self._transports: dict[str, httpx2.AsyncHTTPTransport] = {}
 
-    def prepare(self, url: str) -> httpx.AsyncHTTPTransport:
+    def prepare(self, url: str) -> httpx2.AsyncHTTPTransport:
         """Return what sends to a URL of this scheme; only https reads the CAs."""
-        import httpx
+        import httpx2
 
         scheme = url[: url.index(":")].lower()
         if scheme not in self._contexts:
@@ -207,24 +207,24 @@ class _ConnectionPool:
                 ssl.create_default_context() if is_secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             )
         if scheme not in self._transports:
-            limits = httpx.Limits(max_keepalive_connections=MAX_KEPT, keepalive_expiry=KEEP_ALIVE_SECONDS)
-            self._transports[scheme] = httpx.AsyncHTTPTransport(
+            limits = httpx2.Limits(max_keepalive_connections=MAX_KEPT, keepalive_expiry=KEEP_ALIVE_SECONDS)
+            self._transports[scheme] = httpx2.AsyncHTTPTransport(
                 verify=self._contexts[scheme], trust_env=False, limits=limits
             )
         return self._transports[scheme]
 
     async def request(self, method: str, hop: WebhookRequest) -> tuple[Reply, str]:
         """Return the reply of one request, and where it redirects to, or an empty string."""
-        import httpx
+        import httpx2
 
-        target = httpx.URL(hop.url)
-        _check_host(hop.url, target.host, self._allowed_hosts)  # what is connected to, as httpx understands it
+        target = httpx2.URL(hop.url)
+        _check_host(hop.url, target.host, self._allowed_hosts)  # what is connected to, as httpx2 understands it
         headers = list(hop.headers)
         if not any(name.lower() == "user-agent" for name, _ in headers):
             headers.append(("user-agent", USER_AGENT))
         content = hop.body if method == "POST" else None
         with _explained(hop.url):
-            request = httpx.Request(method, target, headers=headers, content=content)
+            request = httpx2.Request(method, target, headers=headers, content=content)
             response = await self.prepare(hop.url).handle_async_request(request)
             try:
                 body = await _beginning(response)
@@ -239,7 +239,7 @@ class _ConnectionPool:
             await transport.aclose()
 
 
-async def _beginning(response: httpx.Response) -> bytes:
+async def _beginning(response: httpx2.Response) -> bytes:
     """Return the first 4 KiB as they come, not decompressed."""
     body = b""
     async for part in response.aiter_raw():
@@ -257,14 +257,14 @@ def _describe(lines: Iterable[tuple[bytes, bytes]]) -> Headers:
 
 @contextmanager
 def _explained(url: str) -> Iterator[None]:
-    """Turn httpx's errors into `NotSent`."""
-    import httpx
+    """Turn httpx2's errors into DeliveryFailed."""
+    import httpx2
 
     try:
         yield
-    except (httpx.ConnectError, httpx.LocalProtocolError, UnicodeError) as error:
+    except (httpx2.ConnectError, httpx2.LocalProtocolError, UnicodeError) as error:
         raise DeliveryFailed("unreachable", f"Cannot send to {preview(url, MAX_SHOWN)}: {error}.") from error
-    except httpx.TransportError as error:
+    except httpx2.TransportError as error:
         text = str(error).rstrip(".") or "the connection broke"
         raise DeliveryFailed(
             "broken_answer", f"No HTTP answer came from {preview(url, MAX_SHOWN)}: {text}; expected a status."

@@ -49,7 +49,7 @@ def deeds() -> st.SearchStrategy[list[Deed]]:
             "status=503",
             "truncated_body",
             "duplicate=2",
-            "early",
+            "before_response",
         ]
     )
     orders = st.one_of(

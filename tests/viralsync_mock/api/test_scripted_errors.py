@@ -51,7 +51,7 @@ def test_the_text_of_a_rule_takes_the_place_of_the_catalogues(frozen: httpx.Clie
 
 def test_a_fault_that_cannot_show_is_passed_over_and_not_named(frozen: httpx.Client) -> None:
     """A header that goes with every call of a client strikes where it can."""
-    answer = frozen.get("/v1/me", headers={"x-mock-fault": "drop_after_events=2, early, latency=1ms"})
+    answer = frozen.get("/v1/me", headers={"x-mock-fault": "drop_after_events=2, before_response, latency=1ms"})
     assert (answer.status_code, answer.headers["x-mock-fault"]) == (200, "latency=0.001")
 
 

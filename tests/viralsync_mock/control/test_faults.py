@@ -58,14 +58,14 @@ def test_every_kind_is_told_with_what_it_is_done_to(control: httpx.Client) -> No
     assert [each["name"] for each in kinds] == list(KINDS)
     assert {
         name: next(each["of"] for each in kinds if each["name"] == name)
-        for name in ("latency", "status", "slow_body", "silence", "stale_read", "early")
+        for name in ("latency", "status", "slow_body", "silence", "stale_read", "before_response")
     } == {
         "latency": "calls",
         "status": "calls",
         "slow_body": "bodies",
         "silence": "streams",
         "stale_read": "views",
-        "early": "webhooks",
+        "before_response": "webhooks",
     }
     assert [each["name"] for each in kinds if not each["description"].endswith(".")] == []
 
@@ -173,8 +173,8 @@ def test_a_lost_connection_is_lost(control: httpx.Client) -> None:
 
 
 def test_a_fault_that_needs_a_submission_strikes_calls(control: httpx.Client) -> None:
-    """`early` cannot be done to a webhook that leaves, nor can a match of a call hold for one."""
-    arm(control, {"fault": {"early": True}}, {"fault": {"duplicate": 1}, "match": {"header": {"x-a": "b"}}})
+    """`before_response` cannot be done to a webhook that leaves, nor can a match of a call hold for one."""
+    arm(control, {"fault": {"before_response": True}}, {"fault": {"duplicate": 1}, "match": {"header": {"x-a": "b"}}})
     control.post("/v1/render/jobs", json=movie(), headers={"x-a": "b"})
     assert [struck for _, struck, _ in armed(control)] == [1, 1]
 

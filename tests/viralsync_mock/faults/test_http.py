@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 from tests.conftest import MOVIE, LiveServer
 
 from viralsync_mock.clock import Mode, RealTime
-from viralsync_mock.faults.body_faults import MalformedJson, TruncatedBody
-from viralsync_mock.faults.http import FaultContext
+from viralsync_mock.faults.http import FaultContext, MalformedJson, TruncatedBody
 from viralsync_mock.journal.entry import PENDING, Filter, JournalEntry
 from viralsync_mock.response import Response, json_response
 from viralsync_mock.settings import Settings

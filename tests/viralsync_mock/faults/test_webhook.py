@@ -22,7 +22,7 @@ from tests.viralsync_mock.webhooks.test_dispatcher import (
     wait_for,
 )
 
-from viralsync_mock.faults.webhook import Duplicate, LostAnswer, PreparedWebhook, WebhookFault
+from viralsync_mock.faults.webhook import Duplicate, LostResponse, PreparedWebhook, WebhookFault
 from viralsync_mock.webhooks.payload import sign
 
 PARCEL = PreparedWebhook(0, "progress", b"{}", "signature")
@@ -111,23 +111,23 @@ def test_a_drop_loses_webhooks(frozen: httpx.Client, receiver: Receiver, which: 
 
 def test_a_lost_answer_makes_the_terminal_webhook_arrive_again(frozen: httpx.Client, receiver: Receiver) -> None:
     """The receiver had said 200; a webhook of progress is not tried again."""
-    deliver(frozen, receiver, lost_answer=1)
+    deliver(frozen, receiver, lost_response=1)
     assert phases(receiver.got) == [*USUAL, None]
     last = log(frozen)[-1]
     assert (attempts_at(last), [attempt["problem"] for attempt in last["attempts"]]) == (
         ["18", "28"],
-        ["lost_answer", None],
+        ["lost_response", None],
     )
 
 
 def test_an_answer_that_is_a_no_is_not_lost(frozen: httpx.Client) -> None:
     """The fault waits for a yes."""
     with Receiver([Reply(500)]) as receiver:
-        script(frozen, job=QUICK, webhooks={"deliver": {"lost_answer": 1}})
+        script(frozen, job=QUICK, webhooks={"deliver": {"lost_response": 1}})
         submit(frozen, receiver)
         advance(frozen)
     [delivery] = log(frozen)
-    assert [attempt["problem"] for attempt in delivery["attempts"]] == [None, "lost_answer", None]
+    assert [attempt["problem"] for attempt in delivery["attempts"]] == [None, "lost_response", None]
 
 
 def returned_before(client: httpx.Client, receiver: Receiver, **headers: str) -> bool:
@@ -142,7 +142,7 @@ def returned_before(client: httpx.Client, receiver: Receiver, **headers: str) ->
 
 def test_an_early_webhook_arrives_before_the_202(frozen: httpx.Client, receiver: Receiver) -> None:
     """Of a job that its client does not know yet, in the queue."""
-    assert not returned_before(frozen, receiver, **{"x-mock-fault": "early"})
+    assert not returned_before(frozen, receiver, **{"x-mock-fault": "before_response"})
     assert [each["status"] for each in receiver.documents[:2]] == ["queued", "running"]
     assert phases(receiver.got)[1:] == USUAL
 
@@ -163,7 +163,7 @@ def test_an_early_webhook_tells_of_a_job_that_can_be_read(live_server: LiveServe
             found.append(inner.get(f"/v1/jobs/{got.document['jobId']}").status_code)
 
     with live_server.client(key) as client, Receiver(on_request=look) as receiver:
-        submit(client, receiver, **{"x-mock-fault": "early"})
+        submit(client, receiver, **{"x-mock-fault": "before_response"})
         wait_for(lambda: len(found) == len(USUAL) + 1, client)
     assert found == [200] * 9
 
@@ -171,7 +171,7 @@ def test_an_early_webhook_tells_of_a_job_that_can_be_read(live_server: LiveServe
 def test_an_early_webhook_that_is_refused_keeps_nobody_from_the_202(frozen: httpx.Client) -> None:
     """Nor the job from its other webhooks."""
     with Receiver([Reply(closes=True)]) as receiver:
-        submit(frozen, receiver, **{"x-mock-fault": "early"})
+        submit(frozen, receiver, **{"x-mock-fault": "before_response"})
         advance(frozen)
     assert [each["outcome"] for each in log(frozen)] == ["failed"] + ["delivered"] * len(USUAL)
 
@@ -185,13 +185,13 @@ def test_a_reset_ends_an_early_webhook(live_server: LiveServer) -> None:
             inner.post("/__mock/reset")
 
     with live_server.client(key) as client, Receiver([Reply(hangs=True)], on_request=reset) as receiver:
-        submit(client, receiver, **{"x-mock-fault": "early"})
+        submit(client, receiver, **{"x-mock-fault": "before_response"})
         assert len(receiver.got) == 1
 
 
 def test_a_job_that_is_done_at_once_tells_it_early(frozen: httpx.Client, receiver: Receiver) -> None:
     """And only once."""
-    submit(frozen, receiver, **{"x-mock-scenario": "instant", "x-mock-fault": "early"})
+    submit(frozen, receiver, **{"x-mock-scenario": "instant", "x-mock-fault": "before_response"})
     advance(frozen)
     assert [each["status"] for each in receiver.documents] == ["done"]
 
@@ -242,7 +242,7 @@ def test_a_fault_of_a_submission_is_done_to_its_job_alone(
 def test_all_faults_together_still_deliver_the_end(frozen: httpx.Client, receiver: Receiver) -> None:
     """Late, twice, with a wrong signature, and again when the answer is lost."""
     faults = {"duplicate": 1, "reorder": True, "delay": "1s", "bad_signature": True, "tampered_body": True}
-    deliver(frozen, receiver, **faults, drop="progress", lost_answer=1)
+    deliver(frozen, receiver, **faults, drop="progress", lost_response=1)
     assert [each["status"] for each in receiver.documents] == ["done"] * 4
     assert [attempts_at(each) for each in log(frozen, kind="done")] == [["19", "29"], ["29", "39"]]
 
@@ -254,6 +254,6 @@ def test_a_fault_that_is_none_leaves_the_parcel_alone() -> None:
 
 def test_faults_of_one_kind_add_up() -> None:
     """From a rule and from a header, say."""
-    twice = LostAnswer(2).transform(LostAnswer(1).transform(PARCEL, sign), sign)
+    twice = LostResponse(2).transform(LostResponse(1).transform(PARCEL, sign), sign)
     copied = Duplicate(3).transform(Duplicate(1).transform(PARCEL, sign), sign)
-    assert (twice.lost_answers, copied.copies) == (3, 4)
+    assert (twice.lost_responses, copied.copies) == (3, 4)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from viralsync_mock.clock import EPOCH
 from viralsync_mock.errors import ApiError
+from viralsync_mock.jobs.limits import RateLimited, count_request
 from viralsync_mock.jobs.models import Job, Status, add_seconds
-from viralsync_mock.jobs.rate_limit import RateLimited, spend
-from viralsync_mock.jobs.store import MemoryStore, Usage
+from viralsync_mock.jobs.store import JobStore, Usage
 from viralsync_mock.jobs.timeline import JobTimings, RenderOrder, plan, terminate
 from viralsync_mock.openapi.spec import RateLimit
 
@@ -27,8 +27,8 @@ def job(number: int, created: datetime = EPOCH, seconds: float = 6.0) -> Job:
     return Job(f"job_{number:012x}", number, created, "render", b"{}", seconds, 1920, 1080, plan, recipe)
 
 
-def kept(*jobs: Job) -> MemoryStore:
-    store = MemoryStore()
+def kept(*jobs: Job) -> JobStore:
+    store = JobStore()
     for each in jobs:
         store.submit(each, anything_goes)
     return store
@@ -70,7 +70,7 @@ def test_deleting_a_job_leaves_its_charge() -> None:
 
 def test_a_refused_job_is_not_kept() -> None:
     """What `admit` refuses never was."""
-    store, one = MemoryStore(), job(1)
+    store, one = JobStore(), job(1)
 
     def refuse(_: Callable[[datetime], Usage]) -> None:
         raise ApiError("CONCURRENCY_LIMIT_EXCEEDED")
@@ -128,9 +128,9 @@ def test_law_the_ledger_is_the_sum_of_the_done_jobs(lengths: list[float], second
 LIMIT = RateLimit(5, 60.0)
 
 
-def spent(store: MemoryStore, now: datetime) -> bool:
+def spent(store: JobStore, now: datetime) -> bool:
     try:
-        spend(store, LIMIT, now)
+        count_request(store, LIMIT, now)
     except RateLimited:
         return False
     return True
@@ -138,13 +138,13 @@ def spent(store: MemoryStore, now: datetime) -> bool:
 
 def test_the_window_lets_exactly_the_limit_through() -> None:
     """The sixth call in one instant is refused."""
-    store = MemoryStore()
+    store = JobStore()
     assert [spent(store, EPOCH) for _ in range(6)] == [True] * 5 + [False]
 
 
 def test_the_window_slides_it_does_not_jump() -> None:
     """Calls made at second 0 and 59 free their slots one after the other, not at a full minute."""
-    store = MemoryStore()
+    store = JobStore()
     for second in (0, 59, 59, 59, 59):
         spent(store, add_seconds(EPOCH, second))
     assert [spent(store, add_seconds(EPOCH, second)) for second in (59.999, 60, 60, 118.999, 119)] == [
@@ -159,7 +159,7 @@ def test_the_window_slides_it_does_not_jump() -> None:
 @given(st.lists(st.floats(0, 30), min_size=1, max_size=80))
 def test_law_no_window_ever_lets_more_than_the_limit_through(gaps: list[float]) -> None:
     """However the calls are spread, no 60 seconds hold more than five that were let through."""
-    store, now, through = MemoryStore(), EPOCH, list[datetime]()
+    store, now, through = JobStore(), EPOCH, list[datetime]()
     for gap in gaps:
         now = add_seconds(now, gap)
         if spent(store, now):
@@ -171,11 +171,11 @@ def test_law_no_window_ever_lets_more_than_the_limit_through(gaps: list[float]) 
 @given(st.lists(st.floats(0, 30), min_size=6, max_size=60))
 def test_law_a_call_made_after_retry_after_succeeds(gaps: list[float]) -> None:
     """`Retry-After` is true: whole seconds, at least 1, and long enough."""
-    store, now = MemoryStore(), EPOCH
+    store, now = JobStore(), EPOCH
     for gap in gaps:
         now = add_seconds(now, gap)
         try:
-            spend(store, LIMIT, now)
+            count_request(store, LIMIT, now)
         except RateLimited as refused:
             wait = int(refused.headers["retry-after"])
             assert wait >= 1

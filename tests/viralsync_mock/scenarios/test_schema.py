@@ -52,7 +52,7 @@ BOUNDS: list[Node] = [
     {"rules": [{"match": {"for": "720h", "probability": 0}, "fault": {"latency": "1h", "slow_body": "1h"}}]},
     {"rules": [{"match": {"for": 0, "probability": "100%"}, "fault": {"stale_read": "24h", "truncated_body": "100%"}}]},
     {"rules": [{"fault": {"silence": 0, "drop_after_events": 0, "cut_inside_event": 1000, "duplicate_events": 100}}]},
-    {"webhooks": {"deliver": {"duplicate": 100, "delay": "24h", "drop": "progress", "lost_answer": 1}}},
+    {"webhooks": {"deliver": {"duplicate": 100, "delay": "24h", "drop": "progress", "lost_response": 1}}},
 ]
 
 

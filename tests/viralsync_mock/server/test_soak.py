@@ -19,7 +19,7 @@ FAULTS = [
     {"fault": {"status": 503}, "match": {"operation": "listJobs"}, "probability": 0.1},
     {"fault": {"reset_peer": "after"}, "match": {"operation": "getJob"}, "probability": 0.1},
     {"fault": {"drop_after_events": 1}, "match": {"operation": "streamJobProgress"}, "probability": 0.3},
-    {"fault": {"lost_answer": 1}},
+    {"fault": {"lost_response": 1}},
 ]
 
 

@@ -144,7 +144,7 @@ CHANGES = st.sampled_from(
     [{"status": "done"}, {"status": "failed"}, {"status": "waiting"}, {"progress": 0.4}, {"progress": 0.9}]
 )
 ACCOUNTS = st.sampled_from([{"plan": "enterprise"}, {"plan": "pro"}, {"minutesUsed": 199.9}, {"email": "a@b.example"}])
-HEADERS = st.sampled_from([None, {"x-mock-scenario": "upload-fails"}, {"x-mock-fault": "lost_answer=1, duplicate=2"}])
+HEADERS = st.sampled_from([None, {"x-mock-scenario": "upload-fails"}, {"x-mock-fault": "lost_response=1, duplicate=2"}])
 ACTS: st.SearchStrategy[Act] = st.one_of(
     st.tuples(
         st.just("POST"),

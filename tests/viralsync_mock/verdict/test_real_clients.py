@@ -279,7 +279,7 @@ KEPT: list[tuple[str, Deed]] = [
     ("refuses-bad-signatures", lambda a: hooked(a, lambda r: 200 if is_signed(r) else 401, bad_signature=True)),
     ("refuses-bad-signatures", lambda a: hooked(a, lambda r: 200 if is_signed(r) else 401, tampered_body=True)),
     ("survives-duplicates", lambda a: hooked(a, lambda _: 200, duplicate=1)),
-    ("survives-duplicates", lambda a: hooked(a, lambda _: 200, lost_answer=1)),
+    ("survives-duplicates", lambda a: hooked(a, lambda _: 200, lost_response=1)),
     ("survives-disorder", lambda a: hooked(a, lambda _: 200, reorder=True)),
     ("ignores-unknown-fields", lambda a: shown_something_new(a, "unknown_field", goes_on=True)),
     ("ignores-unknown-statuses", lambda a: shown_something_new(a, "unknown_status", goes_on=True)),
@@ -491,7 +491,7 @@ def test_a_verdict_is_told_as_text_json_and_junit(bad: Sandbox) -> None:
     assert list(RULES) == [each["rule"] for each in json.loads(verdict.json())["rules"]]
     assert ([suite.attrib["tests"], suite.attrib["failures"]], int(suite.attrib["skipped"])) == (
         [str(len(RULES)), "1"],
-        14,
+        15,
     )
 
 

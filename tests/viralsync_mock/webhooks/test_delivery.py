@@ -83,7 +83,7 @@ def test_a_target_that_is_refused_is_not_tried_again() -> None:
 
 def test_a_lost_answer_is_none() -> None:
     """Though the receiver said 200."""
-    assert not attempt(200, "lost_answer").is_accepted
+    assert not attempt(200, "lost_response").is_accepted
 
 
 def test_no_wait_is_longer_than_a_day() -> None:

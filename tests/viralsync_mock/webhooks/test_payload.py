@@ -200,7 +200,7 @@ def test_one_of_an_interval_has_an_instant_of_its_own() -> None:
 
 
 def test_the_first_of_a_job_in_the_queue_is_what_the_spec_says() -> None:
-    """As the fault `early` sends it."""
+    """As the fault `before_response` sends it."""
     timeline = plan(order([1.0]), JobTimings())
     early = prepare(0, Subject(job(timeline)), SentStep(steps(timeline)[0], timeline.created), HOOK, "")
     assert orjson.loads(early.body)["status"] == "queued"

@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from subprocess import run
 from sys import executable
 
-import httpx
+import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -495,7 +495,7 @@ ELSEWHERE_OR_UNCLEAR = [
 def test_what_is_plainly_this_machine_is_allowed(url: str) -> None:
     """The loopback addresses and `localhost`, over http and https, on any port and path."""
     check_target(url, ())
-    assert httpx.URL(url).host.casefold() in {"localhost", "127.0.0.1", "127.255.255.254", "::1", "0:0:0:0:0:0:0:1"}
+    assert httpx2.URL(url).host.casefold() in {"localhost", "127.0.0.1", "127.255.255.254", "::1", "0:0:0:0:0:0:0:1"}
 
 
 @pytest.mark.parametrize("url", ELSEWHERE_OR_UNCLEAR, ids=ascii)
@@ -513,13 +513,13 @@ def test_everything_else_is_refused(url: str) -> None:
         st.from_regex(r"https?://([^/]{0,5}@)?(localhost|127\.\d+\.\d+\.\d+|\[::1\])[^/]{0,4}(/.*)?", fullmatch=True),
     )
 )
-def test_httpx_connects_to_the_host_that_was_checked(url: str) -> None:
-    """Of any text that is let through, httpx understands the same host: this machine."""
+def test_httpx2_connects_to_the_host_that_was_checked(url: str) -> None:
+    """Of any text that is let through, httpx2 understands the same host: this machine."""
     try:
         check_target(url, ())
     except DeliveryFailed:
         return
-    host = httpx.URL(url).host
+    host = httpx2.URL(url).host
     assert host == "localhost" or ip_address(host).is_loopback
 
 
@@ -561,10 +561,10 @@ def test_a_refusal_explains_itself() -> None:
     )
 
 
-def test_httpx_is_imported_with_the_first_send_only() -> None:
+def test_httpx2_is_imported_with_the_first_send_only() -> None:
     """Neither the module, nor a sender that sends nothing, nor a check of a URL costs the import."""
     code = (
         "import sys, viralsync_mock.webhooks.sender as s; s.HttpSender(); s.check_target('http://localhost/', ());"
-        "sys.exit('httpx' in sys.modules)"
+        "sys.exit('httpx2' in sys.modules)"
     )
     assert run([executable, "-c", code], cwd=ROOT).returncode == 0
