@@ -41,6 +41,7 @@ class Request:
 class Load:
     """What one run of the load generator saw. Latencies in milliseconds."""
 
+    requests: int
     per_second: float
     refused: int
     p50: float
@@ -84,7 +85,7 @@ def _wrk(url: str, request: Request, seconds: int, connections: int) -> Load:
     if not found:
         raise BenchmarkError(f"wrk printed no result: {output.strip()[-300:]}")
     count, microseconds, refused, lost, p50, p99 = map(int, found.groups())
-    return Load(count / microseconds * 1e6, refused + lost, p50 / 1000, p99 / 1000)
+    return Load(count, count / microseconds * 1e6, refused + lost, p50 / 1000, p99 / 1000)
 
 
 def _oha(url: str, request: Request, seconds: int, connections: int) -> Load:
@@ -94,4 +95,10 @@ def _oha(url: str, request: Request, seconds: int, connections: int) -> Load:
     seen = json.loads(_output([*command, url], seconds))
     refused = sum(count for status, count in seen["statusCodeDistribution"].items() if int(status) >= 400)
     latency = seen["latencyPercentiles"]
-    return Load(seen["summary"]["requestsPerSec"], refused, latency["p50"] * 1000, latency["p99"] * 1000)
+    return Load(
+        sum(seen["statusCodeDistribution"].values()),
+        seen["summary"]["requestsPerSec"],
+        refused,
+        latency["p50"] * 1000,
+        latency["p99"] * 1000,
+    )

@@ -21,11 +21,10 @@ KEY_PATTERN = "vs_prod_[a-z0-9]{32}"
 
 @dataclass(frozen=True)
 class Contender:
-    """A server to measure: how it is started, how long it warms up, where it takes submissions."""
+    """A server to measure: how it is started, and how many times its rate the mock has to reach."""
 
     name: str
     start: Callable[[], AbstractContextManager[Server]]
-    warm_up: float = 1
     factor: float | None = None
 
 
@@ -33,9 +32,10 @@ def contenders() -> list[Contender]:
     """The mock first, then those it is measured against, each with the factor that the mock has to reach."""
     return [
         Contender("mock", mock),
-        Contender("plain Starlette", plain, factor=1),
-        Contender("Prism", prism, warm_up=3, factor=4),
-        Contender("WireMock", wiremock, warm_up=12, factor=2),
+        Contender("plain Starlette", plain, factor=0.7),
+        Contender("Prism", prism, factor=4),
+        Contender("WireMock", wiremock, factor=3),
+        Contender("raw ASGI", raw),
     ]
 
 
@@ -44,6 +44,14 @@ def plain() -> Iterator[Server]:
     """The plain Starlette app on uvicorn."""
     port = free_port()
     with server(uvicorn_command("benchmarks.plain_app:app", port), "plain", port) as running:
+        yield running
+
+
+@contextmanager
+def raw() -> Iterator[Server]:
+    """A raw ASGI constant on the same uvicorn."""
+    port = free_port()
+    with server(uvicorn_command("benchmarks.raw_app:app", port), "raw", port) as running:
         yield running
 
 

@@ -1,13 +1,16 @@
 """The peer to beat: the same routes as a plain Starlette app would have them, with nothing behind them.
 
-It parses, validates with jsonschema-rs against the same schema, and returns constants. It checks no key,
-counts no requests, keeps no job and writes no journal.
+It parses and serialises with orjson, validates with jsonschema-rs against the same schema, and returns
+constants. It checks no key, counts no requests, keeps no job and writes no journal.
 """
 
+from typing import Any
+
 import jsonschema_rs
+import orjson
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from benchmarks.contract import submit_schema
@@ -16,24 +19,29 @@ from benchmarks.payloads import ACCEPTED, JOB
 VALIDATOR = jsonschema_rs.validator_for(submit_schema())
 
 
-def refusal(text: str) -> JSONResponse:
+def respond(document: Any, status: int = 200) -> Response:
+    """Serialise with orjson, as the mock does."""
+    return Response(orjson.dumps(document), status, media_type="application/json")
+
+
+def refusal(text: str) -> Response:
     """400 in the API's error shape."""
-    return JSONResponse({"error": text, "code": "VALIDATION_ERROR"}, status_code=400)
+    return respond({"error": text, "code": "VALIDATION_ERROR"}, 400)
 
 
 async def submit(request: Request) -> Response:
     """Parse and validate the body, then accept it."""
     try:
-        body = await request.json()
+        body = orjson.loads(await request.body())
         VALIDATOR.validate(body)
     except (ValueError, jsonschema_rs.ValidationError) as error:
         return refusal(str(error))
-    return JSONResponse(ACCEPTED, status_code=202)
+    return respond(ACCEPTED, 202)
 
 
 async def get_job(request: Request) -> Response:
     """The constant job under the id that was asked for."""
-    return JSONResponse({**JOB, "jobId": request.path_params["jobId"]})
+    return respond({**JOB, "jobId": request.path_params["jobId"]})
 
 
 async def list_jobs(request: Request) -> Response:
@@ -41,22 +49,22 @@ async def list_jobs(request: Request) -> Response:
     limit = request.query_params.get("limit", "25")
     if not limit.isdigit():
         return refusal("limit is not an integer")
-    return JSONResponse({"jobs": [JOB] * int(limit), "nextCursor": None})
+    return respond({"jobs": [JOB] * int(limit), "nextCursor": None})
 
 
 async def delete_job(request: Request) -> Response:
     """Say that the job is gone."""
-    return JSONResponse({"jobId": request.path_params["jobId"], "deleted": True})
+    return respond({"jobId": request.path_params["jobId"], "deleted": True})
 
 
 async def get_me(_: Request) -> Response:
     """A constant account."""
-    return JSONResponse({"userId": "user_bench", "plan": "enterprise", "email": "bench@example.com"})
+    return respond({"userId": "user_bench", "plan": "enterprise", "email": "bench@example.com"})
 
 
 async def get_usage(_: Request) -> Response:
     """A constant usage."""
-    return JSONResponse({"plan": "enterprise", "renderMinutes": {"used": 0, "limit": None, "remaining": None}})
+    return respond({"plan": "enterprise", "renderMinutes": {"used": 0, "limit": None, "remaining": None}})
 
 
 app = Starlette(

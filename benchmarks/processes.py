@@ -33,6 +33,10 @@ class Server:
     process: subprocess.Popen[Any]
     port: int
 
+    def cpu_seconds(self) -> float:
+        """Processor time that the process and every child of it have used so far, in user and system mode."""
+        return sum(_cpu(pid) for pid in _family(self.process.pid))
+
     def resident_bytes(self) -> int:
         """Resident memory of the process and of every child it has."""
         return sum(_resident(pid) for pid in _family(self.process.pid))
@@ -154,6 +158,11 @@ def _family(pid: int) -> list[int]:
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         children += [int(word) for word in task.read_text().split()]
     return [pid, *(each for one in children for each in _family(one))]
+
+
+def _cpu(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _resident(pid: int) -> int:

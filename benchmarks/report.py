@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-PACKAGES = ("starlette", "uvicorn", "uvloop", "httptools", "jsonschema-rs", "orjson", "httpx")
+PACKAGES = ("starlette", "uvicorn", "uvloop", "httptools", "jsonschema-rs", "orjson", "httpx", "httpx2")
 
 
 class BenchmarkError(Exception):
@@ -20,7 +20,7 @@ class BenchmarkError(Exception):
 
 @dataclass(frozen=True)
 class Row:
-    """One comparison with a bar. `met` is None when there is no bar or nothing was measured."""
+    """One comparison with a bar. `met` is None when the worst round misses it, and without a bar or a measurement."""
 
     what: str
     measured: str
@@ -29,8 +29,25 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """`met`, `missed`, or a dash."""
-        return {True: "met", False: "**missed**", None: "-"}[self.met]
+        """`met`, `missed`, `median only` where a round missed the bar, or a dash."""
+        unclear = "-" if self.bar == "-" or self.measured.startswith("not measured") else "median only"
+        return {True: "met", False: "**missed**", None: unclear}[self.met]
+
+
+def at_least(values: Sequence[float], bar: float) -> bool | None:
+    """Hold rounds against a lower bar: the median decides, and None says that the worst round misses it."""
+    return _meets([-value for value in values], -bar)
+
+
+def at_most(values: Sequence[float], bar: float) -> bool | None:
+    """Hold rounds against an upper bar: the median decides, and None says that the worst round misses it."""
+    return _meets(values, bar)
+
+
+def _meets(values: Sequence[float], bar: float) -> bool | None:
+    if statistics.median(values) > bar:
+        return False
+    return True if max(values) <= bar else None
 
 
 @dataclass(frozen=True)
