@@ -10,36 +10,45 @@ if TYPE_CHECKING:
     import re
     from collections.abc import Mapping
 
-NO_KEY = "no API key was sent: send it as x-api-key, or as Authorization: Bearer"
+KEY_HEADER = b"x-api-key"
+"""Where keys are sent unless the spec names another header."""
 
 
-def require_api_key(headers: Mapping[bytes, bytes], pattern: re.Pattern[str]) -> str | None:
+def require_api_key(headers: Mapping[bytes, bytes], pattern: re.Pattern[str], header: bytes = KEY_HEADER) -> str | None:
     """Return the well-formed key that the headers hold, or None when they hold none; raises UNAUTHORIZED."""
-    key = read_api_key(headers)
+    key = read_api_key(headers, header)
     if key is not None:
         check_key_format(key, pattern)
     return key
 
 
-def read_api_key(headers: Mapping[bytes, bytes]) -> str | None:
+def read_api_key(headers: Mapping[bytes, bytes], header: bytes = KEY_HEADER) -> str | None:
     """Return the key that the headers hold, of whatever form, or None when they hold none.
 
     Raises UNAUTHORIZED for two keys that differ and for another scheme.
     """
-    key, authorization = headers.get(b"x-api-key"), headers.get(b"authorization")
+    key, authorization = headers.get(header), headers.get(b"authorization")
     if authorization is not None:
         bearer = _bearer(authorization)
         if key is not None and key != bearer:
-            raise ApiError("UNAUTHORIZED", reason="x-api-key and Authorization hold two different API keys")
+            name = header.decode("latin-1")
+            raise ApiError("UNAUTHORIZED", reason=f"{name} and Authorization hold two different API keys")
         key = bearer
     return None if key is None else key.decode("latin-1")
 
 
-def raise_unauthorized(headers: Mapping[bytes, bytes], pattern: re.Pattern[str]) -> NoReturn:
+def raise_unauthorized(
+    headers: Mapping[bytes, bytes], pattern: re.Pattern[str], header: bytes = KEY_HEADER
+) -> NoReturn:
     """Raise UNAUTHORIZED with what is wrong with the key, or that there is none."""
-    if (key := read_api_key(headers)) is not None:
+    if (key := read_api_key(headers, header)) is not None:
         check_key_format(key, pattern)
-    raise ApiError("UNAUTHORIZED", reason=NO_KEY)
+    raise ApiError("UNAUTHORIZED", reason=no_key(header))
+
+
+def no_key(header: bytes = KEY_HEADER) -> str:
+    """Return the reason for refusing a request without a key."""
+    return f"no API key was sent: send it as {header.decode('latin-1')}, or as Authorization: Bearer"
 
 
 def check_key_format(key: str, pattern: re.Pattern[str]) -> None:

@@ -10,7 +10,7 @@ from viralsync_mock.api import submission
 from viralsync_mock.api.pagination import list_page, next_list_change
 from viralsync_mock.api.progress_stream import stream_events
 from viralsync_mock.errors import ApiError
-from viralsync_mock.generation.response import check_generation, operation_place
+from viralsync_mock.generation.response import check_generation
 from viralsync_mock.jobs import timeline
 from viralsync_mock.jobs.limits import COUNTED_STATUSES, next_month, this_month
 from viralsync_mock.jobs.models import Status, timestamp
@@ -135,12 +135,31 @@ JOB_HANDLERS = frozenset({"getJob", "streamJobProgress", "cancelJob", "deleteJob
 """The handlers that need the id of a job in the path."""
 
 
+ERROR_CODES = frozenset(
+    {
+        *("VALIDATION_ERROR", "UNAUTHORIZED", "API_KEY_REVOKED", "FORBIDDEN", "NOT_FOUND", "METHOD_NOT_ALLOWED"),
+        *("JOB_NOT_FOUND", "INVALID_STATE_TRANSITION", "CONCURRENCY_LIMIT_EXCEEDED", "PLAN_LIMIT_EXCEEDED"),
+        *("RENDER_QUOTA_EXCEEDED", "RENDER_QUOTA_DAILY_EXCEEDED", "RATE_LIMITED", "PAYLOAD_TOO_LARGE"),
+        *("INTERNAL_ERROR",),
+    }
+)
+"""The codes with which the mock refuses: the catalogue of the spec must have them."""
+
+
 def check_operations(spec: Spec) -> None:
     """See that every operation can be answered; raises SpecError with the place of one that cannot."""
+    for code in sorted(ERROR_CODES - spec.errors.keys()):
+        spec.root["x-error-catalogue"].fail(f"the mock refuses requests with {code}: add it, with `status` and `text`")
+    if not spec.job_errors:
+        spec.root["x-job-error-catalogue"].fail("expected a code for jobs that fail, got none: add one with its `text`")
+    jobs = spec.operations.get("listJobs")
+    for parameter in jobs.parameters if jobs else ():
+        if parameter.name == "limit" and "integer" not in str(spec.resolve(parameter.schema).get("type")):
+            spec.places["listJobs"].fail("the parameter limit must be of type integer: it counts jobs")
     check_generation(spec, [each for name, each in spec.operations.items() if name not in HANDLERS])
     for operation in map(spec.operations.get, JOB_HANDLERS):
         if operation is not None and operation.job_parameter is None:
-            operation_place(spec, operation).fail(
+            spec.places[operation.id].fail(
                 f"{operation.id} needs the job's id: say in `x-effect` which path parameter holds it"
             )
 

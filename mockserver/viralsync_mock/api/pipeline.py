@@ -74,7 +74,7 @@ async def respond(call: Call, send: Send) -> None:
 def sandbox_of(mock: MockServer, headers: Mapping[bytes, bytes]) -> Sandbox:
     """Return the sandbox of the key that was sent; that of strangers for none, or one that cannot be."""
     try:
-        key = auth.read_api_key(headers)
+        key = auth.read_api_key(headers, mock.files.spec.key_header)
         if key is not None:
             sandbox = mock.sandboxes.get(key)
             if sandbox is not None:
@@ -127,7 +127,7 @@ def authenticate(call: Call) -> None:
     sandbox, entry = call.sandbox, call.entry
     if sandbox is call.mock.sandboxes.anonymous:
         if call.operation.secured:
-            auth.raise_unauthorized(call.headers, call.spec.key_pattern)
+            auth.raise_unauthorized(call.headers, call.spec.key_pattern, call.spec.key_header)
         return
     if call.body:
         entry.record_body(call.body)

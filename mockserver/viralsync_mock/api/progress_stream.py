@@ -61,11 +61,17 @@ async def stream_events(call: Call, subject: Subject, reader: StreamClient) -> A
             subject.job.unsubscribe(alarm.wake)
 
 
+def _resume_header(call: Call) -> bytes:
+    """Return the header that names the last event: the operation's only one, whatever the spec calls it."""
+    names = [each.name.lower().encode() for each in call.operation.parameters if each.location == "header"]
+    return names[0] if len(names) == 1 else b"last-event-id"
+
+
 def _resumed(call: Call, subject: Subject) -> int | None:
     """Return the index of the last step that the reader has seen, or None for a first connection."""
     if call.behaviour.sse_resume == "snapshot":
         return None
-    last = sse.last_event_id(call.headers.get(b"last-event-id"))
+    last = sse.last_event_id(call.headers.get(_resume_header(call)))
     if last is None or last > subject.look(call.now).number:
         return None
     call.sandbox.sightings.record_resume()

@@ -1,7 +1,7 @@
 """YAML files as plain JSON values, and the names of the places in them.
 
-YAML 1.2's core types only: no dates, no `on` for true, no tags. Aliases are refused, so that a small file
-stays small in memory; a key given twice is refused, since one of the two would be lost in silence.
+YAML 1.2's core types only: no dates, no `on` for true, no tags. Aliases and merge keys (`<<`) work; what they come to
+is bounded, as if it were written out. A key given twice is refused, since one of the two would be lost in silence.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ MAX_FILE = 5_000_000
 MAX_DEPTH = 100
 _TOO_DEEP_FOR_LIBYAML = "exceeded maximum nesting depth"  # newer versions read ahead, and stop by themselves
 MAX_NUMBER = 300
+MAX_ALIASED = 200_000
+"""How many values all aliases of a file may stand for together."""
+MERGE = "<<"
 MAX_KEY = 200
 """A longer one is shortened in messages."""
 
@@ -79,6 +82,8 @@ class _Reader:
         self._parser = yaml.CSafeLoader(text)
         self._fail = fail
         self.lines: dict[Trail, int] = {}
+        self._anchors: dict[str, Any] = {}
+        self._aliased = 0
 
     def document(self) -> Any:
         """Return the value of the only document."""
@@ -104,18 +109,31 @@ class _Reader:
             self._fail(mark.line + 1 if mark else 1, None, f"not YAML: {reason}")
 
     def _value(self, event: yaml.Event, path: Trail) -> Any:
-        if isinstance(event, yaml.ScalarEvent):
-            return self._scalar(event, path)
         if isinstance(event, yaml.AliasEvent):
-            self._fail(_line(event), path, "YAML aliases (*name) are not supported: write the value out")
+            return self._alias(event, path)
         if len(path) >= MAX_DEPTH:
             self._fail(_line(event), path[:5], f"nested deeper than {MAX_DEPTH} levels")
+        value = self._scalar(event, path) if isinstance(event, yaml.ScalarEvent) else self._collection(event, path)
+        if (anchor := getattr(event, "anchor", None)) is not None:
+            self._anchors[anchor] = value
+        return value
+
+    def _alias(self, event: yaml.AliasEvent, path: Trail) -> Any:
+        if event.anchor not in self._anchors:
+            self._fail(_line(event), path, f"no value before this one has the anchor &{event.anchor}")
+        value = self._anchors[event.anchor]
+        self._aliased += _size(value, MAX_ALIASED)
+        if self._aliased > MAX_ALIASED:
+            self._fail(_line(event), path, f"the aliases of this file stand for more than {MAX_ALIASED} values")
+        if len(path) + _depth(value) > MAX_DEPTH:
+            self._fail(_line(event), path[:5], f"nested deeper than {MAX_DEPTH} levels")
+        return value
+
+    def _collection(self, event: yaml.Event, path: Trail) -> Any:
         tag = getattr(event, "tag", None)
         if tag not in {None, "!"}:
             self._fail(_line(event), path, f"the YAML tag {tag} is not supported: remove it")
-        if isinstance(event, yaml.SequenceStartEvent):
-            return self._list(path)
-        return self._object(path)
+        return self._list(path) if isinstance(event, yaml.SequenceStartEvent) else self._object(path)
 
     def _list(self, path: Trail) -> list[Any]:
         values: list[Any] = []
@@ -127,15 +145,31 @@ class _Reader:
 
     def _object(self, path: Trail) -> dict[str, Any]:
         values: dict[str, Any] = {}
+        merged: dict[str, Any] = {}
         while not isinstance(event := self._next(), yaml.MappingEndEvent):
             if not isinstance(event, yaml.ScalarEvent):
                 self._fail(_line(event), path, "a key must be a plain text")
             here = (*path, event.value)
             if event.value in values:
                 self._fail(_line(event), here, "this key stands twice: keep one of them")
+            if event.value == MERGE and event.implicit[0]:
+                merged = {**self._merged(_line(event), here), **merged}
+                continue
             self.lines[here] = _line(event)
             values[event.value] = self._value(self._next(), here)
-        return values
+        return {**merged, **values} if merged else values
+
+    def _merged(self, line: int, path: Trail) -> dict[str, Any]:
+        """Return what a merge key adds: of several objects the first has precedence."""
+        found = self._value(self._next(), path)
+        merged: dict[str, Any] = {}
+        for each in found if isinstance(found, list) else [found]:
+            if not isinstance(each, dict):
+                self._fail(line, path, f"a merge key takes an object or a list of objects, got {preview(each)}")
+            merged = {**each, **merged}
+        for key in merged:
+            self.lines.setdefault((*path[:-1], key), line)
+        return merged
 
     def _scalar(self, event: yaml.ScalarEvent, path: Trail) -> Any:
         text: str = event.value
@@ -155,6 +189,21 @@ class _Reader:
         if not isfinite(number) or len(text) > MAX_NUMBER:
             self._fail(_line(event), path, f"{preview(text)} is too large a number")
         return number
+
+
+def _size(value: object, most: int) -> int:
+    """Return how many values there are in this one; more than `most` are not counted to the end."""
+    left, size = [value], 0
+    while left and size <= most:
+        each = left.pop()
+        size += 1
+        left += each.values() if isinstance(each, dict) else each if isinstance(each, list) else ()
+    return size
+
+
+def _depth(value: object) -> int:
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + max(map(_depth, parts), default=0)
 
 
 def _line(event: yaml.Event) -> int:

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from viralsync_mock.api.auth import NO_KEY, require_api_key
+from viralsync_mock.api.auth import KEY_HEADER, no_key, require_api_key
 from viralsync_mock.control.clock import advance_to, check_max_advance
 from viralsync_mock.errors import ApiError, ScenarioError, did_you_mean
 from viralsync_mock.response import Response, json_response
@@ -21,11 +21,14 @@ if TYPE_CHECKING:
 
 
 def key_of(call: Call) -> str:
-    """Return the key that names the sandbox; raises UNAUTHORIZED."""
-    key = require_api_key(call.headers, call.spec.key_pattern)
-    if key is None:
-        raise ApiError("UNAUTHORIZED", reason=NO_KEY)
-    return key
+    """Return the key that names the sandbox; raises UNAUTHORIZED.
+
+    Clients of the control API may send it as `x-api-key`, whatever the spec calls the header.
+    """
+    for header in (call.spec.key_header, KEY_HEADER):
+        if key := require_api_key(call.headers, call.spec.key_pattern, header):
+            return key
+    raise ApiError("UNAUTHORIZED", reason=no_key(call.spec.key_header))
 
 
 async def get_health(call: Call) -> Response:

@@ -55,8 +55,8 @@ class ControlSpec(Spec):
     """The control API's own document: operations, schemas and errors. The terms of the service are the API's alone."""
 
     def __init__(self, root: Node) -> None:
-        paths = read_operations(root)
-        self.document = root.value
+        paths, self.places = read_operations(root)
+        self.root, self.document = root, root.value
         self.operations = {each.id: each for methods in paths.values() for each in methods.values()}
         self.errors = read_errors(root["x-error-catalogue"])
         self._routes = Routes(paths)

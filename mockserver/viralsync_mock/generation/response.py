@@ -60,15 +60,9 @@ def check_generation(spec: Spec, operations: Iterable[Operation]) -> None:
         try:
             synthesise(spec, operation, SPARE_SEED)
         except GenerationError as problem:
-            place = _pattern_place(spec.root, problem.pattern) or operation_place(spec, operation)
-            place.fail(str(problem))
+            (_pattern_place(spec.root, problem.pattern) or spec.places[operation.id]).fail(str(problem))
         except SpecError as problem:
-            operation_place(spec, operation).fail(str(problem))
-
-
-def operation_place(spec: Spec, operation: Operation) -> Node:
-    """Return where the spec describes an operation."""
-    return spec.root["paths"][operation.path]
+            spec.places[operation.id].fail(str(problem))
 
 
 def _pattern_place(place: Node, pattern: str | None) -> Node | None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from viralsync_mock.config.yaml_source import preview
+from viralsync_mock.config.yaml_source import Node, preview
 from viralsync_mock.errors import did_you_mean
+from viralsync_mock.openapi.external_files import FILES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from viralsync_mock.config.yaml_source import Node
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")
@@ -96,7 +96,7 @@ _REPLACED = {
 
 def check(root: Node) -> None:
     """Raise the source's error at the first key, reference or type that the mock does not understand."""
-    _check(root, "document", root.value)
+    _Checker(root).check(root, "document")
 
 
 def steps(reference: str) -> tuple[str, ...]:
@@ -118,71 +118,78 @@ def follow(document: Mapping[str, Any], reference: str) -> tuple[str, Any]:
     raise RecursionError(reference)
 
 
-def _check(place: Node, kind: str, document: Mapping[str, Any]) -> None:
-    if kind.startswith("{"):
-        for name, part in place.items():
-            if not (kind in _EXTENSIBLE and name.startswith("x-")):
-                _check(part, kind[1:-1], document)
-    elif kind.startswith("["):
-        for part in place:
-            _check(part, kind[1:-1], document)
-    elif not (kind == "schema" and isinstance(place.value, bool)):
-        _check_object(place, kind, document)
+class _Checker:
+    """Walks the document by the table; what stands in other files is checked where it is referred to."""
 
+    def __init__(self, root: Node) -> None:
+        self._root = root
+        self._document: Mapping[str, Any] = root.value
+        self._followed: set[tuple[str, str]] = set()
 
-def _check_object(place: Node, kind: str, document: Mapping[str, Any]) -> None:
-    shape = _SHAPES[kind]
-    value = place.expect(dict)
-    for key in value:
-        below = shape.get(key)
-        if below:
-            _check(place[key], below, document)
-        elif below is None and not key.startswith("x-"):
-            _check_other_key(place, kind, key, document)
-    if kind == "schema":
-        _check_schema(place, document)
+    def check(self, place: Node, kind: str) -> None:
+        if kind.startswith("{"):
+            for name, part in place.items():
+                if not (kind in _EXTENSIBLE and name.startswith("x-")):
+                    self.check(part, kind[1:-1])
+        elif kind.startswith("["):
+            for part in place:
+                self.check(part, kind[1:-1])
+        elif not (kind == "schema" and isinstance(place.value, bool)):
+            self._check_object(place, kind)
 
+    def _check_object(self, place: Node, kind: str) -> None:
+        shape = _SHAPES[kind]
+        value = place.expect(dict)
+        for key in value:
+            below = shape.get(key)
+            if below:
+                self.check(place[key], below)
+            elif below is None and not key.startswith("x-"):
+                self._check_other_key(place, kind, key)
+        if kind == "schema":
+            self._check_schema(place)
 
-def _check_other_key(place: Node, kind: str, key: str, document: Mapping[str, Any]) -> None:
-    if key == "$ref" and kind not in {"document", "components", "operation", "media"}:
-        check_reference(place["$ref"], document)
-        return
-    hint = f" {_REPLACED[key]}." if key in _REPLACED else did_you_mean(key, _SHAPES[kind])
-    place.fail(f'"{key}" is not a key that the mock understands in a {_NAMES.get(kind, kind)}.{hint}')
+    def _check_other_key(self, place: Node, kind: str, key: str) -> None:
+        if key == "$ref" and kind not in {"document", "components", "operation", "media"}:
+            self._check_reference(place["$ref"], kind)
+            return
+        hint = f" {_REPLACED[key]}." if key in _REPLACED else did_you_mean(key, _SHAPES[kind])
+        place.fail(f'"{key}" is not a key that the mock understands in a {_NAMES.get(kind, kind)}.{hint}')
 
+    def _check_reference(self, place: Node, kind: str) -> None:
+        """Complain unless the place holds a reference that leads somewhere."""
+        reference = place.expect(str)
+        if not reference.startswith("#/"):
+            place.fail(f"{preview(reference)} leads nowhere: a reference within the file begins with #/")
+        try:
+            last, value = follow(self._document, reference)
+        except RecursionError:
+            place.fail(f"{preview(reference)} leads back to itself")
+        except (LookupError, TypeError, ValueError):
+            place.fail(f"{preview(reference)} leads nowhere.{did_you_mean(reference, _names(self._document))}")
+        if last.startswith(f"#/{FILES}/") and (last, kind) not in self._followed:
+            self._followed.add((last, kind))
+            self.check(Node(self._root.source, value, steps(last)), kind)
 
-def check_reference(place: Node, document: Mapping[str, Any]) -> None:
-    """Complain unless the place holds a `#/…` reference that leads somewhere."""
-    reference = place.expect(str)
-    if not reference.startswith("#/"):
-        place.fail(f"{preview(reference)} leads outside the file: only references that begin with #/ are supported")
-    try:
-        follow(document, reference)
-    except RecursionError:
-        place.fail(f"{preview(reference)} leads back to itself")
-    except (LookupError, TypeError, ValueError):
-        place.fail(f"{preview(reference)} leads nowhere.{did_you_mean(reference, _names(document))}")
+    def _check_schema(self, place: Node) -> None:
+        types = place.value.get("type", [])
+        for name in types if isinstance(types, list) else [types]:
+            if name not in TYPES:
+                known = f"Known: {', '.join(TYPES)}"
+                place["type"].fail(f"unknown type {preview(name)}.{did_you_mean(name, TYPES)} {known}")
+        if "discriminator" in place.value:
+            self._check_discriminator(place)
+
+    def _check_discriminator(self, place: Node) -> None:
+        discriminator = place["discriminator"].allow_keys("propertyName", "mapping")
+        discriminator["propertyName"].expect(str)
+        if not {"oneOf", "anyOf"} & place.value.keys():
+            discriminator.fail("a discriminator needs `oneOf` or `anyOf` beside it")
+        mapping = discriminator.get("mapping")
+        for _, target in mapping.items() if mapping else ():
+            self._check_reference(target, "schema")
 
 
 def _names(document: Mapping[str, Any]) -> list[str]:
     components = document.get("components") or {}
     return [f"#/components/{group}/{name}" for group, members in components.items() for name in members]
-
-
-def _check_schema(place: Node, document: Mapping[str, Any]) -> None:
-    types = place.value.get("type", [])
-    for name in types if isinstance(types, list) else [types]:
-        if name not in TYPES:
-            place["type"].fail(f"unknown type {preview(name)}.{did_you_mean(name, TYPES)} Known: {', '.join(TYPES)}")
-    if "discriminator" in place.value:
-        _check_discriminator(place, document)
-
-
-def _check_discriminator(place: Node, document: Mapping[str, Any]) -> None:
-    discriminator = place["discriminator"].allow_keys("propertyName", "mapping")
-    discriminator["propertyName"].expect(str)
-    if not {"oneOf", "anyOf"} & place.value.keys():
-        discriminator.fail("a discriminator needs `oneOf` or `anyOf` beside it")
-    mapping = discriminator.get("mapping")
-    for _, target in mapping.items() if mapping else ():
-        check_reference(target, document)

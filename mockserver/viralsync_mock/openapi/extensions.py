@@ -74,16 +74,27 @@ def number(place: Node, kind: type, *, least: float = 0) -> Any:
     return value if value >= least else place.fail(f"expected {least} or more, got {preview(value)}")
 
 
-def read_key_pattern(schemes: Node) -> re.Pattern[str]:
-    """Return what an API key looks like: `x-key-pattern` of the scheme of type apiKey."""
+def key_scheme(schemes: Node) -> Node:
+    """Return the scheme that says in which header a key is sent; a scheme that the mock cannot check is refused."""
+    found: Node | None = None
     for _, scheme in schemes.items():
-        if scheme["type"].value == "apiKey":
-            place = scheme["x-key-pattern"]
-            try:
-                return re.compile(place.expect(str))
-            except re.error as problem:
-                place.fail(f"{preview(place.value)} is not a regular expression: {problem}")
-    return schemes.fail("no scheme of type apiKey: add one, with an `x-key-pattern`")
+        kind, where = scheme["type"].expect(str), scheme.value.get("in")
+        if kind == "apiKey" and where != "header":
+            scheme["in"].fail(f"expected header, got {preview(where)}: the mock reads keys from headers only")
+        if kind == "apiKey":
+            found = found or scheme
+        elif kind != "http" or str(scheme.value.get("scheme")).lower() != "bearer":
+            scheme.fail("expected type apiKey in a header, or type http with scheme bearer: the mock checks no other")
+    return found or schemes.fail("no scheme of type apiKey: add one, with an `x-key-pattern`")
+
+
+def read_key_pattern(scheme: Node) -> re.Pattern[str]:
+    """Return what an API key looks like: the `x-key-pattern` of its scheme."""
+    place = scheme["x-key-pattern"]
+    try:
+        return re.compile(place.expect(str))
+    except re.error as problem:
+        return place.fail(f"{preview(place.value)} is not a regular expression: {problem}")
 
 
 def read_presets(root: Node) -> dict[str, int]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
 
 from viralsync_mock.config.yaml_source import Node, preview
 from viralsync_mock.errors import did_you_mean
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 JSON = "application/json"
+_STATUS = re.compile(r"[1-5][0-9]{2}|[1-5]XX|default")
 _STYLES = {"query": "form", "header": "simple", "path": "simple"}
 
 
@@ -28,13 +31,18 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class ResponseSpec:
-    """One declared status of an operation; `media_type` is None for an answer without a body."""
+    """One declared response of an operation; `media_type` is None for one without a body.
+
+    `name` is the key of the spec, which may be a range such as `4XX`, or `default`; `status` the first that it stands
+    for, and 0 for `default`.
+    """
 
     status: int
     schema: dict[str, Any] | None
     media_type: str | None
     examples: Mapping[str, Any]
     headers: tuple[Parameter, ...]
+    name: str = ""
 
 
 EFFECTS = ("creates", "reads", "lists", "streams", "ends", "deletes", "account")
@@ -57,7 +65,11 @@ class Effect:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Operation:
-    """One method on one path; `document` is its raw object, `secured` says whether it needs a key."""
+    """One method on one path; `document` is its raw object, `secured` says whether it needs a key.
+
+    `path` begins with the path of the server's URL. `responses` holds the statuses that are written out,
+    `fallbacks` ranges and `default` by their names.
+    """
 
     id: str
     method: str
@@ -69,6 +81,17 @@ class Operation:
     secured: bool
     document: dict[str, Any]
     effect: Effect | None = None
+    fallbacks: Mapping[str, ResponseSpec] = field(default_factory=dict)
+
+    def response(self, status: int) -> ResponseSpec | None:
+        """Return what the spec declares for a status: itself, its range, or the default."""
+        found = self.responses.get(status) or self.fallbacks.get(f"{status // 100}XX")
+        return found or self.fallbacks.get("default")
+
+    @property
+    def all_responses(self) -> tuple[ResponseSpec, ...]:
+        """Every declared response."""
+        return (*self.responses.values(), *self.fallbacks.values())
 
     @property
     def job_parameter(self) -> str | None:
@@ -79,29 +102,87 @@ class Operation:
         return names[0] if len(names) == 1 else None
 
 
-def read_operations(root: Node) -> dict[str, dict[str, Operation]]:
-    """Return the operations by path and method (upper case); two paths or two ids that clash are refused."""
+class Operations(NamedTuple):
+    """The operations by path and method (upper case), and by id the place of each in the spec."""
+
+    by_path: dict[str, dict[str, Operation]]
+    places: dict[str, Node]
+
+
+def read_operations(root: Node) -> Operations:
+    """Return the operations; two paths or two ids that clash are refused."""
     paths: dict[str, dict[str, Operation]] = {}
+    places: dict[str, Node] = {}
     shapes: dict[str, str] = {}
     for path, item in root["paths"].items():
         if path.startswith("x-"):
             continue
-        shape = "/".join("{}" if part[:1] + part[-1:] == "{}" else part for part in path.split("/"))
-        if shape in shapes:
-            item.fail(f"{path} and {shapes[shape]} are the same path: keep one of them")
-        shapes[shape] = path
-        paths[path] = _of_path(root, path, _target(root, item))
-    _check_ids(root, (operation for methods in paths.values() for operation in methods.values()))
-    return paths
+        target = _target(root, item)
+        _check_clash(item, path, shapes)
+        for method in METHODS:
+            if method not in target.value:
+                continue
+            place = target[method]
+            for at, base in enumerate(_base_paths(root, target, place)):
+                full = base + path
+                _check_clash(item, full, shapes)
+                operation = _operation(root, full, method, place, _parameters(root, target))
+                paths.setdefault(full, {})[method.upper()] = operation
+                if at == 0:
+                    _add_place(places, operation, place)
+    return Operations(paths, places)
 
 
-def _check_ids(root: Node, operations: Iterable[Operation]) -> None:
+def _shape(path: str) -> str:
+    return "/".join("{}" if part[:1] + part[-1:] == "{}" else part for part in path.split("/"))
+
+
+def first_by_id(paths: Mapping[str, Mapping[str, Operation]]) -> dict[str, Operation]:
+    """Return the operations by id; of one that has several servers, the path of the first counts."""
     found: dict[str, Operation] = {}
-    for operation in operations:
-        other = found.setdefault(operation.id, operation)
-        if other is not operation:
-            place = _target(root, root["paths"][operation.path])[operation.method.lower()]["operationId"]
-            place.fail(f"{preview(operation.id)} already names {other.method} {other.path}: choose another")
+    for methods in paths.values():
+        for operation in methods.values():
+            found.setdefault(operation.id, operation)
+    return found
+
+
+def _check_clash(item: Node, path: str, shapes: dict[str, str]) -> None:
+    other = shapes.setdefault(_shape(path), path)
+    if other != path:
+        item.fail(f"{path} and {other} are the same path: keep one of them")
+
+
+def _add_place(places: dict[str, Node], operation: Operation, place: Node) -> None:
+    other = places.setdefault(operation.id, place)
+    if other is not place:
+        place["operationId"].fail(f"{preview(operation.id)} already names {_title(other)}: choose another")
+
+
+def _title(place: Node) -> str:
+    return f"{str(place.path[-1]).upper()} {place.path[-2]}"
+
+
+def _base_paths(root: Node, item: Node, operation: Node) -> tuple[str, ...]:
+    """Return the paths of the servers' URLs, with which the operation's own path begins; mostly there is none."""
+    servers = operation.get("servers") or item.get("servers") or root.get("servers")
+    found = dict.fromkeys(_base_path(server) for server in servers or ())
+    return tuple(found) or ("",)
+
+
+def _base_path(server: Node) -> str:
+    url: str = server.allow_keys("url", "description", "variables")["url"].expect(str)
+    variables = server.get("variables")
+    for name, variable in variables.items() if variables else ():
+        url = url.replace(f"{{{name}}}", variable["default"].expect(str))
+    try:
+        path = urlsplit(url).path.rstrip("/")
+    except ValueError as problem:
+        server["url"].fail(f"{preview(url)} is not a URL: {problem}")
+    if path and not path.startswith("/"):
+        server["url"].fail(f"{preview(url)}: the path of a server begins with /")
+    if "{" in path:
+        server["url"].fail(f"{preview(url)}: every variable needs a default below `variables`")
+    return path
 
 
 def _target(root: Node, place: Node) -> Node:
@@ -112,21 +193,13 @@ def _target(root: Node, place: Node) -> Node:
     return Node(place.source, value, steps(reference))
 
 
-def _of_path(root: Node, path: str, item: Node) -> dict[str, Operation]:
-    shared = _parameters(root, item)
-    return {
-        method.upper(): _operation(root, path, method, item[method], shared)
-        for method in METHODS
-        if method in item.value
-    }
-
-
 def _operation(
     root: Node, path: str, method: str, place: Node, shared: Mapping[tuple[str, str], Parameter]
 ) -> Operation:
     parameters = tuple({**shared, **_parameters(root, place)}.values())
     _check_template(place, path, {each.name for each in parameters if each.location == "path"})
     schema, required = _body(root, place)
+    responses, fallbacks = _responses(root, place["responses"])
     return Operation(
         id=place["operationId"].expect(str),
         method=method.upper(),
@@ -134,7 +207,8 @@ def _operation(
         parameters=parameters,
         body_schema=schema,
         body_required=required,
-        responses=_responses(root, place["responses"]),
+        responses=responses,
+        fallbacks=fallbacks,
         secured=_is_secured(place.get("security") or root.get("security")),
         document=place.value,
         effect=_effect(place, parameters),
@@ -235,30 +309,44 @@ def _body(root: Node, place: Node) -> tuple[dict[str, Any] | None, bool]:
     return content[JSON]["schema"].expect(dict), _flag(body, "required")
 
 
-def _responses(root: Node, place: Node) -> dict[int, ResponseSpec]:
+def _responses(root: Node, place: Node) -> tuple[dict[int, ResponseSpec], dict[str, ResponseSpec]]:
+    """Return the responses by status, and those of ranges and the default by name."""
     found: dict[int, ResponseSpec] = {}
-    for status, answer in place.items():
-        if status.startswith("x-"):
+    fallbacks: dict[str, ResponseSpec] = {}
+    for name, answer in place.items():
+        if name.startswith("x-"):
             continue
-        if not (status.isdecimal() and len(status) == 3):
-            answer.fail(f"{preview(status)} is not a status: write each status out, 200 for instance")
-        found[int(status)] = _response(root, int(status), _target(root, answer))
-    if not any(200 <= status < 300 for status in found):
+        if not _STATUS.fullmatch(name):
+            answer.fail(f"{preview(name)} is not a status: expected 200 for instance, a range such as 4XX, or default")
+        response = _response(root, name, _target(root, answer))
+        if name.isdecimal():
+            found[int(name)] = response
+        else:
+            fallbacks[name] = response
+    if "2XX" in fallbacks and not any(map(_is_success, found)):
+        found[200] = fallbacks["2XX"]
+    if not any(map(_is_success, found)):
         place.fail("no 2xx answer: add the one that says success")
-    return dict(sorted(found.items()))
+    return dict(sorted(found.items())), fallbacks
 
 
-def _response(root: Node, status: int, place: Node) -> ResponseSpec:
+def _is_success(status: int) -> bool:
+    return 200 <= status < 300
+
+
+def _response(root: Node, name: str, place: Node) -> ResponseSpec:
+    status = 0 if name == "default" else int(name.replace("XX", "00"))
     headers = place.get("headers")
     found = tuple(_header(name, _target(root, header)) for name, header in (headers.items() if headers else ()))
     content = place.get("content")
     if content is None or not content.expect(dict):
-        return ResponseSpec(status, None, None, {}, found)
+        return ResponseSpec(status, None, None, {}, found, name)
     if len(content.value) > 1:
         content.fail(f"one media type per answer is supported, got {', '.join(content.value)}")
     media_type, media = next(content.items())
     schema = media.get("schema")
-    return ResponseSpec(status, schema.expect(dict) if schema else None, media_type, _examples(root, media), found)
+    own = schema.expect(dict) if schema else None
+    return ResponseSpec(status, own, media_type, _examples(root, media), found, name)
 
 
 def _header(name: str, place: Node) -> Parameter:

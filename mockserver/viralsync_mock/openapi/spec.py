@@ -11,6 +11,7 @@ from viralsync_mock.openapi.extensions import (
     ErrorEntry,
     Plan,
     RateLimit,
+    key_scheme,
     number,
     read_errors,
     read_job_errors,
@@ -19,7 +20,8 @@ from viralsync_mock.openapi.extensions import (
     read_presets,
     read_rate_limit,
 )
-from viralsync_mock.openapi.operations import Operation, Parameter, ResponseSpec, read_operations
+from viralsync_mock.openapi.external_files import with_external_files
+from viralsync_mock.openapi.operations import Operation, Parameter, ResponseSpec, first_by_id, read_operations
 from viralsync_mock.openapi.routing import MethodNotAllowed, RouteNotFound, Routes
 
 if TYPE_CHECKING:
@@ -44,25 +46,26 @@ __all__ = [
 class Spec:
     """The whole spec; everything on it is for reading only.
 
-    `document` is the file's value, `root` the same with its places. `job_errors` holds the text templates of failed
+    `document` is the file's value, `root` the same with its places, `places` that of each operation by its id;
+    `key_header` the header of API keys, in lower case. `job_errors` holds the text templates of failed
     jobs by code, `presets` the workers of each quality preset, `body_limit` bytes; `key_pattern` is for `fullmatch`.
     """
 
     def __init__(self, root: Node) -> None:
-        paths = read_operations(root)
+        paths, self.places = read_operations(root)
         self.root = root
         self.document: dict[str, Any] = root.value
         self.title: str = root["info"]["title"].expect(str)
         self.version: str = root["info"]["version"].expect(str)
-        self.operations: Mapping[str, Operation] = {
-            operation.id: operation for methods in paths.values() for operation in methods.values()
-        }
+        self.operations: Mapping[str, Operation] = first_by_id(paths)
         self.errors: Mapping[str, ErrorEntry] = read_errors(root["x-error-catalogue"])
         self.job_errors: Mapping[str, str] = read_job_errors(root["x-job-error-catalogue"])
         self.plans: Mapping[str, Plan] = read_plans(root["x-plans"])
         self.rate_limit: RateLimit = read_rate_limit(root["x-rate-limit"])
         self.body_limit: int = number(root["x-body-limit"].allow_keys("bytes")["bytes"], int, least=1)
-        self.key_pattern: re.Pattern[str] = read_key_pattern(root["components"]["securitySchemes"])
+        scheme = key_scheme(root["components"]["securitySchemes"])
+        self.key_header: bytes = scheme["name"].expect(str).lower().encode("latin-1", "replace")
+        self.key_pattern: re.Pattern[str] = read_key_pattern(scheme)
         self.presets: Mapping[str, int] = read_presets(root)
         self._routes = Routes(paths)
 
@@ -88,5 +91,6 @@ def load_spec(path: Path | str) -> Spec:
     version = root["openapi"].expect(str)
     if not version.startswith("3.1"):
         root["openapi"].fail(f"expected OpenAPI 3.1.x, got {preview(version)}")
+    root = with_external_files(root)
     check(root)
     return Spec(root)

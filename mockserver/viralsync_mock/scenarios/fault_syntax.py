@@ -291,7 +291,7 @@ def check_compatible(place: Node, found: Iterable[Fault], operation: Operation) 
 
 def incompatibility(fault: Fault, operation: Operation) -> str | None:
     """Return why an operation can never show a fault."""
-    streams = any(response.media_type == EVENT_STREAM for response in operation.responses.values())
+    streams = any(response.media_type == EVENT_STREAM for response in operation.all_responses)
     if isinstance(fault, stream_faults.StreamFault) and not streams:
         return f"{operation.id} has no event stream: match an operation that has one"
     if isinstance(fault, webhook_faults.WebhookFault) and "callbacks" not in operation.document:

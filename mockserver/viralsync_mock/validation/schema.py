@@ -10,9 +10,12 @@ import jsonschema_rs
 
 from viralsync_mock.config.yaml_source import json_path, preview
 from viralsync_mock.errors import MockError, SpecError, did_you_mean
+from viralsync_mock.openapi.external_files import FILES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from viralsync_mock.config.yaml_source import Trail
 
 MAX_LISTED = 20
 _ARTICLES = {
@@ -54,6 +57,15 @@ class ValidationFailed(MockError):
         self.violations = tuple(listed)
 
 
+class UnusableSchema(SpecError):
+    """A schema that cannot be compiled; `path` leads to the place, from the schema or from the document."""
+
+    def __init__(self, message: str, path: Trail) -> None:
+        super().__init__(f"the spec's schema at {json_path(path)} cannot be used: {message}")
+        self.reason = message
+        self.path = path
+
+
 def invalid(place: str, message: str) -> NoReturn:
     """Raise `Invalid` with one violation."""
     raise ValidationFailed([Violation(place, message)])
@@ -67,8 +79,7 @@ class Schema:
         try:
             self._validator = jsonschema_rs.Draft202012Validator(self._root, validate_formats=True, offline=True)
         except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError) as problem:
-            where = json_path(getattr(problem, "instance_path", ()))
-            raise SpecError(f"the spec's schema at {where} cannot be used: {problem.message}") from None
+            raise UnusableSchema(problem.message, tuple(getattr(problem, "instance_path", ()))) from None
         self.accepts: Callable[[Any], bool] = self._validator.is_valid
 
     def violations(self, value: Any, prefix: str = "$", *, first_only: bool = False) -> Iterator[Violation]:
@@ -91,7 +102,7 @@ def _rooted(schema: Mapping[str, Any] | bool, document: Mapping[str, Any]) -> di
     """Return the schema with the parts of the document beside it that its references may lead to."""
     if isinstance(schema, bool) or not _refers(schema):
         return schema if isinstance(schema, bool) else dict(schema)
-    parts = ("components", "paths", "webhooks", "$defs")
+    parts = ("components", "paths", "webhooks", "$defs", FILES)
     return {**{part: document[part] for part in parts if part in document}, **schema}
 
 

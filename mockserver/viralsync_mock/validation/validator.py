@@ -9,7 +9,7 @@ from viralsync_mock.response import EVENT_STREAM
 from viralsync_mock.validation.body import BodyValidator, parse
 from viralsync_mock.validation.closed_schema import close_objects
 from viralsync_mock.validation.parameters import Parameters
-from viralsync_mock.validation.schema import Schema, ValidationFailed, Violation
+from viralsync_mock.validation.schema import Schema, UnusableSchema, ValidationFailed, Violation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ class Validator:
         self.spec = spec
         self._bodies: dict[str, BodyValidator] = {}
         self._parameters: dict[str, Parameters] = {}
-        self._answers: dict[tuple[str, int], _ResponseValidator] = {}
+        self._answers: dict[tuple[str, str], _ResponseValidator] = {}
         _check_schemas(spec)
 
     def body(self, operation: Operation, raw: bytes, content_type: str | None, *, require_content_type: bool) -> Any:
@@ -69,7 +69,7 @@ class Validator:
 
         Of an event stream only status and headers are looked at: see `event`.
         """
-        response = operation.responses.get(status)
+        response = operation.response(status)
         if response is None:
             declared = ", ".join(map(str, operation.responses))
             return (Violation("status", f"expected one that {operation.id} declares ({declared}), got {status}"),)
@@ -79,13 +79,13 @@ class Validator:
 
     def event(self, operation: Operation, data: bytes) -> tuple[Violation, ...]:
         """Return what the data of one server-sent event breaks: the `contentSchema` of `data`."""
-        for response in operation.responses.values():
+        for response in operation.all_responses:
             if response.media_type == EVENT_STREAM:
                 return tuple(self._of_answer(operation, response).event(data))
         raise SpecError(f"{operation.id} has no answer of type {EVENT_STREAM}")
 
     def _of_answer(self, operation: Operation, response: ResponseSpec) -> _ResponseValidator:
-        key = (operation.id, response.status)
+        key = (operation.id, response.name)
         answer = self._answers.get(key)
         if answer is None:
             answer = self._answers[key] = _ResponseValidator(operation, response, self.spec)
@@ -144,10 +144,16 @@ def _event_schema(operation: Operation, event: Mapping[str, Any], spec: Spec) ->
 
 def _check_schemas(spec: Spec) -> None:
     """Compile every schema once, in one go, so that a broken one is found at the start, not by a request."""
-    schemas: list[Mapping[str, Any]] = []
+    found: dict[int, tuple[Mapping[str, Any], str]] = {}
     for operation in spec.operations.values():
-        schemas += [parameter.schema for parameter in operation.parameters]
-        schemas += [response.schema for response in operation.responses.values() if response.schema]
+        schemas = [parameter.schema for parameter in operation.parameters]
+        schemas += [response.schema for response in operation.all_responses if response.schema]
         schemas += [operation.body_schema] if operation.body_schema else []
-    distinct = {id(schema): schema for schema in schemas}
-    Schema({"anyOf": [*distinct.values(), {}]}, spec.document)
+        found.update((id(schema), (schema, operation.id)) for schema in schemas)
+    distinct = list(found.values())
+    try:
+        Schema({"anyOf": [*(schema for schema, _ in distinct), {}]}, spec.document)
+    except UnusableSchema as problem:
+        if problem.path[:1] == ("anyOf",):
+            spec.places[distinct[int(problem.path[1])][1]].fail(str(problem))
+        spec.root.source.fail(problem.path, f"this schema cannot be used: {problem.reason}")

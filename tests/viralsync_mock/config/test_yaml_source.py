@@ -60,7 +60,9 @@ def test_keys_are_texts() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: &x [1]\nb: *x", "file.yaml:2: $.b: YAML aliases (*name) are not supported: write the value out"),
+        ("a: *x\nb: &x 1", "file.yaml:1: $.a: no value before this one has the anchor &x"),
+        ("a: &x [*x]", "file.yaml:1: $.a[0]: no value before this one has the anchor &x"),
+        ("a: {<<: 1}", 'file.yaml:1: $.a["<<"]: a merge key takes an object or a list of objects, got 1'),
         ("a: 1\nb: 2\na: 3", "file.yaml:3: $.a: this key stands twice: keep one of them"),
         ("a: !!python/name:os.x b", "file.yaml:1: $.a: the YAML tag tag:yaml.org,2002:python/name:os.x is not"),
         ("a: !x [1]", "file.yaml:1: $.a: the YAML tag !x is not supported: remove it"),
@@ -73,9 +75,38 @@ def test_keys_are_texts() -> None:
     ],
 )
 def test_what_json_does_not_have_is_refused_with_its_line(text: str, message: str) -> None:
-    """Aliases, tags, doubled keys and the like name the line, the place and what to do."""
+    """Tags, doubled keys and the like name the line, the place and what to do."""
     assert complaint(text).startswith(message)
     assert "\n" not in complaint(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("a: &x [1]\nb: *x", {"a": [1], "b": [1]}),
+        ("a: &x {k: 1, l: 2}\nb: {<<: *x, l: 3}", {"a": {"k": 1, "l": 2}, "b": {"k": 1, "l": 3}}),
+        ("a: {l: 3, <<: {l: 1, m: 2}}", {"a": {"l": 3, "m": 2}}),
+        ("a: {<<: [{k: 1}, {k: 2, l: 2}]}", {"a": {"k": 1, "l": 2}}),
+        ("a: {'<<': 1}", {"a": {"<<": 1}}),
+    ],
+)
+def test_aliases_and_merge_keys_work_as_yaml_has_them(text: str, value: Any) -> None:
+    """The object's own keys win over merged ones, and of several merged objects the first."""
+    assert value == read(text)
+
+
+def test_what_aliases_come_to_is_bounded() -> None:
+    """Nine levels of nine aliases each would be 400 million values."""
+    levels = [f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]" for level in range(1, 10)]
+    assert "stand for more than 200000 values" in complaint("\n".join(["a0: &a0 1", *levels]))
+
+
+def test_a_mistake_in_an_aliased_value_names_the_line_of_the_alias() -> None:
+    """The value itself may be right where it stands first."""
+    source = YamlSource("a: &x {k: 1}\nb:\n  c: *x\nd: {<<: *x}", "file.yaml", SpecError)
+    for place, line in ((("b", "c", "k"), 3), (("d", "k"), 4)):
+        with pytest.raises(SpecError, match=f"file.yaml:{line}: "):
+            source.fail(place, "wrong")
 
 
 @pytest.mark.parametrize("opening", ["[", "{a: ", "- ", "a: {b: ["])
