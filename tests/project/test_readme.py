@@ -1,4 +1,4 @@
-"""The README's code runs as written."""
+"""The code of the README and of the first page of the docs runs as written."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from tests.conftest import LiveServer
 from tests.support.paths import ROOT
 
 BLOCK = re.compile(r"<!-- test: (\w+) -->\n```(\w+)\n(.*?)```", re.DOTALL)
-BLOCKS = {name: (language, code) for name, language, code in BLOCK.findall((ROOT / "README.md").read_text())}
+PAGES = ("README.md", "docs/getting-started.md")
+TEXT = "".join((ROOT / page).read_text() for page in PAGES)
+BLOCKS = {name: (language, code) for name, language, code in BLOCK.findall(TEXT)}
 
 
 def run(name: str, server: LiveServer, folder: Path = ROOT) -> str:
@@ -97,13 +99,12 @@ def test_the_clock_is_stopped_and_moved(live_server: LiveServer) -> None:
 
 
 def test_every_code_block_is_tested() -> None:
-    """No block of code stands in the README that no test runs, but for the two make commands.
+    """No block in a language stands there that no test runs.
 
     What is taken from the example is run there: see test_downstream.
     """
-    text = (ROOT / "README.md").read_text()
-    fences = re.findall(r"^```(\w*)", text, re.MULTILINE)
-    assert len([fence for fence in fences if fence]) == len(BLOCKS) + text.count("<!-- from: examples/")
+    fences = re.findall(r"^```(\w*)", TEXT, re.MULTILINE)
+    assert len([fence for fence in fences if fence]) == len(BLOCKS) + TEXT.count("<!-- from: examples/")
 
 
 def test_every_document_that_the_readme_names_is_there() -> None:
