@@ -10,6 +10,7 @@ from math import ceil, floor
 from typing import TYPE_CHECKING, Any
 
 from viralsync_mock.generation.patterns import PatternError, compile_pattern
+from viralsync_mock.jobs.models import timestamp
 from viralsync_mock.validation.schema import Schema
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class FakeValues:
 
     def _of_format(self, kind: str) -> str:
         instant = YEAR_BEGINS + timedelta(milliseconds=self.random.randrange(365 * 86_400_000))
-        stamp = instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        stamp = timestamp(instant)
         fake = self._faker
         known: Mapping[str, Callable[[], str]] = {
             "date-time": lambda: stamp,

@@ -16,7 +16,7 @@ from viralsync_mock.inspection.curl import to_curl
 from viralsync_mock.inspection.exchange import answer_body, call_id, declared_length, exchange_of, wire_query
 from viralsync_mock.inspection.nearest_valid import nearest_body, nearest_query
 from viralsync_mock.jobs.limits import COUNTED_STATUSES
-from viralsync_mock.jobs.models import timestamp
+from viralsync_mock.jobs.models import TERMINAL, timestamp
 from viralsync_mock.jobs.views import every_step
 from viralsync_mock.journal.entry import ANSWERED, CLIENT_DISCONNECTED, PENDING
 from viralsync_mock.redaction import masked, masked_headers
@@ -342,5 +342,5 @@ def _success(of: Mapping[str, Any]) -> str:
     what = f"{of['jobId']} is {step['status']}" + (f" in phase {step['phase']}" if step["phase"] else "")
     if of["nextStepAt"]:
         return f"{what}; its next step comes at {of['nextStepAt']}"
-    is_over = step["status"] in ("done", "failed", "cancelled")
+    is_over = step["status"] in TERMINAL
     return f"{what}, and {'stays so' if is_over else 'no further step comes'}"

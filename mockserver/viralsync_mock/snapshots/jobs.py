@@ -15,9 +15,7 @@ from viralsync_mock.generation.schema_node import SchemaNode
 from viralsync_mock.jobs.models import (
     Children,
     ChildRun,
-    MinimumProgress,
     Status,
-    StatusChange,
     Step,
     Timeline,
     whole_milliseconds,
@@ -26,12 +24,8 @@ from viralsync_mock.jobs.recipe import Recipe, build, echo
 from viralsync_mock.jobs.steps import HELD_BELOW_ONE, step_at, steps
 from viralsync_mock.snapshots.references import check_ascending, decode, lookup, require
 from viralsync_mock.snapshots.schema import (
-    ChildrenRow,
-    FloorRow,
     JobPart,
-    MarkRow,
     SpanRow,
-    StepRow,
     TimelinePart,
     masked_part,
 )
@@ -43,8 +37,6 @@ if TYPE_CHECKING:
 
     from viralsync_mock.jobs.models import Job
     from viralsync_mock.snapshots.references import ReferenceReader, ReferenceWriter
-
-_fields = msgspec.structs.astuple
 
 
 def write_job(job: Job, tables: ReferenceWriter, key: str, *, is_deleted: bool) -> msgspec.Raw:
@@ -69,12 +61,12 @@ def write_job(job: Job, tables: ReferenceWriter, key: str, *, is_deleted: bool) 
 
 def _timeline_part(timeline: Timeline) -> TimelinePart:
     return TimelinePart(
-        marks=[MarkRow(*mark) for mark in timeline.marks],
+        marks=list(timeline.marks),
         scenes=[_span_row(span) for span in timeline.scenes],
         assemble=_span_row(timeline.assemble),
         error=timeline.error,
-        floors=[FloorRow(*floor) for floor in timeline.floors],
-        told=[StepRow(*step[:-1], ChildrenRow(*step.children or ())) for step in timeline.emitted_steps],
+        floors=list(timeline.floors),
+        told=list(timeline.emitted_steps),
     )
 
 
@@ -169,21 +161,17 @@ class JobReader:
 def _timeline(planned: Timeline, part: TimelinePart) -> Timeline:
     return replace(
         planned,
-        marks=tuple(StatusChange(*_fields(each)) for each in part.marks),
+        marks=tuple(part.marks),
         scenes=tuple(map(_span, part.scenes)),
         assemble=_span(part.assemble),
         error=part.error,
-        floors=tuple(MinimumProgress(*_fields(each)) for each in part.floors),
-        emitted_steps=tuple(map(_step, part.told)),
+        floors=tuple(part.floors),
+        emitted_steps=tuple(part.told),
     )
 
 
 def _span(row: SpanRow) -> ChildRun:
     return ChildRun(row.start, math.inf if row.length is None else row.length, row.end, row.outcome)
-
-
-def _step(row: StepRow) -> Step:
-    return Step(row.number, row.at, row.status, row.phase, row.progress, Children(*_fields(row.children)))
 
 
 def _check(timeline: Timeline, job: Job, place: str, now: datetime) -> None:
@@ -203,8 +191,8 @@ def _check(timeline: Timeline, job: Job, place: str, now: datetime) -> None:
                 f"{place}.marks[{index}]", f"expected a phase, and a terminal status at the end alone, got {mark[1:]}"
             )
     for index, floor in enumerate(timeline.floors):
-        if floor.progress > HELD_BELOW_ONE:
-            invalid(f"{place}.floors[{index}]", f"expected at most {HELD_BELOW_ONE}, got {floor.progress}")
+        if not 0 <= floor.progress <= HELD_BELOW_ONE:
+            invalid(f"{place}.floors[{index}]", f"expected 0 to {HELD_BELOW_ONE}, got {floor.progress}")
     has_failed = timeline.outcome is Status.FAILED
     require(has_failed == (timeline.error is not None), f"{place}.error", "one for a job that fails", timeline.error)
     for index, span in enumerate([*timeline.scenes, timeline.assemble]):
@@ -227,7 +215,9 @@ def _check_told(step: Step, index: int, total: int, timeline: Timeline, place: s
     """Raise `Invalid` for a step of which the marks know nothing."""
     require(step.number == index, place, f"number {index}", step.number)
     counts = step.children or Children(0, 0, 0, 0, 0)
-    require(counts.total == total and sum(counts[1:]) <= total, f"{place}[5]", f"{total} children", sum(counts))
+    adds_up = counts.total == total and min(counts) >= 0 and sum(counts[1:]) <= total
+    require(adds_up, f"{place}[5]", f"{total} children", sum(counts))
+    require(0 <= step.progress <= 1, f"{place}[4]", "progress from 0 to 1", step.progress)
     earlier = [mark for mark in timeline.marks if mark.at < step.at][-1:]
     known = [mark[1:] for mark in (*earlier, *(mark for mark in timeline.marks if mark.at == step.at))]
     if (step.status, step.phase) not in known:

@@ -39,14 +39,6 @@ if TYPE_CHECKING:
     from viralsync_mock.snapshots.references import ReferenceReader, ReferenceWriter
 
 
-class SlotRow(Row):
-    """A `store.Slot`."""
-
-    used: Count
-    free_at: Instant | None
-    oldest: Instant | None
-
-
 class LimitRow(Row):
     """A `spec.RateLimit`."""
 
@@ -95,7 +87,7 @@ class EntryPart(Part):
     near_miss: tuple[Number, list[str]] | None
     age: int | float
     struck: list[tuple[str, list[Document]]]
-    slot: SlotRow | None
+    slot: WindowSlot | None
     limit: LimitRow | None
     standing: StandingRow | None
     plan: str | None
@@ -134,7 +126,7 @@ def _part(entry: JournalEntry, tables: ReferenceWriter) -> EntryPart:
         rule=choice.number,
         near_miss=near and (near.number, list(near.reasons)),
         struck=[(each.id, tables.faults(each.faults)) for each in entry.matched_faults],
-        slot=None if slot is None else SlotRow(*slot),
+        slot=slot,
         limit=None if limit is None else LimitRow(limit.requests, limit.window),
         standing=_standing_row(standing),
         violations=[(each.location, each.message) for each in entry.violations],
@@ -174,7 +166,7 @@ def _entry(raw: msgspec.Raw, known: ReferenceReader, key: str, now: datetime, pl
         MatchedFaults(name, known.faults(documents, f"{place}.struck[{index}][1]"))
         for index, (name, documents) in enumerate(part.struck)
     )
-    entry.slot = None if part.slot is None else WindowSlot(*_row(part.slot))
+    entry.slot = part.slot
     entry.limit = None if part.limit is None else RateLimit(*_row(part.limit))
     entry.standing = None if part.standing is None else Usage(*_row(part.standing))
     entry.violations = tuple(Violation(*each) for each in part.violations)

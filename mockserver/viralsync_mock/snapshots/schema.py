@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from viralsync_mock.clock import LAST, Mode
-from viralsync_mock.jobs.models import Phase, Status
+from viralsync_mock.jobs.models import MinimumProgress, Status, StatusChange, Step
 from viralsync_mock.redaction import masked_bytes
 from viralsync_mock.webhooks.delivery import DeliveryOutcome
 
@@ -29,7 +29,11 @@ Headers = list[tuple[bytes, bytes]]
 FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def _check(instant: object) -> None:
+def _check(value: object) -> None:
+    if isinstance(value, list | tuple):
+        for each in value:
+            _check(each)
+    instant = value
     if isinstance(instant, datetime) and not (instant.tzinfo is UTC and FIRST <= instant <= LAST):
         raise ValueError(f"expected an instant in UTC from 1970 to {LAST.year}, got {instant.isoformat()}")
 
@@ -105,14 +109,6 @@ class ArmedPart(Part):
     faults: list[FaultPart]
 
 
-class MarkRow(Row):
-    """A `models.Mark`."""
-
-    at: Instant
-    status: Status
-    phase: Phase | None
-
-
 class SpanRow(Row):
     """A `models.Span`; a length of None never ends."""
 
@@ -122,43 +118,15 @@ class SpanRow(Row):
     outcome: Status
 
 
-class FloorRow(Row):
-    """A `models.Floor`."""
-
-    at: Instant
-    progress: Share
-
-
-class ChildrenRow(Row):
-    """A `models.Children`."""
-
-    total: Count
-    succeeded: Count
-    running: Count
-    queued: Count
-    failed: Count
-
-
-class StepRow(Row):
-    """A `models.Step`."""
-
-    number: Count
-    at: Instant
-    status: Status
-    phase: Phase | None
-    progress: Share
-    children: ChildrenRow
-
-
 class TimelinePart(Part):
     """A timeline that was rewritten, as far as the job's recipe does not make it."""
 
-    marks: Annotated[list[MarkRow], Meta(min_length=1)]
+    marks: Annotated[list[StatusChange], Meta(min_length=1)]
     scenes: list[SpanRow]
     assemble: SpanRow
     error: str | None
-    floors: list[FloorRow]
-    told: Annotated[list[StepRow], Meta(min_length=1)]
+    floors: list[MinimumProgress]
+    told: Annotated[list[Step], Meta(min_length=1)]
 
 
 class JobPart(Part):
@@ -264,11 +232,6 @@ class Snapshot(Part):
     jobs: list[msgspec.Raw]
     webhooks: WebhooksPart
     journal: list[msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for instant in self.window:
-            _check(instant)
 
 
 def masked_part(part: Part, key: str) -> msgspec.Raw:

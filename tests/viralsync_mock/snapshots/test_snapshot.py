@@ -518,7 +518,7 @@ def changed(document: Any, trail: Trail, value: Any) -> Any:
             "$.jobs[0].payload.movie: expected at most 7200 s",
         ),
         (("jobs", 0, "timeline", "told", 0, 0), 4, "$.jobs[0].timeline.told[0]: expected number 0, got 4"),
-        (("jobs", 0, "timeline", "floors", 0, 1), 1, "$.jobs[0].timeline.floors[0]: expected at most 0.99, got 1"),
+        (("jobs", 0, "timeline", "floors", 0, 1), 1, "$.jobs[0].timeline.floors[0]: expected 0 to 0.99, got 1"),
         (
             ("webhooks", "outboxes", 0, "job"),
             77,
