@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from viralsync_mock.settings import Settings
     from viralsync_mock.webhooks.delivery import Dispatcher
 
-MAX_JOBS_TOLD = 1_000
-"""An `advance` tells the steps of so many jobs, the oldest first, and says when there were more."""
+MAX_JOBS_LISTED = 1_000
+"""An `advance` lists the steps of this many jobs, the oldest first, and says when there were more."""
 
 Effect = dict[str, Any]
 
@@ -42,11 +42,10 @@ def user_id(key: str) -> str:
 
 @dataclass(eq=False, slots=True)
 class Sandbox:
-    """One account's world: its clock, jobs, limits and script.
+    """Everything mutable of one account: its clock, jobs, limits, scenario, faults, journal, deliveries.
 
-    `chosen` is the scenario that was set for this sandbox; without it the server's holds. `patched` are the fields of
-    the account that a test has set. `profile` is the behaviour profile that a test or a snapshot brought along; without
-    it the server's holds. `named_seed` is the text that the seed was made from, when a test has named one.
+    `scenario_override` and `behaviour_override` replace the server's; `account_overrides` are the fields of the account
+    that a test has set. `named_seed` is the text that the seed was made from, when a test has named one.
     """
 
     key: str = field(repr=False)
@@ -80,39 +79,39 @@ class Sandbox:
         return user_id(self.key)
 
     def account(self, scenario: Scenario) -> Account:
-        """Return the account that a scenario gives to this key, with what a test has set."""
+        """Return the account that a scenario gives to this key, with the fields that a test has set."""
         account = scenario.keys.get(self.key, scenario.account)
         return replace(account, **self.account_overrides) if self.account_overrides else account
 
     def script(self, scenario: Scenario) -> RuleState:
-        """Return the rules of a scenario with their counts in this sandbox; a changed scenario counts anew."""
+        """Return the rules of a scenario with their counts in this sandbox; a changed scenario starts new counts."""
         script = self.scripts.get(scenario.name)
         if script is None or script.rules is not scenario.rules:
             script = self.scripts[scenario.name] = RuleState(scenario.name, scenario.rules)
         return script
 
     def draw(self, *purpose: object) -> float:
-        """Draw a number in [0, 1) from the seed: the same purpose always draws the same."""
+        """Draw a number in [0, 1) from the seed; the same purpose always draws the same."""
         return random_fraction(self.seed, *purpose)
 
     async def rewrite(self, job: Job, timeline: Timeline) -> None:
-        """Give a job another timeline; returns when every open stream has told of it."""
+        """Give a job another timeline; returns when every open stream has sent it."""
         self.store.rewrite(job, timeline, self.clock.now())
         self.notify(job)
         await self.clock.wait_settled()
 
     def notify(self, job: Job) -> None:
-        """Wake whoever watches this job."""
+        """Wake the watchers of this job."""
         for wake in tuple(job.watchers or ()):
             wake()
 
     async def auto_advance(self, instant: datetime | None) -> None:
-        """On an auto clock, go to the instant that somebody waits for."""
+        """On an auto clock, go to the instant that is waited for."""
         if instant is not None and self.clock.mode is Mode.AUTO:
             await self.clock.advance(max(instant, self.clock.now()))
 
     async def auto_advance_if_idle(self, instant: datetime | None) -> None:
-        """Jump, unless a webhook is under way, for which the clock would wait: its receiver may be who calls."""
+        """Auto-advance unless a webhook is under way: its receiver may be the caller, and waiting would deadlock."""
         if not self.clock.in_flight:
             await self.auto_advance(instant)
 
@@ -134,7 +133,7 @@ class Sandbox:
         return self.clock.now()
 
     async def advance(self, instant: datetime) -> tuple[list[Effect], bool]:
-        """Move the clock; return what happened, in order, and whether there was more than is told."""
+        """Move the clock; return what happened, in order, and whether the list is incomplete."""
         since, jobs = self.clock.now(), self.store.unfinished(self.clock.now())
         seen: list[Effect] = []
         self.listeners.append(seen)
@@ -142,16 +141,16 @@ class Sandbox:
             await self.clock.advance(instant)
         finally:
             self.listeners = [listener for listener in self.listeners if listener is not seen]
-        told = [effect for job in jobs[:MAX_JOBS_TOLD] for effect in _effects_of(job, since, instant)]
-        return sorted(told + seen, key=_sort_key), len(jobs) > MAX_JOBS_TOLD
+        found = [effect for job in jobs[:MAX_JOBS_LISTED] for effect in _effects_of(job, since, instant)]
+        return sorted(found + seen, key=_sort_key), len(jobs) > MAX_JOBS_LISTED
 
     def record_effect(self, kind: str, **what: object) -> None:
-        """Tell every `advance` under way of something that happened."""
+        """Add something that happened to the list of every `advance` under way."""
         for listener in self.listeners:
             listener.append({"at": timestamp(self.clock.now()), "kind": kind, **what})
 
     def date_header(self, now: datetime) -> bytes:
-        """Return an instant as HTTP writes it; the last one is kept."""
+        """Return an instant as HTTP writes it; the last one is cached."""
         if not self.http_date[0] <= now < self.http_date[1]:
             second = now.replace(microsecond=0)
             text = format_datetime(second, usegmt=True).encode()
@@ -159,7 +158,7 @@ class Sandbox:
         return self.http_date[2]
 
     def close(self) -> None:
-        """End everything that still waits in this sandbox."""
+        """End everything that waits in this sandbox."""
         self.is_closed = True
         if self.dispatcher is not None:
             self.dispatcher.close()
@@ -168,13 +167,13 @@ class Sandbox:
 
 
 def _sort_key(effect: Effect) -> tuple[object, ...]:
-    """Order effects by their instants, and webhooks of one instant as they were made, not as they were answered."""
+    """Order effects by their instants, and webhooks of one instant by their numbers."""
     delivery = effect.get("deliveryId", "")
     return effect["at"], len(delivery), delivery
 
 
 def _effects_of(job: Job, since: datetime, until: datetime) -> Iterator[Effect]:
-    """Tell the steps of one job in an interval, and what it was charged."""
+    """Yield the steps of one job in an interval, and its charge."""
     for step in steps(job.timeline):
         if since < step.at <= until:
             at = timestamp(step.at)
@@ -191,13 +190,13 @@ def _effects_of(job: Job, since: datetime, until: datetime) -> Iterator[Effect]:
 
 
 class SandboxRegistry:
-    """One sandbox for each key that was ever used, up to a bound: then the one idle for longest is dropped."""
+    """The sandboxes by key. Over the maximum, the one that was idle longest is dropped."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._open: OrderedDict[str, Sandbox] = OrderedDict()
         self.anonymous = self._new("", None)
-        """For calls without a valid key: a clock, and nothing else that anybody sees."""
+        """For calls without a valid key."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -210,16 +209,16 @@ class SandboxRegistry:
         return sandbox
 
     def open(self, key: str, scenario: Scenario, mode: Mode | None = None, seed: str | None = None) -> Sandbox:
-        """Open a sandbox for a key; `scenario` says when its clock starts and what its account has used.
+        """Open a sandbox for a key; `scenario` has the start of its clock and the minutes its account has used.
 
-        What is left out is the server's; two sandboxes that are given the same seed draw alike.
+        By default mode and seed are the server's; two sandboxes with the same named seed draw alike.
         """
         sandbox = self._new(key, scenario, mode, seed)
         self._keep(sandbox)
         return sandbox
 
     def replace(self, sandbox: Sandbox) -> None:
-        """Put a sandbox in the place of the one that its key has."""
+        """Replace the sandbox of a key."""
         self.drop(sandbox.key)
         self._keep(sandbox)
 
@@ -229,7 +228,7 @@ class SandboxRegistry:
             self._open.popitem(last=False)[1].close()
 
     def drop(self, key: str) -> None:
-        """Reset: the next call of this key finds a new sandbox."""
+        """Reset: the next call of this key opens a new sandbox."""
         if (sandbox := self._open.pop(key, None)) is not None:
             sandbox.close()
 
@@ -260,7 +259,7 @@ class SandboxRegistry:
 
 
 def use_account(sandbox: Sandbox, scenario: Scenario) -> None:
-    """Let the ledger begin with what the scenario's account has used."""
+    """Set the minutes that the scenario's account has used."""
     account = sandbox.account(scenario)
     if account.minutes_used or account.minutes_used_today:
         now = sandbox.clock.now()
@@ -268,13 +267,13 @@ def use_account(sandbox: Sandbox, scenario: Scenario) -> None:
 
 
 def usage_under(sandbox: Sandbox, scenario: Scenario, home: Scenario, now: datetime) -> Usage:
-    """Return what is used up; a scenario chosen for one call only brings its own used minutes along."""
-    standing = sandbox.store.usage(now)
+    """Return what is used up; a scenario chosen for one call only adds the minutes its account has used."""
+    usage = sandbox.store.usage(now)
     if scenario is home:
-        return standing
+        return usage
     account = sandbox.account(scenario)
     return replace(
-        standing,
-        minutes=max(standing.minutes, account.minutes_used),
-        minutes_today=max(standing.minutes_today, account.minutes_used_today),
+        usage,
+        minutes=max(usage.minutes, account.minutes_used),
+        minutes_today=max(usage.minutes_today, account.minutes_used_today),
     )

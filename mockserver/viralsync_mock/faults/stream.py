@@ -1,4 +1,4 @@
-"""Faults of progress streams: each takes the chunks of a stream and gives others. They leave other answers alone."""
+"""Faults of progress streams: each turns the chunks of a stream into others, and leaves other responses alone."""
 
 from __future__ import annotations
 
@@ -19,47 +19,45 @@ if TYPE_CHECKING:
 
 
 class Stream(NamedTuple):
-    """What a fault twists: the chunks that would go out, who reads them, and the call's world."""
+    """A stream as a fault gets it: its chunks, its reader, and the context of the call."""
 
-    world: FaultContext
+    context: FaultContext
     chunks: AsyncGenerator[bytes]
     reader: StreamClient
 
 
 @dataclass(frozen=True)
 class StreamFault:
-    """What the kinds share: `twist` takes the place of the stream."""
+    """Base of the kinds: `transform` replaces the stream."""
 
-    async def apply(self, world: FaultContext, proceed: CallNext, /) -> Response:
-        """Put the twisted stream in the place of the stream."""
-        answer = await proceed()
-        if answer.stream is not None:
-            answer.stream, answer.is_scripted = partial(self._open, world, answer.stream), True
-        return answer
+    async def apply(self, context: FaultContext, proceed: CallNext, /) -> Response:
+        response = await proceed()
+        if response.stream is not None:
+            response.stream, response.is_scripted = partial(self._open, context, response.stream), True
+        return response
 
     async def _open(
-        self, world: FaultContext, events: Callable[[StreamClient], AsyncGenerator[bytes]], reader: StreamClient
+        self, context: FaultContext, events: Callable[[StreamClient], AsyncGenerator[bytes]], reader: StreamClient
     ) -> AsyncGenerator[bytes]:
         async with (
             aclosing(events(reader)) as chunks,
-            aclosing(self.transform(Stream(world, chunks, reader))) as twisted,
+            aclosing(self.transform(Stream(context, chunks, reader))) as transformed,
         ):
-            async for chunk in twisted:
+            async for chunk in transformed:
                 yield chunk
 
     def transform(self, stream: Stream) -> AsyncGenerator[bytes]:
-        """Give other chunks."""
+        """Yield the chunks to send instead."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class DropAfterEvents(StreamFault):
-    """The connection is lost after so many events: closed without the end that HTTP has for a whole answer."""
+    """The connection is closed after `events` events, without the end of an HTTP response."""
 
     events: int
 
     async def transform(self, stream: Stream) -> AsyncGenerator[bytes]:
-        """Give so many events, then break off."""
         left = self.events
         while left:
             chunk = await anext(stream.chunks, None)
@@ -72,17 +70,16 @@ class DropAfterEvents(StreamFault):
 
 @dataclass(frozen=True)
 class CutInsideEvent(StreamFault):
-    """The connection is lost in the middle of the event of this number, from 1, inside a UTF-8 character."""
+    """The connection is closed in the middle of event `number`, counted from 1, inside a UTF-8 character."""
 
     number: int = 1
 
     async def transform(self, stream: Stream) -> AsyncGenerator[bytes]:
-        """Give all before that event, and its first half."""
         left = self.number
         async for chunk in stream.chunks:
             left -= is_event(chunk)
             if not left:
-                # the API's events are ASCII: a field that nobody knows brings the character, and is never complete
+                # the API's events are ASCII: a new field brings the character, and is never complete
                 yield chunk[: chunk.index(b"{") + 1] + '"note": "é'.encode()[:-1]
                 stream.reader.breaks = Abort("cut_inside_event")
                 return
@@ -91,27 +88,25 @@ class CutInsideEvent(StreamFault):
 
 @dataclass(frozen=True)
 class Silence(StreamFault):
-    """After so many events nothing more comes, no keep-alive either; the connection stays open."""
+    """After `events` events nothing more comes, not even keep-alives; the connection stays open."""
 
     events: int = 1
 
     async def transform(self, stream: Stream) -> AsyncGenerator[bytes]:
-        """Swallow what comes later."""
-        told = 0
+        sent = 0
         async for chunk in stream.chunks:
-            if told < self.events:
+            if sent < self.events:
                 yield chunk
-                told += is_event(chunk)
-        async for chunk in stream.world.keep_open(stream.reader, keep_alive=False):
+                sent += is_event(chunk)
+        async for chunk in stream.context.keep_open(stream.reader, keep_alive=False):
             yield chunk
 
 
 @dataclass(frozen=True)
 class NoKeepAlive(StreamFault):
-    """No comment keeps the connection alive while nothing happens."""
+    """No keep-alives are sent."""
 
     async def transform(self, stream: Stream) -> AsyncGenerator[bytes]:
-        """Leave the comments out."""
         async for chunk in stream.chunks:
             if is_event(chunk):
                 yield chunk
@@ -119,12 +114,11 @@ class NoKeepAlive(StreamFault):
 
 @dataclass(frozen=True)
 class DuplicateEvents(StreamFault):
-    """Every event comes again, so many times."""
+    """Every event is sent again `copies` times."""
 
     copies: int = 1
 
     async def transform(self, stream: Stream) -> AsyncGenerator[bytes]:
-        """Repeat each event."""
         async for chunk in stream.chunks:
             for _ in range(1 + self.copies * is_event(chunk)):
                 yield chunk
@@ -132,10 +126,9 @@ class DuplicateEvents(StreamFault):
 
 @dataclass(frozen=True)
 class ReorderEvents(StreamFault):
-    """Each two events that follow each other change places; one that is left over at the end comes as it is."""
+    """The events of each pair are swapped; a single one at the end stays in place."""
 
     async def transform(self, stream: Stream) -> AsyncGenerator[bytes]:
-        """Hold one event back until the next has gone."""
         held: bytes | None = None
         async for chunk in stream.chunks:
             if not is_event(chunk):
@@ -155,19 +148,17 @@ class NeverEnd(StreamFault):
     """After the terminal event the stream stays open, with keep-alives."""
 
     async def transform(self, stream: Stream) -> AsyncGenerator[bytes]:
-        """Go on when there is no more to tell."""
         async for chunk in stream.chunks:
             yield chunk
-        async for chunk in stream.world.keep_open(stream.reader, keep_alive=True):
+        async for chunk in stream.context.keep_open(stream.reader, keep_alive=True):
             yield chunk
 
 
 @dataclass(frozen=True)
 class EndWithoutTerminal(StreamFault):
-    """The stream ends as if all were well, but the terminal event is missing."""
+    """The stream ends normally, but without the terminal event."""
 
     async def transform(self, stream: Stream) -> AsyncGenerator[bytes]:
-        """Leave the terminal event out."""
         async for chunk in stream.chunks:
             if not (is_event(chunk) and sse.document(chunk)["status"] in TERMINAL):
                 yield chunk
@@ -175,14 +166,13 @@ class EndWithoutTerminal(StreamFault):
 
 @dataclass(frozen=True)
 class ProgressGoesBack(StreamFault):
-    """Every second event tells of half the progress that was made; the terminal event tells the truth."""
+    """Every second event halves the progress; the terminal event is right."""
 
     async def transform(self, stream: Stream) -> AsyncGenerator[bytes]:
-        """Halve every second progress."""
-        told = 0
+        sent = 0
         async for chunk in stream.chunks:
-            told += is_event(chunk)
-            yield _halved(chunk) if is_event(chunk) and told % 2 == 0 else chunk
+            sent += is_event(chunk)
+            yield _halved(chunk) if is_event(chunk) and sent % 2 == 0 else chunk
 
 
 def is_event(chunk: bytes) -> bool:

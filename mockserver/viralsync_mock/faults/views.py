@@ -1,4 +1,4 @@
-"""Faults of views: what a client reads does not agree with what it was told elsewhere, as behind a slow replica."""
+"""Faults of views: what a client reads differs from what other calls showed, as behind a slow replica."""
 
 from __future__ import annotations
 
@@ -24,33 +24,29 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 
 UNKNOWN_FIELD = "addedLater"
-"""The field of which no page tells."""
 
 UNKNOWN_STATUS = "optimizing"
-"""The status of which no page tells."""
 
 
 @dataclass(frozen=True)
 class StaleRead:
-    """GET and list show jobs as they were so many seconds of the sandbox's clock ago: streams are ahead of them."""
+    """GET and list show jobs as they were `seconds` virtual seconds ago; streams are up to date."""
 
     seconds: float
 
-    async def apply(self, world: FaultContext, proceed: CallNext, /) -> Response:
-        """Let the views of this call lag."""
-        world.read_lag = timedelta(seconds=self.seconds)
+    async def apply(self, context: FaultContext, proceed: CallNext, /) -> Response:
+        context.read_lag = timedelta(seconds=self.seconds)
         return await proceed()
 
 
 @dataclass(frozen=True)
 class MissingFromList:
-    """The list leaves out jobs that were submitted less than so many seconds of the sandbox's clock ago."""
+    """The list leaves out jobs submitted less than `seconds` virtual seconds ago."""
 
     seconds: float
 
-    async def apply(self, world: FaultContext, proceed: CallNext, /) -> Response:
-        """Hide new jobs from this call's list."""
-        world.listing_delay = timedelta(seconds=self.seconds)
+    async def apply(self, context: FaultContext, proceed: CallNext, /) -> Response:
+        context.listing_delay = timedelta(seconds=self.seconds)
         return await proceed()
 
 
@@ -58,8 +54,7 @@ class MissingFromList:
 class UnknownField:
     """GET, list, streams and the 202 of a submission show a field that no page describes."""
 
-    async def apply(self, _world: FaultContext, proceed: CallNext, /) -> Response:
-        """Add the field to whatever tells of a job."""
+    async def apply(self, _context: FaultContext, proceed: CallNext, /) -> Response:
         return _visible(await proceed(), _with_field)
 
 
@@ -67,8 +62,7 @@ class UnknownField:
 class UnknownStatus:
     """GET, list and streams show every unfinished job with a status that no page describes."""
 
-    async def apply(self, _world: FaultContext, proceed: CallNext, /) -> Response:
-        """Give unfinished jobs another status; that of a submission's answer stays."""
+    async def apply(self, _context: FaultContext, proceed: CallNext, /) -> Response:
         return _visible(await proceed(), _with_status)
 
 
@@ -82,14 +76,14 @@ def _with_status(job: Document) -> Document:
     return {**job, "status": UNKNOWN_STATUS}
 
 
-def _visible(answer: Response, change: Callable[[Document], Document]) -> Response:
-    """Change every job that an answer tells of: itself, those of a list, or those of a stream's events."""
-    if answer.stream is not None:
-        answer.stream, answer.is_scripted = partial(_changed_events, change, answer.stream), True
-    elif answer.body and answer.content_type == JSON:
-        document = _changed(orjson.loads(answer.body), change)
-        answer.body, answer.is_scripted = orjson.dumps(document), True
-    return answer
+def _visible(response: Response, change: Callable[[Document], Document]) -> Response:
+    """Change every job in a response: a single one, those of a list, or those in the events of a stream."""
+    if response.stream is not None:
+        response.stream, response.is_scripted = partial(_changed_events, change, response.stream), True
+    elif response.body and response.content_type == JSON:
+        document = _changed(orjson.loads(response.body), change)
+        response.body, response.is_scripted = orjson.dumps(document), True
+    return response
 
 
 def _changed(value: Any, change: Callable[[Document], Document]) -> Any:

@@ -1,6 +1,6 @@
-"""Faults of webhooks: each takes a parcel, one webhook made ready for its way, and gives another.
+"""Faults of webhooks: each turns one prepared webhook into another.
 
-As the fault of a call it is done to all webhooks of the job that this call submits.
+As the fault of a call it applies to all webhooks of the job that this call submits.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ Sign = Callable[[bytes, str], str]
 
 
 class PreparedWebhook(NamedTuple):
-    """One webhook, the `number` of its job's, from 0; `kind` is `progress`, or how the job ended.
+    """One webhook, ready to send: number `number` of its job, from 0; `kind` is `progress`, or how the job ended.
 
-    It leaves `wait` seconds of the sandbox's clock late, or never (`is_lost`), or not before the next one has gone
-    (`is_held`); `copies` of it follow at once, and `lost_responses` of the receiver's are taken for failures.
+    It is sent `wait` virtual seconds late, not at all (`is_dropped`), or after the next one (`is_held`). `copies` of it
+    follow at once, and the receiver's first `lost_responses` acceptances count as failures.
     """
 
     number: int
@@ -39,92 +39,86 @@ class PreparedWebhook(NamedTuple):
 
 @dataclass(frozen=True)
 class WebhookFault:
-    """What the kinds share: as the fault of a call they wait for the webhooks of its job."""
+    """Base of the kinds."""
 
-    async def apply(self, world: FaultContext, proceed: CallNext, /) -> Response:
-        """Remember it for the job that is submitted."""
-        world.webhook_faults += (self,)
+    async def apply(self, context: FaultContext, proceed: CallNext, /) -> Response:
+        """Keep the fault for the job that is submitted."""
+        context.webhook_faults += (self,)
         return await proceed()
 
-    def transform(self, parcel: PreparedWebhook, _sign: Sign, /) -> PreparedWebhook:
-        """Return the parcel as it is to be sent."""
-        return parcel
+    def transform(self, webhook: PreparedWebhook, _sign: Sign, /) -> PreparedWebhook:
+        """Return the webhook to send instead."""
+        return webhook
 
 
 @dataclass(frozen=True)
 class Duplicate(WebhookFault):
-    """Every webhook is sent again at once, so many times."""
+    """Every webhook is sent again at once, `copies` times."""
 
     copies: int = 1
 
-    def transform(self, parcel: PreparedWebhook, _sign: Sign, /) -> PreparedWebhook:
-        """Add copies."""
-        return parcel._replace(copies=parcel.copies + self.copies)
+    def transform(self, webhook: PreparedWebhook, _sign: Sign, /) -> PreparedWebhook:
+        return webhook._replace(copies=webhook.copies + self.copies)
 
 
 @dataclass(frozen=True)
 class Reorder(WebhookFault):
-    """Each two webhooks of a job that follow each other change places."""
+    """The webhooks of each pair of a job are swapped."""
 
-    def transform(self, parcel: PreparedWebhook, _sign: Sign, /) -> PreparedWebhook:
-        """Hold every second one back, unless nothing comes after it."""
-        return parcel._replace(is_held=parcel.number % 2 == 0 and parcel.kind == "progress")
+    def transform(self, webhook: PreparedWebhook, _sign: Sign, /) -> PreparedWebhook:
+        """Hold every second one back, unless it is the last."""
+        return webhook._replace(is_held=webhook.number % 2 == 0 and webhook.kind == "progress")
 
 
 @dataclass(frozen=True)
 class Delay(WebhookFault):
-    """Every webhook leaves so many seconds of the sandbox's clock late; those of one job stay in order."""
+    """Every webhook is sent `seconds` virtual seconds late; those of one job stay in order."""
 
     seconds: float
 
-    def transform(self, parcel: PreparedWebhook, _sign: Sign, /) -> PreparedWebhook:
-        """Add the wait."""
-        return parcel._replace(wait=parcel.wait + self.seconds)
+    def transform(self, webhook: PreparedWebhook, _sign: Sign, /) -> PreparedWebhook:
+        return webhook._replace(wait=webhook.wait + self.seconds)
 
 
 @dataclass(frozen=True)
 class BadSignature(WebhookFault):
     """The signature is made with another secret."""
 
-    def transform(self, parcel: PreparedWebhook, sign: Sign, /) -> PreparedWebhook:
-        """Sign wrongly."""
-        return parcel._replace(signature=sign(parcel.body, "not-the-secret"))
+    def transform(self, webhook: PreparedWebhook, sign: Sign, /) -> PreparedWebhook:
+        return webhook._replace(signature=sign(webhook.body, "not-the-secret"))
 
 
 @dataclass(frozen=True)
 class TamperedBody(WebhookFault):
     """The body is changed after it was signed: its progress and output are not the job's."""
 
-    def transform(self, parcel: PreparedWebhook, _sign: Sign, /) -> PreparedWebhook:
-        """Change the body."""
-        document = orjson.loads(parcel.body)
+    def transform(self, webhook: PreparedWebhook, _sign: Sign, /) -> PreparedWebhook:
+        document = orjson.loads(webhook.body)
         forged = {**document, "progress": 1.0, "outputUrl": "https://attacker.example/output.mp4"}
-        return parcel._replace(body=orjson.dumps(forged))
+        return webhook._replace(body=orjson.dumps(forged))
 
 
 @dataclass(frozen=True)
 class Drop(WebhookFault):
-    """Webhooks get lost and are never sent: `all` of them, those of `progress`, or the `terminal` one."""
+    """Webhooks are never sent: `all` of them, those of `progress`, or the `terminal` one."""
 
     which: str = "all"
 
-    def transform(self, parcel: PreparedWebhook, _sign: Sign, /) -> PreparedWebhook:
-        """Lose it."""
-        kind = "progress" if parcel.kind == "progress" else "terminal"
-        return parcel._replace(is_dropped=parcel.is_dropped or self.which in ("all", kind))
+    def transform(self, webhook: PreparedWebhook, _sign: Sign, /) -> PreparedWebhook:
+        kind = "progress" if webhook.kind == "progress" else "terminal"
+        return webhook._replace(is_dropped=webhook.is_dropped or self.which in ("all", kind))
 
 
 @dataclass(frozen=True)
 class LostResponse(WebhookFault):
-    """The receiver's answer gets lost so many times: a webhook that is tried again arrives again."""
+    """The receiver's response is lost `times` times, so a webhook that is retried arrives again."""
 
     times: int = 1
 
-    def transform(self, parcel: PreparedWebhook, _sign: Sign, /) -> PreparedWebhook:
-        """Lose the answers to come."""
-        return parcel._replace(lost_responses=parcel.lost_responses + self.times)
+    def transform(self, webhook: PreparedWebhook, _sign: Sign, /) -> PreparedWebhook:
+        return webhook._replace(lost_responses=webhook.lost_responses + self.times)
 
 
 @dataclass(frozen=True)
 class BeforeResponse(WebhookFault):
-    """The first webhook, of the job in the queue, arrives before the 202 that tells of the job."""
+    """A first webhook, with status `queued`, arrives before the 202 of the submission."""

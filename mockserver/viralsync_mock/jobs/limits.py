@@ -24,7 +24,7 @@ COUNTED_STATUSES = {
     "running+waiting": (Status.RUNNING, Status.WAITING),
     "running": (Status.RUNNING,),
 }
-"""Which statuses `concurrency.counts` has in mind."""
+"""The statuses that the switch `concurrency.counts` names."""
 
 
 class PlanLimits(NamedTuple):
@@ -36,24 +36,24 @@ class PlanLimits(NamedTuple):
     quota: bool = True
     concurrency: bool = True
 
-    def check(self, seconds: float, frame: tuple[float, float], standing: Callable[[datetime], Usage]) -> None:
-        """Raise the ApiError of the first ceiling that a movie of this length and frame meets.
+    def check(self, seconds: float, frame: tuple[float, float], usage: Callable[[datetime], Usage]) -> None:
+        """Raise the ApiError of the first limit that a movie of this length and frame exceeds.
 
-        A plan without limits asks for no standing.
+        `usage` is not called for a plan without limits.
         """
         if self.quota and (self.plan.minutes_per_month, self.plan.minutes_per_day) != (None, None):
-            self._check_quota(seconds, standing(self.now))
+            self._check_quota(seconds, usage(self.now))
         self._check_plan_limit(seconds, frame)
         if self.concurrency and self.plan.jobs_at_once is not None:
-            self._check_concurrency(standing(self.now), self.plan.jobs_at_once)
+            self._check_concurrency(usage(self.now), self.plan.jobs_at_once)
 
-    def _check_quota(self, seconds: float, standing: Usage) -> None:
+    def _check_quota(self, seconds: float, usage: Usage) -> None:
         ahead = seconds / 60 if self.behaviour.quota_check == "forecast" else 0.0
         for code, used, limit, resets in (
-            ("RENDER_QUOTA_EXCEEDED", standing.minutes, self.plan.minutes_per_month, next_month(self.now)),
+            ("RENDER_QUOTA_EXCEEDED", usage.minutes, self.plan.minutes_per_month, next_month(self.now)),
             (
                 "RENDER_QUOTA_DAILY_EXCEEDED",
-                standing.minutes_today,
+                usage.minutes_today,
                 self.plan.minutes_per_day,
                 next_day(self.now),
             ),
@@ -64,21 +64,21 @@ class PlanLimits(NamedTuple):
     def _check_plan_limit(self, seconds: float, frame: tuple[float, float]) -> None:
         if seconds > self.plan.longest_movie_seconds:
             reason = f"the movie lasts {seconds:g} s, at most {self.plan.longest_movie_seconds:g} s are allowed"
-        elif not _matches(frame, self.plan.largest_frame):
+        elif not _fits(frame, self.plan.largest_frame):
             allowed = "x".join(map(str, self.plan.largest_frame))
             reason = f"the frame is {frame[0]:g}x{frame[1]:g}, at most {allowed} (either way up) is allowed"
         else:
             return
         raise ApiError("PLAN_LIMIT_EXCEEDED", plan=self.plan.name, reason=reason)
 
-    def _check_concurrency(self, standing: Usage, limit: int) -> None:
-        running = standing.count(*COUNTED_STATUSES[self.behaviour.concurrency_counts])
+    def _check_concurrency(self, usage: Usage, limit: int) -> None:
+        running = usage.count(*COUNTED_STATUSES[self.behaviour.concurrency_counts])
         if running >= limit:
             raise ApiError("CONCURRENCY_LIMIT_EXCEEDED", running=running, limit=limit)
 
 
-def _matches(frame: tuple[float, float], largest: tuple[int, int]) -> bool:
-    """Compare long side with long side, so that an upright movie fits where a flat one does."""
+def _fits(frame: tuple[float, float], largest: tuple[int, int]) -> bool:
+    """Compare long side with long side: an upright frame fits where a wide one does."""
     return max(frame) <= max(largest) and min(frame) <= min(largest)
 
 

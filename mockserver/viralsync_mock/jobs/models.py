@@ -49,7 +49,7 @@ class Phase(StrEnum):
 
 
 class Children(NamedTuple):
-    """How many children stand where; those cancelled are in `total` only."""
+    """How many children have which status; cancelled ones are in `total` only."""
 
     total: int
     succeeded: int
@@ -59,7 +59,7 @@ class Children(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What a job is from `at` until its next step; `number`, from 0, is the id of the event that tells of it."""
+    """The state of a job from `at` until its next step; `number`, from 0, is the id of its event in a stream."""
 
     number: int
     at: datetime
@@ -80,8 +80,8 @@ class StatusChange(NamedTuple):
 class ChildRun(NamedTuple):
     """The run of one child.
 
-    `start` is None for a child that never starts, `end` for one that never ends; `length` is the time in
-    seconds that the whole run was planned to take, whatever cut it short.
+    `start` is None for a child that never starts, `end` for one that never ends. `length` is the planned length in
+    seconds, also of a run that was cut short.
     """
 
     start: datetime | None
@@ -91,7 +91,7 @@ class ChildRun(NamedTuple):
 
 
 class MinimumProgress(NamedTuple):
-    """From `at` on the progress is at least this, by order of a test."""
+    """From `at` on the progress is at least this, as a test asked for."""
 
     at: datetime
     progress: float
@@ -99,11 +99,11 @@ class MinimumProgress(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """The planned life of one job and its children: everything that any view of the job can say.
+    """The planned life of one job and its children, from which every view of the job is made.
 
-    `marks` are the parent's, in order, the first at its creation; a timeline whose last mark is not terminal
-    never ends. `reports` is how many progress reports a scene makes. `error` is the parent's when it fails.
-    `told` are the steps that had happened when the timeline was last rewritten: what was told stays told.
+    `marks` are the parent's, in order, the first at its creation; a timeline whose last mark is not terminal never
+    ends. `reports` is how many progress reports a scene makes. `error` is the parent's when it fails. `emitted_steps`
+    are the steps before the last rewrite, which clients may have seen.
     """
 
     marks: tuple[StatusChange, ...]
@@ -132,7 +132,7 @@ class Timeline:
         return self.marks[-1].status
 
     def mark_at(self, instant: datetime) -> StatusChange:
-        """Return the mark in force at an instant; before its creation a job stands at its first mark."""
+        """Return the mark in force at an instant; before the job's creation, the first."""
         return self.marks[max(bisect_right(self.marks, instant, key=attrgetter("at")) - 1, 0)]
 
     def next_mark(self, instant: datetime) -> StatusChange | None:
@@ -143,14 +143,13 @@ class Timeline:
 
 @dataclass(eq=False, slots=True)
 class Job:
-    """One submitted job: what was asked for, and the timeline that follows from it.
+    """One submitted job, and the timeline that follows from its recipe.
 
     `payload` is the JSON that every view echoes; `seconds`, `width` and `height` describe the output. `make` plans the
-    timeline from the `recipe` when somebody first looks. `scenario` is the name of the one that was asked for with
-    the submission, if any. `status` is where the store last found the job; `steps` are the timeline's once somebody
-    has looked at the unfinished job, and `final` the last of them once somebody has looked at the finished one.
-    `watchers` are called when the timeline is rewritten; `version` counts how often it was. `told` is the status that
-    the client was told last.
+    timeline from the `recipe` when it is first needed. `scenario` is the name of the one that the submission asked for.
+    `status` is the one that the store has indexed. `steps` of an unfinished job and the `final` step of a finished one
+    are kept once they have been read. `watchers` are called when the timeline is rewritten; `version` counts that.
+    `last_reported_status` is the last one that a client has seen.
     """
 
     id: str
@@ -175,7 +174,7 @@ class Job:
 
     @property
     def timeline(self) -> Timeline:
-        """The planned life of the job; that of a finished job is planned anew whenever somebody asks for it."""
+        """The timeline; a finished job does not keep it, but plans it again."""
         if self._timeline is not None:
             return self._timeline
         timeline = self.make(*self.recipe)
@@ -184,30 +183,30 @@ class Job:
         return timeline
 
     def rewrite(self, timeline: Timeline) -> None:
-        """Take another timeline, which the recipe no longer makes."""
+        """Replace the timeline, which no longer follows from the recipe."""
         self._timeline, self.steps, self.final = timeline, None, None
         self.version += 1
 
     def drop_timeline(self) -> None:
-        """Keep no more of a finished job than what its timeline follows from."""
+        """Free the steps of a finished job, and its timeline unless it was rewritten."""
         self.steps = None
         if not self.version:
             self._timeline = None
 
     def subscribe(self, wake: Callable[[], None]) -> None:
-        """Call this whenever the timeline is rewritten."""
+        """Call `wake` whenever the timeline is rewritten."""
         self.watchers = self.watchers or {}
         self.watchers[wake] = None
 
     def unsubscribe(self, wake: Callable[[], None]) -> None:
-        """Call it no more."""
+        """Stop calling `wake`."""
         if self.watchers is not None:
             self.watchers.pop(wake, None)
 
 
 def timestamp(instant: datetime) -> str:
-    """Write an instant as the API does: ISO 8601, UTC, milliseconds, `Z` (docs page /api-reference/jobs)."""
-    text = orjson.dumps(instant).decode()  # ten times as fast as isoformat(), and every answer has two
+    """Return an instant as the API writes it: ISO 8601, UTC, milliseconds, `Z` (docs page /api-reference/jobs)."""
+    text = orjson.dumps(instant).decode()  # ten times as fast as isoformat(), and every response has two
     return f"{text[1:24]}Z" if instant.microsecond else f"{text[1:20]}.000Z"
 
 
@@ -220,10 +219,10 @@ def parse_timestamp(text: str) -> datetime:
 
 
 def whole_milliseconds(instant: datetime) -> datetime:
-    """Return the instant without the part that is never shown."""
+    """Return the instant without its microseconds, which are never shown."""
     return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
 
 
 def add_seconds(instant: datetime, seconds: float) -> datetime:
-    """Return the instant that many seconds later, to the millisecond, so that what is shown is what is."""
+    """Return the instant `seconds` later, rounded to the millisecond, as instants are shown."""
     return instant + timedelta(milliseconds=round(seconds * 1000))

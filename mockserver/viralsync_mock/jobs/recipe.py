@@ -1,4 +1,4 @@
-"""A job from what was asked for: all that its timeline follows from, and how it is planned when somebody looks."""
+"""A job made from a submission: its recipe, and the timeline that is planned from it when it is first needed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Recipe(NamedTuple):
-    """All that the timeline of a job follows from, as long as nobody rewrites it."""
+    """Everything that determines the timeline of a job until it is rewritten."""
 
     payload: bytes
     workers: int
@@ -36,13 +36,13 @@ class Recipe(NamedTuple):
 def echo(project_id: str, movie: Mapping[str, Any]) -> bytes:
     """Return the JSON that every view of a job echoes."""
     text = orjson.dumps({"projectId": project_id, "movie": movie})
-    return bytes(memoryview(text))  # orjson leaves kilobytes of room behind its text: keep the text alone
+    return bytes(memoryview(text))  # orjson leaves kilobytes of room behind its text: keep only the text
 
 
 def build(
     recipe: Recipe, movie: Mapping[str, Any], defaults: MovieDefaults, callback_url: str | None, scenario: str | None
 ) -> Job:
-    """Make a job from its recipe; `movie` is the one of its payload, `scenario` the name of one that was asked for."""
+    """Make a job from its recipe; `movie` is its payload's, `scenario` the name of the one that was asked for."""
     width, height = movie.get("width"), movie.get("height")
     return Job(
         id=f"job_{hexadecimal(recipe.seed, 'job id', recipe.number, length=12)}",
@@ -82,7 +82,7 @@ def _planned(
 
 
 def statuses_under(behaviour: BehaviourProfile) -> Mapping[Phase | None, Status]:
-    """Return a job's status in each phase, as the profile has it."""
+    """Return a job's status in each phase under a behaviour profile."""
     if behaviour.job_executing_status == "waiting" and behaviour.job_assembling_status == "running":
         return STATUS_OF
     return {

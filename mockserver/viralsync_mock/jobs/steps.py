@@ -1,4 +1,4 @@
-"""How a timeline reads: every step of a parent or a child, and the step in force at an instant.
+"""The steps of a timeline: every step of a parent or a child, and the step in force at an instant.
 
 A parent's progress is the mean of its children's, held below 1 until the job is `done` (docs page /api-reference/jobs:
 the parent aggregates its children; the formula is not documented).
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from viralsync_mock.jobs.models import MinimumProgress, StatusChange, Timeline
 
 HELD_BELOW_ONE = 0.99
-"""The most that a job's progress says while it is not yet `done`."""
+"""The highest progress of a job that is not yet `done`."""
 
 _AT = attrgetter("at")
 
@@ -29,7 +29,7 @@ _COUNTED = {Status.DONE: "succeeded", Status.FAILED: "failed"}
 
 
 class Change(NamedTuple):
-    """At an instant one figure of the tally grows by an amount, or is set to one."""
+    """At an instant a figure of the counter grows by `amount`, or is set to `value`."""
 
     at: datetime
     figure: str
@@ -38,7 +38,7 @@ class Change(NamedTuple):
 
 
 class ProgressCounter:
-    """The figures of a job while its changes are gone through in order."""
+    """The figures of a job while its changes are applied in order."""
 
     def __init__(self, timeline: Timeline) -> None:
         self.units = self.succeeded = self.running = self.failed = 0
@@ -48,7 +48,7 @@ class ProgressCounter:
         self.floor: MinimumProgress | None = None
 
     def apply(self, change: Change) -> None:
-        """Take one change into account."""
+        """Apply one change."""
         if change.value is None:
             setattr(self, change.figure, getattr(self, change.figure) + change.amount)
         else:
@@ -56,33 +56,33 @@ class ProgressCounter:
 
     @property
     def progress(self) -> float:
-        """How much of the whole is done, 0.0 to 1.0."""
+        """The share of the work that is done, 0.0 to 1.0."""
         if self.mark.status is Status.DONE:
             return 1.0
         floor = self.floor.progress if self.floor else 0.0
         return min(max(round(self.units / self.whole, 4), floor), HELD_BELOW_ONE)
 
     def step(self, index: int, at: datetime) -> Step:
-        """Return what the job is now."""
+        """Return the present state as a step."""
         children = Children(self.total, self.succeeded, self.running, self.queued, self.failed)
         return Step(index, at, self.mark.status, self.mark.phase, self.progress, children)
 
 
 def steps(timeline: Timeline) -> tuple[Step, ...]:
     """Return every step of the parent, from its creation to its end, each different from the one before."""
-    made = list(timeline.emitted_steps)
-    since = made[-1].at if made else None
-    tally = ProgressCounter(timeline)
+    found = list(timeline.emitted_steps)
+    since = found[-1].at if found else None
+    counter = ProgressCounter(timeline)
     for at, changes in groupby(sorted(_changes(timeline), key=_AT), key=_AT):
         for change in changes:
-            tally.apply(change)
+            counter.apply(change)
         if since is None or at >= since:
-            step = tally.step(len(made), at)
-            if not made or step[2:] != made[-1][2:]:
-                made.append(step)
-        if tally.mark.status.is_terminal:
+            step = counter.step(len(found), at)
+            if not found or step[2:] != found[-1][2:]:
+                found.append(step)
+        if counter.mark.status.is_terminal:
             break
-    return tuple(made)
+    return tuple(found)
 
 
 def _changes(timeline: Timeline) -> Iterator[Change]:
@@ -100,7 +100,7 @@ def _changes(timeline: Timeline) -> Iterator[Change]:
 
 
 def _counts(span: ChildRun) -> Iterator[Change]:
-    """Move one child from queued to running to where it ends."""
+    """Yield the changes of the counts: one child from queued to running to its end."""
     if span.start is not None:
         yield Change(span.start, "queued", -1)
         yield Change(span.start, "running", 1)
@@ -111,17 +111,17 @@ def _counts(span: ChildRun) -> Iterator[Change]:
 
 
 def _reports(span: ChildRun, reports: int) -> Iterator[Change]:
-    """Count the progress reports of one scene: evenly over its planned run, the last at its success."""
-    told = 0
+    """Yield the progress reports of one scene: evenly over its planned run, the last at its success."""
+    reported = 0
     for at in _instants(span, reports):
-        told += 1
+        reported += 1
         yield Change(at, "units", 1)
     if span.end is not None and span.outcome is Status.DONE:
-        yield Change(span.end, "units", reports - told)
+        yield Change(span.end, "units", reports - reported)
 
 
 def _instants(span: ChildRun, reports: int) -> Iterator[datetime]:
-    """Yield when a scene reports before its end; a run cut short at the very instant of a report has told that one."""
+    """Yield when a scene reports before its end, including a report at the very instant at which it is cut short."""
     if span.start is None or math.isinf(span.length):
         return
     whole = add_seconds(span.start, span.length)
@@ -134,18 +134,18 @@ def _instants(span: ChildRun, reports: int) -> Iterator[datetime]:
 
 def child_steps(span: ChildRun, phase: Phase, created: datetime, reports: int) -> tuple[Step, ...]:
     """Return every step of one child: queued, running with its progress reports, and its end."""
-    made = [Step(0, created, Status.QUEUED, None, 0.0, None)]
+    found = [Step(0, created, Status.QUEUED, None, 0.0, None)]
 
     def add(at: datetime, status: Status, progress: float) -> None:
-        made.append(Step(len(made), at, status, None if status.is_terminal else phase, progress, None))
+        found.append(Step(len(found), at, status, None if status.is_terminal else phase, progress, None))
 
     if span.start is not None:
         add(span.start, Status.RUNNING, 0.0)
     for number, at in enumerate(_instants(span, reports), start=1):
         add(at, Status.RUNNING, round(number / reports, 4))
     if span.end is not None:
-        add(span.end, span.outcome, 1.0 if span.outcome is Status.DONE else made[-1].progress)
-    return tuple(made)
+        add(span.end, span.outcome, 1.0 if span.outcome is Status.DONE else found[-1].progress)
+    return tuple(found)
 
 
 def step_at(steps: Sequence[Step], instant: datetime) -> Step:
@@ -160,7 +160,7 @@ def next_step(steps: Sequence[Step], instant: datetime) -> Step | None:
 
 
 def current_step(job: Job, instant: datetime) -> Step:
-    """Read a job at an instant; a finished one keeps its last step only."""
+    """Return the step of a job at an instant; a finished job keeps only its last step."""
     if job.final is not None and instant >= job.final.at:
         return job.final
     ends = job.timeline.ends
@@ -171,10 +171,10 @@ def current_step(job: Job, instant: datetime) -> Step:
 
 
 def steps_of(job: Job) -> tuple[Step, ...]:
-    """Return the steps of a job, worked out when somebody first looks; those of a finished one are not kept."""
+    """Return the steps of a job; only those of an unfinished job are kept."""
     if job.steps is not None:
         return job.steps
-    made = steps(job.timeline)
+    found = steps(job.timeline)
     if not job.status.is_terminal:
-        job.steps = made
-    return made
+        job.steps = found
+    return found

@@ -27,7 +27,7 @@ _NUMBER = attrgetter("number")
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What an account has used up at an instant: minutes of the calendar month and day, and jobs by status."""
+    """What an account has used at an instant: minutes of the calendar month and day, and jobs by status."""
 
     minutes: float
     minutes_today: float
@@ -76,7 +76,7 @@ class JobStore:
 
     @classmethod
     def holding(cls, contents: Contents, now: datetime) -> Self:
-        """Return a store with these contents; each job has the status that it has now."""
+        """Return a store with these contents, in which each job has its present status."""
         store = cls(_charged=Counter(contents.charged), _calls=deque(contents.calls))
         for job in contents.jobs:
             store._jobs[job.id] = job
@@ -88,7 +88,7 @@ class JobStore:
         return store
 
     def contents(self, now: datetime) -> Contents:
-        """Return all that the store holds."""
+        """Return everything that the store holds."""
         self._settle(now)
         return Contents(tuple(self._in_order), dict(self._charged), tuple(self._calls))
 
@@ -140,7 +140,7 @@ class JobStore:
         _remove(self._by_status[job.status], job)
 
     def usage(self, now: datetime) -> Usage:
-        """Return what is used up."""
+        """Return what is used up at an instant."""
         self._settle(now)
         minutes, today = self._charged[_month(now)], self._charged[_day(now)]
         return Usage(minutes / 60_000, today / 60_000, {s: len(o) for s, o in self._by_status.items()})
@@ -180,7 +180,7 @@ class JobStore:
         return WindowSlot(len(calls), None, calls[0])
 
     def _enter(self, job: Job, now: datetime) -> None:
-        """Put the job where it stands now, and its next change into the calendar."""
+        """Index the job by its present status, and put its next change into the calendar."""
         mark = job.timeline.mark_at(now)
         if mark.status is not job.status:
             _remove(self._by_status[job.status], job)
@@ -188,7 +188,7 @@ class JobStore:
             job.status = mark.status
         if (following := job.timeline.next_mark(now)) is not None:
             heapq.heappush(self._calendar, (following.at, next(self._entries), job, job.version))
-            if len(self._calendar) > 2 * len(self._jobs) + 64:  # on a clock that stands, none of them ever falls due
+            if len(self._calendar) > 2 * len(self._jobs) + 64:  # on a frozen clock none of them ever falls due
                 self._calendar = [entry for entry in self._calendar if not self._is_void(*entry[2:])]
                 heapq.heapify(self._calendar)
         elif mark.status is Status.DONE:

@@ -1,7 +1,7 @@
-"""The job engine: pure functions from what was asked for to everything that will happen.
+"""The job engine: pure functions from a submission to everything that will happen.
 
-`plan` makes the timeline at submission; `stop`, `lift` and `hurry` rewrite what is still to come. How a
-timeline reads at an instant is in `steps`. Nothing here waits, and nothing is drawn twice.
+`plan` makes the timeline; `terminate`, `raise_progress` and `bring_forward` rewrite what is still to come. Nothing
+here waits, and nothing is drawn twice.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Duration:
-    """Seconds that something lasts: drawn evenly from `mean - jitter` to `mean + jitter`; `inf` never ends."""
+    """A length in seconds, drawn evenly from `mean - jitter` to `mean + jitter`; `inf` never ends."""
 
     mean: float
     jitter: float = 0.0
 
     def sample(self, draw: Draw, *purpose: object) -> float:
-        """Return one length in seconds, never below zero; what has no jitter needs no draw."""
+        """Return one length in seconds, never below zero. Without jitter nothing is drawn."""
         if not self.jitter:
             return self.mean
         return max(self.mean + self.jitter * (2 * draw(*purpose) - 1), 0.0)
@@ -47,20 +47,20 @@ class Duration:
 
 @dataclass(frozen=True, slots=True)
 class SceneTimings:
-    """How long a scene renders: so much per second of its output, at least so much; and how often it reports."""
+    """How long a scene renders per second of its output, at least how long, and how often it reports."""
 
     per_output_second: Duration = Duration(3.0)
     at_least: float = 2.0
     reports: int = 4
 
-    def drawn(self, seconds: float, draw: Draw, index: int) -> float:
+    def sample(self, seconds: float, draw: Draw, index: int) -> float:
         """Return the rendering time in seconds of a scene whose output lasts `seconds`."""
         return max(self.per_output_second.sample(draw, "scene", index) * seconds, self.at_least)
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What makes a job fail: a scene (counted from 1) or a phase, when a share of its run is over."""
+    """What makes a job fail: a scene (counted from 1) or a phase, after a share `at` of its run."""
 
     error: str
     scene: int | None = None
@@ -82,10 +82,10 @@ class JobTimings:
 
 
 ENDLESS = 10 * 365 * 86_400.0
-"""Seconds: what lasts so long never ends."""
+"""Seconds: what lasts this long never ends."""
 
 LAST_YEAR = 8000
-"""What would begin after it never ends either: dates run out soon after."""
+"""Anything that would start after this year never ends either, since dates end in 9999."""
 
 STATUS_OF = {
     None: Status.QUEUED,
@@ -99,7 +99,7 @@ STATUS_OF = {
 
 
 class RenderOrder(NamedTuple):
-    """What was asked for: the length of each scene's output in seconds, and how many render at a time."""
+    """What to plan: the length of each scene's output in seconds, and how many scenes render at a time."""
 
     scenes: Sequence[float]
     workers: int
@@ -109,30 +109,30 @@ class RenderOrder(NamedTuple):
     assemble_is_counted: bool = False
 
 
-def plan(order: RenderOrder, pace: JobTimings) -> Timeline:
-    """Plan the whole life of a job: the same order, pace and draws give the same timeline."""
+def plan(order: RenderOrder, timings: JobTimings) -> Timeline:
+    """Plan the whole life of a job: the same arguments give the same timeline."""
     draw, marks = order.draw, _Marks(order)
-    marks.enter(None, pace.queued.sample(draw, "queued"))
-    marks.enter(Phase.PLANNING, pace.planning.sample(draw, "planning"))
-    marks.enter(Phase.DISPATCHING, pace.dispatching.sample(draw, "dispatching"))
-    scenes, rendered = _rounds(order, pace, marks.end)
+    marks.enter(None, timings.queued.sample(draw, "queued"))
+    marks.enter(Phase.PLANNING, timings.planning.sample(draw, "planning"))
+    marks.enter(Phase.DISPATCHING, timings.dispatching.sample(draw, "dispatching"))
+    scenes, rendered = _rounds(order, timings, marks.end)
     marks.enter(Phase.RENDERING, until=rendered)
     started = marks.end
-    marks.enter(Phase.ASSEMBLING, pace.assembling.sample(draw, "assembling"))
+    marks.enter(Phase.ASSEMBLING, timings.assembling.sample(draw, "assembling"))
     assemble = ChildRun(started, _between(started, marks.end), marks.end, Status.DONE)
-    marks.enter(Phase.UPLOADING, pace.uploading.sample(draw, "uploading"))
+    marks.enter(Phase.UPLOADING, timings.uploading.sample(draw, "uploading"))
     timeline = Timeline(
         marks=(*marks.made, *([StatusChange(marks.end, Status.DONE, None)] if marks.end else [])),
         scenes=scenes,
         assemble=assemble,
-        reports=pace.scene.reports,
+        reports=timings.scene.reports,
         assemble_is_counted=order.assemble_is_counted,
     )
-    return _fail(timeline, pace.fail) if pace.fail else timeline
+    return _fail(timeline, timings.fail) if timings.fail else timeline
 
 
 class _Marks:
-    """Marks laid end to end; once a phase never ends, no later one is entered."""
+    """Marks one after the other; after a phase that never ends there is none."""
 
     def __init__(self, order: RenderOrder) -> None:
         self.statuses = order.statuses
@@ -153,7 +153,7 @@ def _later(instant: datetime | None, seconds: float) -> datetime | None:
 
 
 def _share(length: float, share: float) -> float:
-    return length * share if share else 0.0  # nothing of something endless is nothing
+    return length * share if share else 0.0  # 0 x inf is nan
 
 
 def _between(start: datetime | None, end: datetime | None) -> float:
@@ -161,37 +161,37 @@ def _between(start: datetime | None, end: datetime | None) -> float:
 
 
 def _rounds(
-    order: RenderOrder, pace: JobTimings, start: datetime | None
+    order: RenderOrder, timings: JobTimings, start: datetime | None
 ) -> tuple[tuple[ChildRun, ...], datetime | None]:
     """Render the scenes in rounds: a round starts when every scene of the one before has ended.
 
-    (docs page /concepts/render-pipeline: wall time is rounds x mean scene time.) A scene that fails lets those
-    in flight end and keeps later rounds from starting.
+    Docs page /concepts/render-pipeline: wall time is rounds x mean scene time. When a scene fails, those that run with
+    it still end, and no later round starts.
     """
     spans: list[ChildRun] = []
-    failing = pace.fail.scene if pace.fail else None
+    failing = timings.fail.scene if timings.fail else None
     fails = min(failing, len(order.scenes)) - 1 if failing else None
     for first in range(0, len(order.scenes), order.workers):
         indexes = range(first, min(first + order.workers, len(order.scenes)))
         stopped = fails is not None and fails < first
-        spans += [_span(order, pace, index, None if stopped else start, fails == index) for index in indexes]
+        spans += [_span(order, timings, index, None if stopped else start, fails == index) for index in indexes]
         if not stopped:
             ends = [span.end for span in spans[first:]]
             start = max(end for end in ends if end) if None not in ends else None
     return tuple(spans), start
 
 
-def _span(order: RenderOrder, pace: JobTimings, index: int, start: datetime | None, fails: bool) -> ChildRun:
-    length = pace.scene.drawn(order.scenes[index], order.draw, index)
+def _span(order: RenderOrder, timings: JobTimings, index: int, start: datetime | None, fails: bool) -> ChildRun:
+    length = timings.scene.sample(order.scenes[index], order.draw, index)
     if start is None:
         return ChildRun(None, length, None, Status.DONE)
-    if fails and pace.fail:
-        return ChildRun(start, length, _later(start, _share(length, pace.fail.at)), Status.FAILED)
+    if fails and timings.fail:
+        return ChildRun(start, length, _later(start, _share(length, timings.fail.at)), Status.FAILED)
     return ChildRun(start, length, _later(start, length), Status.DONE)
 
 
 def _fail(timeline: Timeline, failure: Failure) -> Timeline:
-    """Cut the timeline where a failing scene's round ends, or within the failing phase."""
+    """End the timeline where the round of the failing scene ends, or within the failing phase."""
     phase = Phase.RENDERING if failure.scene else failure.phase
     begins = next((mark for mark in timeline.marks if mark.phase is phase), None)
     ends = timeline.next_mark(begins.at) if begins else None
@@ -210,11 +210,10 @@ def terminate(
     *,
     plan_only: bool = False,
 ) -> Timeline:
-    """End the job at an instant: children in flight and those to come end with it.
+    """End the job at an instant, with all children that have not ended.
 
-    A job told to be `done` takes its children along; one that fails while assembling fails its assemble child;
-    all other children that had not ended are cancelled. `plan_only` is for a stop that nobody could have seen
-    coming: nothing has been told yet.
+    They get `done` with a job that is `done`, else `cancelled`; a job that fails while assembling fails its assemble
+    child. `plan_only` is for the planning itself, when no client can have seen a step yet.
     """
     rest = Status.DONE if outcome is Status.DONE else Status.CANCELLED
     broken = outcome is Status.FAILED and timeline.mark_at(instant).phase is Phase.ASSEMBLING
@@ -224,29 +223,32 @@ def terminate(
         scenes=tuple(_cut(span, instant, rest) for span in timeline.scenes),
         assemble=_cut(timeline.assemble, instant, Status.FAILED if broken else rest),
         error=error,
-        emitted_steps=() if plan_only else _describe(timeline, instant),
+        emitted_steps=() if plan_only else _steps_until(timeline, instant),
     )
 
 
 def _cut(span: ChildRun, instant: datetime, outcome: Status) -> ChildRun:
-    if span.end is not None and span.end <= instant:
+    is_over = span.end is not None and span.end <= instant
+    if is_over and not (outcome is Status.FAILED and span.end == instant):  # assembling may fail at its very end
         return span
     start = span.start if span.start is not None and span.start <= instant else None
     return ChildRun(start, span.length, instant, outcome)
 
 
 def raise_progress(timeline: Timeline, instant: datetime, progress: float) -> Timeline:
-    """Let the progress be at least this much from an instant on."""
+    """Set a minimum of the progress from an instant on."""
     least = max([progress, *(floor.progress for floor in timeline.floors)])
     return replace(
-        timeline, floors=(*timeline.floors, MinimumProgress(instant, least)), emitted_steps=_describe(timeline, instant)
+        timeline,
+        floors=(*timeline.floors, MinimumProgress(instant, least)),
+        emitted_steps=_steps_until(timeline, instant),
     )
 
 
 def bring_forward(timeline: Timeline, instant: datetime, status: Status) -> Timeline | None:
-    """Bring the next step with this status forward to an instant, and all that follows it as much earlier.
+    """Bring the next mark with this status forward to an instant, and everything after it by as much.
 
-    Returns None when no later step has that status.
+    Returns None when no later mark has that status.
     """
     goal = next((mark for mark in timeline.marks if mark.at > instant and mark.status is status), None)
     if goal is None:
@@ -256,20 +258,17 @@ def bring_forward(timeline: Timeline, instant: datetime, status: Status) -> Time
     def moved(at: datetime) -> datetime:
         return at if at <= instant else max(at - earlier, instant)
 
-    def run(span: ChildRun) -> ChildRun:
-        return span._replace(
-            start=span.start and moved(span.start),
-            end=span.end and moved(span.end),
-        )
+    def moved_run(run: ChildRun) -> ChildRun:
+        return run._replace(start=run.start and moved(run.start), end=run.end and moved(run.end))
 
     return replace(
         timeline,
         marks=tuple(mark._replace(at=moved(mark.at)) for mark in timeline.marks),
-        scenes=tuple(map(run, timeline.scenes)),
-        assemble=run(timeline.assemble),
-        emitted_steps=_describe(timeline, instant),
+        scenes=tuple(map(moved_run, timeline.scenes)),
+        assemble=moved_run(timeline.assemble),
+        emitted_steps=_steps_until(timeline, instant),
     )
 
 
-def _describe(timeline: Timeline, instant: datetime) -> tuple[Step, ...]:
+def _steps_until(timeline: Timeline, instant: datetime) -> tuple[Step, ...]:
     return tuple(step for step in steps(timeline) if step.at <= instant)

@@ -1,4 +1,4 @@
-"""How a job shows itself: to GET and list, to streams and webhooks. All read the same step of the same timeline."""
+"""A job as GET, list, streams and webhooks show it, all from the same step of the same timeline."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 BYTES_PER_PIXEL_SECOND = 0.12
-"""About what H.264 makes of a video; the file size of an output is nothing more than plausible."""
+"""Roughly the size of H.264, so that the file size of an output is plausible."""
 
 _CHILD_ID = re.compile(r"(?:scene_(?P<scened>.+)_(?P<number>[0-9]{3,6})|assemble_(?P<assembled>.+))\Z")
 
 
 @dataclass(slots=True)
 class Subject:
-    """Whom a call speaks of: a parent (`number` None), its assemble child (0), or a scene child (from 1)."""
+    """What a call is about: a parent (`number` None), its assemble child (0), or a scene child (from 1)."""
 
     job: Job
     number: int | None = None
 
     @property
     def is_child(self) -> bool:
-        """Whether this is a scene or the assemble child."""
+        """Whether it is a scene or the assemble child."""
         return self.number is not None
 
     @property
@@ -49,12 +49,12 @@ class Subject:
 
     @property
     def span(self) -> ChildRun:
-        """The run of a child."""
+        """The run of the child."""
         timeline = self.job.timeline
         return timeline.scenes[self.number - 1] if self.number else timeline.assemble
 
     def steps(self) -> tuple[Step, ...]:
-        """Return all steps, past and to come."""
+        """Return all steps, past and future."""
         timeline = self.job.timeline
         if self.number is None:
             return steps.steps_of(self.job)
@@ -72,7 +72,7 @@ class Subject:
 
     @property
     def seconds(self) -> float:
-        """How long the output lasts: the movie's, or the one scene's."""
+        """The length of the output: of the movie, or of the one scene."""
         if self.number:
             return float(orjson.loads(self.job.payload)["movie"]["scenes"][self.number - 1].get("duration") or 0)
         return self.job.seconds
@@ -87,7 +87,7 @@ def parse_child_id(text: str) -> tuple[str, int] | None:
 
 
 def output_url(template: str, subject: Subject) -> str:
-    """Fill the job's id into the address of its output."""
+    """Return the URL of the output."""
     return template.replace("{jobId}", subject.id)
 
 
@@ -99,7 +99,7 @@ def media_data(subject: Subject) -> dict[str, Any]:
 
 
 def job_document_at(subject: Subject, step: Step, template: str) -> dict[str, Any]:
-    """Return the Job of docs page /api-reference/jobs at one of its steps: there may be two at the same instant."""
+    """Return the Job of docs page /api-reference/jobs at one of its steps; two may be at one instant."""
     job = subject.job
     is_done = step.status is Status.DONE
     document = {
@@ -129,7 +129,10 @@ def _payload(subject: Subject) -> Any:
 
 
 def event_document(subject: Subject, step: Step, template: str) -> dict[str, Any]:
-    """Return what streams and webhooks say of one step (docs page /guides/webhooks): the kind goes by status."""
+    """Return the event of one step for streams and webhooks, whose fields depend on the status.
+
+    Docs page /guides/webhooks.
+    """
     document: dict[str, Any] = {
         "jobId": subject.id,
         "status": step.status,
@@ -149,7 +152,7 @@ def event_document(subject: Subject, step: Step, template: str) -> dict[str, Any
 
 
 def event_kind(step: Step) -> str:
-    """Return the name of an event where events have names: `progress`, or how the job ended."""
+    """Return the name of an event: `progress`, or the terminal status."""
     return str(step.status) if step.status.is_terminal else "progress"
 
 
@@ -185,7 +188,7 @@ def timeline_summary(subject: Subject, now: datetime) -> dict[str, Any]:
 
 
 def every_step(subject: Subject) -> tuple[Step, ...]:
-    """Return every step, without keeping those of a finished job for ever."""
+    """Return every step; those of a finished job are not kept."""
     return subject.steps() if subject.is_child else steps.steps(subject.job.timeline)
 
 

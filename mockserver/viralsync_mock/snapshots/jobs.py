@@ -1,4 +1,4 @@
-"""Jobs in a snapshot. One whose timeline nobody rewrote is nothing but its recipe."""
+"""Jobs in a snapshot. One whose timeline was not rewritten is only its recipe."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from viralsync_mock.snapshots.references import ReferenceReader, ReferenceWriter
 
 
-def write_job(job: Job, tables: ReferenceWriter, key: str, *, is_deleted: bool) -> msgspec.Raw:
+def write_job(job: Job, references: ReferenceWriter, key: str, *, is_deleted: bool) -> msgspec.Raw:
     """Return a job as a part of a snapshot."""
     recipe = cast("Recipe", job.recipe)
     part = JobPart(
@@ -49,8 +49,8 @@ def write_job(job: Job, tables: ReferenceWriter, key: str, *, is_deleted: bool) 
         status=job.status,
         payload=msgspec.Raw(job.payload),
         workers=recipe.workers,
-        scenario=tables.scenario(recipe.scenario),
-        behaviour=tables.behaviour(recipe.behaviour),
+        scenario=references.scenario(recipe.scenario),
+        behaviour=references.behaviour(recipe.behaviour),
         callback_url=job.callback_url,
         named=job.scenario,
         is_deleted=is_deleted,
@@ -66,7 +66,7 @@ def _timeline_part(timeline: Timeline) -> TimelinePart:
         assemble=_span_row(timeline.assemble),
         error=timeline.error,
         floors=list(timeline.floors),
-        told=list(timeline.emitted_steps),
+        emitted=list(timeline.emitted_steps),
     )
 
 
@@ -75,7 +75,7 @@ def _span_row(span: ChildRun) -> SpanRow:
 
 
 class JobReader:
-    """Reads the jobs of one snapshot, in order; raises `Invalid`."""
+    """Reads the jobs of one snapshot, in order; raises ValidationFailed."""
 
     def __init__(self, known: ReferenceReader, seed: str, now: datetime) -> None:
         self._known, self._seed, self._now = known, seed, now
@@ -93,7 +93,7 @@ class JobReader:
         self._longest = max(plan.longest_movie_seconds for plan in spec.plans.values())
 
     def read(self, raw: msgspec.Raw, place: str) -> tuple[Job, JobPart]:
-        """Return a job as it was; its status is what its timeline says of this instant."""
+        """Return a job; its status is the one in its timeline at the clock's instant."""
         part = decode(raw, JobPart, place)
         asked = self._asked(part, place)
         movie, known = asked["movie"], self._known
@@ -117,7 +117,7 @@ class JobReader:
         return job, part
 
     def _asked(self, part: JobPart, place: str) -> dict[str, Any]:
-        """Return the payload as JSON, held against the spec as a submission is."""
+        """Return the payload as JSON, validated as that of a submission."""
         if part.callback_url is not None:
             wrong = [*self._callback_url.violations(part.callback_url, f"{place}.callbackUrl")]
             if wrong:
@@ -129,7 +129,7 @@ class JobReader:
             raise ValidationFailed(moved) from None
 
     def _set(self, job: Job, part: JobPart, place: str) -> None:
-        """Give the job its timeline and its status, which have to agree."""
+        """Set the timeline and the status of a job, which must agree."""
         if part.timeline is not None:
             timeline = _timeline(job.timeline, part.timeline)
             _check(timeline, job, f"{place}.timeline", self._now)
@@ -149,13 +149,13 @@ class JobReader:
         )
 
     def _check_steps(self, job: Job, place: str) -> None:
-        """Raise `Invalid` where what was told does not go with what is to come."""
+        """Raise ValidationFailed where the emitted steps do not fit those to come."""
         every = steps(job.timeline)
         for one, other in pairwise(every):
             if other.progress < one.progress:
                 invalid(place, f"expected progress that never shrinks, got {one.progress} and then {other.progress}")
         status = step_at(every, self._now).status
-        require(status is job.timeline.mark_at(self._now).status, f"{place}.told", "the status of the marks", status)
+        require(status is job.timeline.mark_at(self._now).status, f"{place}.emitted", "the status of the marks", status)
 
 
 def _timeline(planned: Timeline, part: TimelinePart) -> Timeline:
@@ -166,7 +166,7 @@ def _timeline(planned: Timeline, part: TimelinePart) -> Timeline:
         assemble=_span(part.assemble),
         error=part.error,
         floors=tuple(part.floors),
-        emitted_steps=tuple(part.told),
+        emitted_steps=tuple(part.emitted),
     )
 
 
@@ -175,15 +175,15 @@ def _span(row: SpanRow) -> ChildRun:
 
 
 def _check(timeline: Timeline, job: Job, place: str, now: datetime) -> None:
-    """Raise `Invalid` for a timeline that no rewriting makes of the planned one."""
+    """Raise ValidationFailed for a timeline that no rewrite makes of the planned one."""
     planned, created = job.timeline, whole_milliseconds(job.created)
-    marks, told = timeline.marks, timeline.emitted_steps
+    marks, emitted = timeline.marks, timeline.emitted_steps
     scenes = len(planned.scenes)
     require(len(timeline.scenes) == scenes, f"{place}.scenes", f"{scenes}", len(timeline.scenes))
     require(marks[0] == planned.marks[0], f"{place}.marks[0]", "the one of the submission", "another")
     check_ascending([mark.at for mark in marks], f"{place}.marks", LAST)
     check_ascending([floor.at for floor in timeline.floors], f"{place}.floors", now)
-    check_ascending([created, *(step.at for step in told)], f"{place}.told", now)
+    check_ascending([created, *(step.at for step in emitted)], f"{place}.emitted", now)
     for index, mark in enumerate(marks):
         is_end = index == len(marks) - 1 and mark.status.is_terminal
         if mark.status.is_terminal != is_end or (mark.phase is None) != (is_end or index == 0):
@@ -198,8 +198,8 @@ def _check(timeline: Timeline, job: Job, place: str, now: datetime) -> None:
     for index, span in enumerate([*timeline.scenes, timeline.assemble]):
         _check_span(span, f"{place}.scenes[{index}]" if index < scenes else f"{place}.assemble")
     total = scenes + timeline.assemble_is_counted
-    for index, step in enumerate(told):
-        _check_told(step, index, total, timeline, f"{place}.told[{index}]")
+    for index, step in enumerate(emitted):
+        _check_emitted(step, index, total, timeline, f"{place}.emitted[{index}]")
 
 
 def _check_span(span: ChildRun, place: str) -> None:
@@ -211,8 +211,8 @@ def _check_span(span: ChildRun, place: str) -> None:
         require(span.length <= most, place, f"a length of at most {most:g} s", span.length)
 
 
-def _check_told(step: Step, index: int, total: int, timeline: Timeline, place: str) -> None:
-    """Raise `Invalid` for a step of which the marks know nothing."""
+def _check_emitted(step: Step, index: int, total: int, timeline: Timeline, place: str) -> None:
+    """Raise ValidationFailed for an emitted step that does not follow from the marks."""
     require(step.number == index, place, f"number {index}", step.number)
     counts = step.children or Children(0, 0, 0, 0, 0)
     adds_up = counts.total == total and min(counts) >= 0 and sum(counts[1:]) <= total

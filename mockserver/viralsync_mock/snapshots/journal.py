@@ -1,4 +1,4 @@
-"""The journal in a snapshot: every call that is kept, with what explains its answer."""
+"""The journal in a snapshot: every call, with what explains its response."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ if TYPE_CHECKING:
 
 
 class LimitRow(Row):
-    """A `spec.RateLimit`."""
+    """A `RateLimit`."""
 
     requests: Number
     window: Positive
 
 
 class StandingRow(Row):
-    """A `store.Standing`."""
+    """A `Usage`."""
 
     minutes: Amount
     minutes_today: Amount
@@ -55,7 +55,7 @@ class StandingRow(Row):
 
 
 class EntryPart(Part):
-    """A `journal.Entry`; `rule` and `near_miss` are numbers of rules of its scenario, from 1."""
+    """A `JournalEntry`; `rule` and `near_miss` are numbers of rules of its scenario, from 1."""
 
     number: Number
     at: Instant
@@ -86,7 +86,7 @@ class EntryPart(Part):
     rule: Count
     near_miss: tuple[Number, list[str]] | None
     age: int | float
-    struck: list[tuple[str, list[Document]]]
+    matched: list[tuple[str, list[Document]]]
     slot: WindowSlot | None
     limit: LimitRow | None
     standing: StandingRow | None
@@ -98,17 +98,17 @@ SHARED_FIELDS = (
     *("body_size", "operation", "job_id", "status", "code", "answered_at", "answer_size", "ending", "events"),
     *("last_event", "answered_after", "ended_after", "ended_at", "mode", "rate", "chosen_by", "age", "plan"),
 )
-"""What an entry and its part hold alike."""
+"""The fields that an entry and its part have in common."""
 
 _row = msgspec.structs.astuple
 
 
-def write_journal(sandbox: Sandbox, tables: ReferenceWriter) -> list[msgspec.Raw]:
-    """Return the calls that are kept, the oldest first."""
-    return [masked_part(_part(entry, tables), sandbox.key) for entry in sandbox.journal.oldest_first()]
+def write_journal(sandbox: Sandbox, references: ReferenceWriter) -> list[msgspec.Raw]:
+    """Return the calls, oldest first."""
+    return [masked_part(_part(entry, references), sandbox.key) for entry in sandbox.journal.oldest_first()]
 
 
-def _part(entry: JournalEntry, tables: ReferenceWriter) -> EntryPart:
+def _part(entry: JournalEntry, references: ReferenceWriter) -> EntryPart:
     choice, slot, limit, standing = entry.rule_match, entry.slot, entry.limit, entry.standing
     near = choice.near_miss
     return EntryPart(
@@ -122,10 +122,10 @@ def _part(entry: JournalEntry, tables: ReferenceWriter) -> EntryPart:
         body=entry.body,
         answer_headers=list(entry.answer_headers),
         answer_body=entry.answer_body,
-        scenario=None if entry.scenario is None else tables.scenario(entry.scenario),
+        scenario=None if entry.scenario is None else references.scenario(entry.scenario),
         rule=choice.number,
         near_miss=near and (near.number, list(near.reasons)),
-        struck=[(each.id, tables.faults(each.faults)) for each in entry.matched_faults],
+        matched=[(each.id, references.faults(each.faults)) for each in entry.matched_faults],
         slot=slot,
         limit=None if limit is None else LimitRow(limit.requests, limit.window),
         standing=_standing_row(standing),
@@ -138,7 +138,7 @@ def _standing_row(standing: Usage | None) -> StandingRow | None:
 
 
 def read_journal(parts: Sequence[msgspec.Raw], known: ReferenceReader, sandbox: Sandbox, now: datetime) -> None:
-    """Fill the journal of a sandbox; raises `Invalid`."""
+    """Fill the journal of a sandbox; raises ValidationFailed."""
     entries = [_entry(raw, known, sandbox.key, now, f"$.journal[{index}]") for index, raw in enumerate(parts)]
     for index, (one, other) in enumerate(pairwise(entries), 1):
         if other.number <= one.number:
@@ -163,8 +163,8 @@ def _entry(raw: msgspec.Raw, known: ReferenceReader, key: str, now: datetime, pl
     entry.scenario = None if part.scenario is None else lookup(known.scenarios, part.scenario, f"{place}.scenario")
     entry.rule_match = _choice(part, entry, place)
     entry.matched_faults = tuple(
-        MatchedFaults(name, known.faults(documents, f"{place}.struck[{index}][1]"))
-        for index, (name, documents) in enumerate(part.struck)
+        MatchedFaults(name, known.faults(documents, f"{place}.matched[{index}][1]"))
+        for index, (name, documents) in enumerate(part.matched)
     )
     entry.slot = part.slot
     entry.limit = None if part.limit is None else RateLimit(*_row(part.limit))

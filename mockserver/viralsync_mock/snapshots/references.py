@@ -39,7 +39,7 @@ _AT = re.compile(r" - at `(?:key in )?(\$[^`]*)`\Z")
 
 
 class InternTable:
-    """A list in which each different part stands once, and where each thing that is written stands in it."""
+    """A list in which each different part occurs once, and the index of each thing in it."""
 
     def __init__(self) -> None:
         self.parts: list[Any] = []
@@ -47,26 +47,26 @@ class InternTable:
         self._texts: dict[bytes, int] = {}
 
     def place(self, thing: object, write: Callable[[], object]) -> int:
-        """Return where a thing stands, which is written when it comes for the first time."""
+        """Return the index of a thing, which is written when it comes for the first time."""
         known = self._known.get(id(thing))
         if known is None:
             part = write()
             at = self._texts.setdefault(msgspec.json.encode(part), len(self.parts))
             if at == len(self.parts):
                 self.parts.append(part)
-            known = self._known[id(thing)] = (thing, at)  # it is held, so that its id stays its own
+            known = self._known[id(thing)] = (thing, at)  # kept, so that its id is not reused
         return known[1]
 
 
 class ReferenceWriter:
-    """The lists of a snapshot that is being taken."""
+    """The lists of a snapshot that is being written."""
 
     def __init__(self, files: LoadedFiles, key: str) -> None:
         self._files, self._key = files, key
         self.scenarios, self.behaviours, self.hooks = InternTable(), InternTable(), InternTable()
 
     def scenario(self, scenario: Scenario) -> int:
-        """Return the place of a scenario: its account is the one of this key, and it has no keys."""
+        """Return the index of a scenario, without `keys`: its account is the one of this key."""
         return self.scenarios.place(scenario, lambda: masked_part(self._scenario(scenario), self._key))
 
     def _scenario(self, scenario: Scenario) -> ScenarioPart:
@@ -77,16 +77,16 @@ class ReferenceWriter:
         return ScenarioPart(is_shipped=keys is None and self.is_shipped(scenario), document=document)
 
     def is_shipped(self, scenario: Scenario) -> bool:
-        """Say whether this very scenario is one of the library."""
+        """Say whether this scenario object is one of the library."""
         library = self._files.library
         return scenario.name in library.names() and library.get(scenario.name) is scenario
 
     def behaviour(self, behaviour: BehaviourProfile) -> int:
-        """Return the place of a behaviour profile."""
+        """Return the index of a behaviour profile."""
         return self.behaviours.place(behaviour, lambda: profiles.to_document(behaviour))
 
     def hook(self, hook: WebhookSettings) -> int:
-        """Return the place of a hook."""
+        """Return the index of the settings of webhooks."""
         return self.hooks.place(hook, lambda: self._hook(hook))
 
     def _hook(self, hook: WebhookSettings) -> HookPart:
@@ -94,12 +94,12 @@ class ReferenceWriter:
         return HookPart(url=hook.url, secret=hook.secret, behaviour=behaviour, faults=faults)
 
     def faults(self, faults: Iterable[Fault]) -> list[Document]:
-        """Return faults as they are written, an object for each: two may be of one kind."""
+        """Return each fault as an object of its own, since two may be of one kind."""
         return [to_document([fault], self._files.spec) for fault in faults]
 
 
 class ReferenceReader:
-    """The lists of a snapshot that is read; raises `Invalid` for what cannot be on this server."""
+    """The lists of a snapshot that is read; raises ValidationFailed for what does not fit this server."""
 
     def __init__(self, files: LoadedFiles, scenarios: Sequence[msgspec.Raw], behaviours: Sequence[Document]) -> None:
         self.files = files
@@ -154,7 +154,7 @@ class ReferenceReader:
         return WebhookSettings(part.url, part.secret, behaviour, cast("tuple[WebhookFault, ...]", faults))
 
     def faults(self, documents: Sequence[Document], place: str, kinds: Collection[str] = KINDS) -> tuple[Fault, ...]:
-        """Return faults in the order in which they are written, an object for each."""
+        """Return the faults, in order."""
         found: list[Fault] = []
         for index, document in enumerate(documents):
             try:
@@ -165,20 +165,20 @@ class ReferenceReader:
 
 
 def lookup(things: Sequence[T], at: int, place: str) -> T:
-    """Return the thing that stands at this place of a list, or raise `Invalid`."""
+    """Return the thing at an index, or raise ValidationFailed."""
     if at >= len(things):
         invalid(place, f"expected less than {len(things)}, as many as there are, got {at}")
     return things[at]
 
 
 def require(holds: object, place: str, expected: str, got: object) -> None:
-    """Raise `Invalid` unless this holds."""
+    """Raise ValidationFailed unless `holds`."""
     if not holds:
         invalid(place, f"expected {expected}, got {got if isinstance(got, str) else preview(got)}")
 
 
 def check_ascending(instants: Iterable[Any], place: str, last: Any) -> None:
-    """Raise `Invalid` for instants that go back, or past the last that there can be."""
+    """Raise ValidationFailed for instants that go back, or beyond `last`."""
     before = None
     for index, instant in enumerate(instants):
         if before is not None and instant < before:
@@ -189,13 +189,13 @@ def check_ascending(instants: Iterable[Any], place: str, last: Any) -> None:
 
 
 def _moved(error: Exception, place: str) -> ValidationFailed:
-    """Return a complaint about a part with its place in the whole."""
+    """Return the error about a part with its place in the whole."""
     at, _, message = str(error).partition(": ")
     return ValidationFailed([Violation(place + at.removeprefix("$"), message)])
 
 
 def decode(raw: bytes | msgspec.Raw, kind: type[T], place: str = "$") -> T:
-    """Return JSON as this type, or raise `Invalid` with the place, what was expected, and what came."""
+    """Return JSON as this type, or raise ValidationFailed with the place, what was expected, and what came."""
     try:
         return msgspec.json.decode(raw, type=kind)
     except msgspec.ValidationError as error:
@@ -216,7 +216,7 @@ def _violation(text: str, raw: bytes, place: str) -> ValidationFailed:
 
 
 def _got(raw: bytes, path: str) -> str:
-    """Return what stands at a place, where that can be said."""
+    """Return the value at a place, if the place can be parsed."""
     value = parse(raw)
     steps = [int(index) if index else name for name, index in re.findall(r"\.([^.\[]+)|\[(\d+)\]", path)]
     if json_path(steps) != path:
@@ -226,8 +226,8 @@ def _got(raw: bytes, path: str) -> str:
     return f", got {preview(value)}"
 
 
-def write_scripts(mock: MockServer, sandbox: Sandbox, tables: ReferenceWriter) -> list[ScriptPart]:
-    """Return how often rules spoke, of the scenarios that can still be asked for."""
+def write_scripts(mock: MockServer, sandbox: Sandbox, references: ReferenceWriter) -> list[ScriptPart]:
+    """Return the counts of the rules of the scenarios that can still be asked for."""
     library, home = mock.files.library, mock.scenario_of(sandbox)
     parts = []
     for name, script in sandbox.scripts.items():
@@ -235,8 +235,8 @@ def write_scripts(mock: MockServer, sandbox: Sandbox, tables: ReferenceWriter) -
         scenario = next((each for each in known if each.rules is script.rules), None)
         if scenario is not None:
             places = range(len(script.rules))
-            met, spoken = [script.matched_counts[i] for i in places], [script.applied_counts[i] for i in places]
-            parts.append(ScriptPart(scenario=tables.scenario(scenario), met=met, spoken=spoken))
+            matched, applied = [script.matched_counts[i] for i in places], [script.applied_counts[i] for i in places]
+            parts.append(ScriptPart(scenario=references.scenario(scenario), matched=matched, applied=applied))
     return parts
 
 
@@ -246,39 +246,40 @@ def write_armed(armed: ArmedFaults) -> ArmedPart:
     for script, own in ((armed.calls, armed.request_faults), (armed.webhooks, armed.webhook_faults)):
         counts |= {each.id: (script.matched_counts[i], script.applied_counts[i]) for i, each in enumerate(own)}
     faults = [
-        FaultPart(id=each.id, document=dict(each.document), met=counts[each.id][0], spoken=counts[each.id][1])
+        FaultPart(id=each.id, document=dict(each.document), matched=counts[each.id][0], applied=counts[each.id][1])
         for each in armed.faults
     ]
     return ArmedPart(since=armed.since, faults=faults)
 
 
 def read_scripts(parts: Sequence[ScriptPart], known: ReferenceReader) -> dict[str, RuleState]:
-    """Return the scripts by the names of their scenarios; raises `Invalid`."""
+    """Return the scripts by the names of their scenarios; raises ValidationFailed."""
     found: dict[str, RuleState] = {}
     for index, part in enumerate(parts):
         place = f"$.scripts[{index}]"
         scenario = lookup(known.scenarios, part.scenario, f"{place}.scenario")
         require(scenario.name not in found, f"{place}.scenario", "each once", scenario.name)
-        found[scenario.name] = _counted(RuleState(scenario.name, scenario.rules), part.met, part.spoken, place)
+        found[scenario.name] = _counted(RuleState(scenario.name, scenario.rules), part.matched, part.applied, place)
     return found
 
 
-def _counted(script: RuleState, met: Sequence[int], spoken: Sequence[int], place: str) -> RuleState:
+def _counted(script: RuleState, matched: Sequence[int], applied: Sequence[int], place: str) -> RuleState:
     rules = len(script.rules)
-    for name, counts in (("met", met), ("spoken", spoken)):
+    for name, counts in (("matched", matched), ("applied", applied)):
         require(len(counts) == rules, f"{place}.{name}", f"{rules} counts, one for each rule", len(counts))
     for index in range(rules):
-        if spoken[index] > met[index]:
+        if applied[index] > matched[index]:
             invalid(
-                f"{place}.spoken[{index}]", f"expected at most {met[index]}, as often as it fitted, got {spoken[index]}"
+                f"{place}.applied[{index}]",
+                f"expected at most {matched[index]}, as often as it fitted, got {applied[index]}",
             )
-    script.matched_counts.update(dict(enumerate(met)))
-    script.applied_counts.update(dict(enumerate(spoken)))
+    script.matched_counts.update(dict(enumerate(matched)))
+    script.applied_counts.update(dict(enumerate(applied)))
     return script
 
 
 def read_armed(part: ArmedPart, spec: Spec, now: datetime) -> ArmedFaults:
-    """Return the armed faults; raises `Invalid`."""
+    """Return the armed faults; raises ValidationFailed."""
     check_ascending([part.since], "$.armed.since", now)
     try:
         rules = parse_armed([each.document for each in part.faults], spec, ("armed", "faults"))
@@ -292,5 +293,5 @@ def read_armed(part: ArmedPart, spec: Spec, now: datetime) -> ArmedFaults:
     counts = {each.id: each for each in part.faults}
     for script, faults in ((armed.calls, armed.request_faults), (armed.webhooks, armed.webhook_faults)):
         own = [counts[each.id] for each in faults]
-        _counted(script, [each.met for each in own], [each.spoken for each in own], "$.armed.faults")
+        _counted(script, [each.matched for each in own], [each.applied for each in own], "$.armed.faults")
     return armed

@@ -1,4 +1,4 @@
-"""What a snapshot is made of: typed shapes, strict and without defaults, so that a part that is missing is an error.
+"""The parts of a snapshot: typed, strict and without defaults, so that a missing part is an error.
 
 Instants are UTC. What may hold an API key is encoded by `masked_part`.
 """
@@ -39,7 +39,7 @@ def _check(value: object) -> None:
 
 
 class Part(Struct, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """One object of a snapshot; raises ValueError for an instant that no clock shows."""
+    """One object of a snapshot; raises ValueError for an instant out of a clock's range."""
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
@@ -47,7 +47,7 @@ class Part(Struct, kw_only=True, forbid_unknown_fields=True, rename="camel"):
 
 
 class Row(Struct, array_like=True, forbid_unknown_fields=True):
-    """The same as a list of values, where there are many of them."""
+    """The same, written as a list of values."""
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
@@ -55,7 +55,7 @@ class Row(Struct, array_like=True, forbid_unknown_fields=True):
 
 
 class SpecPart(Part):
-    """Which spec the mock had; `digest` is of the whole document."""
+    """The spec of the mock; `digest` is of the whole document."""
 
     title: str
     version: str
@@ -63,7 +63,7 @@ class SpecPart(Part):
 
 
 class ClockPart(Part):
-    """Where the clock was, and how it ran."""
+    """The clock."""
 
     now: Instant
     mode: Mode
@@ -71,7 +71,7 @@ class ClockPart(Part):
 
 
 class PatchPart(Part, omit_defaults=True):
-    """The fields of the account that a test has set: those that are not are not there."""
+    """The fields of the account that a test has set; the others are absent."""
 
     plan: str | msgspec.UnsetType = msgspec.UNSET
     revoked: bool | msgspec.UnsetType = msgspec.UNSET
@@ -79,27 +79,27 @@ class PatchPart(Part, omit_defaults=True):
 
 
 class ScenarioPart(Part):
-    """A scenario as it is written; a shipped one has to be the same where the snapshot is restored."""
+    """A scenario as it is written; a shipped one must be the same on the server that restores the snapshot."""
 
     is_shipped: bool
     document: Document
 
 
 class ScriptPart(Part):
-    """How often each rule of a scenario fitted a call, and how often it spoke."""
+    """How often each rule of a scenario matched, and how often it was applied."""
 
     scenario: Count
-    met: list[Count]
-    spoken: list[Count]
+    matched: list[Count]
+    applied: list[Count]
 
 
 class FaultPart(Part):
-    """An armed fault as it was written, and how often it fitted and struck."""
+    """An armed fault as it was written, and how often it matched and was applied."""
 
     id: str
     document: Document
-    met: Count
-    spoken: Count
+    matched: Count
+    applied: Count
 
 
 class ArmedPart(Part):
@@ -110,7 +110,7 @@ class ArmedPart(Part):
 
 
 class SpanRow(Row):
-    """A `models.Span`; a length of None never ends."""
+    """A `ChildRun`; a length of None never ends."""
 
     start: Instant | None
     length: Amount | None
@@ -119,20 +119,20 @@ class SpanRow(Row):
 
 
 class TimelinePart(Part):
-    """A timeline that was rewritten, as far as the job's recipe does not make it."""
+    """A timeline that was rewritten, without what follows from the job's recipe."""
 
     marks: Annotated[list[StatusChange], Meta(min_length=1)]
     scenes: list[SpanRow]
     assemble: SpanRow
     error: str | None
     floors: list[MinimumProgress]
-    told: Annotated[list[Step], Meta(min_length=1)]
+    emitted: Annotated[list[Step], Meta(min_length=1)]
 
 
 class JobPart(Part):
-    """A job: what its timeline follows from, or the one that was rewritten.
+    """A job: its recipe, and its timeline if that was rewritten.
 
-    `named` is the scenario that its submission asked for; `is_deleted` is a job of which only webhooks are left.
+    `named` is the scenario that its submission asked for. Of a job that `is_deleted` only webhooks are left.
     """
 
     number: Number
@@ -150,7 +150,7 @@ class JobPart(Part):
 
 
 class HookPart(Part):
-    """A `webhooks.Hook`; each fault is an object of one kind."""
+    """A `WebhookSettings`; each fault is an object of one kind."""
 
     url: str
     secret: str
@@ -159,7 +159,7 @@ class HookPart(Part):
 
 
 class AttemptPart(Part):
-    """A `deliveries.Attempt`."""
+    """An `Attempt`."""
 
     at: Instant
     ended_at: Instant
@@ -171,7 +171,7 @@ class AttemptPart(Part):
 
 
 class DeliveryPart(Part):
-    """A `deliveries.Delivery`; the body is a text. One that is not logged has left the log, but not its outbox."""
+    """A `Delivery`; the body is a text. One that is not logged has left the log, but not its outbox."""
 
     number: Number
     job_id: str
@@ -189,12 +189,12 @@ class DeliveryPart(Part):
 
 
 class OutboxPart(Part):
-    """A `courier.Outbox`: the number of its job, of the step that was told last (-1: none), and of its deliveries."""
+    """A `JobOutbox`: the numbers of its job, of the last step with a webhook (-1: none), and of its deliveries."""
 
     job: Number
     hook: Count
-    told: Annotated[int, Meta(ge=-1, le=2**53)]
-    told_at: Instant
+    last_step: Annotated[int, Meta(ge=-1, le=2**53)]
+    last_at: Instant
     made: Count
     waiting: list[Number]
     held: list[Number]
@@ -210,7 +210,7 @@ class WebhooksPart(Part):
 
 
 class Snapshot(Part):
-    """A whole sandbox; numbers under `scenario`, `behaviour` and `hook` are places in the lists of these, from 0."""
+    """A whole sandbox; numbers under `scenario`, `behaviour` and `hook` are indexes of the lists of these."""
 
     format: str
     version: int

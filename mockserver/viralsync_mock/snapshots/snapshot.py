@@ -1,7 +1,7 @@
 """A sandbox as one JSON document, and a sandbox made of it again: under another key, or on another server.
 
-Restoring makes a new sandbox; nothing is touched before all of the document is known to be good. API keys do not get
-in: a scenario's `keys` become the account of the sandbox's own, and whatever looks like a key is masked.
+Restoring makes a new sandbox, and changes nothing before the whole document is known to be valid. A snapshot holds no
+API keys: a scenario's `keys` become the account of the sandbox's own, and what looks like a key is masked.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _PERIOD = re.compile(r"\d{4}-\d{2}(-\d{2})?")
 
 
 class Head(msgspec.Struct):
-    """What is looked at first: whose document it is."""
+    """The part that is checked first."""
 
     format: str
     version: int
@@ -60,7 +60,7 @@ class Head(msgspec.Struct):
 
 
 class Restored(NamedTuple):
-    """A sandbox made of a snapshot, and what it has to send still; nobody knows of it yet."""
+    """A sandbox made of a snapshot, not yet installed, and the webhooks it still has to send."""
 
     sandbox: Sandbox
     outboxes: list[JobOutbox]
@@ -68,7 +68,7 @@ class Restored(NamedTuple):
 
 
 def digest(spec: Spec) -> str:
-    """Return what tells one spec from another: SHA-256 over its document, in hexadecimal."""
+    """Return the SHA-256 of a spec's document, in hexadecimal."""
     return sha256(orjson.dumps(spec.document, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
@@ -76,14 +76,14 @@ def create_snapshot(mock: MockServer, sandbox: Sandbox, *, with_journal: bool = 
     """Return a sandbox as JSON."""
     files, clock, now = mock.files, sandbox.clock, sandbox.clock.now()
     spec, contents = files.spec, sandbox.store.contents(now)
-    tables = ReferenceWriter(files, sandbox.key)
+    references = ReferenceWriter(files, sandbox.key)
     home, behaviour = (
-        tables.scenario(mock.scenario_of(sandbox)),
-        tables.behaviour(sandbox.behaviour_override or files.behaviour),
+        references.scenario(mock.scenario_of(sandbox)),
+        references.behaviour(sandbox.behaviour_override or files.behaviour),
     )
-    jobs = [write_job(job, tables, sandbox.key, is_deleted=gone) for job, gone in _every_job(sandbox, contents)]
-    webhooks = write_webhooks(sandbox, tables)
-    journal = write_journal(sandbox, tables) if with_journal else msgspec.UNSET
+    jobs = [write_job(job, references, sandbox.key, is_deleted=gone) for job, gone in _every_job(sandbox, contents)]
+    webhooks = write_webhooks(sandbox, references)
+    journal = write_journal(sandbox, references) if with_journal else msgspec.UNSET
     snapshot = Snapshot(
         format=FORMAT,
         version=VERSION,
@@ -98,10 +98,10 @@ def create_snapshot(mock: MockServer, sandbox: Sandbox, *, with_journal: bool = 
         calls=sandbox.calls,
         charged={_period(key): milliseconds for key, milliseconds in contents.charged.items()},
         window=list(contents.calls),
-        scripts=write_scripts(mock, sandbox, tables),
+        scripts=write_scripts(mock, sandbox, references),
         armed=write_armed(sandbox.armed) if sandbox.armed else None,
-        scenarios=tables.scenarios.parts,
-        behaviours=tables.behaviours.parts,
+        scenarios=references.scenarios.parts,
+        behaviours=references.behaviours.parts,
         jobs=jobs,
         webhooks=webhooks,
         journal=journal,
@@ -110,7 +110,7 @@ def create_snapshot(mock: MockServer, sandbox: Sandbox, *, with_journal: bool = 
 
 
 def _every_job(sandbox: Sandbox, contents: Contents) -> list[tuple[Job, bool]]:
-    """Return the jobs with those that are deleted, and told of still, by number."""
+    """Return the jobs, and the deleted ones that still have webhooks to send (True), by number."""
     kept = {job.number for job in contents.jobs}
     gone = [(each.job, True) for each in outboxes_of(sandbox) if each.job.number not in kept]
     return sorted([(job, False) for job in contents.jobs] + gone, key=lambda each: each[0].number)
@@ -122,7 +122,7 @@ def _period(key: tuple[int, ...]) -> str:
 
 
 def restore(mock: MockServer, key: str, raw: bytes) -> Restored:
-    """Return the sandbox of a key as a snapshot has it; raises `Invalid` with the place, and touches nothing."""
+    """Return the sandbox of a snapshot for a key; raises ValidationFailed with the place, and changes nothing."""
     check_head(decode(raw, Head), mock.files.spec)
     snapshot = decode(raw, Snapshot)
     known = ReferenceReader(mock.files, snapshot.scenarios, snapshot.behaviours)
@@ -155,14 +155,14 @@ def restore(mock: MockServer, key: str, raw: bytes) -> Restored:
 
 
 def install(mock: MockServer, restored: Restored) -> None:
-    """Put a restored sandbox in the place of the one that its key has, which is closed; webhooks go on."""
+    """Replace the sandbox of the key, which is closed, by the restored one, and go on with its webhooks."""
     mock.sandboxes.replace(restored.sandbox)
-    if restored.outboxes and isinstance(courier := mock.dispatcher_for(restored.sandbox), WebhookDispatcher):
-        courier.resume(restored.outboxes)
+    if restored.outboxes and isinstance(dispatcher := mock.dispatcher_for(restored.sandbox), WebhookDispatcher):
+        dispatcher.resume(restored.outboxes)
 
 
 def check_head(head: Head, spec: Spec) -> None:
-    """Raise `Invalid` for a document of somebody else, of another version, or of another spec."""
+    """Raise ValidationFailed for another format, another version, or another spec."""
     require(head.format == FORMAT, "$.format", preview(FORMAT), preview(head.format))
     require(head.version == VERSION, "$.version", f"{VERSION}", head.version)
     expected, got = f"{spec.title} {spec.version}", f"{head.spec.title} {head.spec.version}"
@@ -174,7 +174,7 @@ def check_head(head: Head, spec: Spec) -> None:
 
 
 def _jobs(snapshot: Snapshot, known: ReferenceReader) -> tuple[list[Job], list[Job]]:
-    """Return the jobs that are kept, and those that are deleted."""
+    """Return the jobs, and those that are deleted."""
     reader = JobReader(known, snapshot.seed, snapshot.clock.now)
     found = [reader.read(raw, f"$.jobs[{index}]") for index, raw in enumerate(snapshot.jobs)]
     before = None

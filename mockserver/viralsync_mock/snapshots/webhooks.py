@@ -1,4 +1,4 @@
-"""Webhooks in a snapshot: the log, and for each job that has something to tell still, its outbox."""
+"""Webhooks in a snapshot: the log, and the outbox of each job that still has webhooks to send."""
 
 from __future__ import annotations
 
@@ -26,39 +26,39 @@ if TYPE_CHECKING:
 
 
 def outboxes_of(sandbox: Sandbox) -> list[JobOutbox]:
-    """Return what the courier of a sandbox has to tell and to send still."""
+    """Return the outboxes of a sandbox that are not empty."""
     return sandbox.dispatcher.outboxes() if isinstance(sandbox.dispatcher, WebhookDispatcher) else []
 
 
-def write_webhooks(sandbox: Sandbox, tables: ReferenceWriter) -> WebhooksPart:
-    """Return the webhooks of a sandbox; one that is just under way counts as not yet sent."""
+def write_webhooks(sandbox: Sandbox, references: ReferenceWriter) -> WebhooksPart:
+    """Return the webhooks of a sandbox; one that is under way counts as not yet sent."""
     outboxes, log = outboxes_of(sandbox), sandbox.deliveries
     logged = {each.number: each for each in log.newest_first()}
     every = {each.number: each for outbox in outboxes for each in (*outbox.pending, *outbox.held)} | logged
-    deliveries = [_delivery_part(every[number], tables, number in logged, sandbox.key) for number in sorted(every)]
-    parts = [_outbox_part(outbox, tables) for outbox in outboxes]
-    hooks = [decode(masked_part(each, sandbox.key), HookPart) for each in tables.hooks.parts]
+    deliveries = [_delivery_part(every[number], references, number in logged, sandbox.key) for number in sorted(every)]
+    parts = [_outbox_part(outbox, references) for outbox in outboxes]
+    hooks = [decode(masked_part(each, sandbox.key), HookPart) for each in references.hooks.parts]
     return WebhooksPart(made=log.made, hooks=hooks, deliveries=deliveries, outboxes=parts)
 
 
-def _outbox_part(outbox: JobOutbox, tables: ReferenceWriter) -> OutboxPart:
+def _outbox_part(outbox: JobOutbox, references: ReferenceWriter) -> OutboxPart:
     return OutboxPart(
         job=outbox.job.number,
-        hook=tables.hook(outbox.hook),
-        told=outbox.last_created.step.number,
-        told_at=outbox.last_created.at,
+        hook=references.hook(outbox.hook),
+        last_step=outbox.last_created.step.number,
+        last_at=outbox.last_created.at,
         made=outbox.made,
         waiting=[each.number for each in outbox.pending],
         held=[each.number for each in outbox.held],
     )
 
 
-def _delivery_part(delivery: Delivery, tables: ReferenceWriter, is_logged: bool, key: str) -> msgspec.Raw:
+def _delivery_part(delivery: Delivery, references: ReferenceWriter, is_logged: bool, key: str) -> msgspec.Raw:
     part = DeliveryPart(
         number=delivery.number,
         job_id=delivery.job_id,
         kind=delivery.kind,  # type: ignore[arg-type]  # one of the four
-        hook=tables.hook(delivery.hook),
+        hook=references.hook(delivery.hook),
         headers=list(delivery.headers),
         body=delivery.body.decode(),
         made_at=delivery.made_at,
@@ -78,7 +78,7 @@ def _attempt_part(attempt: Attempt, key: str) -> AttemptPart:
 
 
 class WebhookReader:
-    """Reads the webhooks of one snapshot; raises `Invalid`."""
+    """Reads the webhooks of one snapshot; raises ValidationFailed."""
 
     def __init__(self, part: WebhooksPart, known: ReferenceReader, now: datetime) -> None:
         self._part, self._known, self._now = part, known, now
@@ -89,7 +89,7 @@ class WebhookReader:
             self._read(raw, f"$.webhooks.deliveries[{index}]")
 
     def log(self, size: int) -> DeliveryLog:
-        """Return the log, as far as there is room for it."""
+        """Return the log, at most `size` deliveries."""
         log = DeliveryLog(size)
         log.made = self._part.made
         for each in self._logged:
@@ -138,8 +138,8 @@ class WebhookReader:
         require(job.callback_url == hook.url, f"{place}.hook", f"the callbackUrl of {job.id}", hook.url)
         waiting = self._of(job, part.waiting, f"{place}.waiting")
         held = self._of(job, part.held, f"{place}.held")
-        told = self._told(part, job, place)
-        return JobOutbox(job, hook, told, made=part.made, pending=deque(waiting), held=held)
+        last = self._last_created(part, job, place)
+        return JobOutbox(job, hook, last, made=part.made, pending=deque(waiting), held=held)
 
     def _of(self, job: Job, numbers: Sequence[int], place: str) -> list[Delivery]:
         found = [self._deliveries.get(number) for number in numbers]
@@ -148,18 +148,18 @@ class WebhookReader:
                 invalid(f"{place}[{index}]", f"expected a delivery of {job.id}, got {numbers[index]}")
         return [each for each in found if each is not None]
 
-    def _told(self, part: OutboxPart, job: Job, place: str) -> SentStep:
-        """Return what was told last: the step of that number, as the job's timeline has it."""
-        check_ascending([part.told_at], f"{place}.toldAt", self._now)
-        if part.told < 0:
+    def _last_created(self, part: OutboxPart, job: Job, place: str) -> SentStep:
+        """Return the last webhook that was created: the step of that number in the job's timeline."""
+        check_ascending([part.last_at], f"{place}.lastAt", self._now)
+        if part.last_step < 0:
             require(
-                part.told_at == job.created, f"{place}.toldAt", f"{job.created.isoformat()}", part.told_at.isoformat()
+                part.last_at == job.created, f"{place}.lastAt", f"{job.created.isoformat()}", part.last_at.isoformat()
             )
             return before_first(job.created)
-        step = lookup(steps(job.timeline), part.told, f"{place}.told")
-        if part.told and part.told_at < step.at:
-            invalid(f"{place}.toldAt", f"expected {step.at.isoformat()} or later, got {part.told_at.isoformat()}")
-        return SentStep(step, part.told_at)
+        step = lookup(steps(job.timeline), part.last_step, f"{place}.lastStep")
+        if part.last_step and part.last_at < step.at:
+            invalid(f"{place}.lastAt", f"expected {step.at.isoformat()} or later, got {part.last_at.isoformat()}")
+        return SentStep(step, part.last_at)
 
 
 def _body(part: DeliveryPart, place: str) -> bytes:

@@ -1,4 +1,4 @@
-"""The log of webhooks: each delivery with its attempts, and what became of it."""
+"""The log of webhooks: each delivery with its attempts and its outcome."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 MAX_WAIT = 86_400.0
-"""Seconds from one attempt to the next, at most: dates run out."""
+"""Seconds from one attempt to the next, at most, since dates end in 9999."""
 
 
 class DeliveryOutcome(StrEnum):
-    """What became of a delivery."""
+    """The outcome of a delivery."""
 
     PENDING = "pending"
     DELIVERED = "delivered"
@@ -34,7 +34,7 @@ class DeliveryOutcome(StrEnum):
 
 
 class Attempt(NamedTuple):
-    """One attempt: when it began and ended, and what the receiver answered or why there is no answer."""
+    """One attempt: when it began and ended, and the receiver's response or why there is none."""
 
     at: datetime
     ended_at: datetime
@@ -46,15 +46,15 @@ class Attempt(NamedTuple):
 
     @property
     def is_accepted(self) -> bool:
-        """Whether the receiver has taken the webhook: any 2xx."""
+        """Whether the receiver accepted the webhook, with any 2xx."""
         return self.problem is None and self.status is not None and 200 <= self.status < 300
 
 
 @dataclass(eq=False, slots=True)
 class Delivery:
-    """One webhook: what is sent where, when it is next due, and every attempt so far.
+    """One webhook: what is sent where, when its next attempt is due, and every attempt so far.
 
-    `kind` is `progress`, or how the job ended; `copy_of` the number of the delivery that a fault sends again.
+    `kind` is `progress`, or how the job ended; `copy_of` is the number of the delivery that a fault copied.
     """
 
     number: int
@@ -72,7 +72,7 @@ class Delivery:
 
     @property
     def id(self) -> str:
-        """The id that the control API knows it by."""
+        """The id in the control API."""
         return delivery_id(self.number)
 
     @property
@@ -81,9 +81,9 @@ class Delivery:
         return self.outcome is not DeliveryOutcome.PENDING
 
     def record_attempt(self, attempt: Attempt, now: datetime) -> None:
-        """Decide after an attempt whether there is another, and when: each wait is twice the one before, at most a day.
+        """Record an attempt: mark the delivery final, or schedule a retry with exponential backoff (at most one day).
 
-        The terminal webhook is tried again, one of progress is not (docs page /guides/webhooks).
+        The terminal webhook is retried, those of progress are not (docs page /guides/webhooks).
         """
         switches, tried = self.hook.behaviour, len(self.attempts)
         if attempt.is_accepted:
@@ -135,7 +135,7 @@ def _attempt_document(attempt: Attempt) -> dict[str, Any]:
 
 
 class DeliveryLog:
-    """The last deliveries of a sandbox, at most `size`; older ones are forgotten."""
+    """The last `size` deliveries of a sandbox."""
 
     def __init__(self, size: int) -> None:
         self._kept: deque[Delivery] = deque(maxlen=size)
@@ -150,22 +150,22 @@ class DeliveryLog:
         return self.made
 
     def add(self, delivery: Delivery) -> None:
-        """Keep a delivery."""
+        """Add a delivery."""
         self._kept.append(delivery)
 
     def newest_first(self) -> Iterator[Delivery]:
-        """Yield those that are kept."""
+        """Yield the deliveries."""
         return reversed(tuple(self._kept))
 
 
 class Dispatcher(Protocol):
-    """Whoever sends the webhooks of a sandbox."""
+    """Sends the webhooks of a sandbox."""
 
     async def add_job(self, job: Job, hook: WebhookSettings) -> None:
         """Send the webhooks of a job from now on."""
 
     async def redeliver(self, delivery: Delivery) -> None:
-        """Try a delivery once more, whatever became of it."""
+        """Make one more attempt at a delivery, whatever its outcome."""
 
     def close(self) -> None:
-        """Send no more; what is under way is given up."""
+        """Stop sending, and cancel what is under way."""

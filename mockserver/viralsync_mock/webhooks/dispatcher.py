@@ -1,7 +1,7 @@
 """Sends the webhooks of one sandbox: a calendar of what is due, and for each job an outbox that keeps the order.
 
-Only what is due next holds an alarm. Attempts run on real time, as the receiver's own time does; the waits between
-them, and everything else, on the sandbox's clock.
+Only what is due next has a waiter on the clock. Attempts run in real time, as their receivers do, the waits
+between them on the sandbox's clock. In mode `jump` the time-out of an attempt counts virtual seconds too.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False, slots=True)
 class JobOutbox:
-    """The webhooks of one job: what was told, what waits to be sent, in order, and what is told next.
+    """The webhooks of one job: the last one created, those pending, in order, and the next one.
 
-    `heard` is the status that the receiver has heard last.
+    `held` are pending behind the next one, by a fault; `last_accepted_status` is that of the last accepted webhook.
     """
 
     job: Job
@@ -56,42 +56,42 @@ class JobOutbox:
 
     @property
     def due(self) -> datetime | None:
-        """When there is next something to do: the next webhook to make, or the first of those that wait."""
+        """When the next webhook is to be created or the first pending one to be sent, whichever is earlier."""
         instants = [self.pending[0].due] if self.pending and not self.is_busy else []
         return min([*instants, self.next_event.at] if self.next_event else instants, default=None)
 
     def compute_next_event(self) -> None:
-        """Work out what comes next."""
+        """Find the next webhook to create."""
         interval = self.hook.behaviour.webhook_progress_interval_seconds
         self.next_event = webhooks.next_webhook(_steps(self.job), self.last_created, interval)
 
     @property
     def has_work(self) -> bool:
-        """Whether something is still to happen: the job changes, or a webhook of a change waits.
+        """Whether the job still changes, or a webhook of a change is pending.
 
-        After the last step of a job that never ends there is always another webhook: an auto clock waits for none.
+        A job that never ends has webhooks of progress for ever: clocks that move by themselves do not go on for them.
         """
-        waits = bool(self.pending) and not self.is_busy
+        has_pending = bool(self.pending) and not self.is_busy
         if self.last_created.step.status.is_terminal:
-            return waits
+            return has_pending
         last = _steps(self.job)[-1]
         if self.last_created.step.number < last.number:
             return self.due is not None
-        return waits and self.pending[0].made_at <= last.at
+        return has_pending and self.pending[0].made_at <= last.at
 
     @property
     def is_empty(self) -> bool:
-        """Whether the job has nothing more to tell."""
+        """Whether there are no more webhooks, now or later."""
         return self.last_created.step.status.is_terminal and not (self.pending or self.is_busy)
 
 
 def _steps(job: Job) -> tuple[Step, ...]:
-    """Return the steps of a job; those of a finished one are not kept for it."""
+    """Return the steps of a job; those of a finished job are not kept."""
     return steps(job.timeline) if job.status.is_terminal else steps_of(job)
 
 
 class WebhookDispatcher:
-    """The sender of one sandbox's webhooks."""
+    """Sends the webhooks of one sandbox."""
 
     def __init__(self, sandbox: Sandbox, send: WebhookSender, output_url: str, on_bug: OnBug) -> None:
         self.log = sandbox.deliveries
@@ -104,7 +104,7 @@ class WebhookDispatcher:
         self._alarm = sandbox.clock.alarm()
 
     async def add_job(self, job: Job, hook: WebhookSettings) -> None:
-        """Send the webhooks of a job from now on; a fault may want the first of them sent at once."""
+        """Send the webhooks of a job from now on, the first at once if a fault asks for that."""
         outbox = JobOutbox(job, hook, webhooks.before_first(job.created))
         if any(isinstance(fault, BeforeResponse) for fault in hook.faults):
             outbox.last_created = webhooks.SentStep(_steps(job)[0], job.created)
@@ -114,23 +114,23 @@ class WebhookDispatcher:
         self.resume([outbox])
 
     def outboxes(self) -> list[JobOutbox]:
-        """Return those that have something to tell or to send still, by the numbers of their jobs."""
+        """Return the outboxes that are not empty, by the numbers of their jobs."""
         return sorted(self._outboxes.values(), key=lambda outbox: outbox.job.number)
 
     def resume(self, outboxes: Iterable[JobOutbox]) -> None:
-        """Go on with these, wherever each of them is."""
+        """Go on with these outboxes, at whatever point each of them is."""
         for outbox in outboxes:
             self._outboxes[outbox.job.id] = outbox
-            outbox.wake = partial(self._look_ahead, outbox)
+            outbox.wake = partial(self._reschedule, outbox)
             outbox.job.subscribe(outbox.wake)
-            self._look_ahead(outbox)
+            self._reschedule(outbox)
         if not self._is_running:
             self._is_running = True
             self._alarm.hold()
             self._start(self._run(), is_delivery=False)
 
     async def redeliver(self, delivery: Delivery) -> None:
-        """Try a delivery once more, whatever became of it."""
+        """Make one more attempt at a delivery, whatever its outcome."""
         with self._clock.waiting_call():
             await asyncio.wait([self._start(self._try_again(delivery), is_delivery=True)])
 
@@ -140,15 +140,15 @@ class WebhookDispatcher:
             self._sandbox.sightings.record_delivery(delivery.kind, delivery.body, None)
 
     def close(self) -> None:
-        """Send no more; what is under way is given up."""
+        """Stop sending, and cancel what is under way."""
         for task in tuple(self._tasks):
             task.cancel()
 
     async def _run(self) -> None:
-        """Wait for what is due next, and see to it."""
+        """Wait for what is due next, and do it."""
         with self._alarm as alarm:
             while not self._sandbox.is_closed:
-                self._process_due()
+                self._do_due()
                 due = self._next_due()
                 has_work = any(each.has_work for each in self._outboxes.values())
                 if self._clock.mode is Mode.AUTO and has_work:
@@ -157,7 +157,7 @@ class WebhookDispatcher:
                 else:
                     await alarm.until(due, passive=not has_work)
 
-    def _process_due(self) -> None:
+    def _do_due(self) -> None:
         now = self._clock.now()
         while (due := self._next_due()) is not None and due <= now:
             outbox = heapq.heappop(self._calendar)[-1]
@@ -170,70 +170,70 @@ class WebhookDispatcher:
             self._schedule(outbox)
 
     def _next_due(self) -> datetime | None:
-        """Return when something is next due, leaving out what is not so any more."""
+        """Return when something is next due, and drop outdated entries of the calendar."""
         while self._calendar and self._calendar[0][2] != self._calendar[0][3].version:
             heapq.heappop(self._calendar)
         return self._calendar[0][0] if self._calendar else None
 
-    def _look_ahead(self, outbox: JobOutbox) -> None:
-        """Work out what comes next for a job, which may have another timeline now."""
+    def _reschedule(self, outbox: JobOutbox) -> None:
+        """Find the next webhook of a job, which may have another timeline now, and schedule it."""
         outbox.compute_next_event()
         self._schedule(outbox)
 
     def _schedule(self, outbox: JobOutbox) -> None:
-        """Put an outbox into the calendar, or away when its job has nothing more to tell."""
+        """Put an outbox into the calendar, or remove it when it is empty."""
         outbox.version += 1
         if (due := outbox.due) is not None:
-            # By number: two runs make the webhooks of one instant in the same order, whichever receiver is quicker.
+            # By number: every run creates the webhooks of one instant in the same order, whichever receiver is faster.
             heapq.heappush(self._calendar, (due, outbox.job.number, outbox.version, outbox))
             self._alarm.wake()
         elif outbox.is_empty:
             outbox.job.unsubscribe(outbox.wake)
             self._outboxes.pop(outbox.job.id, None)
 
-    def _create_delivery(self, outbox: JobOutbox, told: SentStep) -> None:
-        """Make a webhook and put it where it waits; a fault may lose it, copy it, or hold it back."""
+    def _create_delivery(self, outbox: JobOutbox, event: SentStep) -> None:
+        """Create a webhook and append it to the outbox; a fault may drop it, copy it, or hold it back."""
         hook, armed, number = outbox.hook, self._sandbox.armed, outbox.made
         outbox.made += 1
-        parcel = webhooks.prepare(number, Subject(outbox.job), told, hook, self._output_url)
+        webhook = webhooks.prepare(number, Subject(outbox.job), event, hook, self._output_url)
         faults = armed.match_webhook(self._clock.now(), self._sandbox.draw) if armed else ()
-        parcel = webhooks.apply_faults(parcel, (*hook.faults, *faults), hook)
-        first = self._delivery(outbox, parcel, told.at, None)
-        copies = [self._delivery(outbox, parcel, told.at, first.number) for _ in range(parcel.copies)]
+        webhook = webhooks.apply_faults(webhook, (*hook.faults, *faults), hook)
+        first = self._delivery(outbox, webhook, event.at, None)
+        copies = [self._delivery(outbox, webhook, event.at, first.number) for _ in range(webhook.copies)]
         held, outbox.held = outbox.held, []
-        if parcel.is_dropped:
+        if webhook.is_dropped:
             for each in (first, *copies):
                 each.outcome = DeliveryOutcome.DROPPED
                 self._record(each)
-        elif parcel.is_held:
+        elif webhook.is_held:
             outbox.held += (first, *copies)
         else:
             outbox.pending.extend((first, *copies))
         outbox.pending.extend(held)
 
-    def _delivery(self, outbox: JobOutbox, parcel: PreparedWebhook, at: datetime, copy_of: int | None) -> Delivery:
+    def _delivery(self, outbox: JobOutbox, webhook: PreparedWebhook, at: datetime, copy_of: int | None) -> Delivery:
         delivery = Delivery(
             number=self.log.take_number(),
             job_id=outbox.job.id,
-            kind=parcel.kind,
+            kind=webhook.kind,
             hook=outbox.hook,
-            headers=(("content-type", "application/json"), (webhooks.SIGNATURE_HEADER, parcel.signature)),
-            body=parcel.body,
+            headers=(("content-type", "application/json"), (webhooks.SIGNATURE_HEADER, webhook.signature)),
+            body=webhook.body,
             made_at=at,
-            due=add_seconds(at, parcel.wait),
-            lost_responses=parcel.lost_responses,
+            due=add_seconds(at, webhook.wait),
+            lost_responses=webhook.lost_responses,
             copy_of=copy_of,
         )
         self.log.add(delivery)
         return delivery
 
     def _deliver(self, outbox: JobOutbox) -> asyncio.Task[None]:
-        """Begin to send what waits in an outbox."""
+        """Start sending what is pending in an outbox."""
         outbox.is_busy = True
         return self._start(self._send_pending(outbox), is_delivery=True)
 
     async def _send_pending(self, outbox: JobOutbox) -> None:
-        """Send what waits and is due, one after the other."""
+        """Send what is pending and due, one after the other."""
         while outbox.pending and outbox.pending[0].due <= self._clock.now():
             delivery = outbox.pending[0]
             if not delivery.is_final:  # one that was redelivered meanwhile may be
@@ -249,9 +249,9 @@ class WebhookDispatcher:
         self._schedule(outbox)
 
     async def _attempt(self, delivery: Delivery) -> Attempt:
-        """Send a webhook once, and take down what came of it."""
+        """Send a webhook once, and return what came of it."""
         at, switches = self._clock.now(), delivery.hook.behaviour
-        outgoing = WebhookRequest(
+        request = WebhookRequest(
             delivery.hook.url,
             delivery.body,
             delivery.headers,
@@ -259,13 +259,13 @@ class WebhookDispatcher:
             follows_redirects=switches.webhook_redirects == "followed",
         )
         try:
-            status, headers, body = await self._send_in_time(outgoing)
+            status, headers, body = await self._send_in_time(request)
             attempt = Attempt(at, self._clock.now(), status, headers, body)
-        except DeliveryFailed as problem:
-            attempt = Attempt(at, self._clock.now(), problem=problem.kind, reason=problem.reason)
+        except DeliveryFailed as failure:
+            attempt = Attempt(at, self._clock.now(), problem=failure.kind, reason=failure.reason)
         if attempt.is_accepted and delivery.lost_responses:
             delivery.lost_responses -= 1
-            attempt = attempt._replace(problem="lost_response", reason="a fault lost the receiver's answer on its way")
+            attempt = attempt._replace(problem="lost_response", reason="a fault lost the receiver's response")
         delivery.attempts.append(attempt)
         return attempt
 
@@ -296,7 +296,7 @@ class WebhookDispatcher:
         )
 
     def _start(self, work: Coroutine[Any, Any, None], *, is_delivery: bool) -> asyncio.Task[None]:
-        """Run a task; an `advance` of the clock waits for one that delivers."""
+        """Run a task; the clock waits for one that delivers."""
         task = asyncio.get_running_loop().create_task(work)
         if is_delivery:
             self._clock.begin_delivery(task)

@@ -1,4 +1,4 @@
-"""Webhooks as the documentation has them (page /guides/webhooks): when one is due, what it says, how it is signed."""
+"""Webhooks as documented (page /guides/webhooks): when one is due, its body, its signature."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 SIGNATURE_HEADER = "x-render-signature"
 
 MIN_PAUSE = 0.001
-"""Seconds: instants are told to the millisecond, and no two webhooks of progress tell of the same one."""
+"""Seconds: no two webhooks of progress have the same `timestamp`, which has milliseconds."""
 
 
 class WebhookSettings(NamedTuple):
-    """Where the webhooks of one job go, and how: as its submission and the scenario of that call had it."""
+    """Where and how the webhooks of one job are sent, by its submission and the scenario of that call."""
 
     url: str
     secret: str
@@ -37,51 +37,52 @@ class WebhookSettings(NamedTuple):
 
 
 class SentStep(NamedTuple):
-    """What the last webhook of a job told: a step, at an instant."""
+    """A webhook: it shows a step, at an instant."""
 
     step: Step
     at: datetime
 
 
 def before_first(created: datetime) -> SentStep:
-    """Return where a job begins: in the queue, of which no webhook tells."""
+    """Return the start of a job, in the queue, for which there is no webhook."""
     return SentStep(Step(-1, created, Status.QUEUED, None, 0.0, None), created)
 
 
-def next_webhook(steps: Sequence[Step], told: SentStep, interval: float) -> SentStep | None:
-    """Return what the next webhook tells, and when: of each change of status or phase, and each `interval` seconds
-    while the job runs. None once nothing is left to tell.
+def next_webhook(steps: Sequence[Step], last: SentStep, interval: float) -> SentStep | None:
+    """Return the next webhook after `last`: one for each change of status or phase, and one each `interval` seconds.
+
+    The latter are sent while the job runs. None after the last one.
     """
-    last = told.step
-    change = next((s for s in steps[last.number + 1 :] if (s.status, s.phase) != (last.status, last.phase)), None)
-    tick = add_seconds(told.at, max(interval, MIN_PAUSE)) if last.phase is not None else None
+    step = last.step
+    change = next((s for s in steps[step.number + 1 :] if (s.status, s.phase) != (step.status, step.phase)), None)
+    tick = add_seconds(last.at, max(interval, MIN_PAUSE)) if step.phase is not None else None
     if tick is not None and (change is None or tick < change.at):
         return SentStep(step_at(steps, tick), tick)
     return change and SentStep(change, change.at)
 
 
-def prepare(number: int, subject: Subject, told: SentStep, hook: WebhookSettings, output_url: str) -> PreparedWebhook:
-    """Return a webhook made ready for its way: the body, and the signature over its bytes."""
-    document = event_document(subject, told.step, output_url)
-    document["timestamp"] = timestamp(told.at)
-    if told.step.phase is Phase.RENDERING:
+def prepare(number: int, subject: Subject, event: SentStep, hook: WebhookSettings, output_url: str) -> PreparedWebhook:
+    """Return a webhook ready to send: its body, and the signature over these bytes."""
+    document = event_document(subject, event.step, output_url)
+    document["timestamp"] = timestamp(event.at)
+    if event.step.phase is Phase.RENDERING:
         document["status"] = hook.behaviour.webhook_executing_status
     body = orjson.dumps(document)
     return PreparedWebhook(
-        number, event_kind(told.step), body, sign(body, hook.secret, hook.behaviour.webhook_signature)
+        number, event_kind(event.step), body, sign(body, hook.secret, hook.behaviour.webhook_signature)
     )
 
 
-def apply_faults(parcel: PreparedWebhook, faults: Iterable[object], hook: WebhookSettings) -> PreparedWebhook:
-    """Return the parcel as the faults leave it."""
+def apply_faults(webhook: PreparedWebhook, faults: Iterable[object], hook: WebhookSettings) -> PreparedWebhook:
+    """Return the webhook as the faults leave it."""
 
     def resign(body: bytes, secret: str) -> str:
         return sign(body, secret, hook.behaviour.webhook_signature)
 
     for fault in faults:
         if isinstance(fault, WebhookFault):
-            parcel = fault.transform(parcel, resign)
-    return parcel
+            webhook = fault.transform(webhook, resign)
+    return webhook
 
 
 def sign(body: bytes, secret: str, form: str = "hex") -> str:

@@ -1,7 +1,7 @@
-"""Sends one webhook over the network, to this machine only unless told otherwise.
+"""Sends one webhook over the network, by default to this machine only.
 
 httpx2 is imported with the first send: it takes longer than the rest of the start, and most servers send no webhook.
-Its transports are used without its client: so there are no cookies, redirects, proxies or headers of its own.
+Its transports are used without its client: so it adds no cookies, redirects, proxies or headers.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class WebhookRequest(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """What came back: at most 50 headers, without cookies, of at most 1,000 characters; the first 4 KiB of the body."""
+    """The response: at most 50 headers of at most 1,000 characters, without cookies; the first 4 KiB of the body."""
 
     status: int
     headers: Headers
@@ -250,8 +250,8 @@ async def _beginning(response: httpx2.Response) -> bytes:
 
 
 def _describe(lines: Iterable[tuple[bytes, bytes]]) -> Headers:
-    told = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in lines)
-    kept = [(name[:MAX_HEADER], value[:MAX_HEADER]) for name, value in told if name.lower() not in SECRET_HEADERS]
+    decoded = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in lines)
+    kept = [(name[:MAX_HEADER], value[:MAX_HEADER]) for name, value in decoded if name.lower() not in SECRET_HEADERS]
     return tuple(kept[:MAX_HEADERS])
 
 

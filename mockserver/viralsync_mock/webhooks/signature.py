@@ -1,4 +1,4 @@
-"""Whether a webhook is genuine: for receivers of webhooks, in tests and in applications. The standard library alone."""
+"""Verifies signatures, for receivers of webhooks in tests and applications. It needs the standard library only."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from viralsync_mock.errors import UsageError
 
 
 def verify_signature(body: bytes, header: str | None, secret: str) -> bool:
-    """Say whether `x-render-signature` is the signature of these very bytes, in constant time.
+    """Say whether `x-render-signature` is the signature of exactly these bytes, in constant time.
 
-    It may be written in any way of the switch `webhook.signature`: hexadecimal, `sha256=` and hexadecimal, or Base64.
-    A header that is missing is no signature. Raises UsageError for an empty secret, which would prove nothing.
+    It may have any form of the switch `webhook.signature`: hexadecimal, `sha256=` and hexadecimal, or Base64. A missing
+    header is no signature. Raises UsageError for an empty secret, which would prove nothing.
     """
     if not secret:
         raise UsageError("the secret of the webhooks is empty: give the one that they are signed with")

@@ -451,7 +451,7 @@ def test_advance_tells_what_happened_in_order(control: httpx.Client, job_id: str
 
 def test_advance_says_when_there_is_more_than_it_tells(control: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """A list that was cut says so."""
-    monkeypatch.setattr("viralsync_mock.sandbox.MAX_JOBS_TOLD", 1)
+    monkeypatch.setattr("viralsync_mock.sandbox.MAX_JOBS_LISTED", 1)
     first, _ = submit(control), submit(control)
     told = advance(control, seconds=3600)
     assert told["truncated"] is True

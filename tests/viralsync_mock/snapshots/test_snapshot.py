@@ -500,7 +500,7 @@ def changed(document: Any, trail: Trail, value: Any) -> Any:
             '$.behaviours[0].sse.resume: expected "replay" or "snapshot", got "x"',
         ),
         (("armed", "faults", 0, "document", "fault"), {"statuss": 1}, "$.armed.faults[0].fault.statuss: unknown key."),
-        (("armed", "faults", 1, "spoken"), 99, "$.armed.faults.spoken[1]: expected at most "),
+        (("armed", "faults", 1, "applied"), 99, "$.armed.faults.applied[1]: expected at most "),
         (("jobs", 0, "number"), "1", "$.jobs[0].number: expected int, got str"),
         (("jobs", 0, "workers"), 0, "$.jobs[0].workers: expected int >= 1, got 0"),
         (("jobs", 1, "id"), "job_000000000000", '$.jobs[1].id: expected "job_'),
@@ -517,7 +517,7 @@ def changed(document: Any, trail: Trail, value: Any) -> Any:
             9e9,
             "$.jobs[0].payload.movie: expected at most 7200 s",
         ),
-        (("jobs", 0, "timeline", "told", 0, 0), 4, "$.jobs[0].timeline.told[0]: expected number 0, got 4"),
+        (("jobs", 0, "timeline", "emitted", 0, 0), 4, "$.jobs[0].timeline.emitted[0]: expected number 0, got 4"),
         (("jobs", 0, "timeline", "floors", 0, 1), 1, "$.jobs[0].timeline.floors[0]: expected 0 to 0.99, got 1"),
         (
             ("webhooks", "outboxes", 0, "job"),
