@@ -1,16 +1,18 @@
-"""The baseline: what an earlier run found and learned, so that a later one tells only what changed."""
+"""Earlier runs: the baseline of findings that are known and accepted, and the history of the nights before."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, NoReturn
 
 from viralsync_conform.contract.learned_behaviour import LearnedBehaviour
-from viralsync_conform.findings import Category, Finding
-from viralsync_conform.result import BaselineComparison, Result
+from viralsync_conform.findings import Category, Finding, Verdict
+from viralsync_conform.result import BaselineComparison, Night, Result
 from viralsync_mock.errors import SettingsError
 from viralsync_mock.redaction import masked
 
@@ -34,7 +36,7 @@ class Baseline:
 
 def baseline_of(result: Result) -> dict[str, Any]:
     """Return the document that a later run compares itself with; what was inconclusive is not in it."""
-    keys = sorted({_key(finding) for finding in result.findings if finding.category is not Category.INCONCLUSIVE})
+    keys = sorted({key_of(finding) for finding in result.findings if finding.category is not Category.INCONCLUSIVE})
     switches = {switch: seen.value for switch, seen in sorted(result.learned.seen.items())}
     return {
         "format": FORMAT,
@@ -64,7 +66,7 @@ def compare(baseline: Baseline, findings: Iterable[Finding], learned: LearnedBeh
     """Return what changed: what is inconclusive is always new, and never makes something that was known gone."""
     findings = tuple(findings)
     known = {finding: _is_known(baseline, finding) for finding in findings}
-    now = {_key(finding) for finding in findings}
+    now = {key_of(finding) for finding in findings}
     return BaselineComparison(
         new=tuple(finding for finding, is_known in known.items() if not is_known),
         known=tuple(finding for finding, is_known in known.items() if is_known),
@@ -85,11 +87,11 @@ def in_words(key: Key) -> str:
 
 
 def _is_known(baseline: Baseline, finding: Finding) -> bool:
-    return finding.category is not Category.INCONCLUSIVE and _key(finding) in baseline.findings
+    return finding.category is not Category.INCONCLUSIVE and key_of(finding) in baseline.findings
 
 
-def _key(finding: Finding) -> Key:
-    """Return the key as it is written: without what could be an API key."""
+def key_of(finding: Finding) -> Key:
+    """Return the key of a finding as files hold it, without API keys."""
     return tuple(map(masked, finding.key))
 
 
@@ -120,3 +122,118 @@ def _fail(path: Path, message: str) -> NoReturn:
     raise SettingsError(
         f"--baseline {path}: {message}. Give the baseline.json from the --report-dir of an earlier run, or none"
     ) from None
+
+
+# --- the nights before: one JSON object a line in the file of `--history` ---
+
+MAX_NIGHTS = 400
+"""Older lines are dropped."""
+
+GRAVE = frozenset({Category.FAILURE, Category.INCONCLUSIVE})
+"""Always shown, however well they are known."""
+
+MAX_HISTORY = 50_000_000
+
+
+def read_history(path: Path) -> tuple[Night, ...]:
+    """Return the nights of a file, oldest first, none if there is no file; raises SettingsError with file and line."""
+    if not path.exists():
+        return ()
+    try:
+        if path.stat().st_size > MAX_HISTORY:
+            _fail_history(path, f"the file is larger than {MAX_HISTORY // 1_000_000} MB")
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as problem:
+        _fail_history(path, f"cannot be read: {getattr(problem, 'strerror', None) or 'not UTF-8'}")
+    return tuple(_night(path, number, line) for number, line in enumerate(lines, 1) if line.strip())
+
+
+def nights_like(nights: Sequence[Night], target: str, profile: str) -> tuple[Night, ...]:
+    """Return the nights of the same target and profile: others found other things."""
+    return tuple(night for night in nights if (night.target, night.profile) == (target, profile))
+
+
+def night_of(result: Result) -> Night:
+    """Return what is remembered of a run."""
+    firm = {key_of(finding) for finding in result.findings if finding.category is not Category.INCONCLUSIVE}
+    return Night(
+        at=result.started_at,
+        target=result.target,
+        profile=result.profile,
+        seed=result.seed,
+        verdict=result.verdict,
+        seconds=round(result.seconds, 3),
+        checks=len(result.asserted),
+        requests=result.budget.requests,
+        findings=frozenset(firm),
+    )
+
+
+def write_history(path: Path, nights: Sequence[Night]) -> None:
+    """Replace the file by the last nights; a reader finds the old file or the new one whole."""
+    half = path.with_name(f".{path.name}.part")
+    half.write_text("".join(f"{_line(night)}\n" for night in nights[-MAX_NIGHTS:]), "utf-8")
+    half.replace(path)
+
+
+def last_night(result: Result) -> Night | None:
+    """Return the last night before that came to a conclusion."""
+    return next((night for night in reversed(result.nights or ()) if night.verdict is not Verdict.INCONCLUSIVE), None)
+
+
+def is_new(result: Result, finding: Finding) -> bool | None:
+    """Return whether the last night did not have the finding; None without such a night."""
+    last = last_night(result)
+    return None if last is None else key_of(finding) not in last.findings
+
+
+def since(result: Result, finding: Finding) -> datetime | None:
+    """Return when a finding was first seen of the nights in a row that had it; None if it is new or there are none.
+
+    Inconclusive nights neither continue nor end the row.
+    """
+    firm = [night for night in result.nights or () if night.verdict is not Verdict.INCONCLUSIVE]
+    row = list(takewhile(lambda night: key_of(finding) in night.findings, reversed(firm)))
+    return row[-1].at if row else None
+
+
+def is_folded(result: Result, finding: Finding) -> bool:
+    """Return whether a finding is only counted: neither broken nor inconclusive, and the last night had it too."""
+    return finding.category not in GRAVE and is_new(result, finding) is False
+
+
+def _line(night: Night) -> str:
+    document = {
+        "at": night.at.isoformat(timespec="seconds"),
+        "target": night.target,
+        "profile": night.profile,
+        "seed": night.seed,
+        "verdict": night.verdict.name.lower(),
+        "seconds": night.seconds,
+        "checks": night.checks,
+        "requests": night.requests,
+        "findings": sorted(night.findings),
+    }
+    return json.dumps(document, ensure_ascii=True)
+
+
+def _night(path: Path, number: int, line: str) -> Night:
+    try:
+        kept: dict[str, Any] = json.loads(line)
+        return Night(
+            at=datetime.fromisoformat(kept["at"]),
+            target=str(kept["target"]),
+            profile=str(kept["profile"]),
+            seed=str(kept["seed"]),
+            verdict=Verdict[kept["verdict"].upper()],
+            seconds=float(kept["seconds"]),
+            checks=int(kept["checks"]),
+            requests=int(kept["requests"]),
+            findings=frozenset(tuple(map(str, key)) for key in kept["findings"]),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
+        _fail_history(path, f"line {number}: expected a night as an earlier run wrote it ({problem})")
+
+
+def _fail_history(path: Path, message: str) -> NoReturn:
+    raise SettingsError(f"--history {path}: {message}. Give a file that only conform writes, or a new name") from None

@@ -1,4 +1,4 @@
-"""What `conform` prints: how far it is, what it found, and where the reports are."""
+"""The command `conform`: progress, result, reports, history and exit code."""
 
 from __future__ import annotations
 
@@ -8,43 +8,93 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from tempfile import NamedTemporaryFile
+from traceback import format_exception
 
 import click
 
+from viralsync_conform.baseline import night_of, nights_like, read_history, write_history
 from viralsync_conform.calls import Exchange
 from viralsync_conform.conformance import Options, conform
-from viralsync_conform.findings import SENTENCES, Finding
 from viralsync_conform.journeys import JOURNEYS
 from viralsync_conform.nightly.canary import canary
 from viralsync_conform.profiles import PROFILES
 from viralsync_conform.reports import write_reports
-from viralsync_conform.reports.text import TITLES
-from viralsync_conform.result import Result
-from viralsync_mock.redaction import masked
+from viralsync_conform.reports.text import format_result
+from viralsync_conform.reports.wording import one_line
+from viralsync_conform.reports.writing import safe, write
+from viralsync_conform.result import Night
+from viralsync_mock.errors import UsageError
 
 __all__ = ["Options", "run_and_report"]
 
-MAX_LINE = 300
+NO_VERDICT = 70
+"""The exit code of an error in the kit itself: `EX_SOFTWARE`."""
 
 
-def run_and_report(options: Options, report_dir: Path | None, *, has_canary: bool = True) -> int:
-    """Run the kit, print what came of it, write the reports, and return the exit code."""
+def run_and_report(
+    options: Options, report_dir: Path | None, *, history: Path | None = None, has_canary: bool = True
+) -> int:
+    """Run the kit, print the result, write the reports and return the exit code.
+
+    Raises UsageError for options, files and folders that cannot be used, before the first call. Any other error is a
+    bug of ours: it is exit code 70, and no verdict.
+    """
     if has_canary and PROFILES[options.profile].has_canary:
         options = replace(options, canary=canary)
+    if report_dir is not None:
+        _check_writable("--report-dir", report_dir)
+    if history is not None:
+        _check_writable("--history", history.parent)
+    nights = None if history is None else read_history(history)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a job that is cancelled cleans up as after Ctrl-C
+    try:
+        return _run(options, report_dir, history, nights)
+    except (UsageError, click.ClickException, click.exceptions.Exit):
+        raise
+    except Exception as error:  # whatever it is, it must not look like a verdict: Python itself would end with 1
+        return _no_verdict(error, report_dir)
+
+
+def _run(options: Options, report_dir: Path | None, history: Path | None, nights: tuple[Night, ...] | None) -> int:
     with _progress() as (on_journey, on_call):
         result = conform(replace(options, on_journey=on_journey, on_call=on_call))
-    for line in _lines(result):
-        click.echo(masked(line))
+    if nights is not None:
+        result = replace(result, nights=nights_like(nights, result.target, result.profile))
+    for line in format_result(result):
+        click.echo(line)
     if report_dir is not None:
         written = write_reports(result, report_dir)
         click.echo(f"\nreports: {report_dir / 'report.html'} and {len(written) - 1} more")
+    if history is not None:
+        write_history(history, (*(nights or ()), night_of(result)))
     return int(result.verdict)
+
+
+def _check_writable(option: str, folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=folder):
+            pass
+    except OSError as problem:
+        reason = problem.strerror or problem
+        raise UsageError(f"{option} {folder}: cannot be written: {reason}. Name a folder that you may write") from None
+
+
+def _no_verdict(error: Exception, report_dir: Path | None) -> int:
+    """Say that there is no verdict; the traceback goes to a file beside the reports."""
+    text = safe(f"no verdict: an error in viralsync-mock itself: {type(error).__name__}: {error}")
+    if report_dir is None:
+        hint = "Run it again with --report-dir DIR to keep the details."
+    else:
+        hint = f"Details: {write(report_dir, 'crash.txt', ''.join(format_exception(error)))}"
+    click.echo(f"{one_line(text, 500)}\n{hint}", err=True)
+    return NO_VERDICT
 
 
 @contextmanager
 def _progress() -> Iterator[tuple[Callable[[str], None], Callable[[Exchange], None]]]:
-    """Yield what is told of journeys and calls, on standard error: a bar on a terminal, else a line a journey."""
+    """Yield callbacks that show progress on standard error: a bar on a terminal, else a line a journey."""
     if not sys.stderr.isatty():
         yield lambda name: click.echo(name, err=True), lambda _: None
         return
@@ -64,46 +114,3 @@ def _progress() -> Iterator[tuple[Callable[[str], None], Callable[[Exchange], No
             lambda name: bar.update(task, description=name, advance=1),
             lambda call: bar.update(task, calls=call.number),
         )
-
-
-def _lines(result: Result) -> Iterator[str]:
-    """Yield what a person wants to know: what was found, what was not done, how it can be trusted, what it means."""
-    counted = result.baseline.new if result.baseline else result.findings
-    for category, title in TITLES.items():
-        yield from (_line(title, finding) for finding in counted if finding.category is category)
-    yield from _skipped(result)
-    if result.baseline and result.baseline.known:
-        yield f"known from the baseline: {len(result.baseline.known)}"
-    budget = result.budget
-    yield (
-        f"{len(result.asserted)} checks asserted {sum(result.asserted.values())} times with {budget.requests} requests "
-        f"and {budget.charged:.3f} render minutes in {result.seconds:.1f} s"
-    )
-    yield from _trust(result)
-    yield f"{result.verdict.name.lower()} ({int(result.verdict)}): {SENTENCES[result.verdict]}"
-
-
-def _skipped(result: Result) -> Iterator[str]:
-    """Yield each reason with the journeys that were not made for it."""
-    reasons: dict[str, list[str]] = {}
-    for journey in result.journeys:
-        if journey.outcome == "skipped":
-            reasons.setdefault(journey.reason, []).append(journey.name)
-    for reason, names in reasons.items():
-        yield f"skipped: {', '.join(names)}: {reason}"
-
-
-def _trust(result: Result) -> Iterator[str]:
-    if result.fidelity is not None:
-        yield f"fidelity: the mock does {result.fidelity.percent:.1f} % of {result.fidelity.steps} steps alike"
-    if result.canary is not None:
-        outcome = "noticed" if result.canary.is_caught else "NOT NOTICED"
-        yield f"canary: {result.canary.mutant}: {outcome}"
-
-
-def _line(title: str, finding: Finding) -> str:
-    where = " ".join(str(part) for part in (finding.operation, finding.status, finding.place) if part)
-    values = f" expected {finding.expected}, got {finding.got}" if finding.expected or finding.got else ""
-    calls = f" (calls {', '.join(map(str, finding.calls[:3]))})" if finding.calls else ""
-    text = f"{title}: {finding.check}: {where}: {finding.message}{values}{calls}"
-    return text if len(text) <= MAX_LINE else f"{text[:MAX_LINE]}…"

@@ -1,4 +1,4 @@
-"""What a run came to: all that a report tells, as plain values."""
+"""The result of a run as plain values: everything that the reports show."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class JourneyOutcome:
 
 @dataclass(frozen=True, slots=True)
 class StepDifference:
-    """A step of a journey that went otherwise on the mock: what only the target showed."""
+    """A step of a journey that went differently on the mock."""
 
     journey: str
     step: str
@@ -37,7 +37,7 @@ class StepDifference:
 
 @dataclass(frozen=True, slots=True)
 class Fidelity:
-    """How much of what the target showed the mock shows too, step by step of the same journeys."""
+    """How many steps of the same journeys went alike on the target and on the mock."""
 
     steps: int
     same: int
@@ -45,7 +45,7 @@ class Fidelity:
 
     @property
     def percent(self) -> float:
-        """Of the steps, those that went alike."""
+        """The share of the steps that went alike."""
         return 100.0 * self.same / self.steps if self.steps else 0.0
 
 
@@ -69,9 +69,27 @@ class BaselineComparison:
     switched: Mapping[str, tuple[object, object]]
 
 
+@dataclass(frozen=True, slots=True)
+class Night:
+    """What is remembered of an earlier run; `findings` are the keys of those that were not inconclusive."""
+
+    at: datetime
+    target: str
+    profile: str
+    seed: str
+    verdict: Verdict
+    seconds: float
+    checks: int
+    requests: int
+    findings: frozenset[tuple[str, ...]]
+
+
 @dataclass(frozen=True)
 class Result:
-    """One finished run. `findings` are all of them; `verdict` counts those that the baseline does not know."""
+    """One finished run. `findings` are all of them; `verdict` counts those that the baseline does not know.
+
+    `nights` are the earlier runs against the same target, oldest first; None if no history is kept.
+    """
 
     target: str
     profile: str
@@ -94,3 +112,4 @@ class Result:
     canary: CanaryOutcome | None = None
     baseline: BaselineComparison | None = None
     notes: tuple[str, ...] = field(default=())
+    nights: tuple[Night, ...] | None = None

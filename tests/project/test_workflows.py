@@ -176,7 +176,8 @@ def test_whatever_conform_ends_with_is_handed_on(folder: Path, code: int) -> Non
     assert (done.returncode, (folder / "output").read_text()) == (0, f"verdict={code}\n")
     arguments = re.sub(r"--seed \d{8} ", "--seed TODAY ", (folder / "arguments").read_text())
     assert arguments == (
-        "conform --target https://api.viralsync.io --profile nightly --seed TODAY --report-dir conformance-report\n"
+        "conform --target https://api.viralsync.io --profile nightly --seed TODAY --report-dir conformance-report "
+        "--history conformance-report/nights.jsonl\n"
     )
     assert (folder / "secrets").read_text() == f"{KEY} none\n"
 

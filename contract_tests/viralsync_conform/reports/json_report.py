@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from viralsync_conform.baseline import is_new, since
 from viralsync_conform.contract.learned_behaviour import LearnedBehaviour, Observation, position_of
 from viralsync_conform.findings import Check, Finding
-from viralsync_conform.reports.wording import TITLES, known_keys, plain, sentence
-from viralsync_conform.result import BaselineComparison, CanaryOutcome, Fidelity, JourneyOutcome, Result
+from viralsync_conform.reports.wording import TITLES, known_keys, plain, sentence, wrong
+from viralsync_conform.result import BaselineComparison, CanaryOutcome, Fidelity, JourneyOutcome, Night, Result
 from viralsync_mock.config.behaviour import BehaviourProfile
 
 FORMAT, VERSION = "viralsync-mock conformance report", 2
@@ -39,6 +40,7 @@ def report_of(result: Result) -> Document:
         "baseline": result.baseline and _baseline(result.baseline),
         "unclean": list(result.unclean),
         "notes": list(result.notes),
+        "nights": None if result.nights is None else [_night(night) for night in result.nights],
     }
 
 
@@ -86,13 +88,16 @@ def _findings(result: Result) -> Document:
     known = known_keys(result)
     return {
         category.value: [
-            _finding(finding, finding.key in known) for finding in result.findings if finding.category is category
+            _finding(result, finding, finding.key in known)
+            for finding in result.findings
+            if finding.category is category
         ]
         for category in TITLES
     }
 
 
-def _finding(finding: Finding, is_known: bool) -> Document:
+def _finding(result: Result, finding: Finding, is_known: bool) -> Document:
+    first = since(result, finding)
     return {
         "check": finding.check,
         "message": finding.message,
@@ -107,7 +112,22 @@ def _finding(finding: Finding, is_known: bool) -> Document:
         "journey": finding.journey,
         "mark": finding.mark.value if finding.mark else None,
         "source": finding.source,
+        "wrong": wrong(finding),
         "is_known": is_known,
+        "is_new": is_new(result, finding),
+        "since": first and _instant(first),
+    }
+
+
+def _night(night: Night) -> Document:
+    return {
+        "at": _instant(night.at),
+        "seed": night.seed,
+        "verdict": night.verdict.name.lower(),
+        "seconds": night.seconds,
+        "checks": night.checks,
+        "requests": night.requests,
+        "findings": len(night.findings),
     }
 
 

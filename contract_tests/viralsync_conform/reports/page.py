@@ -8,7 +8,7 @@ from pathlib import Path
 from viralsync_conform.reports.job_chart import lives_drawn
 from viralsync_conform.reports.markup import Markup, code, joined, section, tag
 from viralsync_conform.reports.page_findings import findings_of, is_empty
-from viralsync_conform.reports.page_sections import canary, changes, fidelity, journeys, learned, notes, unclean
+from viralsync_conform.reports.page_sections import canary, changes, fidelity, journeys, learned, nights, notes, unclean
 from viralsync_conform.reports.wording import TITLES, VERDICTS, amount, counted, counting, one_line, sentence
 from viralsync_conform.result import Result
 from viralsync_conform.run.job_history import job_histories
@@ -16,7 +16,7 @@ from viralsync_conform.run.job_history import job_histories
 STYLE = Path(__file__).with_name("page.css")
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
-"""The page may load nothing, and runs nothing: what a target has sent cannot either."""
+"""The page loads and runs nothing, and neither can what a target has sent."""
 
 
 def page_of(result: Result) -> str:
@@ -48,7 +48,7 @@ def _head(result: Result) -> Markup:
 
 
 def _price(result: Result) -> Markup:
-    """Return what was looked at, and what that cost."""
+    """Return what was checked, and the cost."""
     budget = result.budget
     minutes = amount(budget.charged)
     figures = [
@@ -77,9 +77,10 @@ def _navigation(result: Result) -> Markup:
 
 def _sections(result: Result) -> Iterator[Markup | None]:
     yield unclean(result)
+    yield nights(result)
     yield changes(result)
     if is_empty(result):
-        yield tag("section", tag("p", "Nothing was found that counts.", class_="lead"))
+        yield tag("section", tag("p", "Nothing was found.", class_="lead"))
     yield from findings_of(result)
     yield learned(result)
     yield _jobs(result)
@@ -91,7 +92,7 @@ def _sections(result: Result) -> Iterator[Markup | None]:
 
 def _jobs(result: Result) -> Markup:
     lives = job_histories(result.calls)
-    lead = "Progress, statuses and phases by the target's own clock; below, when polls and events told of them."
+    lead = "Progress, statuses and phases by the target's own clock; below, the polls and events that showed them."
     if not lives:
         return section("Jobs seen", "jobs", lead="No job was seen.")
     return section("Jobs seen", "jobs", lives_drawn(lives), lead=lead)

@@ -1,16 +1,18 @@
-"""The rest of the page: what was learned, what changed, how far to trust the run, and what it did."""
+"""The rest of the page: nights, baseline, learned switches, fidelity, canary, journeys."""
 
 from __future__ import annotations
 
+from viralsync_conform.baseline import night_of
 from viralsync_conform.contract.learned_behaviour import Observation, position_of
 from viralsync_conform.findings import Category
 from viralsync_conform.reports.json_report import SKIPPED
 from viralsync_conform.reports.markup import Markup, code, joined, listing, section, tag
 from viralsync_conform.reports.page_findings import known_of
-from viralsync_conform.reports.wording import calls_in_words, counted, position
-from viralsync_conform.result import JourneyOutcome, Result
+from viralsync_conform.reports.wording import VERDICTS, calls_in_words, counted, day, news, position
+from viralsync_conform.result import JourneyOutcome, Night, Result
 
 MAX_DIFFERENCES = 60
+MAX_NIGHTS, NIGHT_HEIGHT = 30, 60
 
 
 def changes(result: Result) -> Markup | None:
@@ -30,8 +32,35 @@ def changes(result: Result) -> Markup | None:
     return section("Since the baseline", "baseline", content, known_of(result), lead=lead)
 
 
+def nights(result: Result) -> Markup | None:
+    """Return what is new, and the last thirty nights as bars: how long each took, and its verdict."""
+    if result.nights is None:
+        return None
+    shown = [*result.nights, night_of(result)][-MAX_NIGHTS:]
+    width, longest = 100 / MAX_NIGHTS, max((night.seconds for night in shown), default=0.0) or 1.0
+    bars = []
+    for number, night in enumerate(shown):
+        height = max(2.0, NIGHT_HEIGHT * night.seconds / longest)
+        title = f"{day(night.at)}: {VERDICTS[night.verdict]}, {night.seconds:.1f} s, {counted(night.checks, 'check')}"
+        place = {"x": f"{number * width:.2f}%", "width": f"{width * 0.8:.2f}%", "y": f"{NIGHT_HEIGHT - height:.1f}"}
+        kind = f"night {night.verdict.name.lower()}"
+        bars.append(tag("g", tag("rect", **place, height=f"{height:.1f}", class_=kind), tag("title", title)))
+    drawn = tag("svg", *bars, width="100%", height=NIGHT_HEIGHT, role="img", class_="nights")
+    rows = [
+        joined((f"{day(night.at)} ", tag("b", VERDICTS[night.verdict]), _quiet_night(night)))
+        for night in reversed(shown)
+    ]
+    return section("Nights", "nights", drawn, _folded(f"{len(shown)} nights", rows), lead=news(result))
+
+
+def _quiet_night(night: Night) -> Markup:
+    found = counted(len(night.findings), "finding")
+    text = f"{night.seconds:.1f} s, {counted(night.checks, 'check')}, {counted(night.requests, 'request')}, {found}"
+    return tag("span", text, class_="quiet")
+
+
 def learned(result: Result) -> Markup:
-    """Return every switch: where it stands otherwise, where it is as believed, and what could not be seen."""
+    """Return every switch: those that differ from the profile, those that agree, and those not observed."""
     seen, believed = result.learned.seen, result.believed
     differences = result.learned.differences(believed)
     other = [_switch(each, seen[each], position(differences[each][0])) for each in differences]
@@ -72,7 +101,7 @@ def _folded(title: str, items: list[Markup], class_: str = "plain") -> Markup | 
 
 
 def fidelity(result: Result) -> Markup | None:
-    """Return how alike mock and target are; None when that was not measured."""
+    """Return how alike mock and target are; None if that was not measured."""
     told = result.fidelity
     if told is None:
         return None
@@ -97,7 +126,7 @@ def _side(name: str, value: str) -> Markup:
 
 
 def canary(result: Result) -> Markup | None:
-    """Return whether the kit noticed what it had to notice."""
+    """Return whether the kit noticed the canary; None without one."""
     told = result.canary
     if told is None:
         return None
@@ -135,7 +164,7 @@ def _because(outcome: JourneyOutcome) -> Markup | None:
 
 
 def unclean(result: Result) -> Markup | None:
-    """Return what somebody has to clean up."""
+    """Return the jobs that have to be deleted by hand; None if there are none."""
     if not result.unclean:
         return None
     lead = "Jobs that the run made and could not clean: delete them by hand."
@@ -143,5 +172,5 @@ def unclean(result: Result) -> Markup | None:
 
 
 def notes(result: Result) -> Markup | None:
-    """Return what else is to be said."""
+    """Return the notes of the run; None if there are none."""
     return section("Notes", "notes", listing(*result.notes, class_="plain")) if result.notes else None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from html import escape
 
+from viralsync_conform.baseline import is_folded
 from viralsync_conform.contract.learned_behaviour import position_of
 from viralsync_conform.findings import Category, Finding
 from viralsync_conform.reports.wording import (
@@ -16,11 +17,14 @@ from viralsync_conform.reports.wording import (
     calls_in_words,
     counted,
     counting,
+    known_for,
     known_keys,
+    news,
     one_line,
     position,
     sentence,
     where,
+    wrong,
 )
 from viralsync_conform.result import Result
 from viralsync_mock.redaction import masked
@@ -38,7 +42,7 @@ _LINK = re.compile(r"(?:\b(?:https?|ftp|mailto|xmpp)(?=:))|\bwww(?=\.)", re.IGNO
 def summary_of(result: Result) -> str:
     """Return the text as GitHub's Markdown."""
     parts: list[Iterable[str]] = [_head(result), _counts(result)]
-    parts += [_category(category, counting(result, category)) for category in TITLES]
+    parts += [_category(result, category) for category in TITLES]
     parts += [_learned(result), _changes(result), _trust(result), _unclean(result)]
     return "\n\n".join("\n".join(lines) for part in parts if (lines := list(part))) + "\n"
 
@@ -52,6 +56,9 @@ def cell(text: str, longest: int = 200) -> str:
 def _head(result: Result) -> Iterator[str]:
     yield f"## {VERDICTS[result.verdict]}: {cell(result.target)}"
     yield ""
+    if result.nights is not None:
+        yield cell(news(result), 600)
+        yield ""
     yield sentence(result)
 
 
@@ -69,24 +76,30 @@ def _counts(result: Result) -> Iterator[str]:
     yield f"| time | {result.seconds:.1f} s, profile {cell(result.profile)}, seed {cell(result.seed)} |"
 
 
-def _category(category: Category, findings: Sequence[Finding]) -> Iterator[str]:
-    if not findings:
+def _category(result: Result, category: Category) -> Iterator[str]:
+    counted_here = counting(result, category)
+    findings = [finding for finding in counted_here if not is_folded(result, finding)]
+    if not counted_here:
         return
     yield f"### {TITLES[category]}"
     yield ""
     yield MEANINGS[category]
     yield ""
     for finding in findings[:MAX_FINDINGS]:
-        yield _line(finding)
+        yield _line(result, finding)
     if len(findings) > MAX_FINDINGS:
         yield f"- and {len(findings) - MAX_FINDINGS} more, all in `report.html`"
+    if known := len(counted_here) - len(findings):
+        yield f"- {known} known from the last night, in `report.html`"
 
 
-def _line(finding: Finding) -> str:
+def _line(result: Result, finding: Finding) -> str:
     status = f" {finding.status}" if finding.status else ""
     place = f" at {cell(finding.place)}" if finding.place else ""
     told = [f"expected {cell(finding.expected, 80)}"] if finding.expected else []
     told += [f"got {cell(finding.got, 80)}"] if finding.got else []
+    told += [f"wrong: the {wrong(finding)}"] if wrong(finding) else []
+    told += [known] if (known := known_for(result, finding)) else []
     details = f" ({', '.join(told)})" if told else ""
     return f"- **{cell(where(finding))}{status}**{place}: {cell(finding.message)}{details}"
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from math import isfinite
 from types import MappingProxyType
 from typing import Any
 
+from viralsync_conform.baseline import is_new, key_of, last_night, since
 from viralsync_conform.findings import SENTENCES, Category, Finding, Provenance, Verdict
 from viralsync_conform.result import Result
 from viralsync_mock.redaction import sanitised
@@ -34,6 +36,16 @@ MEANINGS: Mapping[Category, str] = MappingProxyType(
     }
 )
 
+WRONG: Mapping[Category, str] = MappingProxyType(
+    {
+        Category.FAILURE: "target",
+        Category.WARNING: "documentation",
+        Category.DIFFERENCE: "mock",
+        Category.ADDITIVE: "documentation",
+    }
+)
+"""Who has to change something; nobody can be named for what is inconclusive."""
+
 MARKS: Mapping[Provenance, str] = MappingProxyType(
     {Provenance.DOCUMENTED: "documented", Provenance.SAMPLED: "seen in a sample", Provenance.ASSUMED: "assumed"}
 )
@@ -47,6 +59,8 @@ VERDICTS: Mapping[Verdict, str] = MappingProxyType(
         Verdict.DIFFERS: "Conforms, but differs",
     }
 )
+
+MAX_NAMED = 3
 
 DEFAULT_BASE = "http://127.0.0.1:4747"
 """Where a mock listens unless it is told otherwise: for commands that repeat a call to one."""
@@ -74,6 +88,46 @@ def counting(result: Result, category: Category) -> list[Finding]:
     """Return the findings of a category that count: those that the baseline does not know."""
     known = known_keys(result)
     return [finding for finding in result.findings if finding.category is category and finding.key not in known]
+
+
+def wrong(finding: Finding) -> str | None:
+    """Return who is wrong: the `target`, the `documentation` or the `mock`; None if that is not known."""
+    return WRONG.get(finding.category)
+
+
+def day(instant: datetime) -> str:
+    """Return a date for people."""
+    return f"{instant:%d %B %Y}".lstrip("0")
+
+
+def known_for(result: Result, finding: Finding) -> str:
+    """Return `new`, or since when the finding has been seen; empty without a history."""
+    if is_new(result, finding) is None:
+        return ""
+    first = since(result, finding)
+    return f"since {day(first)}" if first else "new"
+
+
+def news(result: Result) -> str:
+    """Return in one sentence what is new since the last night; empty without a history."""
+    if result.nights is None:
+        return ""
+    last = last_night(result)
+    if last is None:
+        return "No conclusive night before: nothing to compare with."
+    new = [finding for finding in result.findings if is_new(result, finding) and not is_inconclusive(finding)]
+    gone = len(last.findings - {key_of(finding) for finding in result.findings})
+    fixed = f"; {counted(gone, 'finding')} gone" if gone else ""
+    if not new:
+        return f"Nothing new since {day(last.at)}{fixed}."
+    named = ", ".join(f"{each.check} ({where(each)})" for each in new[:MAX_NAMED])
+    rest = f" and {len(new) - MAX_NAMED} more" if len(new) > MAX_NAMED else ""
+    return f"New since {day(last.at)}: {counted(len(new), 'finding')}: {named}{rest}{fixed}."
+
+
+def is_inconclusive(finding: Finding) -> bool:
+    """Return whether a finding says nothing about the target."""
+    return finding.category is Category.INCONCLUSIVE
 
 
 def where(finding: Finding) -> str:

@@ -13,14 +13,15 @@ from viralsync_mock.errors import UsageError
 
 EXAMPLES = """\b
 Examples:
-  viralsync-mock conform                                      a mock of its own: no key, no network, nothing spent
+  viralsync-mock conform                                      its own mock: no key, no network, no cost
   viralsync-mock conform --target https://api.viralsync.io --profile quick
   viralsync-mock conform --target https://api.viralsync.io --report-dir report --baseline baseline.json
 
-The API key is read from the variable VIRALSYNC_API_KEY, and from nowhere else; the secret that webhooks are signed
-with from VIRALSYNC_WEBHOOK_SECRET.
+The API key is read from the variable VIRALSYNC_API_KEY only, and the secret that signs webhooks from
+VIRALSYNC_WEBHOOK_SECRET.
 
-Exit codes: 0 conforms · 1 contract broken · 2 wrong use · 3 inconclusive · 4 conforms, but the mock is wrong.
+Exit codes: 0 conforms · 1 contract broken · 2 wrong use · 3 inconclusive · 4 conforms, but the mock is wrong ·
+70 an error in viralsync-mock itself: no verdict.
 """
 
 KEY, SECRET, TOKEN = "VIRALSYNC_API_KEY", "VIRALSYNC_WEBHOOK_SECRET", "VIRALSYNC_MOCK_CONTROL_TOKEN"
@@ -28,25 +29,34 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command(epilog=EXAMPLES)
-@option("--target", metavar="mock|URL", default="mock", help="What is tested.")
-@option("--profile", type=click.Choice(["quick", "nightly", "deep"]), default="nightly", help="How much is done.")
+@option("--target", metavar="mock|URL", default="mock", help="The server to test; `mock` starts one.")
 @option(
-    "--max-render-minutes", type=click.FloatRange(min=0), metavar="M", help="A wall, in the place of the profile's."
+    "--profile",
+    type=click.Choice(["quick", "nightly", "deep"]),
+    default="nightly",
+    help="How much is tested: `quick` only reads, `deep` is for a mock.",
 )
-@option("--max-requests", type=click.IntRange(min=1), metavar="N", help="A wall, not the profile's.")
-@option("--strict", is_flag=True, help="Let what was only seen in samples count as documented.")
-@option("--behaviour", type=FILE, help="A behaviour profile: what the mock is believed to know of the target.")
-@option("--baseline", type=FILE, help="baseline.json of an earlier run: only what changed counts.")
-@option("--webhook-url", metavar="URL", help="Where the target reaches this machine's --webhook-port.")
-@option("--webhook-port", type=click.IntRange(0, 65535), metavar="PORT", default=0, help="0 picks a free one.")
-@option("--report-dir", type=FOLDER, metavar="DIR", help="Write report.html and its like there.")
-@option("--canary/--no-canary", default=True, help="Prove that the kit still notices a server that is wrong.")
-@option("--seed", type=int, metavar="N", default=0, help="The same seed, the same calls.")
-def conform(report_dir: Path | None, canary: bool, **given: Any) -> None:
-    """Find out whether a server keeps the contract, and whether the mock does what it does.
+@option("--max-render-minutes", type=click.FloatRange(min=0), metavar="M", help="Budget, instead of the profile's.")
+@option("--max-requests", type=click.IntRange(min=1), metavar="N", help="Budget, instead of the profile's.")
+@option("--strict", is_flag=True, help="Treat facts that were only seen in samples as documented.")
+@option("--behaviour", type=FILE, help="Behaviour profile that the target is compared with.")
+@option("--baseline", type=FILE, help="baseline.json of an earlier run: only changes count.")
+@option(
+    "--history",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Compare with the nights before in this file, and add tonight's (JSON lines).",
+)
+@option("--webhook-url", metavar="URL", help="Public address that leads to --webhook-port on this machine.")
+@option("--webhook-port", type=click.IntRange(0, 65535), metavar="PORT", default=0, help="0 picks a free port.")
+@option("--report-dir", type=FOLDER, metavar="DIR", help="Write report.html and the other reports there.")
+@option("--canary/--no-canary", default=True, help="Also prove that the run notices a deliberately wrong server.")
+@option("--seed", type=int, metavar="N", default=0, help="The same seed makes the same calls.")
+def conform(report_dir: Path | None, history: Path | None, canary: bool, **given: Any) -> None:
+    """Test whether a server keeps the documented contract, and whether the mock behaves like it.
 
-    What a run makes it cancels and deletes, and it touches nothing else. Each call's worst case is paid for before it
-    is made.
+    A run touches only its own jobs, and cancels and deletes them. It reserves the worst-case cost of each call before
+    making it. Against a real server it takes minutes, against the mock seconds.
     """
     try:
         import schemathesis  # noqa: F401 - only to see that it is there: the kit imports it when it needs it
@@ -61,4 +71,4 @@ def conform(report_dir: Path | None, canary: bool, **given: Any) -> None:
     for name, variable in {"key": KEY, "webhook_secret": SECRET, "control_token": TOKEN}.items():
         given[name] = os.environ.get(variable) or None
     options = Options(**given)
-    raise SystemExit(run_and_report(options, report_dir, has_canary=canary))
+    raise SystemExit(run_and_report(options, report_dir, history=history, has_canary=canary))

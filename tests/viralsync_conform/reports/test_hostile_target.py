@@ -13,7 +13,7 @@ from tests.viralsync_conform.reports.test_page import everywhere, page
 
 from viralsync_conform.findings import Findings
 from viralsync_conform.reports import ARTEFACTS
-from viralsync_conform.reports.text import format_findings, format_headline
+from viralsync_conform.reports.text import format_findings, format_headline, format_result
 
 ESCAPES = "\x1b[2J\x1b]0;owned\x07 \x9b31m \x00\x08 \u202egnp.exe\u2066 a\rb"
 COMMANDS = "\n::error::owned\n  ::add-mask::x\n##[error]owned\n::stop-commands::t"
@@ -41,9 +41,10 @@ def test_no_markup_comes_from_a_target(tmp_path: Path) -> None:
 
 
 def test_what_is_printed_commands_no_terminal() -> None:
-    """The text of a failed test, and a finding in one line."""
+    """The text of a failed test, a finding in one line, and the lines of the command."""
     run = everywhere(HOSTILE)
     text = format_findings(run.findings, run.calls, "https://x") + format_headline(run.findings[0])
+    text = "\n".join((text, *format_result(run)))
     assert OBEYED.findall(text) == []
 
 

@@ -10,9 +10,9 @@ from tests.support.results import JOB, call, finding, job, life_steps, polls, re
 
 from viralsync_conform.calls import Exchange
 from viralsync_conform.findings import Category
-from viralsync_conform.reports.evidence import pretty
 from viralsync_conform.reports.job_chart import lives_drawn
 from viralsync_conform.reports.markup import Markup, tag
+from viralsync_conform.reports.page_findings import pretty
 from viralsync_conform.result import CanaryOutcome, Result
 from viralsync_conform.run.job_history import job_histories
 
@@ -175,7 +175,7 @@ def test_a_message_with_backticks_is_whole(tmp_path: Path, message: str) -> None
 def test_a_quiet_run_is_a_whole_page(tmp_path: Path) -> None:
     """Without findings, lives, baseline, fidelity and canary."""
     text = page(tmp_path, result(calls=())).text
-    assert "Nothing was found that counts." in text
+    assert "Nothing was found." in text
     assert "No job was seen." in text
 
 

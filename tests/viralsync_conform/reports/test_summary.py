@@ -32,7 +32,10 @@ def test_every_finding_that_counts_has_a_line(tmp_path: Path) -> None:
         "### Warnings",
         "### Additive drift",
     ]
-    assert "- **getJob 200** at /progress: Progress never goes back. (expected at least 0.625, got 0.5)" in text
+    assert (
+        "- **getJob 200** at /progress: Progress never goes back. (expected at least 0.625, got 0.5, wrong: the target)"
+        in text
+    )
     assert "form of the samples" not in text
 
 
