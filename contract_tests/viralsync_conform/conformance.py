@@ -49,6 +49,7 @@ class Options:
     key: str | None = field(default=None, repr=False)
     control_token: str | None = field(default=None, repr=False)
     webhook_secret: str | None = field(default=None, repr=False)
+    project_id: str | None = None
     webhook_url: str | None = None
     webhook_port: int = 0
     max_render_minutes: float | None = None
@@ -137,6 +138,7 @@ def new_run(options: Options, target: Target) -> RunContext:
         budget=_budget(options, profile),
         seed=options.seed,
         is_strict=options.is_strict,
+        project=options.project_id,
         secret=options.webhook_secret or (SHIPPED_SECRET if target.has_control else None),
         on_call=options.on_call,
         on_journey=options.on_journey,

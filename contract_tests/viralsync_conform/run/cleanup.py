@@ -10,7 +10,7 @@ from viralsync_conform.run.context import RunContext, StopRunError
 from viralsync_conform.run.http_client import HttpClient
 from viralsync_conform.run.job_invariants import TERMINAL, jobs_of
 from viralsync_conform.run.journey_context import JourneyContext
-from viralsync_conform.run.submissions import Job, foreign_jobs, settle_budget
+from viralsync_conform.run.submissions import TITLE, Job, foreign_jobs, settle_budget
 from viralsync_conform.target import MAIN
 
 MAX_LISTED = 100
@@ -54,6 +54,9 @@ def find_orphaned_jobs(run: RunContext, context: JourneyContext, lost: Exchange)
     for document in jobs_of(run, page):
         payload, job_id = document.get("payload"), document.get("jobId")
         is_ours = isinstance(payload, dict) and payload.get("projectId") == run.project_id
+        if run.project and is_ours:  # others may use it too
+            movie = payload.get("movie") if isinstance(payload, dict) else None
+            is_ours = isinstance(movie, dict) and movie.get("title") == TITLE
         if is_ours and isinstance(job_id, str) and job_id not in run.jobs.keys() | run.deleted | others:
             run.guard.own(job_id)
             run.jobs[job_id] = Job(job_id, {}, 0.0, page)

@@ -42,6 +42,7 @@ class RunContext:
     seed: str
     is_strict: bool = False
     secret: str | None = None
+    project: str | None = None
     guard: OwnershipGuard = field(default_factory=OwnershipGuard)
     learned: LearnedBehaviour = field(default_factory=LearnedBehaviour)
     calls: list[Exchange] = field(default_factory=list)
@@ -95,8 +96,8 @@ class RunContext:
 
     @property
     def project_id(self) -> str:
-        """What marks everything that this run creates."""
-        return f"proj_conform_{self.seed}"
+        """The project of everything that this run creates: one that exists, where the target was given one."""
+        return self.project or f"proj_conform_{self.seed}"
 
     def check(
         self,

@@ -17,6 +17,9 @@ from viralsync_conform.run.journey_context import JourneyContext
 
 Document = dict[str, Any]
 
+TITLE = "Conformance run"
+"""The title of every movie that a run submits: it marks the jobs, whatever project they are in."""
+
 SCENES = (("opening", 0.55), ("closing", 0.45))
 
 
@@ -33,7 +36,7 @@ class Job:
 def submission(project_id: str, **changes: Any) -> Document:
     """Return a valid submission of one second in two scenes; `changes` go over it."""
     movie: Document = {
-        "title": "Conformance run",
+        "title": TITLE,
         "width": 722,
         "height": 406,
         "fps": 24,

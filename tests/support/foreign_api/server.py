@@ -1,120 +1,89 @@
-"""The production of the tests on a socket of this machine, with a clock that can be faster than ours."""
+"""A server in a thread of its own, for as long as a `with` block lasts."""
 
 from __future__ import annotations
 
-import socket
-import ssl
-import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
-from threading import Event, Thread
-from typing import Any
+import asyncio
+import threading
+from types import TracebackType
 
-import uvicorn
-from tests.support.foreign_api.app import Account, Production
-from tests.support.foreign_api.jobs import Habits
-from tests.support.foreign_api.outages import Trouble
+from aiohttp import web
 
-from viralsync_conform.clocks import RealClock
-
-KEY = "vs_prod_" + "k3y0" * 8
-HANDSHAKE = 0.15
-"""Real seconds that a slow TLS handshake takes longer."""
+from . import clock
+from .app import make_app, neighbours_of
+from .model import Account
+from .settings import Settings
+from .world import World
 
 
-class HurriedClock(RealClock):
-    """Passes `rate` times as fast as time does: for the target, and for whoever waits for it."""
+class RunningServer:
+    """A server inside the running event loop; `base_url` is set once it listens on 127.0.0.1."""
 
-    def __init__(self, rate: float = 50.0) -> None:
-        super().__init__()
-        self._rate, self._start = rate, super().now()
+    def __init__(self, settings: Settings, port: int = 0) -> None:
+        self.settings = settings
+        self.port = port
+        self.base_url = ""
 
-    def now(self) -> datetime:
-        """Return the instant."""
-        real = super().now()
-        return self._start + (real - self._start) * self._rate
+    async def __aenter__(self) -> RunningServer:
+        self._world = World(self.settings)
+        self._runner = web.AppRunner(make_app(self._world), shutdown_timeout=0.05, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", self.port)
+        await site.start()
+        host, port = self._runner.addresses[0][:2]
+        self.base_url = f"http://{host}:{port}"
+        for account in neighbours_of(self._world):
+            self._world.spawn(_neighbour(self._world, account))
+        return self
 
-    def wait(self, seconds: float) -> None:
-        """Sleep, but shorter."""
-        super().wait(seconds / self._rate)
-
-
-@dataclass
-class Served:
-    """A production that is running; `account` is that of KEY."""
-
-    production: Production
-    base_url: str
-    clock: HurriedClock
-    server: uvicorn.Server
-    thread: Thread
-
-    @property
-    def account(self) -> Account:
-        """Return the account under test."""
-        return self.production.accounts[KEY]
-
-    def stop(self) -> None:
-        """Take it away: from now on connections are refused."""
-        self.server.should_exit = self.server.force_exit = True
-        self.thread.join()
+    async def __aexit__(self, *_: object) -> None:
+        tasks = list(self._world.background)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._runner.cleanup()
 
 
-@contextmanager
-def produced(
-    habits: Habits | None = None,
-    *,
-    account: Account | None = None,
-    troubles: Sequence[Trouble] = (),
-    rate: float = 50.0,
-    certificate: tuple[Path, Path] | None = None,
-) -> Iterator[Served]:
-    """Run a production; with a certificate and its key it speaks TLS, slowly."""
-    clock = HurriedClock(rate)
-    accounts = (account or Account(KEY), Account("vs_prod_" + "0ther" * 6))
-    app = Production(clock, accounts, habits or Habits(), troubles)
-    with served(app, certificate) as (url, server, thread):
-        yield Served(app, url, clock, server, thread)
+async def _neighbour(world: World, account: Account) -> None:
+    while True:
+        world.window(account.key).take(clock.monotonic())
+        await clock.pause(60 / account.start.neighbour)
 
 
-@contextmanager
-def served(app: Any, certificate: tuple[Path, Path] | None = None) -> Iterator[tuple[str, uvicorn.Server, Thread]]:
-    """Serve an ASGI application in a thread."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    tls = {} if certificate is None else {"ssl_certfile": certificate[0], "ssl_keyfile": certificate[1]}
-    plain: Any = {"log_config": None, "lifespan": "off", "ws": "none", "date_header": False, "log_level": "critical"}
-    config = uvicorn.Config(app, timeout_graceful_shutdown=0, **plain, **tls)
-    config.load()
-    if certificate is not None:
-        config.ssl = _slow_context(*certificate)
-    server = uvicorn.Server(config)
-    thread = Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    port = listener.getsockname()[1]
-    try:
-        yield f"https://localhost:{port}" if certificate else f"http://127.0.0.1:{port}", server, thread
-    finally:
-        server.should_exit = server.force_exit = True
-        thread.join()
+class ForeignServer:
+    """The same in a thread: `with ForeignServer(Settings(variant="C")) as server: ... server.base_url`."""
 
+    def __init__(self, settings: Settings | None = None, port: int = 0) -> None:
+        self.settings = settings or Settings()
+        self.base_url = ""
+        self._port = port
+        self._started = threading.Event()
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="foreign-server", daemon=True)
 
-def _slow_context(certificate: Path, key: Path) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
+    def __enter__(self) -> ForeignServer:
+        self._thread.start()
+        self._started.wait()
+        if self._failure:
+            raise self._failure
+        return self
 
-    def think(*_: object) -> None:
-        Event().wait(HANDSHAKE)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
 
-    context.sni_callback = think
-    return context
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as failure:  # told to the thread that waits for the start
+            self._failure = failure
+            self._started.set()
 
-
-def self_signed(folder: Path) -> tuple[Path, Path]:
-    """Make a certificate that nobody vouches for; raises FileNotFoundError where openssl is not installed."""
-    certificate, key = folder / "certificate.pem", folder / "key.pem"
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost -days 2"
-    subprocess.run([*command.split(), "-out", certificate, "-keyout", key], check=True, capture_output=True)
-    return certificate, key
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        async with RunningServer(self.settings, self._port) as server:
+            self.base_url = server.base_url
+            self._started.set()
+            await self._stop.wait()
