@@ -7,7 +7,6 @@ run mostly waits, and prints what was noticed, by which check, and whether that 
 from __future__ import annotations
 
 import argparse
-import random
 import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -18,6 +17,8 @@ from tests.support.foreign_api.readings import reading_from_text
 
 from viralsync_conform.conformance import Options, conform
 from viralsync_conform.findings import Category, Verdict
+from viralsync_conform.journeys import JOURNEYS
+from viralsync_mock.randomness import digest
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Trial:
     latency: tuple[float, float] = (0.0, 0.0)
     account: str = "pro"
     reading: str = ""
+    journeys: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -81,7 +83,8 @@ def measured(trial: Trial) -> Measured:
                 webhook_secret=settings.webhook_secret,
                 project_id="proj_demo01",
                 has_fidelity=False,
-            )
+            ),
+            [each for each in JOURNEYS if not trial.journeys or each.name in trial.journeys],
         )
     return Measured(
         trial,
@@ -114,8 +117,18 @@ def trials(arguments: argparse.Namespace) -> list[Trial]:
         names = [name for name in names if name in arguments.breach]
         honest = []
     elif arguments.sample:
-        names = random.Random(arguments.draw).sample(names, min(arguments.sample, len(names)))  # noqa: S311 - a sample
+        names = sorted(names, key=lambda name: digest(str(arguments.draw), name))[: arguments.sample]
     return [*honest, *(Trial(_variant(name, arguments.variant), name) for name in names)]
+
+
+def _in_condition(trial: Trial, arguments: argparse.Namespace) -> Trial:
+    return replace(
+        trial,
+        journeys=tuple(arguments.journey),
+        scale=arguments.scale,
+        latency=(arguments.latency / 4, arguments.latency),
+        account=arguments.account,
+    )
 
 
 def _variant(name: str, wanted: str) -> str:
@@ -133,11 +146,17 @@ def main() -> int:
     parser.add_argument("--breach", action="append", metavar="NAME")
     parser.add_argument("--reading", action="append", metavar="NAME=VALUE", help="the variant with one other reading")
     parser.add_argument("--jobs", type=int, default=12, help="runs at once")
+    parser.add_argument("--journey", action="append", default=[], metavar="NAME", help="only these, in their order")
+    parser.add_argument("--scale", type=float, default=1.0, help="how slow renders are: 1 is about six seconds")
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds added to every answer, at most")
+    parser.add_argument("--account", choices=sorted(ACCOUNTS), default="pro")
     parser.add_argument("--verbose", action="store_true")
     arguments = parser.parse_args()
     alarms, noticed, visible = 0, 0, 0
     with ProcessPoolExecutor(arguments.jobs) as pool:
-        for future in as_completed([pool.submit(measured, each) for each in trials(arguments)]):
+        for future in as_completed(
+            [pool.submit(measured, _in_condition(each, arguments)) for each in trials(arguments)]
+        ):
             found = future.result()
             is_broken = found.verdict == Verdict.BROKEN.name.lower()
             alarms += is_broken and not found.trial.breach

@@ -50,7 +50,7 @@ class FakeClock:
         self.waits.append(seconds)
         self.instant += timedelta(seconds=max(0.0, seconds))
 
-    def step(self, looks: int) -> None:
+    def wait_for_change(self, looks: int) -> None:
         """Go on by a second for each look."""
         self.wait(float(looks))
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import httpx2
 import pytest
-from tests.support.foreign_api.app import LIMIT, WINDOW, Account
-from tests.support.foreign_api.jobs import Habits
-from tests.support.foreign_api.outages import Trouble
-from tests.support.foreign_api.server import KEY, Served, produced, self_signed
+from tests.support.old_foreign_api.app import LIMIT, WINDOW, Account
+from tests.support.old_foreign_api.jobs import Habits
+from tests.support.old_foreign_api.outages import Trouble
+from tests.support.old_foreign_api.server import KEY, Served, produced, self_signed
 
 from viralsync_conform.conformance import Options, conform, new_run
 from viralsync_conform.findings import Category, Finding, Verdict

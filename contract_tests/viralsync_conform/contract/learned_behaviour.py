@@ -34,6 +34,8 @@ class LearnedBehaviour:
 
     def learn(self, switch: str, value: object, *calls: Exchange) -> None:
         """Note the position of a switch: a key of the profile, or `errors.<name>`."""
+        if not switch.startswith("errors.") and switch not in SWITCHES:
+            return  # this mock cannot be made to act so
         observation = Observation(value, tuple(call.number for call in calls))
         if not _is_position(switch, value):
             self.foreign.setdefault(switch, observation)

@@ -22,6 +22,13 @@ ACCOUNT = "account"
 """What an operation does to jobs, as its `x-effect` says."""
 
 
+FORM_KEYWORDS = frozenset({"pattern", "format", "minLength", "maxLength"})
+"""How a text is written: pages say what a field is, and show its form in samples at most."""
+
+NULLABLE = "null"
+MIN_PROPERTY_PATH = 2
+
+
 class Violation(NamedTuple):
     """A place of an answer that breaks its schema; `place` is a JSON pointer, `name` the property it is about."""
 
@@ -186,8 +193,32 @@ class _Schema:
         name = str(getattr(error.kind, "property", "")) if keyword == "required" else ""
         path = [*error.evaluation_path, *(("..", "properties", name) if name else ())]
         mark, source = self._provenance(path)
+        if keyword in FORM_KEYWORDS or self._may_be_absent(error, keyword, name):
+            mark = Provenance.ASSUMED if mark is Provenance.DOCUMENTED else mark
         got = "" if name else f", got {_short(error.instance)}"
         return Violation(_pointer(error.instance_path), keyword, name, f"{error.message}{got}", mark, source)
+
+    def _may_be_absent(self, error: ValidationError, keyword: str, name: str) -> bool:
+        """Return whether all that is wrong is null or nothing in the place of the other: pages leave that open."""
+        if keyword == "required":
+            return self._allows_null(self._at_path([*error.evaluation_path[:-1], "properties", name]))
+        path = list(error.evaluation_path[:-1])
+        if error.instance is not None or len(path) < MIN_PROPERTY_PATH or path[-2] != "properties":
+            return False
+        return path[-1] not in self._at_path(path[:-2]).get("required", ())
+
+    def _allows_null(self, part: Any) -> bool:
+        part = self._contract.follow(part)
+        types = part.get("type", ())
+        return NULLABLE in ([types] if isinstance(types, str) else types) or any(
+            self._allows_null(each) for each in part.get("anyOf", ())
+        )
+
+    def _at_path(self, path: Sequence[str | int]) -> Any:
+        here: Any = self._schema
+        for step in path:
+            here = _at(self._contract.document, here["$ref"]) if step == "$ref" else here[step]
+        return here
 
     def _provenance(self, path: Sequence[str | int]) -> tuple[Provenance, str]:
         """Return the mark that stands nearest above a place of the schema, references followed."""

@@ -14,7 +14,7 @@ import orjson
 from viralsync_conform.budget import worst_case
 from viralsync_conform.calls import Exchange
 from viralsync_conform.contract import documented_behaviour as facts
-from viralsync_conform.contract.schemas import CREATES, STREAMS
+from viralsync_conform.contract.schemas import CREATES, FORM_KEYWORDS, STREAMS
 from viralsync_conform.findings import Check, Provenance
 from viralsync_conform.fuzzing.coverage_cases import BASE, GeneratedCase, all_cases
 from viralsync_conform.run.submissions import cancel, register_job, reserve
@@ -39,7 +39,8 @@ def select_cases(run: RunContext) -> list[GeneratedCase]:
     rounds: list[GeneratedCase] = []
     while any(kinds.values()):
         rounds += [group.pop() for group in kinds.values() if group]
-    allowed = [case for case in rounds if run.profile.renders or run.contract.effect(case.operation) != CREATES]
+    submits = run.profile.renders and run.target.has_control  # elsewhere `boundaries` tries one flaw at a time
+    allowed = [case for case in rounds if submits or run.contract.effect(case.operation) != CREATES]
     return allowed[: run.profile.generated_cases]
 
 
@@ -144,8 +145,8 @@ def mark_of(run: RunContext, case: GeneratedCase) -> Provenance:
 def mark_of_place(run: RunContext, operation: str, place: str) -> Provenance:
     """Return how well a constraint is known; `place` leads to it in the schema of the body."""
     schema = run.contract.operations[operation].body_schema
-    if place.endswith("/format"):
-        return Provenance.ASSUMED  # how strictly a format is read is written nowhere
+    if place.rpartition("/")[2] in FORM_KEYWORDS:
+        return Provenance.ASSUMED  # how strictly a form is read is written nowhere
     if place.startswith("/") and schema is not None:
         return _mark_along(run, schema, place.split("/")[1:])
     return Provenance.ASSUMED

@@ -11,6 +11,7 @@ from viralsync_conform.journeys.api_keys import (
     revoked_key,
     two_keys,
 )
+from viralsync_conform.journeys.boundaries import boundaries
 from viralsync_conform.journeys.cancel_delete import cancelling, deleting, ended_jobs
 from viralsync_conform.journeys.children import children
 from viralsync_conform.journeys.concurrency import concurrency
@@ -66,6 +67,7 @@ JOURNEYS: tuple[Journey, ...] = (
     cancelling,
     deleting,
     content_type,
+    boundaries,
     odd_submissions,
     broken_bodies,
     large_bodies,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from viralsync_conform.contract import documented_behaviour as facts
-from viralsync_conform.journeys.job_lifecycle import CLOSING_SECONDS, completed_job
+from viralsync_conform.journeys.job_lifecycle import CLOSING_SECONDS, closing_seconds, completed_job
 from viralsync_conform.run.journey import journey
 from viralsync_conform.run.journey_context import JourneyContext
 from viralsync_conform.run.submissions import submit
@@ -19,8 +19,8 @@ LONG_QUEUE = {"name": "long-queue-of-conform", "description": "Every job waits a
 )
 def stream_of_an_ended_job(context: JourneyContext) -> None:
     life = completed_job(context)
-    with context.stream(life.job.id, step="stream of a done job") as stream:
-        closed = stream.wait_closed(CLOSING_SECONDS)
+    with context.stream(life.job.id, step="stream of a done job", has_ended=True) as stream:
+        closed = stream.wait_closed(closing_seconds(context))
     told = [event.document.get("status") for event in stream.events]
     assert stream.call is not None  # noqa: S101 - it was left
     context.check(facts.ONE_EVENT, told == [life.status] and closed, stream.call, expected=[life.status], got=told)
@@ -44,8 +44,8 @@ def resuming(context: JourneyContext) -> None:
         context.mark_unobservable("sse.resume", "the stream gave its events no ids")
         return
     middle = len(events) // 2
-    with context.stream(life.job.id, step="resume", last_event_id=ids[middle]) as stream:
-        closed = stream.wait_closed(CLOSING_SECONDS)
+    with context.stream(life.job.id, step="resume", last_event_id=ids[middle], has_ended=True) as stream:
+        closed = stream.wait_closed(closing_seconds(context))
     assert stream.call is not None  # noqa: S101 - it was left
     rest, told = [event.data for event in events[middle + 1 :]], [event.data for event in stream.events]
     is_snapshot = len(rest) > 1 and len(told) == 1 and stream.is_terminal

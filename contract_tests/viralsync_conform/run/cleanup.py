@@ -10,7 +10,14 @@ from viralsync_conform.run.context import RunContext, StopRunError
 from viralsync_conform.run.http_client import HttpClient
 from viralsync_conform.run.job_invariants import TERMINAL, jobs_of
 from viralsync_conform.run.journey_context import JourneyContext
-from viralsync_conform.run.submissions import TITLE, Job, foreign_jobs, settle_budget
+from viralsync_conform.run.submissions import (
+    TITLE,
+    Job,
+    cancel_when_possible,
+    foreign_jobs,
+    settle_budget,
+    wait_terminal,
+)
 from viralsync_conform.target import MAIN
 
 MAX_LISTED = 100
@@ -80,8 +87,14 @@ def _remove(context: JourneyContext, job: Job) -> None:
         context.run.deleted.add(job.id)
         return
     if status not in TERMINAL:
-        cancelled = context.call(cancel.id, 200, path=path, step="clean: cancel", is_repeatable=True)
-        status = "cancelled" if cancelled.is_success else status
+        if context.run.target.has_control:
+            cancelled = context.call(cancel.id, 200, path=path, step="clean: cancel", is_repeatable=True)
+            status = "cancelled" if cancelled.is_success else status
+        else:
+            cancelled = cancel_when_possible(context, job.id, "clean: cancel")
+            status = cancelled.document.get("status")
+            if status != "cancelled":
+                status = wait_terminal(context, job.id, "clean: look").document.get("status")
     settle_budget(context, job, status)
     if context.call(delete.id, 200, path=path, step="clean: delete", is_repeatable=False).is_success:
         context.run.deleted.add(job.id)

@@ -107,7 +107,7 @@ def _jobs(run: RunContext, call: Exchange) -> list[Document]:
         return []
     if call.effect == LISTS:
         return jobs_of(run, call)
-    if call.effect in {READS, ENDS} and call.document:
+    if call.effect == READS and call.document:
         return [call.document]
     return []
 
@@ -131,11 +131,11 @@ def job_invariants(run: RunContext, job: Document) -> Iterator[Invariant]:
 def _ending(run: RunContext, job: Document, status: object) -> Iterator[Invariant]:
     """What is set when a job has ended, and null before."""
     url, error, media, progress = (job.get(name) for name in ("outputUrl", "error", "mediaData", "progress"))
-    is_parent = job.get("parentJobId") is None
+    is_parent = job.get("type") in PARENT_TYPES and job.get("parentJobId") is None
     if is_parent:
         yield facts.OUTPUT, (url is not None) == (status == "done"), "set when done, else null", f"{status}: {url}"
         yield facts.MEDIA, (media is not None) == (status == "done"), "set when done, else null", f"{status}: {media}"
-    else:
+    else:  # what other jobs have when they are done is left open
         yield facts.OUTPUT, status == "done" or url is None, "null unless done", f"{status}: {url}"
     yield (
         facts.ERROR_TEXT,

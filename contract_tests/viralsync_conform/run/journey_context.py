@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from viralsync_conform.calls import Exchange
 from viralsync_conform.contract import documented_behaviour as facts
-from viralsync_conform.contract.schemas import NO_CONTENT, STREAMS
+from viralsync_conform.contract.schemas import DELETES, ENDS, NO_CONTENT, STREAMS
 from viralsync_conform.findings import CATEGORY_OF_MARK, Category, Check, Finding
 from viralsync_conform.run import outages
 from viralsync_conform.run.context import RunContext, StopJourneyError
@@ -20,6 +20,12 @@ from viralsync_conform.target.event_stream import Stream
 
 Expected = int | str
 """A status, or an error code of the spec."""
+
+CATCH_UP_SECONDS, CATCH_UP_INTERVAL = 20.0, 2.0
+"""How long lists, charges and cancels of a real target may lag behind, and how often they are looked at."""
+
+ANY_SUCCESS = frozenset({ENDS, DELETES})
+"""What these operations answer is open, so long as it is a success."""
 
 NOTHING: Mapping[str, Any] = {}
 
@@ -88,7 +94,7 @@ class JourneyContext:
 
     def _expected(self, request: Request, expect: Expected, fact: Check | None) -> Exchange:
         call = self.client.send(request)
-        self._expect(call, expect, fact)
+        self.expect(call, expect, fact)
         return call
 
     # what must hold
@@ -119,7 +125,7 @@ class JourneyContext:
             )
         return StopJourneyError(reason)
 
-    def _expect(self, call: Exchange, expect: Expected, fact: Check | None) -> None:
+    def expect(self, call: Exchange, expect: Expected, fact: Check | None = None) -> None:
         """Hold the answer against what was expected; what is nobody's fault is inconclusive."""
         contract = self.run.contract
         status = expect if isinstance(expect, int) else contract.status_of_code(expect)
@@ -162,13 +168,11 @@ class JourneyContext:
 
     def _is_learned_success(self, call: Exchange, status: int) -> bool:
         """Say whether another 2xx is the other reading of a switch: 204 in the place of a body."""
-        return (
-            200 <= status < 300
-            and call.operation is not None
-            and call.is_success
-            and str(call.status) == NO_CONTENT
-            and NO_CONTENT in self.run.contract.responses(call.operation)
-        )
+        if not (200 <= status < 300 and call.operation is not None and call.is_success):
+            return False
+        if call.effect in ANY_SUCCESS:
+            return True
+        return str(call.status) == NO_CONTENT and NO_CONTENT in self.run.contract.responses(call.operation)
 
     def _mark(self, call: Exchange, status: int, got: int | None) -> Any:
         marks = self.run.contract.mark_of_status
@@ -193,9 +197,19 @@ class JourneyContext:
 
     @contextmanager
     def stream(
-        self, job_id: str, expect: Expected = 200, *, step: str, last_event_id: str | None = None, auth: str = "header"
+        self,
+        job_id: str,
+        expect: Expected = 200,
+        *,
+        step: str,
+        last_event_id: str | None = None,
+        auth: str = "header",
+        has_ended: bool = False,
     ) -> Iterator[Stream]:
-        """Open the stream of a job; raises StopJourneyError where there is none. Its call is judged at the end."""
+        """Open the stream of a job; raises StopJourneyError where there is none. Its call is judged at the end.
+
+        The stream of a job that has ended may be over: 204 then stops the journey without a finding.
+        """
         known = self.run.contract.one(STREAMS)
         path = self.run.contract.job_path(known, job_id)
         headers = {"accept": "text/event-stream", **({"Last-Event-ID": last_event_id} if last_event_id else {})}
@@ -204,7 +218,10 @@ class JourneyContext:
             step=step, auth=auth,
         )  # fmt: skip
         with self.client.open(request) as (stream, call):
-            self._expect(call, expect, None)
+            if has_ended and str(call.status) == NO_CONTENT:
+                self.learn("sse.after_end", "no_content", call)
+                raise StopJourneyError("the stream of a job that has ended is over")
+            self.expect(call, expect, None)
             if stream is None:
                 raise self.stop("no stream was opened", call)
             try:
@@ -217,6 +234,15 @@ class JourneyContext:
                 raise self.stop("the stream broke off", whole)
 
     # what many journeys need
+
+    def settle(self, look: Callable[[], Exchange], holds: Callable[[Exchange], bool]) -> Exchange:
+        """Look until something holds, for as long as a real target may take to catch up; return the last look."""
+        waited, call = 0.0, look()
+        while not holds(call) and call.is_success and waited < CATCH_UP_SECONDS and not self.run.target.has_control:
+            self.account.clock.wait(CATCH_UP_INTERVAL)
+            waited += CATCH_UP_INTERVAL
+            call = look()
+        return call
 
     def wait(self, seconds: float) -> None:
         """Let time pass for the target."""

@@ -13,7 +13,7 @@ from jsonschema_rs import Draft202012Validator
 
 from viralsync_conform.calls import Exchange
 from viralsync_conform.contract import documented_behaviour as facts
-from viralsync_conform.contract.schemas import EVENT_STREAM, JSON, ExpectedSpec
+from viralsync_conform.contract.schemas import DELETES, ENDS, EVENT_STREAM, JSON, ExpectedSpec
 from viralsync_conform.findings import CATEGORY_OF_MARK, Category, Finding, Provenance
 from viralsync_conform.run.context import RunContext
 
@@ -65,7 +65,7 @@ def check_response(run: RunContext, call: Exchange) -> None:
     if call.operation is not None:
         for finding in _findings(run, call, call.operation):
             run.findings.add(finding)
-    elif call.status >= 400:
+    elif call.status >= 400 and call.method != "HEAD":
         for finding in _error_of_nowhere(run, call):
             run.findings.add(finding)
     for finding in _new_headers(run.contract, call):
@@ -91,7 +91,7 @@ def _findings(run: RunContext, call: Exchange, operation: str) -> Iterator[Findi
 
 
 def _undeclared(call: Exchange, answers: Iterable[str]) -> Finding:
-    category = Category.ADDITIVE if call.is_success else Category.FAILURE
+    category = Category.ADDITIVE if call.is_success else Category.DIFFERENCE
     return _finding(
         call,
         category,
@@ -106,7 +106,7 @@ def _body_findings(run: RunContext, call: Exchange, operation: str, media_type: 
     if call.media_type != media_type:
         yield _finding(
             call,
-            Category.FAILURE,
+            CATEGORY_OF_MARK[_mark_of_media_type(run, call, operation)],
             facts.CONTENT_TYPE.name,
             f"{operation} answers {call.status} with another media type",
             place="content-type",
@@ -117,12 +117,20 @@ def _body_findings(run: RunContext, call: Exchange, operation: str, media_type: 
     if media_type == EVENT_STREAM:
         return  # its events are judged when they are all there: `look_at_events`
     if call.json is None and call.body.strip() != b"null":
-        yield _finding(
-            call, Category.FAILURE, facts.SCHEMA.name, "the body is not JSON", keyword="json", got=_start(call)
-        )
+        category = CATEGORY_OF_MARK[_mark_of_media_type(run, call, operation)]
+        yield _finding(call, category, facts.SCHEMA.name, "the body is not JSON", keyword="json", got=_start(call))
         return
     run.asserted[facts.SCHEMA] += 1
     yield from _schema_findings(run.contract, call, operation, media_type, call.json)
+
+
+def _mark_of_media_type(run: RunContext, call: Exchange, operation: str) -> Provenance:
+    """Pages say JSON and event stream; what a gateway in front says of a large body, and of a cancel, is open."""
+    if not call.body and call.media_type == "":
+        return Provenance.ASSUMED if call.effect in {ENDS, DELETES} else Provenance.DOCUMENTED
+    if call.is_success:
+        return Provenance.ASSUMED if call.effect in {ENDS, DELETES} else Provenance.DOCUMENTED
+    return run.contract.mark_of_status(operation, call.status or 0)
 
 
 def check_events(run: RunContext, call: Exchange) -> None:
@@ -144,7 +152,9 @@ def _schema_findings(
     schema = contract.schema(operation, call.status or 0, media_type)
     if schema is None:
         return
-    for place, keyword, name, message, mark, source in schema.violations(value):
+    is_open = call.effect in {ENDS, DELETES} and call.is_success
+    for place, keyword, name, message, known, source in schema.violations(value):
+        mark = Provenance.ASSUMED if is_open else known
         yield _finding(
             call,
             CATEGORY_OF_MARK[mark],

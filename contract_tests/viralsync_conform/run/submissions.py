@@ -9,16 +9,21 @@ from typing import Any
 from viralsync_conform.budget import worst_case
 from viralsync_conform.calls import Exchange
 from viralsync_conform.contract import documented_behaviour as facts
-from viralsync_conform.contract.schemas import ENDS, LISTS
+from viralsync_conform.contract.schemas import ENDS, LISTS, READS
 from viralsync_conform.findings import Check
 from viralsync_conform.run.context import RunContext
-from viralsync_conform.run.job_invariants import jobs_of
+from viralsync_conform.run.job_invariants import TERMINAL, jobs_of
 from viralsync_conform.run.journey_context import JourneyContext
+from viralsync_conform.run.request import encoded
 
 Document = dict[str, Any]
 
 TITLE = "Conformance run"
 """The title of every movie that a run submits: it marks the jobs, whatever project they are in."""
+
+CONFLICT = 409
+CANCEL_TRIES = 12
+"""How often a cancel is tried while the job is queued."""
 
 SCENES = (("opening", 0.55), ("closing", 0.45))
 
@@ -82,6 +87,26 @@ def refused(
     return call
 
 
+def cancel_when_possible(context: JourneyContext, job_id: str, step: str) -> Exchange:
+    """Cancel a job, again while the target refuses since it is queued; what a refusal of an ended job is, is open."""
+    contract = context.run.contract
+    known, read = contract.one(ENDS), contract.one(READS)
+    path = contract.job_path(known, job_id)
+    for look in range(CANCEL_TRIES):
+        request = context.build_request(
+            known.method, encoded(known.path, path), 200, operation=known.id, path_parameters=path, step=step
+        )
+        call = context.client.send(request)
+        if call.status != CONFLICT:
+            break
+        status = context.call(read.id, 200, path=path, step=f"{step}: look").document.get("status")
+        if status != "queued":
+            break
+        context.learn("cancel.queued", "refused", call)
+        context.account.clock.wait_for_change(look)
+    return call
+
+
 def reserve(context: JourneyContext, minutes: float) -> None:
     """Keep the render minutes that a submission could cost; those of throwaway accounts are nobody's."""
     if context.account.is_main:
@@ -125,8 +150,25 @@ def settle_budget(context: JourneyContext, job: Job, status: object) -> None:
         context.run.budget.release(job.minutes)
 
 
+def wait_terminal(context: JourneyContext, job_id: str, step: str) -> Exchange:
+    """Look at a job until it has ended, as long as a real target may take for a cancel; return the last look."""
+    known = context.run.contract.one(READS)
+    path = context.run.contract.job_path(known, job_id)
+    return context.settle(
+        lambda: context.call(known.id, 200, path=path, step=step),
+        lambda call: call.document.get("status") in TERMINAL,
+    )
+
+
 def cancel(context: JourneyContext, job: Job) -> None:
-    """Cancel a job that is not to be rendered, at once."""
+    """Cancel a job that is not to be rendered, at once; where a queued job cannot be, as soon as it runs."""
+    if not context.run.target.has_control:
+        answer = cancel_when_possible(context, job.id, "cancel what was accepted")
+        if answer.document.get("status") != "cancelled":
+            answer = wait_terminal(context, job.id, "was it cancelled")
+        if answer.document.get("status") in TERMINAL:
+            settle_budget(context, job, answer.document.get("status"))
+        return
     known = context.run.contract.one(ENDS)
     path = context.run.contract.job_path(known, job.id)
     call = context.call(known.id, 200, path=path, step="cancel what was accepted", is_repeatable=False)

@@ -47,12 +47,19 @@ def test_the_seed_chooses_the_cases() -> None:
     """The same seed sends the same, another one others, and each kind comes before any comes twice."""
     run, again, other = run_of(Api()), run_of(Api()), run_of(Api())
     other.seed = "8"
+    for each in (run, again, other):
+        each.target.has_control = True
     assert generated.select_cases(run) == generated.select_cases(again) != generated.select_cases(other)
     first = [each.subject for each in generated.select_cases(run)]
     kinds = {each.subject for each in all_cases()}
     most = min(len(kinds), len(first))
     assert len(set(first[:most])) == most
     assert len(first) == min(run.profile.generated_cases, len(all_cases()))
+
+
+def test_a_real_target_gets_no_made_up_submission() -> None:
+    """Their bodies have more than one flaw: `boundaries` tries one at a time."""
+    assert "submitRenderJob" not in {each.operation for each in generated.select_cases(run_of(Api()))}
 
 
 def test_a_run_that_reads_only_makes_up_no_submission() -> None:
