@@ -145,6 +145,8 @@ class Clock:
     """How many deliveries are under way: an `advance` waits for them too."""
     calls: int = 0
     """How many calls are being answered, without those that only wait."""
+    sleeps: int = 0
+    """How many sleeps have begun."""
     threshold: float = JUMP_THRESHOLD
     patience: float = JUMP_PATIENCE
     _origin: float = 0.0
@@ -255,6 +257,7 @@ class Clock:
         if instant <= self.now():
             return
         self._touch()
+        self.sleeps += 1
         self._all_asleep = all_asleep
         with self.alarm() as alarm:
             await alarm.until(instant)

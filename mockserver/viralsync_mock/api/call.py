@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from viralsync_mock.clock import Mode
 from viralsync_mock.jobs.models import add_seconds
 from viralsync_mock.jobs.sse import KEEP_ALIVE
+from viralsync_mock.journal.entry import CLIENT_DISCONNECTED
 from viralsync_mock.openapi.spec import Operation
 from viralsync_mock.response import StreamClient
 
@@ -93,6 +94,8 @@ class Call:
                 await asyncio.wait({waiting})
             finally:
                 waiting.cancel()
+        if reader.is_disconnected:
+            self.entry.ending = CLIENT_DISCONNECTED
         if not waiting.cancelled():
             waiting.result()  # raises what went wrong with it
         self._now = None

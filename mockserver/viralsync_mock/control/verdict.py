@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from viralsync_mock.config.yaml_source import preview
 from viralsync_mock.errors import did_you_mean
+from viralsync_mock.journal.entry import OBSERVER_HEADER
 from viralsync_mock.redaction import masked
 from viralsync_mock.response import Response, json_response
 from viralsync_mock.validation.schema import invalid
@@ -45,15 +46,15 @@ async def get_verdict(call: Call) -> Response:
 
 def collect_evidence(sandbox: Sandbox, outside: Sandbox, poll_seconds: float) -> Evidence:
     """Return what a sandbox knows of its client, and what calls without a key in a header show of it."""
-    now, calls, made = sandbox.clock.now(), tuple(sandbox.journal.oldest_first()), sandbox.deliveries.made
+    now, kept, made = sandbox.clock.now(), tuple(sandbox.journal.oldest_first()), sandbox.deliveries.made
     deliveries = tuple(sandbox.deliveries.newest_first())[::-1]
     return Evidence(
-        calls=calls,
+        calls=[each for each in kept if not any(name == OBSERVER_HEADER for name, _ in each.headers)],
         deliveries=deliveries,
         unfinished=[Unfinished(job.id, job.callback_url is not None) for job in sandbox.store.unfinished(now)],
         anonymous_calls=[each for each in outside.journal.oldest_first() if each.names_key(sandbox.key)],
         now=now,
-        is_whole=len(calls) == sandbox.calls and len(deliveries) == made,
+        is_whole=len(kept) == sandbox.calls and len(deliveries) == made,
         poll_seconds=poll_seconds,
         prefix=sandbox.call_prefix.decode(),
         strangers_prefix=outside.call_prefix.decode(),

@@ -31,15 +31,18 @@ MAX_BODY = 64 * 1024
 
 PENDING, ANSWERED, CLIENT_DISCONNECTED = "pending", "answered", "client left"
 
+OBSERVER_HEADER = b"x-mock-observer"
+"""A call with this header is the test's own: the verdict on the client leaves it out."""
+
 
 class JournalEntry:
     """One call; instants are on the sandbox's clock.
 
-    `ending` is `pending` (also while a stream is open), `answered`, `client left` (a stream's reader went), or the
-    fault that broke the answer off. `body_size` and `answer_size` are those of the whole bodies. Of a stream
-    `last_event` is the last whole event. `answered_after` and `ended_after` are the number of the newest call that had
-    come when the answer left, and when its stream ended: they order calls where the clock stands. What is below
-    explains the answer.
+    `ending` is `pending` (also while a stream is open), `answered`, `client left` (it hung up before the end), or the
+    fault that broke the answer off. `connection` is the client's port; 0 where it is not known. `body_size` and
+    `answer_size` are those of the whole bodies. Of a stream `last_event` is the last whole event. `answered_after` and
+    `ended_after` are the number of the newest call that had come when the answer left, and when its stream ended: they
+    order calls where the clock stands. What is below explains the answer.
 
     What may hold a key is masked when it is read: most calls are never looked at. An entry is made of few objects,
     since a thousand of them are kept: what comes in many is packed.
@@ -49,12 +52,22 @@ class JournalEntry:
         *("number", "at", "method", "operation", "job_id", "body_size", "status", "code", "answered_at", "answer_size"),
         *("answered_after", "ending", "events", "last_event", "ended_at", "ended_after", "mode", "rate", "scenario"),
         *("chosen_by", "rule_match", "age", "matched_faults", "slot", "limit", "standing", "plan", "violations"),
-        *("unmasked_path", "unmasked_query", "_headers", "key", "_body", "_answer_headers", "_answer_body"),
+        *(
+            "unmasked_path",
+            "unmasked_query",
+            "connection",
+            "_headers",
+            "key",
+            "_body",
+            "_answer_headers",
+            "_answer_body",
+        ),
     )
 
     def __init__(self, number: int, at: datetime, scope: Scope, key: str) -> None:
         self.number, self.at, self.method = number, at, scope["method"]
         self.unmasked_path, self.unmasked_query, self.key = scope["path"], scope["query_string"], key
+        self.connection: int = (scope.get("client") or ("", 0))[1]
         self._headers = serialize_headers(scope["headers"])
         self._body = self._answer_headers = self._answer_body = self.last_event = b""
         self.operation: str = ""
@@ -139,7 +152,7 @@ class JournalEntry:
         if breaks is not None:
             self.ending = breaks.name
             self.code = self.code if breaks.share is not None else None  # nobody was told of it
-        elif answer.stream is None or self.method == "HEAD":  # how a stream ends is known when it does
+        elif self.ending == PENDING and (answer.stream is None or self.method == "HEAD"):  # a stream ends later
             self.ending = ANSWERED
         if breaks is None or breaks.share is not None:
             self.status = answer.status

@@ -1,9 +1,9 @@
-"""What the verdict is made of: the calls and webhooks of one sandbox, what each call told, and the cases found."""
+"""What the verdict is based on: the calls and webhooks of one sandbox, what each call showed, and the cases found."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -15,7 +15,7 @@ from viralsync_mock.clock import EPOCH, Mode
 from viralsync_mock.faults.stream import ReorderEvents
 from viralsync_mock.jobs import sse
 from viralsync_mock.jobs.models import TERMINAL
-from viralsync_mock.journal.entry import ANSWERED, PENDING, JournalEntry
+from viralsync_mock.journal.entry import ANSWERED, CLIENT_DISCONNECTED, PENDING, JournalEntry
 from viralsync_mock.response import JSON
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 Key = TypeVar("Key")
 
 SUBMIT, READ, LIST, STREAM = "submitRenderJob", "getJob", "listJobs", "streamJobProgress"
+
+EARLY = 0.95
+"""Share of the interval between two polls after which a poll is not too early: timers are not exact."""
 
 TIMEOUT = "timeout"
 """The ending of a call that was never answered: its client has hung up."""
@@ -110,6 +113,26 @@ class Evidence:
         return _grouped(((each.method, each.path, each.query, each.body), each) for each in self.calls)
 
     @cached_property
+    def _connections(self) -> Mapping[int, int]:
+        """How many calls came over each connection."""
+        return Counter(each.connection for each in self.calls if each.connection)
+
+    def by_reader(self, calls: Iterable[JournalEntry]) -> list[list[JournalEntry]]:
+        """Divide calls by the part of the client that made them, as far as connections tell.
+
+        A connection that is kept is one reader. Calls with a connection each, or with none known, count as one.
+        """
+        kept = self._connections
+        return list(
+            _grouped((each.connection if kept.get(each.connection, 0) > 1 else 0, each) for each in calls).values()
+        )
+
+    def repeats_of(self, entry: JournalEntry, after: int) -> list[JournalEntry]:
+        """Return the later calls, past a number, that ask for the very same."""
+        request = (entry.method, entry.path, entry.query, entry.body)
+        return [each for each in self.by_request[request] if each.number > after]
+
+    @cached_property
     def notified(self) -> frozenset[str]:
         """The jobs that webhooks tell of."""
         jobs = (each.job_id for each in self.deliveries)
@@ -128,10 +151,12 @@ class Evidence:
         return self.calls[bisect_right(self._numbers, number) :]
 
     def is_sequential(self, first: JournalEntry, last: JournalEntry) -> bool:
-        """Say whether no two calls were under way at once, open streams and those that time out apart."""
+        """Say whether no two calls were under way at once, apart from streams and from calls whose client gave up."""
         between = self.calls[bisect_right(self._numbers, first.number - 1) : bisect_right(self._numbers, last.number)]
         return all(
-            each.answered_after == each.number or each.operation == STREAM or each.ending == TIMEOUT
+            each.answered_after == each.number
+            or each.operation == STREAM
+            or each.ending in (TIMEOUT, CLIENT_DISCONNECTED)
             for each in between
             if each is not last
         )
@@ -205,14 +230,12 @@ def over_at(entry: JournalEntry) -> int:
 def waited(before: JournalEntry, after: JournalEntry, since: datetime | None) -> float | None:
     """Return how many seconds lie between an instant of a call and the next call; None where the clock does not tell.
 
-    An auto clock goes on by itself; one that stood still says nothing of how long the client has waited. On a clock
-    that runs slower than real time the client may go by either.
+    An auto clock goes on by itself, and a frozen one that stood still does not tell either. In mode `jump` all waiting
+    is on the clock: no movement is no wait. On a clock slower than real time the client may go by either.
     """
     if since is None or before.mode != after.mode or after.mode in (None, Mode.AUTO):
         return None
     seconds = (after.at - since).total_seconds()
     if after.mode is Mode.FROZEN:
         return seconds or None
-    if after.mode is Mode.JUMP:
-        return seconds
     return seconds / after.rate if 0 < after.rate < 1 else seconds

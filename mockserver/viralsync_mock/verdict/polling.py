@@ -1,4 +1,4 @@
-"""Rules of the verdict about reading jobs: when to stop, how often to look, what to do with those left behind."""
+"""Rules about waiting for jobs: how often to look, when to stop, and not to leave one behind."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from viralsync_mock.faults.stream import EndWithoutTerminal, NeverEnd, NoKeepAli
 from viralsync_mock.jobs.models import TERMINAL, timestamp
 from viralsync_mock.journal.entry import ANSWERED, PENDING
 from viralsync_mock.verdict.evidence import (
+    EARLY,
     LIST,
     READ,
     STREAM,
@@ -36,24 +37,38 @@ if TYPE_CHECKING:
 MANY_AT_ONCE = 200
 """So many calls at one instant come from a client that does not sleep."""
 
+FOLLOWING = frozenset({SUBMIT, READ, STREAM})
+"""Operations that look at a job and do not end it."""
+
 MANY_READS = 3
-"""Who has read a job so often has waited for it."""
+"""Reads of a job that show that its client waits for it."""
+
+MAX_CONFIRMATIONS = 2
+"""Reads of a job after its end that are no habit."""
+
+MAX_READERS = 3
+"""Parts of a client that may read one job, each for itself."""
+
+EASING = 1.2
+"""Each wait of an adaptive poller is at least this many times the one before."""
+
+MAX_EASING = 5
+"""Waits that an adaptive poller needs until it has reached the interval: 0.05 s grow to 0.8 s."""
 
 QUIET = 60.0
-"""Seconds of the sandbox's clock: a job that nobody has looked at for so long is left behind."""
-
-EARLY = 0.95
-"""A poll may come a little early: after this share of the interval."""
+"""Seconds of the sandbox's clock without a look at a job after which its client has left it."""
 
 
 def stops_at_terminal(evidence: Evidence) -> Iterator[Observation]:
-    """Once a job is known to have ended, it is read at most once more."""
+    """A reader that knows of a job's end reads it at most twice more: a test may look for itself."""
     for job_id, calls in evidence.by_job.items():
-        end = next(filter(has_shown_terminal, calls), None)
-        if end is not None:
-            again = [each for each in calls if each.number > over_at(end) and _repeats_the_end(each)]
+        for reader in evidence.by_reader(calls):
+            end = next(filter(has_shown_terminal, reader), None)
+            if end is None:
+                continue
+            again = [each for each in reader if each.number > over_at(end) and _repeats_the_end(each)]
             reason = f"{job_id} was read {len(again)} times more after it had told that it is {last_status(end)}"
-            yield failed(reason, end, *again) if len(again) > 1 else passed(end)
+            yield failed(reason, end, *again) if len(again) > MAX_CONFIRMATIONS else passed(end)
 
 
 def _repeats_the_end(entry: JournalEntry) -> bool:
@@ -80,25 +95,57 @@ def _is_during(stream: JournalEntry, read: JournalEntry) -> bool:
 def polls_no_faster_than(evidence: Evidence) -> Iterator[Observation]:
     """Between two polls of an unfinished job lies an interval; two looks in short succession are no poll."""
     for job_id, calls in evidence.by_job.items():
-        yield from _polls(evidence, job_id, [each for each in calls if each.operation == READ])
+        for reader in evidence.by_reader(each for each in calls if each.operation == READ):
+            yield from _polls(evidence, job_id, reader)
 
 
 def _polls(evidence: Evidence, job_id: str, reads: Sequence[JournalEntry]) -> Iterator[Observation]:
+    """Look at runs of quick polls, and of polls between which the clock does not tell how long the client waited."""
     quick: list[JournalEntry] = []
     blind: list[JournalEntry] = []
     for one, other in pairwise(reads):
         gap = waited(one, other, one.at)
         is_poll = _is_unfinished(one) and other.number > one.answered_after
         is_quick = is_poll and gap is not None and gap < evidence.poll_seconds * EARLY
+        if not is_quick and quick:
+            yield _quick_run(evidence, job_id, reads, quick)
         quick = [*(quick or [one]), other] if is_quick else []
         blind = [*(blind or [one]), other] if is_poll and gap is None else []
-        if len(quick) == MANY_READS:
-            reason = f"{job_id} was read again after less than {evidence.poll_seconds:g} s, and once more after that"
-            yield failed(reason, *quick)
-        elif len(blind) == MANY_READS and evidence.poll_seconds:
+        if len(blind) == MANY_READS and evidence.poll_seconds:
             yield inconclusive("the sandbox's clock does not tell how long the client waited between polls", *blind)
         elif is_poll and gap is not None and not is_quick:
             yield passed(one, other)
+    if quick:
+        yield _quick_run(evidence, job_id, reads, quick)
+
+
+def _quick_run(
+    evidence: Evidence, job_id: str, reads: Sequence[JournalEntry], quick: Sequence[JournalEntry]
+) -> Observation:
+    gaps = [(other.at - one.at).total_seconds() for one, other in pairwise(quick)]
+    grows = all(later >= before * EASING + 0.001 for before, later in pairwise(gaps))
+    if len(quick) < MANY_READS or (grows and len(gaps) <= MAX_EASING):
+        return passed(*quick)
+    readers = _readers(evidence, reads)
+    if len(quick) <= readers <= MAX_READERS and len(reads) >= 2 * readers:
+        return inconclusive(
+            f"{job_id} was read in bursts: these may be parts of the client that do not know of each other", *quick
+        )
+    often = f"{len(quick) - 1} times in a row"
+    return failed(f"{job_id} was read again after less than {evidence.poll_seconds:g} s, {often}", *quick)
+
+
+def _readers(evidence: Evidence, reads: Sequence[JournalEntry]) -> int:
+    """Return how many readers, each with the interval between its reads, would make all these reads."""
+    last: list[JournalEntry] = []
+    for read in reads:
+        waits = [waited(each, read, each.at) for each in last]
+        free = [at for at, wait in enumerate(waits) if wait is not None and wait >= evidence.poll_seconds * EARLY]
+        if free:
+            last[free[0]] = read
+        else:
+            last.append(read)
+    return len(last)
 
 
 def _is_unfinished(entry: JournalEntry) -> bool:
@@ -155,3 +202,22 @@ def _abandoned(evidence: Evidence, job_id: str, calls: Sequence[JournalEntry]) -
     if quiet >= QUIET:
         return failed(f"{what}: nobody has looked at it for {quiet:.0f} s", *calls[-1:])
     return inconclusive(f"{what}, but the client may still wait for it: ask again when it has finished", *calls[-1:])
+
+
+def believes_no_old_status(evidence: Evidence) -> Iterator[Observation]:
+    """A job that was shown unfinished is looked at again: until its end, a webhook, or its cancellation."""
+    unfinished = {each.id for each in evidence.unfinished}
+    for job_id, calls in evidence.by_job.items():
+        last = next((each for each in reversed(calls) if last_status(each) is not None), None)
+        if last is None or job_id in evidence.notified or any(each.operation not in FOLLOWING for each in calls):
+            continue
+        if last_status(last) in TERMINAL:
+            yield passed(last)
+        elif job_id not in unfinished and not _is_listed(evidence, job_id, last.number):
+            reason = f"{job_id} was last seen {last_status(last)}, and has ended since: the client never looked again"
+            yield failed(reason, last)
+
+
+def _is_listed(evidence: Evidence, job_id: str, after: int) -> bool:
+    """Say whether a list that came after a call showed the job."""
+    return any(job_id.encode() in each.answer_body for each in evidence.after(after) if each.operation == LIST)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from viralsync_mock.faults.stream import EndWithoutTerminal, ReorderEvents, Silence
+from viralsync_mock.faults.stream import EndWithoutTerminal, ReorderEvents, Silence, StreamFault
 from viralsync_mock.faults.views import UNKNOWN_FIELD, UNKNOWN_STATUS
 from viralsync_mock.jobs.models import TERMINAL
 from viralsync_mock.journal.entry import ANSWERED, CLIENT_DISCONNECTED, PENDING
 from viralsync_mock.verdict.evidence import (
+    EARLY,
     LIST,
     STREAM,
     SUBMIT,
@@ -23,7 +24,9 @@ from viralsync_mock.verdict.evidence import (
     is_stream,
     last_job_document,
     last_status,
+    over_at,
     passed,
+    waited,
 )
 
 if TYPE_CHECKING:
@@ -108,6 +111,27 @@ def _last_known(stream: JournalEntry) -> int | None:
     return int(found[1]) if found else int(sent) if sent.isdigit() and len(sent) < 10 else None
 
 
+MANY_STREAMS = 3
+"""Streams of one job, each opened and left, that make a habit."""
+
+
+def stays_on_its_stream(evidence: Evidence) -> Iterator[Observation]:
+    """A stream is read on, not opened anew for each look at the job."""
+    for job_id, calls in evidence.by_job.items():
+        run: list[JournalEntry] = []
+        for stream in filter(is_stream, calls):
+            is_next = not run or stream.number >= over_at(run[-1])  # a hang-up may be seen a little late
+            is_look = stream.ending == CLIENT_DISCONNECTED and not has_fault(stream, StreamFault)
+            if last_status(stream) in TERMINAL or not is_next or header(stream.headers, b"last-event-id"):
+                run = []
+            elif is_look:
+                run.append(stream)
+            if len(run) == MANY_STREAMS:
+                yield failed(f"a stream of {job_id} was opened {len(run)} times and left each time", *run)
+            elif not is_look and stream.ending != PENDING:
+                yield passed(stream)
+
+
 Filters = tuple[tuple[str, str], ...]
 
 
@@ -164,6 +188,41 @@ def _fetched(cursor: _Cursor, entry: JournalEntry, filters: Filters, *, has_unre
         yield passed(entry)
 
 
+def reads_every_page(evidence: Evidence) -> Iterator[Observation]:
+    """A page that names a next one is followed by it, not by itself, until what was looked for is found."""
+    pages = [(entry, page) for entry in evidence.of(LIST) if isinstance(page := document(entry), dict)]
+    asked = [_asked(entry)[0] for entry, _ in pages]
+    for at, (entry, page) in enumerate(pages):
+        following = page.get("nextCursor")
+        if not isinstance(following, str) or following in asked[at + 1 :] or following in asked[:at]:
+            if at and asked[at] is not None:
+                yield passed(entry)
+            continue
+        if _was_found(evidence, entry):
+            yield passed(entry)
+        else:
+            yield _left_unread(evidence, entry, pages[at + 1 :])
+
+
+def _was_found(evidence: Evidence, page: JournalEntry) -> bool:
+    """Say whether a later call was about a job that a page showed."""
+    return any(each.job_id and each.job_id.encode() in page.answer_body for each in evidence.after(page.number))
+
+
+def _left_unread(evidence: Evidence, page: JournalEntry, later: Sequence[tuple[JournalEntry, Any]]) -> Observation:
+    again = next((entry for entry, _ in later if _asked(entry)[0] is None), None)
+    if again is None or _asked(page)[0] is not None:
+        return failed("a page was left unread, though nextCursor named it", page)
+    gap = waited(page, again, page.at)
+    if gap is None:
+        return inconclusive(
+            "the first page was read again, and the sandbox's clock does not tell whether later", page, again
+        )
+    if gap < evidence.poll_seconds * EARLY:
+        return failed("the first page was read again in the place of the next", page, again)
+    return passed(page, again)  # the newest jobs, looked at from time to time
+
+
 def ignores_unknown_fields(evidence: Evidence) -> Iterator[Observation]:
     """A field that no page describes changes nothing: the client goes on with the job."""
     yield from _goes_on(evidence, _shows_field, "a field that no page describes")
@@ -201,8 +260,7 @@ def _was_read_on(entry: JournalEntry) -> bool:
 
 
 def _stopped(evidence: Evidence, entry: JournalEntry, before: Sequence[JournalEntry], what: str) -> Observation:
-    request = (entry.method, entry.path, entry.query, entry.body)
-    again = next((each for each in evidence.by_request[request] if each.number > entry.answered_after), None)
+    again = next(iter(evidence.repeats_of(entry, entry.answered_after)), None)
     if entry.operation == SUBMIT and again is not None and evidence.is_sequential(entry, again):
         return failed(f"the same body was submitted again after the answer showed {what}", entry, again)
     followed = [each for each in before if last_status(each) is not None]

@@ -1,4 +1,4 @@
-"""Rules of the verdict about waiting: after a refusal for the rate, and after failures of the server."""
+"""Rules about waiting: after a refusal for the rate limit, and after failures of the server."""
 
 from __future__ import annotations
 
@@ -20,10 +20,22 @@ TOLERANCE = 0.05
 """Seconds: timers are early by a little."""
 
 AT_ONCE = 0.02
-"""Seconds: a retry within them has not waited."""
+"""Seconds: a retry within them has not waited. One such retry is fine: urllib3 makes its first one at once."""
+
+GROWTH = 1.5
+"""The longest of several waits is this many times the shortest where waits grow, or are drawn at random."""
+
+MANY_GAPS = 5
+"""Waits after which the absence of growth is no chance any more."""
+
+SAME = 0.02
+"""Share by which equal waits may differ."""
 
 LOST = frozenset({"reset_peer", "empty_response", TIMEOUT})
-"""Endings without an answer."""
+"""Endings without a response."""
+
+MANY_OTHERS = 3
+"""Other calls that were refused within Retry-After: no longer other parts of a client that did not know of it."""
 
 SERVER_ERROR = 500
 ALONE = "calls were under way at once, and the journal does not tell who made which"
@@ -43,21 +55,31 @@ def _retry_after(entry: JournalEntry) -> int | None:
 
 def _waited_out(evidence: Evidence, refused: JournalEntry, seconds: int) -> Observation:
     following = evidence.after(refused.answered_after)
-    request = (refused.method, refused.path, refused.query, refused.body)
-    again = next((each for each in evidence.by_request[request] if each.number > refused.answered_after), None)
+    again = next(iter(evidence.repeats_of(refused, refused.answered_after)), None)
     if not following:
         return passed(refused)
     early = _too_early(refused, again or following[0], seconds)
     if early is None:
         return _by_itself(refused, again or following[0], seconds)
     if again is None or not early:
-        other = early or _too_early(refused, following[0], seconds)
-        reason = "another call came within Retry-After: it may be of another part of the client"
-        return inconclusive(reason, *other) if other else passed(refused, again or following[0])
+        return _others(refused, following, seconds, again or following[0])
     if not evidence.is_sequential(refused, again):
         return inconclusive(ALONE, refused, again)
     after = (again.at - (refused.answered_at or refused.at)).total_seconds()
     return failed(f"the call was made again {after:.3g} s after a 429 with Retry-After: {seconds}", refused, again)
+
+
+def _others(refused: JournalEntry, following: Sequence[JournalEntry], seconds: int, later: JournalEntry) -> Observation:
+    """Look at other calls within Retry-After: a few may be of other parts of the client, which had to learn it too."""
+    others = list(takewhile(lambda each: _too_early(refused, each, seconds), following))
+    if not others:
+        return passed(refused, later)
+    again = [each for each in others if each.status == refused.status]
+    if len(again) >= MANY_OTHERS:
+        return failed(f"{len(again)} other calls were made within Retry-After: {seconds}, and refused", refused, *again)
+    return inconclusive(
+        "another call came within Retry-After: it may be of another part of the client", refused, *others
+    )
 
 
 def _too_early(refused: JournalEntry, later: JournalEntry, seconds: int) -> tuple[JournalEntry, ...] | None:
@@ -69,7 +91,7 @@ def _too_early(refused: JournalEntry, later: JournalEntry, seconds: int) -> tupl
 
 
 def _by_itself(refused: JournalEntry, later: JournalEntry, seconds: int) -> Observation:
-    """Judge on a clock that went on by itself, or stood: who slept on it in addition has waited."""
+    """Decide on a clock that moves by itself, or stood: a client that slept on it as well has waited."""
     free_at = refused.slot.free_at if refused.slot is not None else None
     since: datetime = max(filter(None, (refused.answered_at or refused.at, free_at)))
     if later.at >= since + timedelta(seconds=seconds):
@@ -101,13 +123,17 @@ def _backed_off(evidence: Evidence, attempts: Sequence[JournalEntry]) -> Observa
         return inconclusive("the sandbox's clock does not tell how long the client waited", *attempts)
     if not evidence.is_sequential(attempts[0], attempts[-1]):
         return inconclusive(ALONE, *attempts)
-    if any(_retry_after(each) is not None for each in attempts[:-1]):
-        return inconclusive("the server said with Retry-After how long to wait", *attempts)
-    apart = ", ".join(f"{gap:.3g}" for gap in known)
-    if min(known) < AT_ONCE:
-        return failed(f"the call was made again at once after it failed ({apart} s)", *attempts)
-    if len(known) == 1 or max(known) > known[0] * 1.1 + AT_ONCE:
+    asked = [_retry_after(each) for each in attempts[:-1]]
+    if None not in asked and all(
+        gap >= seconds - TOLERANCE for gap, seconds in zip(known, asked, strict=True) if seconds
+    ):
         return passed(*attempts)
-    if max(known) - min(known) <= AT_ONCE + 0.02 * known[0]:
+    apart = ", ".join(f"{gap:.3g}" for gap in known)
+    hurried = sum(gap < AT_ONCE for gap in known)
+    if hurried > max(1, len(known) / 2):
+        return failed(f"the call was made again at once after it failed ({apart} s)", *attempts)
+    if len(known) == 1 or max(known) >= min(known) * GROWTH + AT_ONCE:
+        return passed(*attempts)
+    if len(known) >= MANY_GAPS or max(known) - min(known) <= AT_ONCE + SAME * known[0]:
         return failed(f"the attempts at a failing call always lay equally far apart ({apart} s)", *attempts)
     return inconclusive(f"the attempts lay {apart} s apart, which may be chance: no growth is seen", *attempts)

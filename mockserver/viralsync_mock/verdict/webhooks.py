@@ -1,4 +1,4 @@
-"""Rules of the verdict about the receiver of webhooks."""
+"""Rules about the receiver of webhooks."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from viralsync_mock.verdict.evidence import Evidence, Observation
     from viralsync_mock.webhooks.delivery import Attempt, Delivery
+
+POLITE = 2.0
+"""Seconds in which a receiver answers."""
 
 NOT_REACHED = frozenset({"refused_target", "redirected_away", "unreachable"})
 """Problems that say nothing of a receiver: there was none, or the mock may not send there."""
@@ -33,6 +36,16 @@ def answers_webhooks(evidence: Evidence) -> Iterator[Observation]:
             yield inconclusive(f"the webhook reached no receiver: {last.reason}", delivery)
         else:
             yield failed(f"a webhook of {delivery.job_id} was answered {_answer(last)}", delivery)
+
+
+def answers_webhooks_at_once(evidence: Evidence) -> Iterator[Observation]:
+    """A webhook is answered before its work is done, not after (docs page /guides/webhooks)."""
+    for delivery in evidence.deliveries:
+        slow = [each for each in delivery.attempts if each.seconds > POLITE and each.problem not in NOT_REACHED]
+        if slow:
+            yield failed(f"a webhook of {delivery.job_id} was answered after {slow[0].seconds:.1f} s", delivery)
+        elif any(each.status is not None for each in delivery.attempts):
+            yield passed(delivery)
 
 
 def refuses_bad_signatures(evidence: Evidence) -> Iterator[Observation]:

@@ -34,7 +34,10 @@ class DeliveryOutcome(StrEnum):
 
 
 class Attempt(NamedTuple):
-    """One attempt: when it began and ended, and the receiver's response or why there is none."""
+    """One attempt: when it began and ended, and the receiver's response or why there is none.
+
+    `seconds` is how long it took: in real time, or in virtual time if the receiver may have slept on the clock.
+    """
 
     at: datetime
     ended_at: datetime
@@ -43,6 +46,7 @@ class Attempt(NamedTuple):
     body: bytes = b""
     problem: str | None = None
     reason: str | None = None
+    seconds: float = 0.0
 
     @property
     def is_accepted(self) -> bool:

@@ -251,6 +251,7 @@ class WebhookDispatcher:
     async def _attempt(self, delivery: Delivery) -> Attempt:
         """Send a webhook once, and return what came of it."""
         at, switches = self._clock.now(), delivery.hook.behaviour
+        began, sleeps = self._clock.real.monotonic(), self._clock.sleeps
         request = WebhookRequest(
             delivery.hook.url,
             delivery.body,
@@ -266,19 +267,27 @@ class WebhookDispatcher:
         if attempt.is_accepted and delivery.lost_responses:
             delivery.lost_responses -= 1
             attempt = attempt._replace(problem="lost_response", reason="a fault lost the receiver's response")
+        took = self._clock.real.monotonic() - began
+        if self._clock.mode is Mode.JUMP and self._clock.sleeps != sleeps:
+            took = (attempt.ended_at - at).total_seconds()
+        attempt = attempt._replace(seconds=took)
         delivery.attempts.append(attempt)
         return attempt
 
     async def _send_in_time(self, request: WebhookRequest) -> Reply:
-        """Send a webhook; on a clock in mode `jump` the time-out is also one of virtual time."""
+        """Send a webhook; on a clock in mode `jump` the time-out is also virtual, for a receiver that may sleep.
+
+        Without a sleep that began meanwhile, the receiver only works while the clock goes on.
+        """
         if self._clock.mode is not Mode.JUMP:
             return await self._send(request)
         sending, due = asyncio.ensure_future(self._send(request)), add_seconds(self._clock.now(), request.timeout)
+        sleeps = self._clock.sleeps
         try:
             with self._clock.alarm() as alarm:
                 sending.add_done_callback(lambda _: alarm.wake())
-                while not sending.done() and self._clock.now() < due:
-                    await alarm.until(due, passive=True)
+                while not sending.done() and (self._clock.now() < due or self._clock.sleeps == sleeps):
+                    await alarm.until(due if self._clock.now() < due else None, passive=True)
             if not sending.done():
                 raise timed_out(request)
             return sending.result()

@@ -16,6 +16,7 @@ from tests.support.in_process import InProcess, arming
 
 from viralsync_mock.api.call import NONE
 from viralsync_mock.clock import EPOCH, Mode
+from viralsync_mock.config.behaviour import BehaviourProfile
 from viralsync_mock.control.verdict import collect_evidence
 from viralsync_mock.faults.views import UNKNOWN_FIELD, UNKNOWN_STATUS
 from viralsync_mock.jobs.sse import encode
@@ -24,6 +25,8 @@ from viralsync_mock.journal.entry import ANSWERED, CLIENT_DISCONNECTED, PENDING,
 from viralsync_mock.response import JSON
 from viralsync_mock.verdict.evidence import LIST, READ, STREAM, SUBMIT, Evidence, Outcome, Unfinished
 from viralsync_mock.verdict.rules import RULES, RuleResult, evaluate_rules
+from viralsync_mock.webhooks.delivery import Attempt, Delivery, DeliveryOutcome
+from viralsync_mock.webhooks.payload import WebhookSettings
 
 JOB = "job_0123456789ab"
 NEW = {UNKNOWN_FIELD: 1}
@@ -74,6 +77,47 @@ def page(number: int, cursor: str = "", following: str | None = None, **facts: A
     return call(number, LIST, shows={"jobs": [], "nextCursor": following}, query=query, **facts)
 
 
+def failing(*at: float) -> list[JournalEntry]:
+    """Return attempts at a call that is answered 503."""
+    return [call(number, "getMe", instant, status=503) for number, instant in enumerate(at, 1)]
+
+
+def polls(*at: float) -> list[JournalEntry]:
+    """Return reads of a running job."""
+    return [read(number, "running", instant) for number, instant in enumerate(at, 1)]
+
+
+def looks(count: int) -> list[JournalEntry]:
+    """Return streams of a running job that were left."""
+    return [stream(number, "running", 4, ending=CLIENT_DISCONNECTED) for number in range(1, count + 1)]
+
+
+def refusals(status: int, *at: float, first: int = 1) -> list[JournalEntry]:
+    """Return attempts at a submission that is refused."""
+    code = "CONCURRENCY_LIMIT_EXCEEDED" if status == 409 else f"CODE_{status}"
+    facts = {"status": status, "code": code, "job_id": None}
+    return [call(number, SUBMIT, instant, **facts) for number, instant in enumerate(at, first)]
+
+
+def renders(*pauses: float) -> list[JournalEntry]:
+    """Return submissions of a movie, each so long after the one before was seen to have failed."""
+    calls, now = list[JournalEntry](), 0.0
+    for index, pause in enumerate(pauses):
+        now, job = now + pause, f"job_{index}"
+        calls += [
+            call(2 * index + 1, SUBMIT, now, status=202, job_id=job, shows={"jobId": job, "status": "queued"}),
+            read(2 * index + 2, "failed", now, job_id=job),
+        ]
+    return calls
+
+
+def delivery(seconds: float) -> Delivery:
+    """Return a webhook that was taken after this time."""
+    hook = WebhookSettings("http://localhost/hook", "secret", BehaviourProfile())
+    attempts = [Attempt(EPOCH, EPOCH, 200, seconds=seconds)]
+    return Delivery(1, JOB, "done", hook, (), b"{}", EPOCH, EPOCH, outcome=DeliveryOutcome.DELIVERED, attempts=attempts)
+
+
 def verdict(rule: str, *calls: JournalEntry, **more: Any) -> RuleResult:
     """Return what is said of one rule."""
     return next(each for each in evaluate_rules(Evidence(calls, **more)) if each.rule == rule)
@@ -89,6 +133,13 @@ TABLE: list[tuple[str, str, Outcome, Sequence[JournalEntry]]] = [
     ("too early", "waits-out-retry-after", FAILED, [limited(1, 0), call(2, "getMe", 9.9)]),
     ("given up", "waits-out-retry-after", PASSED, [limited(1, 0)]),
     ("another call", "waits-out-retry-after", UNCLEAR, [limited(1, 0), call(2, LIST, 1)]),
+    ("just too early", "waits-out-retry-after", FAILED, [limited(1, 0), call(2, "getMe", 9.94)]),
+    ("three other calls", "waits-out-retry-after", FAILED, [
+        limited(1, 0), *[call(i, LIST, i - 1, status=429) for i in (2, 3, 4)]]),
+    ("two other calls", "waits-out-retry-after", UNCLEAR, [
+        limited(1, 0), *[call(i, LIST, i - 1, status=429) for i in (2, 3)]]),
+    ("no wait where all waiting is seen", "waits-out-retry-after", FAILED, [
+        limited(1, 0, mode=Mode.JUMP), call(2, "getMe", mode=Mode.JUMP)]),
     ("two at once", "waits-out-retry-after", UNCLEAR, [
         limited(1, 0, over=2), call(2, LIST, over=3), call(3, "getMe", 1)]),
     ("under way before", "waits-out-retry-after", PASSED, [limited(1, 0, over=2), call(2, "getMe", 0)]),
@@ -106,24 +157,105 @@ TABLE: list[tuple[str, str, Outcome, Sequence[JournalEntry]]] = [
     ("a success between", "backs-off-after-5xx", PASSED, [
         call(1, at=1, status=503), call(2, at=2), call(3, at=3, status=503), call(4, at=4)]),
     ("no retry", "backs-off-after-5xx", UNSEEN, [call(1, status=503)]),
-    ("reset and at once", "backs-off-after-5xx", FAILED, [
+    ("reset and at once", "backs-off-after-5xx", PASSED, [
         call(1, status=None, ending="reset_peer"), call(2, at=0.01)]),
-    ("shrinking", "backs-off-after-5xx", UNCLEAR, [call(i, at=at, status=500) for i, at in enumerate([0, 3, 5], 1)]),
+    ("shrinking", "backs-off-after-5xx", UNCLEAR, failing(0, 3, 5)),
+    ("twice at once", "backs-off-after-5xx", FAILED, failing(0, 0.019, 0.038)),
+    ("twice at once, less so", "backs-off-after-5xx", UNCLEAR, failing(0, 0.2, 0.445)),
+    ("once at once, then growing", "backs-off-after-5xx", PASSED, failing(0, 0.001, 0.4, 1.2)),
+    ("twice of four at once", "backs-off-after-5xx", PASSED, failing(0, 0.01, 0.02, 1, 3)),
+    ("thrice of four at once", "backs-off-after-5xx", FAILED, failing(0, 0.01, 0.02, 0.03, 3)),
+    ("half as long again", "backs-off-after-5xx", PASSED, failing(0, 1, 2.53)),
+    ("less than half as long again", "backs-off-after-5xx", UNCLEAR, failing(0, 1, 2.4)),
+    ("equal but for a timer", "backs-off-after-5xx", FAILED, failing(0, 1, 2.03)),
+    ("five without growth", "backs-off-after-5xx", FAILED, failing(0, 1, 2.2, 3.3, 4.5, 5.6)),
+    ("four without growth", "backs-off-after-5xx", UNCLEAR, failing(0, 1, 2.2, 3.3, 4.5)),
+    ("no wait where all waiting is seen", "backs-off-after-5xx", FAILED, [
+        call(i, status=503, mode=Mode.JUMP) for i in range(1, 4)]),
+    ("no wait on a frozen clock", "backs-off-after-5xx", UNCLEAR, failing(0, 0, 0)),
     ("two clients at once", "backs-off-after-5xx", UNCLEAR, [
         call(1, status=503, over=2), call(2, at=0.01, status=503), call(3, at=0.02)]),
-    ("told how long", "backs-off-after-5xx", UNCLEAR, [
+    ("asked for a second", "backs-off-after-5xx", PASSED, [
         call(i, at=i, status=503, answer_headers=[(b"retry-after", b"1")]) for i in range(1, 4)]),
+    ("asked for two seconds", "backs-off-after-5xx", FAILED, [
+        call(i, at=i, status=503, answer_headers=[(b"retry-after", b"2")]) for i in range(1, 4)]),
     ("ended, confirmed", "stops-at-terminal", PASSED, [read(1, "running"), read(2, "done"), read(3, "done")]),
-    ("ended, read on", "stops-at-terminal", FAILED, [read(i, "failed") for i in range(3)]),
+    ("ended, read on", "stops-at-terminal", FAILED, [read(i, "failed") for i in range(4)]),
+    ("ended, looked at twice by a test", "stops-at-terminal", PASSED, [read(i, "failed") for i in range(3)]),
+    ("ended, seen by three readers", "stops-at-terminal", PASSED, [
+        read(i, "done", connection=i % 3 + 1) for i in range(1, 7)]),
+    ("ended, with a connection each time", "stops-at-terminal", FAILED, [
+        read(i, "done", connection=i) for i in range(1, 5)]),
     ("a stale read", "stops-at-terminal", PASSED, [
         stream(1, "done", 9), read(2, "running"), read(3, "running"), read(4, "done")]),
     ("broken answers", "stops-at-terminal", PASSED, [
         read(1, "done"), *[read(i, "done", ending="truncated_body") for i in (2, 3, 4)]]),
     ("streamed after its end", "stops-at-terminal", FAILED, [
-        stream(1, "done", 9), *[call(i, STREAM, events=0) for i in (2, 3)]]),
+        stream(1, "done", 9), *[call(i, STREAM, events=0) for i in (2, 3, 4)]]),
     ("read before it was told", "stops-at-terminal", PASSED, [
         stream(1, "done", 9, over=3), read(2, "done", over=3), read(3, "done")]),
     ("an open stream", "stops-at-terminal", UNSEEN, [stream(1, "done", 9, ending=PENDING)]),
+    ("two quick reads", "polls-no-faster-than", PASSED, polls(0, 0.1)),
+    ("three quick reads", "polls-no-faster-than", FAILED, polls(0, 0.1, 0.2)),
+    ("a little early", "polls-no-faster-than", PASSED, polls(0, 0.96, 1.92)),
+    ("early", "polls-no-faster-than", FAILED, polls(0, 0.94, 1.88)),
+    ("easing", "polls-no-faster-than", PASSED, polls(0, 0.2, 0.45)),
+    ("hardly easing", "polls-no-faster-than", FAILED, polls(0, 0.2, 0.43)),
+    ("easing five times", "polls-no-faster-than", PASSED, polls(0, 0.1, 0.23, 0.4, 0.62, 0.9)),
+    ("easing six times", "polls-no-faster-than", FAILED, polls(0, 0.1, 0.23, 0.4, 0.62, 0.9, 1.26)),
+    ("bursts of three", "polls-no-faster-than", UNCLEAR, polls(0, 0.01, 0.02, 2, 2.01, 2.02)),
+    ("one burst of three", "polls-no-faster-than", FAILED, polls(0, 0.01, 0.02)),
+    ("bursts of four", "polls-no-faster-than", FAILED, polls(0, 0.01, 0.02, 0.03, 2, 2.01, 2.02, 2.03)),
+    ("three readers", "polls-no-faster-than", PASSED, [
+        read(i, "running", at=i // 3, mode=Mode.JUMP, connection=i % 3 + 1) for i in range(9)]),
+    ("no wait where all waiting is seen", "polls-no-faster-than", FAILED, [
+        read(i, "running", mode=Mode.JUMP) for i in range(3)]),
+    ("no wait on a frozen clock", "polls-no-faster-than", UNCLEAR, polls(0, 0, 0)),
+    ("left twice", "stays-on-its-stream", UNSEEN, looks(2)),
+    ("left three times", "stays-on-its-stream", FAILED, looks(3)),
+    ("left three times, resumed", "stays-on-its-stream", UNSEEN, [
+        *looks(2), stream(3, "running", 4, ending=CLIENT_DISCONNECTED, sent={"last-event-id": b"4"})]),
+    ("read to the end", "stays-on-its-stream", PASSED, [*looks(2), stream(3, "done", 9)]),
+    ("three at once", "stays-on-its-stream", UNSEEN, [
+        stream(i, "running", 4, ending=CLIENT_DISCONNECTED, ended_after=3) for i in (1, 2, 3)]),
+    ("all pages", "reads-every-page", PASSED, [page(1, following="a"), page(2, "a")]),
+    ("one page", "reads-every-page", UNSEEN, [page(1)]),
+    ("the first of two pages", "reads-every-page", FAILED, [page(1, following="a")]),
+    ("the second of three pages", "reads-every-page", FAILED, [page(1, following="a"), page(2, "a", "b")]),
+    ("the first again, on a frozen clock", "reads-every-page", UNCLEAR, [
+        page(1, following="a"), page(2, following=None)]),
+    ("the first again, at once", "reads-every-page", FAILED, [
+        page(1, following="a", mode=Mode.JUMP), page(2, following=None, mode=Mode.JUMP)]),
+    ("the first again, later", "reads-every-page", PASSED, [page(1, following="a"), page(2, following=None, at=1)]),
+    ("found on the first page", "reads-every-page", PASSED, [
+        call(1, LIST, shows={"jobs": [{"jobId": JOB}], "nextCursor": "a"}), read(2, "done")]),
+    ("refused twice", "does-not-repeat-refused", PASSED, refusals(404, 0, 1)),
+    ("refused three times", "does-not-repeat-refused", FAILED, refusals(404, 0, 1, 2)),
+    ("invalid twice", "does-not-repeat-refused", FAILED, refusals(400, 0, 1)),
+    ("invalid twice, with a call between", "does-not-repeat-refused", PASSED, [
+        *refusals(400, 0), call(2, LIST), *refusals(400, 0, first=3)]),
+    ("refused, then not", "does-not-repeat-refused", PASSED, [*refusals(402, 0, 1), call(3, SUBMIT, status=202)]),
+    ("no slot, and a second", "does-not-repeat-refused", PASSED, refusals(409, 0, 1, 2)),
+    ("no slot, and less than a second", "does-not-repeat-refused", FAILED, refusals(409, 0, 0.9, 1.9)),
+    ("no slot, and a frozen clock", "does-not-repeat-refused", UNCLEAR, refusals(409, 0, 0, 0)),
+    ("another refusal", "does-not-repeat-refused", UNSEEN, refusals(405, 0, 1, 2)),
+    ("failed, and once more", "does-not-resubmit-failed", PASSED, renders(0, 0)),
+    ("failed, and twice more", "does-not-resubmit-failed", FAILED, renders(0, 0, 0)),
+    ("failed, and twice more after a second", "does-not-resubmit-failed", PASSED, renders(0, 1, 1)),
+    ("failed, and twice more after less", "does-not-resubmit-failed", FAILED, renders(0, 1, 0.9)),
+    ("failed, and three times more", "does-not-resubmit-failed", FAILED, renders(0, 9, 9, 9)),
+    ("a 202 cut off", "does-not-submit-twice", FAILED, [
+        call(1, SUBMIT, status=202, ending="truncated_body"), call(2, SUBMIT)]),
+    ("a 202 that came too late", "does-not-submit-twice", FAILED, [
+        call(1, SUBMIT, status=202, ending=CLIENT_DISCONNECTED, over=2), call(2, SUBMIT)]),
+    ("a 202 that came", "does-not-submit-twice", UNSEEN, [
+        call(1, SUBMIT, status=202, shows={"jobId": JOB}), call(2, SUBMIT)]),
+    ("seen running, ended since", "believes-no-old-status", FAILED, [read(1, "running")]),
+    ("seen done", "believes-no-old-status", PASSED, [read(1, "running"), read(2, "done")]),
+    ("seen running, then cancelled", "believes-no-old-status", UNSEEN, [
+        read(1, "running"), call(2, "cancelJob", job_id=JOB)]),
+    ("seen running, then in a list", "believes-no-old-status", UNSEEN, [
+        read(1, "running"), call(2, LIST, shows={"jobs": [{"jobId": JOB}]})]),
     ("read while streaming", "does-not-poll-while-streaming", FAILED, [
         stream(1, "done", 9, answered_after=1, ended_after=3), read(2, "running"), read(3, "running")]),
     ("read after streaming", "does-not-poll-while-streaming", PASSED, [
@@ -175,6 +307,30 @@ def test_a_journal_is_judged_so(rule: str, outcome: Outcome, calls: Sequence[Jou
     """One rule, one journal, one outcome."""
     found = verdict(rule, *calls)
     assert outcome == found.outcome, found.reason
+
+
+@pytest.mark.parametrize(("seconds", "outcome"), [(59, UNCLEAR), (60, FAILED)])
+def test_a_job_is_left_behind_after_a_minute_without_a_look(seconds: float, outcome: Outcome) -> None:
+    """Until then its client may still wait for it."""
+    now = EPOCH + timedelta(seconds=seconds)
+    assert (
+        outcome
+        == verdict("cancels-what-it-abandons", read(1, "running"), unfinished=[Unfinished(JOB)], now=now).outcome
+    )
+
+
+@pytest.mark.parametrize(("reads", "outcome"), [(2, UNCLEAR), (3, FAILED)])
+def test_a_job_that_was_waited_for_is_given_up(reads: int, outcome: Outcome) -> None:
+    """Three reads show that its client waited."""
+    calls = [read(number, "running") for number in range(reads)]
+    assert outcome == verdict("cancels-what-it-abandons", *calls, unfinished=[Unfinished(JOB)]).outcome
+
+
+@pytest.mark.parametrize(("seconds", "outcome"), [(2.0, PASSED), (2.1, FAILED)])
+def test_a_receiver_has_two_seconds(seconds: float, outcome: Outcome) -> None:
+    """What takes longer is done after the answer."""
+    found = verdict("answers-webhooks-at-once", deliveries=[delivery(seconds)])
+    assert found.outcome == outcome
 
 
 @pytest.mark.parametrize(
