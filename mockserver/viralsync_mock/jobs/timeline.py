@@ -220,18 +220,19 @@ def terminate(
     return replace(
         timeline,
         marks=(*(mark for mark in timeline.marks if mark.at <= instant), StatusChange(instant, outcome, None)),
-        scenes=tuple(_cut(span, instant, rest) for span in timeline.scenes),
-        assemble=_cut(timeline.assemble, instant, Status.FAILED if broken else rest),
+        scenes=tuple(_cut(span, instant, rest, plan_only=plan_only) for span in timeline.scenes),
+        assemble=_cut(timeline.assemble, instant, Status.FAILED if broken else rest, plan_only=plan_only),
         error=error,
         emitted_steps=() if plan_only else _steps_until(timeline, instant),
     )
 
 
-def _cut(span: ChildRun, instant: datetime, outcome: Status) -> ChildRun:
+def _cut(span: ChildRun, instant: datetime, outcome: Status, *, plan_only: bool) -> ChildRun:
     is_over = span.end is not None and span.end <= instant
     if is_over and not (outcome is Status.FAILED and span.end == instant):  # assembling may fail at its very end
         return span
-    start = span.start if span.start is not None and span.start <= instant else None
+    is_skipped = plan_only and outcome is Status.CANCELLED and span.start == instant  # planned, but never begun
+    start = None if span.start is None or span.start > instant or is_skipped else span.start
     return ChildRun(start, span.length, instant, outcome)
 
 

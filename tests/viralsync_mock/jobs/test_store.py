@@ -51,6 +51,14 @@ def test_a_job_over_the_end_of_a_month_is_charged_to_the_next() -> None:
     assert store.usage(datetime(2026, 3, 1, tzinfo=UTC)).minutes == 0.0
 
 
+@pytest.mark.parametrize("looked_at", [datetime(2026, 2, 1, tzinfo=UTC), datetime(2026, 5, 1, tzinfo=UTC)])
+def test_a_job_is_charged_to_the_month_of_its_end_whenever_it_is_looked_at(looked_at: datetime) -> None:
+    """A look months later finds the charge in January, and nothing in its own month."""
+    store = kept(job(1, created=datetime(2026, 1, 31, 23, 59, tzinfo=UTC)))
+    assert store.usage(looked_at).minutes == 0.0
+    assert store.contents(looked_at).charged[2026, 1] == 6_000
+
+
 def test_a_cancelled_job_costs_nothing() -> None:
     """Only a job that is done is charged."""
     one = job(1)
@@ -66,6 +74,27 @@ def test_deleting_a_job_leaves_its_charge() -> None:
     store.delete(one, later)
     assert store.read(one.id) is None
     assert store.usage(later).minutes == 0.1
+
+
+def test_a_deleted_job_is_in_no_list_and_no_count() -> None:
+    """Its type is forgotten with it, and so is what it would have become."""
+    one, two = job(1), job(2)
+    store, later = kept(one, two), add_seconds(EPOCH, 1000)
+    store.delete(one, later)
+    assert list(store.newest_first(later, Status.DONE, None)) == list(store.newest_first(later, None, None)) == [two]
+    assert store.usage(later).count(*Status) == 1
+    store.delete(two, later)
+    assert not store.has_type(lambda _: True)
+
+
+def test_a_job_deleted_before_its_next_change_is_not_charged() -> None:
+    """What the calendar still has of it is void."""
+    one = job(1)
+    store = kept(one)
+    assert store.next_change(EPOCH) == add_seconds(EPOCH, 1)
+    store.delete(one, EPOCH)
+    assert store.next_change(EPOCH) is None
+    assert store.usage(add_seconds(EPOCH, 1000)).minutes == 0
 
 
 def test_a_refused_job_is_not_kept() -> None:
@@ -181,3 +210,27 @@ def test_law_a_call_made_after_retry_after_succeeds(gaps: list[float]) -> None:
             assert wait >= 1
             now += timedelta(seconds=wait)
             assert spent(store, now)
+
+
+def test_a_limit_lowered_while_calls_count_tells_when_enough_of_them_have_left() -> None:
+    """Of five calls, two seconds apart, the third leaves the window after 64 s: then one more fits."""
+    store = JobStore()
+    for second in range(0, 10, 2):
+        assert spent(store, add_seconds(EPOCH, second))
+    lowered, now = RateLimit(3, 60.0), add_seconds(EPOCH, 10)
+    with pytest.raises(RateLimited) as refused:
+        count_request(store, lowered, now)
+    assert refused.value.headers["retry-after"] == "54"
+    with pytest.raises(RateLimited):
+        count_request(store, lowered, now + timedelta(seconds=53))
+    assert count_request(store, lowered, now + timedelta(seconds=54)).used == 3
+
+
+def test_a_wait_of_less_than_a_second_is_rounded_up() -> None:
+    """`Retry-After` has whole seconds; 0 would mean now."""
+    store = JobStore()
+    for _ in range(5):
+        spent(store, EPOCH)
+    with pytest.raises(RateLimited) as refused:
+        count_request(store, LIMIT, add_seconds(EPOCH, 59.5))
+    assert refused.value.headers["retry-after"] == "1"

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from viralsync_mock.clock import EPOCH
-from viralsync_mock.jobs.models import Children, Phase, Status, Step, Timeline, add_seconds
+from viralsync_mock.jobs.models import Children, ChildRun, Phase, Status, Step, Timeline, add_seconds
 from viralsync_mock.jobs.steps import child_steps, next_step, step_at, steps
 from viralsync_mock.jobs.timeline import (
     Duration,
@@ -59,7 +59,7 @@ failures = (
         at=st.floats(0, 1),
     )
 )
-paces = st.builds(
+job_timings = st.builds(
     JobTimings,
     queued=durations,
     planning=durations,
@@ -76,7 +76,9 @@ def timelines(draw: st.DrawFn) -> Timeline:
     """Plan any job, and give it up to three orders at any instants."""
     lengths = draw(st.lists(st.floats(0.01, 100), min_size=1, max_size=9))
     fraction = draw(st.floats(0, 1, exclude_max=True))
-    planned = plan(RenderOrder(lengths, draw(st.integers(1, len(lengths))), EPOCH, lambda *_: fraction), draw(paces))
+    planned = plan(
+        RenderOrder(lengths, draw(st.integers(1, len(lengths))), EPOCH, lambda *_: fraction), draw(job_timings)
+    )
     instant = EPOCH
     for _ in range(draw(st.integers(0, 3))):
         instant = add_seconds(instant, draw(st.sampled_from([0, 0.001, 1, 30, 1000])))
@@ -111,8 +113,8 @@ def test_a_job_goes_through_every_phase_in_the_documented_order() -> None:
 
 def test_twelve_scenes_on_six_workers_render_in_two_rounds() -> None:
     """Wall time is rounds times scene time plus assembly (docs page /concepts/render-pipeline)."""
-    pace = JobTimings(scene=SceneTimings(Duration(1.0), at_least=0))
-    timeline = plan(order([10.0] * 12, workers=6), pace)
+    timings = JobTimings(scene=SceneTimings(Duration(1.0), at_least=0))
+    timeline = plan(order([10.0] * 12, workers=6), timings)
     rendering, assembling = (m.at for m in timeline.marks if m.phase in (Phase.RENDERING, Phase.ASSEMBLING))
     assert (assembling - rendering).total_seconds() == 20
     assert len({span.start for span in timeline.scenes}) == 2
@@ -126,16 +128,16 @@ def test_a_round_waits_for_its_slowest_scene() -> None:
 
 def test_the_same_order_pace_and_draws_give_the_same_timeline() -> None:
     """Planning is a pure function."""
-    pace = JobTimings(queued=Duration(3, 2))
-    assert plan(order([3, 4]), pace) == plan(order([3, 4]), pace)
+    timings = JobTimings(queued=Duration(3, 2))
+    assert plan(order([3, 4]), timings) == plan(order([3, 4]), timings)
 
 
 def test_a_failing_scene_lets_those_in_flight_finish_and_starts_no_more() -> None:
     """The parent fails at the end of the round in which a scene fails; later scenes never start."""
-    pace = JobTimings(
+    timings = JobTimings(
         scene=SceneTimings(Duration(1.0), at_least=0), fail=Failure("SCENE_RENDER_FAILED: x", scene=1, at=0.1)
     )
-    timeline = plan(order([10, 20, 5, 5], workers=2), pace)
+    timeline = plan(order([10, 20, 5, 5], workers=2), timings)
     assert [span.outcome for span in timeline.scenes] == [
         Status.FAILED,
         Status.DONE,
@@ -146,19 +148,108 @@ def test_a_failing_scene_lets_those_in_flight_finish_and_starts_no_more() -> Non
     assert steps(timeline)[-1].children == Children(total=4, succeeded=1, running=0, queued=0, failed=1)
 
 
-def test_a_scene_beyond_the_last_fails_the_last() -> None:
-    """A scenario that fails scene 9 still fails a movie of one scene."""
-    assert plan(order([5]), JobTimings(fail=Failure("SCENE_RENDER_FAILED: x", scene=9))).outcome is Status.FAILED
+@pytest.mark.parametrize("scene", [2, 3, 9])
+def test_a_movie_with_fewer_scenes_than_the_failing_one_fails_at_its_last(scene: int) -> None:
+    """A scenario that fails scene 9 fails the second and last scene of a movie of two, and no other."""
+    timeline = plan(order([5, 5], workers=1), JobTimings(fail=Failure("SCENE_RENDER_FAILED: x", scene=scene)))
+    assert [span.outcome for span in timeline.scenes] == [Status.DONE, Status.FAILED]
+    assert timeline.outcome is Status.FAILED
 
 
-def test_a_failing_phase_fails_the_job_within_it() -> None:
-    """A failure halfway through assembling fails the parent and its assemble child there."""
-    timeline = plan(
-        order([5]), JobTimings(assembling=Duration(4), fail=Failure("ASSEMBLE_FAILED: x", phase=Phase.ASSEMBLING))
-    )
+def test_a_failing_scene_in_the_second_round_lets_the_first_round_end() -> None:
+    """The scenes of the round before are done; those of the round after never start."""
+    timeline = plan(order([1] * 6, workers=2), JobTimings(fail=Failure("SCENE_RENDER_FAILED: x", scene=3)))
+    done, failed, cancelled = Status.DONE, Status.FAILED, Status.CANCELLED
+    assert [span.outcome for span in timeline.scenes] == [done, done, failed, done, cancelled, cancelled]
+    assert [span.start for span in timeline.scenes[4:]] == [None, None]
+
+
+def test_after_a_scene_failure_the_assemble_child_is_cancelled_and_never_started() -> None:
+    """There is nothing to assemble."""
+    timeline = plan(order([5]), JobTimings(fail=Failure("SCENE_RENDER_FAILED: x", scene=1)))
+    assert (timeline.assemble.start, timeline.assemble.outcome) == (None, Status.CANCELLED)
+
+
+@pytest.mark.parametrize("at", [0.0, 0.5, 1.0])
+def test_a_job_that_fails_while_assembling_has_a_failed_assemble_child(at: float) -> None:
+    """Also at 100 %, when assembling is as good as done: no output stands under a failed job."""
+    failure = Failure("ASSEMBLE_FAILED: x", phase=Phase.ASSEMBLING, at=at)
+    timeline = plan(order([5]), JobTimings(assembling=Duration(4), fail=failure))
     began = next(mark.at for mark in timeline.marks if mark.phase is Phase.ASSEMBLING)
-    assert timeline.marks[-1] == (add_seconds(began, 2), Status.FAILED, None)
-    assert timeline.assemble.outcome is Status.FAILED
+    assert (timeline.ends, timeline.outcome) == (add_seconds(began, 4 * at), Status.FAILED)
+    assert (timeline.assemble.end, timeline.assemble.outcome) == (timeline.ends, Status.FAILED)
+
+
+def test_a_job_that_fails_while_uploading_has_been_assembled() -> None:
+    """Its assemble child is done."""
+    timeline = plan(order([5]), JobTimings(fail=Failure("UPLOAD_FAILED: x", phase=Phase.UPLOADING, at=0.5)))
+    assert (timeline.outcome, timeline.assemble.outcome) == (Status.FAILED, Status.DONE)
+
+
+def test_progress_stays_at_99_percent_until_the_job_is_done() -> None:
+    """While the output is uploaded all children are done, and the job is not."""
+    uploading, done = steps(plan(order([5]), JobTimings()))[-2:]
+    assert (uploading.phase, uploading.progress) == (Phase.UPLOADING, 0.99)
+    assert (done.status, done.progress) == (Status.DONE, 1.0)
+
+
+def test_a_short_scene_takes_its_least_time_and_a_long_one_its_length() -> None:
+    """`at_least` is a floor."""
+    timings = SceneTimings(Duration(2.0), at_least=5)
+    assert [timings.sample(seconds, lambda *_: 0.5, 0) for seconds in (1, 2.5, 10)] == [5, 5, 20]
+
+
+def test_a_later_order_for_less_progress_does_not_lower_it() -> None:
+    """The higher of two floors holds."""
+    once = raise_progress(plan(order([10]), JobTimings()), add_seconds(EPOCH, 1), 0.6)
+    twice = steps(raise_progress(once, add_seconds(EPOCH, 2), 0.2))
+    assert step_at(twice, add_seconds(EPOCH, 2)).progress == 0.6
+
+
+def test_a_scene_cut_short_at_the_instant_of_a_report_has_made_it() -> None:
+    """Of four reports in 8 s the second comes at 4 s: a run that ends there has half its progress."""
+    run = ChildRun(EPOCH, 8.0, add_seconds(EPOCH, 4), Status.CANCELLED)
+    assert child_steps(run, Phase.RENDERING, EPOCH, 4)[-1].progress == 0.5
+
+
+def test_before_its_creation_a_job_stands_at_its_first_mark() -> None:
+    """A view that lags behind sees a queued job."""
+    timeline = plan(order([5]), JobTimings())
+    assert timeline.mark_at(EPOCH - timedelta(seconds=1)) == timeline.marks[0]
+
+
+def test_bringing_a_status_forward_leaves_the_past_as_it_was() -> None:
+    """Marks and runs before the instant keep their times."""
+    planned = plan(order([10]), JobTimings())
+    instant = add_seconds(EPOCH, 1.2)
+    brought = bring_forward(planned, instant, Status.WAITING)
+    assert brought is not None
+    assert [mark.at for mark in brought.marks if mark.at < instant] == [
+        mark.at for mark in planned.marks if mark.at < instant
+    ]
+
+
+@given(timelines(), st.floats(0, 3000), st.sampled_from([Status.CANCELLED, Status.DONE, Status.FAILED]))
+def test_law_a_terminal_job_stays_terminal(timeline: Timeline, second: float, outcome: Status) -> None:
+    """Nothing follows a terminal step, also after the job was ended by order."""
+    instant = add_seconds(EPOCH, second)
+    if not timeline.mark_at(instant).status.is_terminal:
+        timeline = terminate(timeline, instant, outcome, "SCENE_RENDER_FAILED: x")
+    made = steps(timeline)
+    assert [step.status.is_terminal for step in made[:-1]] == [False] * (len(made) - 1)
+    assert made[-1].status is timeline.outcome is timeline.mark_at(add_seconds(EPOCH, 1e6)).status
+
+
+@given(timelines())
+def test_law_no_child_is_done_or_runs_under_a_failed_job_without_need(timeline: Timeline) -> None:
+    """When a job has ended, so have its children; with a job that failed in assembling, its assemble child failed."""
+    if timeline.ends is None:
+        return
+    children = [*timeline.scenes, timeline.assemble]
+    assert all(child.end is not None and child.end <= timeline.ends for child in children)
+    last_phase = timeline.marks[-2].phase if len(timeline.marks) > 1 else None
+    if timeline.outcome is Status.FAILED and last_phase is Phase.ASSEMBLING:
+        assert timeline.assemble.outcome is Status.FAILED
 
 
 def test_a_phase_that_never_ends_is_the_last() -> None:
