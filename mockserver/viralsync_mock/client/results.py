@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 from xml.etree import ElementTree as Xml
 
 from viralsync_mock.client.records import Call, Delivery
-from viralsync_mock.errors import ControlError
+from viralsync_mock.errors import ControlError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from viralsync_mock.client.connection import ControlConnection
 
-FAILED, PASSED, WAIVED = "failed", "passed", "waived"
+FAILED, PASSED, WAIVED, INCONCLUSIVE = "failed", "passed", "waived", "inconclusive"
 
 _NOT_XML = re.compile(r"[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -54,8 +54,16 @@ class Verdict:
         """The rules that failed."""
         return tuple(each for each in self.rules if each.outcome == FAILED)
 
+    @property
+    def inconclusive(self) -> tuple[RuleVerdict, ...]:
+        """The rules that the journal does not hold enough for."""
+        return tuple(each for each in self.rules if each.outcome == INCONCLUSIVE)
+
     def __getitem__(self, rule: str) -> RuleVerdict:
-        return next(each for each in self.rules if each.rule == rule)
+        by_name = {each.rule: each for each in self.rules}
+        if rule not in by_name:
+            raise KeyError(f'there is no rule "{rule}".{did_you_mean(rule, by_name)}')
+        return by_name[rule]
 
     def text(self) -> str:
         """Return a line for the whole, and one or more for each rule, the failed ones first."""
@@ -110,18 +118,36 @@ class VerdictMixin:
         ]
         return Verdict(tuple(self._with_details(each, reasons) for each in rules))
 
-    def assert_well_behaved(self, *, poll_seconds: float | None = None, **waived: str) -> Verdict:
+    def assert_well_behaved(
+        self, *, inconclusive: Literal["pass", "fail"] = "pass", poll_seconds: float | None = None, **waived: str
+    ) -> Verdict:
         """Fail when a rule failed, and show the calls: `assert_well_behaved(stops_at_terminal="a demo")`.
 
-        Rules that may fail are named with `_` for `-`, each with the reason why.
+        `inconclusive="fail"` fails for rules that could not be decided, too. Rules that may fail are named with `_` for
+        `-`, each with the reason why.
         """
         __tracebackhide__ = True
-        verdict = self.verdict({name.replace("_", "-"): why for name, why in waived.items()}, poll_seconds=poll_seconds)
-        if not verdict.is_good:
-            count = len(verdict.failed)
-            head = f"the client is not well behaved, {count} rule{'' if count == 1 else 's'} failed:"
-            raise AssertionError("\n".join([head, *map(str, verdict.failed)]))
+        if inconclusive not in ("pass", "fail"):
+            raise UsageError(f'inconclusive: expected "pass" or "fail", got {inconclusive!r}.')
+        reasons = {name.replace("_", "-"): why for name, why in waived.items()}
+        verdict = self.verdict(reasons, poll_seconds=poll_seconds)
+        undecided = [each for each in verdict.inconclusive if inconclusive == "fail" and each.rule not in reasons]
+        if verdict.failed or undecided:
+            counts = [_counted(len(verdict.failed), "failed"), _counted(len(undecided), "inconclusive")]
+            head = f"the client is not well behaved, {' and '.join(filter(None, counts))}:"
+            raise AssertionError("\n".join([head, *map(str, (*verdict.failed, *undecided))]))
         return verdict
+
+    def assert_rule(self, rule: str, *, poll_seconds: float | None = None) -> RuleVerdict:
+        """Fail unless a rule passed: the situation occurred, and the client handled it right each time.
+
+        Raises KeyError for an unknown rule.
+        """
+        __tracebackhide__ = True
+        found = self.verdict(poll_seconds=poll_seconds)[rule.replace("_", "-")]
+        if found.outcome != PASSED:
+            raise AssertionError(f"expected {found.rule} to have passed, got {found.outcome}:\n{found}")
+        return found
 
     def _with_details(self, rule: RuleVerdict, reasons: Mapping[str, str]) -> RuleVerdict:
         """Add the reason of the waiver, or the calls that show how a rule failed."""
@@ -141,6 +167,10 @@ class VerdictMixin:
             return repr(Call.of(self._connection.request("GET", f"/journal/{name}")))
         except ControlError:
             return name
+
+
+def _counted(count: int, outcome: str) -> str:
+    return f"{count} rule{'' if count == 1 else 's'} {outcome}" if count else ""
 
 
 class Coverage(NamedTuple):

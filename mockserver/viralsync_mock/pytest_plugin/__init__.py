@@ -30,11 +30,15 @@ INI = (
     ("seed", "the same seed, the same answers"),
     ("behaviour", "a behaviour profile: a file"),
     ("strict", "true: a test fails when the API does not know or rejects one of its calls"),
+    (
+        "well_behaved",
+        "true: a test fails when its client fails a rule of the verdict; decided: also for inconclusive ones",
+    ),
 )
 """The options that an ini file may give; each also has a variable, VIRALSYNC_MOCK_<NAME>."""
 
 MARKER = (
-    "viralsync(scenario=..., plan=..., clock=..., seed=..., behaviour=..., strict=...): "
+    "viralsync(scenario=..., plan=..., clock=..., seed=..., behaviour=..., strict=..., well_behaved=...): "
     "options of the test's sandbox of the ViralSync mock; nearer markers win, option by option."
 )
 

@@ -103,6 +103,18 @@ def _strict(given: OptionValue) -> bool:
     return given.fail("true or false")
 
 
+def _well_behaved(given: OptionValue) -> dict[str, Any] | None:
+    """Return the arguments of `assert_well_behaved`; None where it is not asked for."""
+    if isinstance(given.value, Mapping):
+        return {str(rule).replace("-", "_"): str(reason) for rule, reason in given.value.items()}
+    word = str(given.value).lower()
+    if word == "decided":
+        return {"inconclusive": "fail"}
+    if word in _ON or word in _OFF:
+        return {} if word in _ON else None
+    return given.fail('true, false, "decided", or rules that may fail, each with its reason')
+
+
 OPTIONS: Mapping[str, Callable[[OptionValue], Any]] = MappingProxyType(
     {
         "scenario": _scenario,
@@ -111,9 +123,14 @@ OPTIONS: Mapping[str, Callable[[OptionValue], Any]] = MappingProxyType(
         "seed": _seed,
         "behaviour": _behaviour,
         "strict": _strict,
+        "well_behaved": _well_behaved,
     }
 )
 """The reader of each option: returns a JSON value or raises UsageError."""
+
+
+OF_TEST = frozenset({"strict", "well_behaved"})
+"""Options that are checked at the end of a test, by the plugin."""
 
 
 class Options:
@@ -126,12 +143,17 @@ class Options:
     @property
     def document(self) -> dict[str, Any]:
         """The body of the control call that opens the sandbox."""
-        return {name: value for name, value in self._values.items() if name != "strict"}
+        return {name: value for name, value in self._values.items() if name not in OF_TEST}
 
     @property
     def is_strict(self) -> bool:
         """Whether a test fails for a call that the API does not accept."""
         return bool(self._values.get("strict"))
+
+    @property
+    def well_behaved(self) -> dict[str, Any] | None:
+        """The arguments of `assert_well_behaved`; None where a test does not fail for its client's behaviour."""
+        return self._values.get("well_behaved")
 
     def secret(self, settings: Settings) -> str:
         """Return the secret that signs webhooks: the one of a scenario given whole, else the default."""

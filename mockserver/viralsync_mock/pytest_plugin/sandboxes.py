@@ -49,15 +49,26 @@ class SandboxOpener:
             raise SettingsError(options.explained(refusal, self._settings.spec)) from None
 
     def finish(self, sandbox: Sandbox, options: Options, name: str) -> None:
-        """Run the closing hook and drop the sandbox; if strict, fail for calls that break the spec."""
+        """Run the closing hook and drop the sandbox; fail for calls or a client that the options forbid."""
         with ExitStack() as ending:
             ending.callback(sandbox.close)
             ending.callback(sandbox.reset)
             self._config.hook.pytest_viralsync_closing(config=self._config, sandbox=sandbox, nodeid=name)
             broken = invalid_calls(sandbox) if options.is_strict else []
-            text = format_calls(broken)
-        if broken:
-            pytest.fail(text, pytrace=False)
+            texts = [format_calls(broken)] if broken else []
+            texts += bad_behaviour(sandbox, options)
+        if texts:
+            pytest.fail("\n".join(texts), pytrace=False)
+
+
+def bad_behaviour(sandbox: Sandbox, options: Options) -> list[str]:
+    """Return the failure text of the verdict, if the options ask for it."""
+    if options.well_behaved is not None:
+        try:
+            sandbox.assert_well_behaved(**options.well_behaved)
+        except (AssertionError, UsageError) as failure:
+            return [f"viralsync, well_behaved: {failure}"]
+    return []
 
 
 @contextmanager

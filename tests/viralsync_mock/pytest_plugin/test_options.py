@@ -169,14 +169,14 @@ WRONG = {
     'scenario="gone.yaml"': "gone.yaml: cannot be read: No such file or directory",
     'plan="entreprise"': "viralsync(plan=...): $.plan: expected one of free, pro, business, enterprise, "
     'got "entreprise". Did you mean "enterprise"?',
-    'clock="froze"': 'viralsync(clock=...): expected one of real, scaled, frozen, auto, got "froze". '
+    'clock="froze"': 'viralsync(clock=...): expected one of real, scaled, frozen, auto, jump, got "froze". '
     'Did you mean "frozen"?',
     "seed=1.5": "viralsync(seed=...): expected a text or a whole number, got 1.5.",
     "behaviour=True": "viralsync(behaviour=...): expected nested switches or a file (.yaml, .yml, .json), got true.",
     'behaviour={"lst": {}}': "viralsync(behaviour=...): $.behaviour.lst: no such section.",
     'strict="perhaps"': 'viralsync(strict=...): expected true or false, got "perhaps".',
     'scenrio="x"': 'viralsync: there is no option "scenrio". Did you mean "scenario"? '
-    "Options: scenario, plan, clock, seed, behaviour, strict",
+    "Options: scenario, plan, clock, seed, behaviour, strict, well_behaved",
     '"scene-fails"': "viralsync: options are given by name, as in scenario=..., got 'scene-fails'.",
 }
 

@@ -64,6 +64,38 @@ def test_key_in_url(make_viralsync):
     run(source).stdout.fnmatch_lines(["sends-no-key-in-url failed in", "  make_viralsync('leak'): *"])
 
 
+@pytest.mark.parametrize(
+    ("mark", "failed"),
+    [
+        ("well_behaved=True", 1),
+        ("well_behaved=False", 0),
+        ('well_behaved="decided", clock="frozen"', 1),
+        ('well_behaved={"stops-at-terminal": "a demo"}', 0),
+    ],
+)
+def test_a_marker_asks_for_good_behaviour(run: Run, mark: str, failed: int) -> None:
+    """The test fails at its end, after its own assertions."""
+    source = f"""
+@pytest.mark.viralsync({mark})
+def test_goes_on(viralsync):
+    job = submit(viralsync)
+    for _ in range(60):
+        get(viralsync, f"/v1/jobs/{{job}}")
+"""
+    result = run(source)
+    result.assert_outcomes(passed=1, errors=failed)
+    if failed:
+        result.stdout.fnmatch_lines(["viralsync, well_behaved: the client is not well behaved, 1 rule *:"])
+
+
+def test_an_ini_file_asks_for_good_behaviour(run: Run, pytester: pytest.Pytester) -> None:
+    """Of every test; a wrong value is refused with its place."""
+    pytester.makeini("[pytest]\nviralsync_well_behaved = true\n")
+    run(SOURCE).assert_outcomes(passed=2, errors=1)
+    pytester.makeini("[pytest]\nviralsync_well_behaved = perhaps\n")
+    run(SOURCE).stdout.fnmatch_lines(['viralsync: tox.ini: viralsync_well_behaved: expected true, false, "decided"*'])
+
+
 def test_nothing_is_printed_unasked(run: Run) -> None:
     """Neither without the flag, nor when tests are only collected."""
     assert "viralsync verdict" not in run(SOURCE).stdout.str()

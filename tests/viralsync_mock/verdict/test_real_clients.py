@@ -18,7 +18,7 @@ from tests.support.webhook_receiver import Received, Receiver, Reply
 
 from viralsync_mock.client import Sandbox
 from viralsync_mock.client.results import RuleVerdict, Verdict
-from viralsync_mock.errors import ControlError
+from viralsync_mock.errors import ControlError, UsageError
 from viralsync_mock.scenarios.model import Webhooks
 from viralsync_mock.verdict.rules import RULES
 from viralsync_mock.webhooks.payload import sign
@@ -529,6 +529,29 @@ def test_a_rule_is_excused_with_its_reason(bad: Sandbox) -> None:
     verdict = bad.assert_well_behaved(stops_at_terminal="a demo", sends_no_key_in_url="an old gateway")
     assert (verdict.is_good, verdict["stops-at-terminal"].outcome) == (True, "waived")
     assert verdict["stops-at-terminal"].reason.startswith("a demo (job_")
+
+
+def test_a_rule_has_to_have_passed(bad: Sandbox) -> None:
+    """A rule that was not applicable is as little use as one that failed."""
+    assert bad.assert_rule("believes-no-old-status").outcome == "passed"
+    for rule, outcome in {"stops-at-terminal": "failed", "reads_every_page": "not_applicable"}.items():
+        with pytest.raises(AssertionError, match=f"to have passed, got {outcome}:\n"):
+            bad.assert_rule(rule)
+    with pytest.raises(KeyError, match='Did you mean "stops-at-terminal"'):
+        bad.assert_rule("stops-at-the-terminal")
+
+
+def test_what_is_inconclusive_can_fail(act: Callable[..., Actor]) -> None:
+    """On request, unless the rule is waived."""
+    actor = act()
+    failing(actor, 0, 0)
+    with Sandbox(str(actor.http.base_url), actor.http.headers["x-api-key"]) as sandbox:
+        assert sandbox.assert_well_behaved().inconclusive[0].rule == "backs-off-after-5xx"
+        with pytest.raises(AssertionError, match="not well behaved, 1 rule inconclusive:\nbacks-off-after-5xx: inconc"):
+            sandbox.assert_well_behaved(inconclusive="fail")
+        sandbox.assert_well_behaved(inconclusive="fail", backs_off_after_5xx="a frozen clock")
+        with pytest.raises(UsageError, match='expected "pass" or "fail"'):
+            sandbox.assert_well_behaved(inconclusive="maybe")  # type: ignore[arg-type] - that is the test
 
 
 def test_a_rule_that_is_kept_needs_no_excuse(bad: Sandbox) -> None:
