@@ -112,6 +112,6 @@ def count_request(store: JobStore, limit: RateLimit, now: datetime) -> WindowSlo
     """
     slot = store.count_request(now, limit.requests, limit.window)
     if slot.free_at is not None:
-        wait = max(math.ceil((slot.free_at - now).total_seconds()), 1)
+        wait = math.ceil((slot.free_at - now).total_seconds())
         raise RateLimited(slot, wait)
     return slot

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.conftest import LiveServer, movie, shipped
 
-from viralsync_mock.clock import Mode
+from viralsync_mock.clock import EPOCH, Mode
+from viralsync_mock.config.behaviour import BehaviourProfile
+from viralsync_mock.errors import ApiError
+from viralsync_mock.jobs.limits import PlanLimits
+from viralsync_mock.jobs.models import Status
+from viralsync_mock.jobs.store import Usage
 from viralsync_mock.openapi.spec import load_spec
 from viralsync_mock.settings import Settings
 
@@ -480,3 +486,22 @@ def test_a_header_goes_before_the_scenario_of_a_job(frozen: httpx.Client) -> Non
     made = submit(frozen, movie(projectId="proj_mock_rate-limited")).json()["jobId"]
     answers = [frozen.get(f"/v1/jobs/{made}", headers={"x-mock-scenario": "happy"}).status_code for _ in range(6)]
     assert answers == [200] * 6
+
+
+def refusal(used: float) -> str | None:
+    """Return the code with which a movie of a tenth of a minute is refused under a quota of 200, or None."""
+    plan = replace(PLANS["pro"], minutes_per_month=200)
+    limits = PlanLimits(plan, replace(BehaviourProfile(), quota_check="forecast"), EPOCH)
+    try:
+        limits.check(6, (100, 100), lambda _: Usage(used, 0, dict.fromkeys(Status, 0)))
+    except ApiError as refused:
+        return refused.code
+    return None
+
+
+@pytest.mark.parametrize(
+    ("used", "expected"), [(199.9, None), (199.901, "RENDER_QUOTA_EXCEEDED"), (200, "RENDER_QUOTA_EXCEEDED")]
+)
+def test_a_forecast_admits_a_movie_that_uses_up_the_quota_exactly(used: float, expected: str | None) -> None:
+    """`quota.check: forecast` refuses what would go beyond it."""
+    assert refusal(used) == expected

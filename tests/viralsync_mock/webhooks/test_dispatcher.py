@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
+from operator import attrgetter
 from threading import Event
 from typing import Any
 
@@ -16,9 +17,15 @@ from tests.support.webhook_receiver import Received, Receiver, Reply
 
 from viralsync_mock.app import create_app
 from viralsync_mock.clock import Mode, RealTime
+from viralsync_mock.config.behaviour import BehaviourProfile
+from viralsync_mock.jobs.models import add_seconds
+from viralsync_mock.jobs.recipe import Recipe, build
+from viralsync_mock.sandbox import Sandbox
 from viralsync_mock.server import BackgroundServer
 from viralsync_mock.settings import Settings
-from viralsync_mock.webhooks.payload import sign
+from viralsync_mock.state import MockServer
+from viralsync_mock.webhooks.dispatcher import WebhookDispatcher
+from viralsync_mock.webhooks.payload import WebhookSettings, sign
 from viralsync_mock.webhooks.sender import Reply as Taken
 from viralsync_mock.webhooks.sender import WebhookRequest
 
@@ -607,3 +614,72 @@ def test_nothing_is_lost_when_2000_jobs_end_at_once(live_server: LiveServer, rec
     assert len(told) == len(receiver.got) == 4_000
     assert [each["status"] for each in receiver.documents[:2_000]] == ["running"] * 2_000
     assert sorted(each["jobId"] for each in receiver.documents[2_000:]) == sorted(jobs)
+
+
+# In process, with a sender that keeps what it gets
+
+
+class Outgoing:
+    """A sender that accepts every webhook and keeps job, status and phase, in order."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, str, str | None]] = []
+
+    async def __call__(self, request: WebhookRequest) -> Taken:
+        """Accept."""
+        document = orjson.loads(request.body)
+        self.sent.append((document["jobId"], document["status"], document.get("phase")))
+        return Taken(200, (), b"")
+
+    async def close(self) -> None:
+        """There is nothing to close."""
+
+
+async def sandbox_with_jobs(numbers: Sequence[int], mode: Mode, scenario: str = "happy") -> tuple[Sandbox, Outgoing]:
+    """Return a sandbox with jobs of the same instant, whose webhooks are sent from now on, in this order."""
+    mock = MockServer.start(Settings(clock=mode))
+    mock.sender = outgoing = Outgoing()
+    sandbox, dispatcher = mock.sandbox(f"vs_prod_{1:032x}"), None
+    payload = orjson.dumps({"projectId": "proj_1", "movie": {"scenes": [{"duration": 2}]}})
+    chosen = mock.files.library.get(scenario)
+    for number in numbers:
+        recipe = Recipe(payload, 1, sandbox.clock.now(), BehaviourProfile(), chosen, "0", number)
+        job = build(recipe, orjson.loads(payload)["movie"], mock.files.movies, "http://localhost/hook", None)
+        sandbox.store.submit(job, lambda _: None)
+        dispatcher = mock.dispatcher_for(sandbox)
+        await dispatcher.add_job(job, WebhookSettings("http://localhost/hook", "secret", BehaviourProfile()))
+    return sandbox, outgoing
+
+
+async def test_webhooks_due_at_one_instant_are_all_sent_in_the_order_of_their_jobs() -> None:
+    """Whichever job was added first, and each job's own in order."""
+    sandbox, outgoing = await sandbox_with_jobs([2, 1, 3], Mode.FROZEN)
+    await sandbox.advance(add_seconds(sandbox.clock.now(), 60))
+    jobs = [job.id for job in sorted(sandbox.store.contents(sandbox.clock.now()).jobs, key=attrgetter("number"))]
+    assert [job_id for job_id, *_ in outgoing.sent] == jobs * (len(outgoing.sent) // 3)
+    assert [status for job_id, status, _ in outgoing.sent if job_id == jobs[0]][-1] == "done"
+    assert len(outgoing.sent) > 9
+
+
+async def test_a_finished_outbox_no_longer_watches_its_job() -> None:
+    """Nothing is kept of a job whose last webhook was accepted."""
+    sandbox, _ = await sandbox_with_jobs([1], Mode.FROZEN)
+    [job] = sandbox.store.unfinished(sandbox.clock.now())
+    assert job.watchers
+    await sandbox.advance(add_seconds(sandbox.clock.now(), 60))
+    assert not job.watchers
+    assert isinstance(sandbox.dispatcher, WebhookDispatcher)
+    assert sandbox.dispatcher.outboxes() == []
+
+
+async def test_a_jumping_clock_does_not_go_on_for_the_webhooks_of_a_job_that_never_ends() -> None:
+    """It goes as far as the job changes; a sleeper takes it further, by way of the webhooks of progress."""
+    sandbox, outgoing = await sandbox_with_jobs([1], Mode.JUMP, scenario="stuck")
+    sandbox.clock.threshold = 0
+    for _ in range(500):
+        await asyncio.tasks.sleep(0)
+    stopped, sent = sandbox.clock.now(), len(outgoing.sent)
+    await asyncio.wait_for(sandbox.sleep(60), timeout=30)
+    assert sandbox.clock.now() == add_seconds(stopped, 60)
+    assert len(outgoing.sent) >= sent
+    sandbox.close()
