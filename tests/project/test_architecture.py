@@ -36,7 +36,7 @@ LIBRARIES = {
     "rich": {"viralsync_mock.cli", "viralsync_conform.cli"},
     "pytest": {"viralsync_mock.pytest_plugin", "viralsync_conform.suite"},
     "pytest_httpserver": {"viralsync_mock.testing", "viralsync_conform.target"},
-    "schemathesis": {"viralsync_conform.fuzzing", "viralsync_mock.cli"},
+    "schemathesis": {"viralsync_conform.fuzzing", "viralsync_conform.suite", "viralsync_mock.cli"},
     "requests": {"viralsync_conform.fuzzing", "viralsync_mock.self_check"},
 }
 """Where a library may be imported when the code runs."""

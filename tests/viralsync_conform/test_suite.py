@@ -1,4 +1,4 @@
-"""`pytest viralsync_conform`: what turns red and why, what is left out, and what never gets out."""
+"""`pytest contract_tests`: what turns red and why, what is left out, and what never gets out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from werkzeug import Request, Response
 
 from viralsync_conform.journeys import JOURNEYS
 from viralsync_conform.mutants import BEHAVIOUR_MUTANTS, serving
-from viralsync_conform.suite import INCONCLUSIVE
+from viralsync_conform.suite.session import INCONCLUSIVE
 from viralsync_mock.app import create_app
 from viralsync_mock.randomness import hexadecimal
 from viralsync_mock.server import BackgroundServer
@@ -26,7 +26,7 @@ from viralsync_mock.settings import Settings
 pytestmark = pytest.mark.slow
 
 KEY = f"vs_prod_{hexadecimal('contract suite', length=32)}"
-QUICK = ("--profile", "quick")
+QUICK = ("--conform-profile", "quick")
 
 
 def suite(*arguments: str, key: str | None = None, extra_path: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -36,7 +36,7 @@ def suite(*arguments: str, key: str | None = None, extra_path: Path | None = Non
         environment["VIRALSYNC_API_KEY"] = key
     if extra_path is not None:
         environment["PYTHONPATH"] = str(extra_path)
-    command = (sys.executable, "-m", "pytest", "viralsync_conform", "-p", "no:cacheprovider", "-rA", *arguments)
+    command = (sys.executable, "-m", "pytest", "contract_tests", "-p", "no:cacheprovider", "-rA", *arguments)
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
 
 
@@ -70,10 +70,13 @@ def test_a_deviation_turns_its_journey_red_and_says_why() -> None:
 
 
 def test_what_is_sampled_only_is_a_warning_and_red_when_strict() -> None:
-    """A broken S fact is shown at the end and fails no test; pytest's own `--strict` makes it one."""
-    chosen = ("-k", "life_by_polling", "--profile", "nightly")
+    """A broken S fact is shown at the end and fails no test; `--conform-strict` makes it one."""
+    chosen = ("-k", "life_by_polling", "--conform-profile", "nightly")
     with mutant("payload-title-lost") as url:
-        lenient, strict = suite("--target", url, *chosen, key=KEY), suite("--target", url, *chosen, "--strict", key=KEY)
+        lenient, strict = (
+            suite("--target", url, *chosen, key=KEY),
+            suite("--target", url, *chosen, "--conform-strict", key=KEY),
+        )
     assert "warnings: seen in a sample" in lenient.stdout, lenient.stdout
     assert (lenient.returncode, red(lenient)) == (0, [])
     assert (strict.returncode, red(strict)) == (1, ["test_journey[life_by_polling]"]), strict.stdout
@@ -126,7 +129,7 @@ def test_wrong_use_is_said_in_a_sentence(arguments: tuple[str, ...], text: str) 
 
 def test_the_order_is_that_of_the_journeys_whoever_shuffles() -> None:
     """Journeys use what others made before; they are marked by what they cost."""
-    result = suite("--collect-only", "-q", "-m", "renders", "contract_tests/test_journeys.py")
+    result = suite("--collect-only", "-q", "-m", "renders", "-k", "test_journey")
     names = [line.rpartition("[")[2].rstrip("]") for line in result.stdout.splitlines() if "test_journey[" in line]
     assert names == [journey.name for journey in JOURNEYS if journey.renders and not journey.is_deep]
 
@@ -140,7 +143,14 @@ def test_an_interrupted_session_cleans_up_and_touches_nothing_else(tmp_path: Pat
     with BackgroundServer(create_app(Settings())) as server, _client(server.base_url) as client:
         own = [client.post("/v1/render/jobs", json=movie).json()["jobId"] for _ in range(2)]
         result = suite(
-            "--target", server.base_url, "-p", "interrupting", "--profile", "nightly", key=KEY, extra_path=tmp_path
+            "--target",
+            server.base_url,
+            "-p",
+            "interrupting",
+            "--conform-profile",
+            "nightly",
+            key=KEY,
+            extra_path=tmp_path,
         )
         left = [job["jobId"] for job in client.get("/v1/jobs").json()["jobs"]]
     assert result.returncode == pytest.ExitCode.INTERRUPTED, result.stdout
@@ -150,3 +160,20 @@ def test_an_interrupted_session_cleans_up_and_touches_nothing_else(tmp_path: Pat
 
 def _client(base_url: str) -> httpx2.Client:
     return httpx2.Client(base_url=base_url, headers={"x-api-key": KEY}, verify=False)
+
+
+@pytest.mark.parametrize("arguments", [("contract_tests",), ("--pyargs", "viralsync_conform")])
+def test_the_suite_needs_no_more_than_its_own_extra(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    """In a checkout and from an install, without the plugins of the project's own tests."""
+    cwd = ROOT if arguments == ("contract_tests",) else tmp_path
+    plugins = [part for name in ("asyncio", "randomly", "xdist", "cacheprovider") for part in ("-p", f"no:{name}")]
+    command = (sys.executable, "-m", "pytest", *arguments, *plugins, "-q", "--target", "mock", *QUICK)
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "checks asserted" in done.stdout
+
+
+def test_the_options_are_there_for_the_suite_only(tmp_path: Path) -> None:
+    """A project whose tests use another plugin with the same options is left alone."""
+    command = (sys.executable, "-m", "pytest", "--help")
+    assert "--conform-profile" not in subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stdout

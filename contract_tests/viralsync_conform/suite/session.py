@@ -1,4 +1,4 @@
-"""The kit as a test suite: one run for a whole session of pytest, journey by journey."""
+"""One conformance run for a whole session of pytest, journey by journey."""
 
 from __future__ import annotations
 

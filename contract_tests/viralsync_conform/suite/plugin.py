@@ -1,4 +1,4 @@
-"""`pytest contract_tests --target mock|URL`: the options, the one run of a session, and what is said at its end.
+"""`pytest contract_tests --target mock|URL`: options, the one run of a session, and the summary at its end.
 
 What is inconclusive is never red and never green: its test is skipped, with the reason, and a session that is green
 but for that ends with the exit status `INCONCLUSIVE`, so that a pipeline which looks at nothing else stops. Skipped,
@@ -17,7 +17,7 @@ import pytest
 from viralsync_conform.conformance import MOCK, Options
 from viralsync_conform.findings import Category
 from viralsync_conform.reports.text import format_headline
-from viralsync_conform.suite import DEFAULT_PROFILES, INCONCLUSIVE, MARKERS, Suite, of, opened
+from viralsync_conform.suite.session import DEFAULT_PROFILES, INCONCLUSIVE, MARKERS, Suite, of, opened
 from viralsync_mock.errors import UsageError
 
 FILES = ("test_journeys", "test_schemathesis", "test_completeness", "test_volume")
@@ -33,16 +33,19 @@ MAX_SHOWN = {
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add what `conform` is asked for too; the key comes from VIRALSYNC_API_KEY, never from a flag."""
+    """Add the options of `conform`; those that pytest or its plugins know otherwise begin with `conform-`."""
     group = parser.getgroup("conformance of the ViralSync API")
-    group.addoption("--target", default=MOCK, help="`mock`, which starts one, or the base URL of what is to be tested")
+    group.addoption("--target", default=MOCK, help="`mock`, which starts one, or the base URL of the server to test")
     group.addoption(
-        "--profile", choices=("quick", "nightly", "deep"), help="how much is done: `deep` for mock, else `nightly`"
+        "--conform-profile",
+        choices=("quick", "nightly", "deep"),
+        help="how much is tested; default: `deep` for a mock, else `nightly`",
     )
-    group.addoption("--max-requests", type=int, help="how many requests may be made at most")
-    group.addoption("--max-render-minutes", type=float, help="how many render minutes may be spent at most")
-    group.addoption("--behaviour", type=Path, help="what the mock is believed to do: a behaviour profile, YAML")
-    group.addoption("--conform-seed", default="0", help="what is drawn by chance is the same for the same seed")
+    group.addoption("--conform-strict", action="store_true", help="treat facts seen in samples as documented")
+    group.addoption("--conform-seed", default="0", help="the same seed makes the same calls")
+    group.addoption("--max-requests", type=int, help="budget of requests, instead of the profile's")
+    group.addoption("--max-render-minutes", type=float, help="budget of render minutes, instead of the profile's")
+    group.addoption("--behaviour", type=Path, help="behaviour profile that the target is compared with, YAML")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -51,13 +54,13 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", line)
     if getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput"):
         raise pytest.UsageError(
-            "viralsync_conform make one run, with one budget and one rate limit: call pytest without -n, or with -n 0"
+            "the contract tests are one run with one budget and one rate limit: call pytest without -n, or with -n 0"
         )
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the suite into its order, whoever shuffled it: journeys use what others made before."""
+    """Restore the order of the suite, which a plugin may have shuffled: journeys use what others made before."""
     own = [item for item in items if item.path.parent == Path(__file__).parent and item.path.stem in FILES]
     own.sort(key=lambda item: (FILES.index(item.path.stem), _place(item)))
     items[:] = [item for item in items if item not in set(own)] + own
@@ -71,17 +74,17 @@ def _place(item: pytest.Item) -> tuple[int, int]:
 
 @pytest.fixture(scope="session")
 def options(pytestconfig: pytest.Config) -> Options:
-    """Return what this session was asked for; `--strict`, pytest's own, turns warnings of the kit into failures."""
+    """Return the options of this session; the key comes from VIRALSYNC_API_KEY, never from the command line."""
     target = pytestconfig.getoption("target")
     return Options(
         target=target,
-        profile=pytestconfig.getoption("profile") or DEFAULT_PROFILES[target == MOCK],
+        profile=pytestconfig.getoption("conform_profile") or DEFAULT_PROFILES[target == MOCK],
         key=os.environ.get("VIRALSYNC_API_KEY"),
         control_token=os.environ.get("VIRALSYNC_MOCK_CONTROL_TOKEN"),
         webhook_secret=os.environ.get("VIRALSYNC_WEBHOOK_SECRET"),
         max_render_minutes=pytestconfig.getoption("max_render_minutes"),
         max_requests=pytestconfig.getoption("max_requests"),
-        is_strict="--strict" in pytestconfig.invocation_params.args,
+        is_strict=pytestconfig.getoption("conform_strict"),
         behaviour=pytestconfig.getoption("behaviour"),
         seed=pytestconfig.getoption("conform_seed"),
     )
@@ -101,7 +104,7 @@ def suite(pytestconfig: pytest.Config, options: Options) -> Iterator[Suite]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Hide keys in whatever a test leaves behind: tracebacks show values, and values hold accounts."""
+    """Hide keys in reports: tracebacks show values, and values hold accounts."""
     report = yield
     suite = item.config.stash.get(SUITE, None)
     text = str(report.longrepr) if report.failed and report.longrepr else ""
@@ -123,7 +126,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Show what fails no test, what could not be cleaned, and what it all cost."""
+    """Show the findings that fail no test, the jobs that could not be cleaned up, and the cost."""
     suite = terminalreporter.config.stash.get(SUITE, None)
     if suite is None:
         return

@@ -14,7 +14,7 @@ from viralsync_conform.findings import Category, Finding
 from viralsync_conform.fuzzing.results import PHASES, FuzzingResult
 from viralsync_conform.journeys.fuzzing import EXPLORATION, explored
 from viralsync_conform.reports.text import format_headline
-from viralsync_conform.suite import Suite, marks_of, of
+from viralsync_conform.suite.session import Suite, marks_of, of
 
 pytestmark = marks_of(explored)
 

@@ -8,7 +8,7 @@ from viralsync_conform import completeness
 from viralsync_conform.findings import Category
 from viralsync_conform.journeys import JOURNEYS
 from viralsync_conform.journeys.fuzzing import explored
-from viralsync_conform.suite import Suite, of
+from viralsync_conform.suite.session import Suite, of
 
 
 def test_nothing_is_left_behind(suite: Suite) -> None:

@@ -9,7 +9,7 @@ from viralsync_conform.journeys import JOURNEYS
 from viralsync_conform.journeys.fuzzing import explored
 from viralsync_conform.reports.text import format_headline
 from viralsync_conform.run.journey import Journey
-from viralsync_conform.suite import Suite, of, parameters
+from viralsync_conform.suite.session import Suite, of, parameters
 
 
 @pytest.mark.parametrize("journey", parameters(each for each in JOURNEYS if each is not explored))
