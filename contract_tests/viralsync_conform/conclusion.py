@@ -1,4 +1,4 @@
-"""What a finished run comes to: what was missing, what was learned, how alike the mock is, what the baseline knows."""
+"""The result of a finished run: what was missing, what was learned, how alike the mock is, what the baseline knows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def build_result(
 ) -> Result:
     """Return the result of a run that has made its journeys and cleaned up."""
     add_learned_differences(run)
-    _say_what_cannot_be_told(run, canary)
+    _add_inconclusive(run, canary)
     fidelity = None if reference is None else _fidelity(run, reference)
     findings = tuple(run.findings)
     comparison = compare(baseline, findings, run.learned) if baseline else None
@@ -59,23 +59,23 @@ def build_result(
 
 
 def add_learned_differences(run: RunContext) -> None:
-    """Every switch that stands elsewhere than believed is a difference, and so is one that stands nowhere."""
+    """Add a difference for each switch that was learned in another position than assumed, or in none or several."""
     for switch in (*all_switches(), *_assumed_codes(run)):
         run.learned.mark_unobservable(switch, run.hidden_because(switch))
     for switch, (believed, seen) in run.learned.differences(run.assumed.behaviour).items():
         text = f"{switch} is {_visible(seen)} here, and {_visible(believed)} in the profile"
         _differs(run, "learned", text, switch, seen, believed, run.learned.seen[switch].calls)
-    for switch, torn in run.learned.contradictions.items():
-        values = ", ".join(_visible(each.value) for each in torn)
-        calls = tuple(number for each in torn for number in each.calls)
-        _differs(run, "learned", f"{switch} is seen in several positions: {values}", switch, "torn", None, calls)
+    for switch, seen in run.learned.contradictions.items():
+        values = ", ".join(_visible(each.value) for each in seen)
+        calls = tuple(number for each in seen for number in each.calls)
+        _differs(run, "learned", f"{switch} is seen in several positions: {values}", switch, "several", None, calls)
     for switch, odd in run.learned.foreign.items():
         text = f"{switch} is {_visible(odd.value)} here, which the profile does not know"
         _differs(run, "learned", text, switch, odd.value, None, odd.calls)
 
 
-def _say_what_cannot_be_told(run: RunContext, canary: CanaryOutcome | None) -> None:
-    """What was not seen, what was left behind, and a canary that nobody noticed: then green would say too much."""
+def _add_inconclusive(run: RunContext, canary: CanaryOutcome | None) -> None:
+    """Add what was not seen, jobs left behind and an unnoticed canary: a green run would claim too much."""
     for name, sentence in completeness.unmet_requirements(run):
         run.mark_inconclusive("completeness", sentence, name=name)
     if run.unclean:
@@ -85,7 +85,7 @@ def _say_what_cannot_be_told(run: RunContext, canary: CanaryOutcome | None) -> N
 
 
 def _assumed_codes(run: RunContext) -> list[str]:
-    """Return the switches of the error codes whose names are assumed: those that are documented cannot be others."""
+    """Return the switches of error codes with assumed names; documented names cannot differ."""
     codes = run.contract.spec.errors
     return [f"errors.{code.lower()}" for code in codes if run.contract.mark_of_code(code) is Provenance.ASSUMED]
 
@@ -119,14 +119,14 @@ def _fidelity(run: RunContext, reference: Trace) -> Fidelity:
     has_control = run.target.has_control
     trace = trace_of(run.calls, with_lists=has_control)
     fidelity = compared(trace, reference)
-    told = {number for finding in run.findings for number in finding.calls}
+    explained = {number for finding in run.findings for number in finding.calls}
     for difference in fidelity.differences:
         calls = [
             call.number
             for call in run.calls
             if (call.journey, call.step.removesuffix(" again")) == (difference.journey, difference.step)
         ]
-        if not told & set(calls):
+        if not explained & set(calls):
             text = f"{difference.journey}, {difference.step}: the mock answers otherwise"
             finding = Finding(
                 Category.DIFFERENCE,

@@ -12,7 +12,7 @@ Step = tuple[str, str]
 Trace = Mapping[Step, frozenset[str]]
 
 TOLD = frozenset({"status", "phase", "type", "kind", "code", "deleted"})
-"""Fields whose value is part of the contract; of all others only the type is."""
+"""Fields whose value is part of the contract; of the others only the type is."""
 
 CURSOR = "nextCursor"
 OWN = frozenset({"cleaning", "explored"})

@@ -50,7 +50,7 @@ def test_a_failure_outweighs_what_is_missing() -> None:
 
 
 def test_what_was_learned_otherwise_differs_once() -> None:
-    """A switch elsewhere, one that is torn and a value that no profile has: each is a difference with its calls."""
+    """A switch elsewhere, one in several positions and a value that no profile has: each is a difference with its calls."""
     run = run_of(Api())
     run.learned.learn("list.key", "items", call(3))
     run.learned.learn("sse.payload", "webhook", call(4))
@@ -60,7 +60,7 @@ def test_what_was_learned_otherwise_differs_once() -> None:
     result = end(run)
     assert [(each.category, each.place, each.got, each.calls) for each in told(result, "learned")] == [
         ("difference", "list.key", "items", (3,)),
-        ("difference", "sse.payload", "torn", (4, 5)),
+        ("difference", "sse.payload", "several", (4, 5)),
         ("difference", "job.type", "film", (6,)),
     ]
     assert result.learned_profile == BehaviourProfile(list_key="items")

@@ -1,4 +1,4 @@
-"""`python -m viralsync_conform.mutants`: measures the contract tests on servers that are wrong on purpose."""
+"""`python -m viralsync_conform.mutants`: measures what the contract tests notice on deliberately wrong servers."""
 
 from __future__ import annotations
 
@@ -22,21 +22,17 @@ T = TypeVar("T", Run, PlainRun)
 
 
 @click.command()
-@click.option("--source", type=click.Choice([BEHAVIOUR, MECHANICAL]), help="Only the mutants from this source.")
+@click.option("--source", type=click.Choice([BEHAVIOUR, MECHANICAL]), help="Only mutants from this source.")
 @click.option("--only", multiple=True, metavar="NAME", help="Only this mutant; may be given several times.")
-@click.option("--sample", "number", type=click.IntRange(min=1), help="Draw so many mutants by the seed.")
-@click.option("--seed", default="0", show_default=True, help="Draws the sample, and is the seed of every run.")
-@click.option(
-    "--clean", default=5, show_default=True, help="So many runs against the mock as it is, with several seeds."
-)
-@click.option(
-    "--plain/--no-plain", default=False, show_default=True, help="Run Schemathesis alone beside the kit: slow."
-)
-@click.option("--workers", default=2, show_default=True, type=click.IntRange(min=1), help="So many processes.")
+@click.option("--sample", "number", type=click.IntRange(min=1), help="Only this many mutants, drawn by the seed.")
+@click.option("--seed", default="0", show_default=True, help="Seed of the sample and of every run.")
+@click.option("--clean", default=5, show_default=True, help="Runs against the mock itself, each with another seed.")
+@click.option("--plain/--no-plain", default=False, show_default=True, help="Also run Schemathesis alone: slow.")
+@click.option("--workers", default=2, show_default=True, type=click.IntRange(min=1), help="Processes.")
 def main(
     source: str | None, only: Sequence[str], number: int | None, seed: str, clean: int, plain: bool, workers: int
 ) -> None:
-    """Run the kit's nightly profile on each mutant, and say which it noticed; 1 when that is too few."""
+    """Run the nightly profile on each mutant and list which it noticed; exit code 1 if too few."""
     chosen = _chosen(source, only, number, seed)
     names = [mutant.name for mutant in chosen]
     with _pool(workers) as pool:
@@ -74,7 +70,7 @@ def _chosen(source: str | None, only: Sequence[str], number: int | None, seed: s
 
 @contextmanager
 def _pool(workers: int) -> Iterator[Executor]:
-    """Yield processes of their own, each begun afresh: servers and their threads do not survive a fork."""
+    """Yield fresh processes: servers and their threads do not survive a fork."""
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         try:
             yield pool
@@ -86,7 +82,7 @@ def _pool(workers: int) -> Iterator[Executor]:
 def _every(
     pool: Executor, what: str, work: Callable[[str | None, str], T], tasks: Sequence[tuple[str | None, str]]
 ) -> list[T]:
-    """Do all tasks, show how far it is, and return what they came to, in their order."""
+    """Run all tasks with a progress bar; return their results in order."""
     futures = [pool.submit(work, *task) for task in tasks]
     with click.progressbar(length=len(futures), label=what, file=sys.stderr) as bar:
         for _ in as_completed(futures):

@@ -1,4 +1,4 @@
-"""One measurement: the kit's `nightly` profile against one mutant, or against the mock as it is."""
+"""One measurement: the `nightly` profile against one mutant, or against the mock itself."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from viralsync_mock.settings import shipped
 
 LIMITED = 429
 TIMEOUT_SECONDS = 180
-"""Real seconds that one run may take: the kit gives up long before."""
+"""Real seconds for one run: the kit gives up long before."""
 
 
 class TooLongError(Exception):
-    """A run took longer than any may."""
+    """A run exceeded TIMEOUT_SECONDS."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one run came to. `checks` are those that did not hold, `unclear` those of which nothing could be said.
+    """Result of one run. `checks` failed, `unclear` ones are inconclusive.
 
-    `requests` and `renders` are what the account under test was put to, `limited` how often it met a 429.
+    `requests` and `renders` count for the account under test, `limited` its 429 responses.
     """
 
     mutant: str
@@ -55,15 +55,15 @@ def all_mutants() -> Mapping[str, Mutant]:
 
 @cache
 def _reference(seed: str) -> Trace:
-    """Return how the journeys go on the mock: the same for every mutant, so it is found out once."""
+    """Return how the journeys go on the mock: measured once, it is the same for every mutant."""
     return trace_of(conform(Options(seed=seed)).calls, with_lists=True)
 
 
 def measure(name: str | None, seed: str) -> Run:
-    """Run the kit against a mutant by its name, or against the mock; a run that breaks down says so as its verdict."""
+    """Run the kit against a mutant by its name, or against the mock; the verdict of a run that fails is its error."""
     label = name or "mock"
     try:
-        with _patience(TIMEOUT_SECONDS), measured() as taken:
+        with _timeout(TIMEOUT_SECONDS), measured() as taken:
             run = _run(name, label, seed)
     except Exception as problem:  # one run that breaks down must not end the others
         return Run(label, f"{type(problem).__name__}: {problem}")
@@ -87,8 +87,8 @@ def _run(name: str | None, label: str, seed: str) -> Run:
 
 
 @contextmanager
-def _patience(seconds: int) -> Iterator[None]:
-    """Raise TooLongError in a block that takes longer; for the main thread of a process."""
+def _timeout(seconds: int) -> Iterator[None]:
+    """Raise TooLongError if the block takes longer; works in the main thread only."""
 
     def give_up(_number: int, _frame: FrameType | None) -> None:
         raise TooLongError(f"gave up after {seconds} s")

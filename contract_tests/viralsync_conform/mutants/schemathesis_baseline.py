@@ -40,11 +40,11 @@ def run_schemathesis_alone(name: str | None, seed: str) -> PlainRun:
             subprocess.run(  # noqa: S603 - our own words
                 _command(url, report, seed), cwd=folder, capture_output=True, timeout=TIMEOUT_SECONDS, check=False
             )
-            told = json.loads(report.read_text())
+            document = json.loads(report.read_text())
         except (subprocess.TimeoutExpired, OSError, ValueError) as problem:
             return PlainRun(label, problem=f"{type(problem).__name__}: {problem}")
-    kinds = frozenset(str(failure["type"]) for failure in told["failures"])
-    return PlainRun(label, kinds, int(told["test_cases"]["generated"]), taken[0] if taken else 0.0)
+    kinds = frozenset(str(failure["type"]) for failure in document["failures"])
+    return PlainRun(label, kinds, int(document["test_cases"]["generated"]), taken[0] if taken else 0.0)
 
 
 def _command(url: str, report: Path, seed: str) -> list[str]:

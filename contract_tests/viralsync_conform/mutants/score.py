@@ -1,4 +1,4 @@
-"""The mutation score: which mutants were noticed, by which checks, and whether that is enough."""
+"""The mutation score: which mutants were noticed, by which checks, and whether the bars are reached."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ MAX_REQUESTS, MAX_RENDERS = 400, 3
 
 @dataclass(frozen=True)
 class Score:
-    """All runs: of the mutants, of the mock as it is with several seeds, and of Schemathesis alone where it was asked.
+    """All runs: of the mutants, of the mock itself with several seeds (`clean`), and of Schemathesis alone (`plain`).
 
-    What is `excused` cannot be noticed, for the reason given there; it counts for nothing unless it was noticed.
+    `excused` mutants cannot be noticed, for the reason given there; they count only if they were noticed.
     """
 
     mutants: Sequence[Mutant]
@@ -37,7 +37,7 @@ class Score:
 
     @cached_property
     def noise(self) -> frozenset[str]:
-        """The checks that fire on the mock as it is: they notice nothing."""
+        """The checks that fail on the mock itself: they do not count."""
         return frozenset[str]().union(*(run.checks for run in self.clean))
 
     def noticed_by(self, mutant: Mutant) -> tuple[str, ...]:
@@ -45,45 +45,45 @@ class Score:
         return tuple(sorted(self.runs[mutant.name].checks - self.noise))
 
     def noticed_plainly(self, mutant: Mutant) -> bool | None:
-        """Say whether Schemathesis alone noticed a mutant; None when it was not asked."""
+        """Return whether Schemathesis alone noticed a mutant; None if it was not run."""
         if mutant.name not in self.plain or self.plain_clean is None:
             return None
         return bool(self.plain[mutant.name].failures - self.plain_clean.failures)
 
     @property
     def survivors(self) -> list[Mutant]:
-        """The mutants that nothing noticed, but for those excused."""
+        """The mutants that no check noticed, except excused ones."""
         return [each for each in self.mutants if not self.noticed_by(each) and each.name not in self.excused]
 
     @property
     def false_alarms(self) -> list[Run]:
-        """The runs against the mock that did not end well."""
+        """The runs against the mock itself that did not conform."""
         return [run for run in self.clean if run.verdict != CONFORMS]
 
     def counted(self, source: str) -> list[Mutant]:
-        """Return the mutants of a source that count."""
+        """Return the mutants of a source without excused survivors."""
         return [m for m in self.mutants if m.source == source and (self.noticed_by(m) or m.name not in self.excused)]
 
     def percent(self, source: str) -> float | None:
-        """Return how many of a source's mutants were noticed; None when there were none."""
+        """Return the percentage of a source's mutants that were noticed; None if it has none."""
         counted = self.counted(source)
         return _percent(sum(bool(self.noticed_by(each)) for each in counted), len(counted))
 
     def plain_percent(self, source: str) -> float | None:
-        """Return how many of a source's mutants Schemathesis alone noticed; None when it was not asked."""
-        told = [self.noticed_plainly(each) for each in self.counted(source)]
-        asked = [each for each in told if each is not None]
+        """Return the percentage of a source's mutants that Schemathesis alone noticed; None if it was not run."""
+        outcomes = [self.noticed_plainly(each) for each in self.counted(source)]
+        asked = [each for each in outcomes if each is not None]
         return _percent(sum(asked), len(asked))
 
     @property
     def is_enough(self) -> bool:
-        """Whether every bar is reached and the mock raised no alarm."""
+        """Whether every bar is reached without a false alarm."""
         scores = ((self.percent(source), bar) for source, bar in BARS.items())
         return not self.false_alarms and all(score is None or score >= bar for score, bar in scores)
 
     @property
     def over_budget(self) -> list[Run]:
-        """The runs that cost the account under test more than the profile may."""
+        """The runs that cost more than the profile allows."""
         return [
             run
             for run in (*self.clean, *self.runs.values())
@@ -96,7 +96,7 @@ def _percent(part: int, whole: int) -> float | None:
 
 
 def lines(score: Score) -> Iterable[str]:
-    """Yield the table, the scores, what survived, the false alarms and the price, as plain text."""
+    """Yield the table, the scores, the survivors, the false alarms and the cost, as plain text."""
     yield from _table(score)
     yield ""
     for source, bar in BARS.items():
@@ -119,7 +119,7 @@ def lines(score: Score) -> Iterable[str]:
     yield from _listed(
         "over budget", (f"{run.mutant}: {run.requests} requests, {run.renders} renders" for run in score.over_budget)
     )
-    yield from _price(score)
+    yield from _cost(score)
 
 
 def _table(score: Score) -> Iterable[str]:
@@ -129,8 +129,8 @@ def _table(score: Score) -> Iterable[str]:
         alone, by = score.noticed_plainly(mutant), score.noticed_by(mutant)
         mark = {None: "-", True: "yes", False: "no"}[alone]
         run = score.runs[mutant.name]
-        told = _words(by) if by else f"({run.verdict}{': ' if run.unclear else ''}{_words(run.unclear)})"
-        yield f"{mutant.name:{width}}  {mark:5}  {'yes' if by else 'no':3}  {told}"
+        reason = _words(by) if by else f"({run.verdict}{': ' if run.unclear else ''}{_words(run.unclear)})"
+        yield f"{mutant.name:{width}}  {mark:5}  {'yes' if by else 'no':3}  {reason}"
 
 
 def _words(checks: Collection[str]) -> str:
@@ -144,18 +144,18 @@ def _listed(title: str, what: Iterable[str]) -> Iterable[str]:
         yield f"  {item}"
 
 
-def _price(score: Score) -> Iterable[str]:
+def _cost(score: Score) -> Iterable[str]:
     runs = [*score.clean, *score.runs.values()]
     if runs:
         requests, seconds = [run.requests for run in runs], [run.seconds for run in runs]
         yield (
-            f"price of a run: {median(requests):g} requests (at most {max(requests)}), "
+            f"cost of a run: {median(requests):g} requests (at most {max(requests)}), "
             f"at most {max(run.renders for run in runs)} renders, {sum(run.limited for run in score.clean)} times 429 "
             f"on the mock, {median(seconds):.1f} s (at most {max(seconds):.1f} s)"
         )
     if score.plain:
         plain = list(score.plain.values())
         yield (
-            f"price of Schemathesis alone: {median(r.cases for r in plain):g} cases, "
+            f"cost of Schemathesis alone: {median(r.cases for r in plain):g} cases, "
             f"{median(r.seconds for r in plain):.1f} s"
         )

@@ -14,15 +14,15 @@ from viralsync_conform.result import CanaryOutcome
 from viralsync_mock.randomness import digest
 
 
-def drawn(day: date) -> Mutant:
+def mutant_of(day: date) -> Mutant:
     """Return the mutant of a day."""
     known = [mutant for mutant in BEHAVIOUR_MUTANTS if mutant.name not in UNDETECTABLE]
     return known[int.from_bytes(digest("canary", day.isoformat()), "big") % len(known)]
 
 
 def canary(options: Options) -> CanaryOutcome:
-    """Run the kit against the mutant of today and say whether it was noticed, and by which checks."""
-    mutant = drawn(RealClock().now().date())
+    """Run the kit against the mutant of today; return whether it was noticed, and by which checks."""
+    mutant = mutant_of(RealClock().now().date())
     with serving(mutant, seed=options.seed, behaviour=options.behaviour) as url:
         result = conform(
             replace(

@@ -1,4 +1,4 @@
-"""One issue that follows the nights: what is to become of it, and the command that does so through the `gh` CLI.
+"""One issue that follows the nights: the command that opens, rewrites or closes it through the `gh` CLI.
 
     python -m viralsync_conform.nightly.issue_tracker --report-dir DIR --history FILE --run-url URL [--exit-code N]
 
@@ -27,7 +27,7 @@ MARKER = "<!-- conformance-tracking -->"
 """Tells the tracking issue from others that carry the label."""
 
 QUIET_NIGHTS = 2
-"""So many nights without a verdict may follow each other before somebody is told."""
+"""Inconclusive nights in a row that pass without a word."""
 
 MAX_SUMMARY = 50_000
 """Characters of the summary that an issue takes over: a body holds 65,536."""
@@ -39,7 +39,7 @@ ISSUES_LOOKED_AT = "100"
 TITLES = {
     Verdict.BROKEN: "Conformance: the contract is broken",
     Verdict.DIFFERS: "Conformance: the mock differs from the target",
-    Verdict.INCONCLUSIVE: "Conformance: nothing could be told, night after night",
+    Verdict.INCONCLUSIVE: "Conformance: inconclusive, night after night",
 }
 ENDING = "Each night that finds something writes this issue anew; the first that finds nothing closes it."
 _ALERTING = re.compile(r"([@#])(?=\w)")
@@ -57,7 +57,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What is to be done, and what it says: `sentence` begins the body, `comment` is told beside it if there is one."""
+    """What to do with the issue; `sentence` begins its body, `comment` is added if there is one."""
 
     kind: Kind
     title: str = ""
@@ -67,7 +67,7 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class NightlyRun:
-    """A night that ended with a verdict; `run` is the address of its job, or whatever else names it."""
+    """A night that ended with a verdict; `run` is the address of its job."""
 
     run: str
     verdict: Verdict
@@ -78,10 +78,10 @@ class TrackingError(Exception):
 
 
 def decide(verdict: Verdict, history: Sequence[Verdict], has_open_issue: bool) -> Action:
-    """Return what becomes of the issue after a night; `history` are the verdicts of the nights before, oldest first.
+    """Return what to do with the issue after a night; `history` are the verdicts of the nights before, oldest first.
 
-    GitHub tells nobody of a rewritten body, so a verdict that is another than that of the last night that could tell
-    is commented. Nights that can tell nothing are quiet for as long as `QUIET_NIGHTS`, and are then told of once.
+    GitHub notifies nobody of a rewritten body, so a verdict that differs from the last conclusive one is commented.
+    Inconclusive nights are commented once, after `QUIET_NIGHTS` of them.
     """
     if verdict is Verdict.CONFORMS:
         return Action(Kind.CLOSE, comment=SENTENCES[verdict]) if has_open_issue else Action(Kind.NOTHING)
@@ -96,7 +96,7 @@ def decide(verdict: Verdict, history: Sequence[Verdict], has_open_issue: bool) -
 
 def _without_verdict(history: Sequence[Verdict], has_open_issue: bool) -> Action:
     before = sum(1 for _ in takewhile(lambda verdict: verdict is Verdict.INCONCLUSIVE, reversed(history)))
-    sentence = f"{before + 1} nights running nothing could be told: the target was away, or the run could not look."
+    sentence = f"{before + 1} inconclusive nights in a row: the target was away, or the run could not look."
     if before < QUIET_NIGHTS:
         return Action(Kind.NOTHING)
     if not has_open_issue:
@@ -115,7 +115,7 @@ def body_of(action: Action, nights: Sequence[NightlyRun], summary: str) -> str:
 
 
 def _quoted(summary: str) -> str:
-    """Return a summary that is fit for an issue: it tells what a server answered, which may name anybody."""
+    """Return a summary for an issue, without mentions: it quotes what a server answered."""
     text = masked(summary).strip()
     if len(text) > MAX_SUMMARY:
         text = f"{text[:MAX_SUMMARY].rstrip()}\n\n(cut here: the rest is in the job's artefact)"
@@ -231,8 +231,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m viralsync_conform.nightly.issue_tracker",
-        description="One issue that follows the nights: what is to become of it, and the command that does so "
-        "through the `gh` CLI.",
+        description="One issue that follows the nights: it is opened, rewritten or closed through the `gh` CLI.",
     )
     verdicts = [int(verdict) for verdict in Verdict if verdict is not Verdict.WRONG_USE]
     parser.add_argument("--report-dir", type=Path, required=True, help="what `conform` wrote")

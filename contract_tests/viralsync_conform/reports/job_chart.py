@@ -16,7 +16,7 @@ POLLS_BELOW, EVENTS_BELOW, HEIGHT = 25, 34, 40
 """From the top of the bar."""
 
 WHOLE = 1000
-"""How wide the curve of the progress is drawn, before it is stretched to the page."""
+"""Width of the progress curve before it is stretched to the page."""
 
 MAX_LIVES, MAX_STEPS = 24, 40
 
@@ -24,10 +24,10 @@ MAX_LIVES, MAX_STEPS = 24, 40
 def lives_drawn(lives: tuple[JobHistory, ...]) -> Markup:
     """Return a drawing of each life that was seen more than once, parents first; the rest are counted."""
     seen = sorted((life for life in lives if len(life.sightings) > 1), key=lambda life: life.parent is not None)
-    drawn = joined(map(life_drawn, seen[:MAX_LIVES]))
+    drawings = joined(map(life_drawn, seen[:MAX_LIVES]))
     rest = len(lives) - len(seen[:MAX_LIVES])
-    told = f"{counted(rest, 'job')} more {'was' if rest == 1 else 'were'} seen once, or did not fit in here."
-    return joined((drawn, tag("p", told, class_="quiet") if rest else None))
+    note = f"{counted(rest, 'job')} more {'was' if rest == 1 else 'were'} seen once, or did not fit in here."
+    return joined((drawings, tag("p", note, class_="quiet") if rest else None))
 
 
 def life_drawn(life: JobHistory) -> Markup:
@@ -79,7 +79,7 @@ def _share(life: JobHistory, sighting: StatusSample | Interval) -> float:
 
 
 def _progress(life: JobHistory) -> Markup:
-    """Return the curve of the progress: level until it is told anew, and stretched as wide as the page."""
+    """Return the curve of the progress: level between samples, as wide as the page."""
     points, height = [f"M0 {PROGRESS_HEIGHT}"], float(PROGRESS_HEIGHT)
     for sighting in life.sightings:
         x = f"{_share(life, sighting) * WHOLE:.1f}"

@@ -164,7 +164,7 @@ def _learned(learned: LearnedBehaviour, believed: BehaviourProfile) -> Document:
             }
             for switch, seen in learned.seen.items()
         ],
-        "torn": [
+        "contradictions": [
             {"switch": switch, "positions": [_observation(seen) for seen in positions]}
             for switch, positions in learned.contradictions.items()
         ],
@@ -199,7 +199,7 @@ def _canary(canary: CanaryOutcome) -> Document:
 
 
 def _baseline(comparison: BaselineComparison) -> Document:
-    """Findings that are new or known stand in `findings`; here is what the categories cannot tell."""
+    """Return what `findings` does not show: counts, findings that are gone, switches that moved."""
     switched: Mapping[str, tuple[object, object]] = comparison.switched
     return {
         "new": len(comparison.new),

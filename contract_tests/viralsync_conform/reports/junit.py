@@ -1,7 +1,7 @@
 """`junit.xml`: one test case for each journey and each check, for the test pages of CI systems.
 
 A finding of the category *failure* is a `<failure>`. One that is *inconclusive* is `<skipped>`: an outage must turn CI
-neither red, as an `<error>` would, nor green. Everything else, and whatever the baseline knows, is told in
+neither red, as an `<error>` would, nor green. Everything else, and whatever the baseline knows, is in the
 `<system-out>` of a case that passes.
 """
 
@@ -23,7 +23,7 @@ EVERYWHERE = "every operation"
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One test case: what fails it, why it says nothing, and what else is to be told."""
+    """One test case: what fails it, why it is skipped, and other findings."""
 
     suite: str
     classname: str
@@ -31,7 +31,7 @@ class Case:
     seconds: float = 0.0
     failures: tuple[Finding, ...] = ()
     skipped: str = ""
-    told: tuple[Finding, ...] = field(default=())
+    notes: tuple[Finding, ...] = field(default=())
 
 
 def junit_of(result: Result) -> str:
@@ -76,8 +76,8 @@ def _check_cases(result: Result) -> Iterable[Case]:
         failures = tuple(finding for finding in new if finding.category is Category.FAILURE)
         unknown = [finding.message for finding in new if finding.category is Category.INCONCLUSIVE]
         skipped = f"inconclusive: {'; '.join(unknown)}" if unknown and not failures else ""
-        told = tuple(finding for finding in findings if finding not in failures)
-        yield Case("checks", place, check, failures=failures, skipped=skipped, told=told)
+        notes = tuple(finding for finding in findings if finding not in failures)
+        yield Case("checks", place, check, failures=failures, skipped=skipped, notes=notes)
 
 
 def _suite(root: Element, result: Result, name: str, cases: Sequence[Case]) -> None:
@@ -112,9 +112,9 @@ def _case(suite: Element, case: Case) -> None:
         failure.text = _text("\n\n".join(map(_in_words, case.failures)))
     if case.skipped:
         SubElement(element, "skipped", message=_text(one_line(case.skipped, longest=400)))
-    if case.told:
-        told = "\n\n".join(f"{finding.category.value}: {_in_words(finding)}" for finding in case.told)
-        SubElement(element, "system-out").text = _text(told)
+    if case.notes:
+        notes = "\n\n".join(f"{finding.category.value}: {_in_words(finding)}" for finding in case.notes)
+        SubElement(element, "system-out").text = _text(notes)
 
 
 def _in_words(finding: Finding) -> str:

@@ -24,7 +24,7 @@ class Markup(str):
 
 
 def tag(name: str, /, *content: str | None, **attributes: object) -> Markup:
-    """Return an element; `class_` stands for `class`, `_` in other names for `-`; None and False are left out."""
+    """Return an element; `class_` stands for `class`, `_` in other names for `-`; None and False are omitted."""
     given = "".join(
         f' {_name(key)}="{escape(sanitised(str(value)))}"' if value is not True else f" {_name(key)}"
         for key, value in attributes.items()
@@ -48,8 +48,8 @@ def escaped(text: str) -> Markup:
 
 def section(title: str, anchor: str, *content: str | None, lead: str = "", class_: str | None = None) -> Markup:
     """Return a part of the page under a heading, with a sentence that says what it is."""
-    told = tag("p", lead, class_="lead") if lead else None
-    return tag("section", tag("h2", title), told, *content, id=anchor, class_=class_)
+    sentence = tag("p", lead, class_="lead") if lead else None
+    return tag("section", tag("h2", title), sentence, *content, id=anchor, class_=class_)
 
 
 def code(text: str) -> Markup:

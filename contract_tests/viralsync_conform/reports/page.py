@@ -99,6 +99,6 @@ def _jobs(result: Result) -> Markup:
 
 
 def _foot(result: Result) -> Markup:
-    told = joined((f"viralsync-mock {result.version} · seed ", code(result.seed), " · keys are masked"))
+    origin = joined((f"viralsync-mock {result.version} · seed ", code(result.seed), " · keys are masked"))
     rest = "All calls are in traffic.har, all values in report.json."
-    return tag("footer", tag("p", told), tag("p", rest))
+    return tag("footer", tag("p", origin), tag("p", rest))

@@ -54,9 +54,9 @@ def known_of(result: Result) -> Markup | None:
     findings = [finding for finding in result.findings if finding.key in known]
     if not findings:
         return None
-    told = [joined((code(where(each)), f" {each.category.value}: {each.message}")) for each in findings]
+    items = [joined((code(where(each)), f" {each.category.value}: {each.message}")) for each in findings]
     summary = tag("summary", f"Known from the baseline, and not counted: {len(findings)}")
-    return tag("details", summary, listing(*told, class_="plain"))
+    return tag("details", summary, listing(*items, class_="plain"))
 
 
 def _by_place(findings: Sequence[Finding]) -> list[tuple[str, list[Finding]]]:

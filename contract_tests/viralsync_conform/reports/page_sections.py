@@ -20,8 +20,8 @@ def changes(result: Result) -> Markup | None:
     baseline = result.baseline
     if baseline is None:
         return None
-    told = sum(finding.category is not Category.INCONCLUSIVE for finding in baseline.new)
-    new = f"{counted(told, 'finding')} {'is' if told == 1 else 'are'} new" if told else "nothing is new"
+    new_count = sum(finding.category is not Category.INCONCLUSIVE for finding in baseline.new)
+    new = f"{counted(new_count, 'finding')} {'is' if new_count == 1 else 'are'} new" if new_count else "nothing is new"
     lead = f"Against the baseline {new}, {len(baseline.gone)} gone, {len(baseline.known)} known."
     moved = [
         joined((code(switch), ": ", code(position(before)), " before, ", code(position(now)), " now"))
@@ -45,12 +45,12 @@ def nights(result: Result) -> Markup | None:
         place = {"x": f"{number * width:.2f}%", "width": f"{width * 0.8:.2f}%", "y": f"{NIGHT_HEIGHT - height:.1f}"}
         kind = f"night {night.verdict.name.lower()}"
         bars.append(tag("g", tag("rect", **place, height=f"{height:.1f}", class_=kind), tag("title", title)))
-    drawn = tag("svg", *bars, width="100%", height=NIGHT_HEIGHT, role="img", class_="nights")
+    chart = tag("svg", *bars, width="100%", height=NIGHT_HEIGHT, role="img", class_="nights")
     rows = [
         joined((f"{day(night.at)} ", tag("b", VERDICTS[night.verdict]), _quiet_night(night)))
         for night in reversed(shown)
     ]
-    return section("Nights", "nights", drawn, _folded(f"{len(shown)} nights", rows), lead=news(result))
+    return section("Nights", "nights", chart, _folded(f"{len(shown)} nights", rows), lead=news(result))
 
 
 def _quiet_night(night: Night) -> Markup:
@@ -64,13 +64,13 @@ def learned(result: Result) -> Markup:
     seen, believed = result.learned.seen, result.believed
     differences = result.learned.differences(believed)
     other = [_switch(each, seen[each], position(differences[each][0])) for each in differences]
-    torn = [_torn(switch, positions) for switch, positions in result.learned.contradictions.items()]
+    contradictions = [_contradiction(switch, positions) for switch, positions in result.learned.contradictions.items()]
     foreign = [
         _switch(switch, odd, position(position_of(believed, switch)), "the switch has no such position")
         for switch, odd in result.learned.foreign.items()
     ]
-    told = {*differences, *result.learned.contradictions}
-    same = [_switch(switch, each) for switch, each in seen.items() if switch not in told]
+    listed = {*differences, *result.learned.contradictions}
+    same = [_switch(switch, each) for switch, each in seen.items() if switch not in listed]
     hidden = [
         joined((code(switch), f" not observable, because {why}")) for switch, why in result.learned.hidden.items()
     ]
@@ -78,7 +78,7 @@ def learned(result: Result) -> Markup:
     return section(
         "Learned switches",
         "learned",
-        listing(*torn, *foreign, *other, class_="switches") if torn or foreign or other else None,
+        listing(*contradictions, *foreign, *other, class_="switches") if contradictions or foreign or other else None,
         _folded(f"{len(same)} seen as believed", same, class_="switches"),
         _folded(f"{len(hidden)} not observable", hidden),
         lead=lead,
@@ -87,13 +87,13 @@ def learned(result: Result) -> Markup:
 
 def _switch(switch: str, seen: Observation, believed: str = "", remark: str = "") -> Markup:
     was = joined((" — believed ", code(believed))) if believed else None
-    told = f"{calls_in_words(seen.calls)}{f'; {remark}' if remark else ''}"
-    return joined((code(switch), " ", tag("b", code(position(seen.value))), was, tag("span", told, class_="quiet")))
+    note = f"{calls_in_words(seen.calls)}{f'; {remark}' if remark else ''}"
+    return joined((code(switch), " ", tag("b", code(position(seen.value))), was, tag("span", note, class_="quiet")))
 
 
-def _torn(switch: str, positions: tuple[Observation, ...]) -> Markup:
+def _contradiction(switch: str, positions: tuple[Observation, ...]) -> Markup:
     each = [joined((tag("b", code(position(seen.value))), f" in {calls_in_words(seen.calls)}")) for seen in positions]
-    return joined((code(switch), " torn: ", joined(each, " and ")))
+    return joined((code(switch), " in several positions: ", joined(each, " and ")))
 
 
 def _folded(title: str, items: list[Markup], class_: str = "plain") -> Markup | None:
@@ -102,19 +102,19 @@ def _folded(title: str, items: list[Markup], class_: str = "plain") -> Markup | 
 
 def fidelity(result: Result) -> Markup | None:
     """Return how alike mock and target are; None if that was not measured."""
-    told = result.fidelity
-    if told is None:
+    measured = result.fidelity
+    if measured is None:
         return None
-    lead = f"{told.percent:.1f} % of {counted(told.steps, 'step')} went alike on the mock and on the target."
+    lead = f"{measured.percent:.1f} % of {counted(measured.steps, 'step')} went alike on the mock and on the target."
     rows = [
         tag(
             "li",
             tag("div", code(f"{each.journey}: {each.step}")),
             tag("dl", _side("target", each.target), _side("mock", each.mock), class_="comparison"),
         )
-        for each in told.differences[:MAX_DIFFERENCES]
+        for each in measured.differences[:MAX_DIFFERENCES]
     ]
-    rest = len(told.differences) - MAX_DIFFERENCES
+    rest = len(measured.differences) - MAX_DIFFERENCES
     more = tag("p", f"{rest} more are in report.json.", class_="quiet") if rest > 0 else None
     return section(
         "Fidelity of the mock", "fidelity", tag("ul", *rows, class_="plain") if rows else None, more, lead=lead
@@ -127,12 +127,14 @@ def _side(name: str, value: str) -> Markup:
 
 def canary(result: Result) -> Markup | None:
     """Return whether the kit noticed the canary; None without one."""
-    told = result.canary
-    if told is None:
+    outcome = result.canary
+    if outcome is None:
         return None
-    caught = f"was caught by {', '.join(told.by)}" if told.is_caught else "was not caught: a green run says nothing"
+    caught = (
+        f"was caught by {', '.join(outcome.by)}" if outcome.is_caught else "was not caught: a green run says nothing"
+    )
     lead = "The same kit against a server with one deliberate deviation, which must go red."
-    content = tag("p", code(told.mutant), f" {caught}.", tag("span", told.statement, class_="quiet"))
+    content = tag("p", code(outcome.mutant), f" {caught}.", tag("span", outcome.statement, class_="quiet"))
     return section("Canary", "canary", content, lead=lead)
 
 

@@ -46,8 +46,8 @@ def _error_lines(result: Result) -> Iterator[str]:
 
 def _error_switches(result: Result) -> list[str]:
     learned = result.learned
-    told = (*learned.seen, *learned.contradictions, *learned.hidden, *learned.foreign)
-    return sorted({switch for switch in told if switch.startswith("errors.")})
+    known = (*learned.seen, *learned.contradictions, *learned.hidden, *learned.foreign)
+    return sorted({switch for switch in known if switch.startswith("errors.")})
 
 
 def _basis(result: Result, switch: str) -> str:
@@ -59,7 +59,7 @@ def _describe(result: Result, switch: str) -> Iterator[str]:
     learned, believed = result.learned, position_of(result.believed, switch)
     if switch in learned.contradictions:
         seen = [f"{position(each.value)} in {calls_in_words(each.calls)}" for each in learned.contradictions[switch]]
-        yield f"torn: {', '.join(seen)}"
+        yield f"in several positions: {', '.join(seen)}"
     elif switch in learned.seen:
         observation = learned.seen[switch]
         other = f", was believed to be {position(believed)}" if believed != observation.value else ""

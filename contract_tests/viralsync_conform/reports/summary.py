@@ -96,11 +96,11 @@ def _category(result: Result, category: Category) -> Iterator[str]:
 def _line(result: Result, finding: Finding) -> str:
     status = f" {finding.status}" if finding.status else ""
     place = f" at {cell(finding.place)}" if finding.place else ""
-    told = [f"expected {cell(finding.expected, 80)}"] if finding.expected else []
-    told += [f"got {cell(finding.got, 80)}"] if finding.got else []
-    told += [f"wrong: the {wrong(finding)}"] if wrong(finding) else []
-    told += [known] if (known := known_for(result, finding)) else []
-    details = f" ({', '.join(told)})" if told else ""
+    notes = [f"expected {cell(finding.expected, 80)}"] if finding.expected else []
+    notes += [f"got {cell(finding.got, 80)}"] if finding.got else []
+    notes += [f"wrong: the {wrong(finding)}"] if wrong(finding) else []
+    notes += [known] if (known := known_for(result, finding)) else []
+    details = f" ({', '.join(notes)})" if notes else ""
     return f"- **{cell(where(finding))}{status}**{place}: {cell(finding.message)}{details}"
 
 
@@ -109,17 +109,17 @@ def _learned(result: Result) -> Iterator[str]:
     odd = {**result.learned.contradictions, **result.learned.foreign}
     if not differences and not odd:
         return
-    yield "### Learned otherwise than believed"
+    yield "### Learned differently than assumed"
     yield ""
-    yield "| switch | believed | learned | seen in |"
+    yield "| switch | assumed | learned | seen in |"
     yield "|---|---|---|---|"
     for switch, (believed, seen) in differences.items():
         calls = calls_in_words(result.learned.seen[switch].calls)
         yield f"| {cell(switch)} | {cell(position(believed))} | {cell(position(seen))} | {calls} |"
     for switch, positions in result.learned.contradictions.items():
-        told = " and ".join(cell(position(each.value)) for each in positions)
+        seen = " and ".join(cell(position(each.value)) for each in positions)
         calls = calls_in_words(number for each in positions for number in each.calls)
-        yield f"| {cell(switch)} | {cell(position(position_of(result.believed, switch)))} | torn: {told} | {calls} |"
+        yield f"| {cell(switch)} | {cell(position(position_of(result.believed, switch)))} | several: {seen} | {calls} |"
     for switch, odd_one in result.learned.foreign.items():
         believed = cell(position(position_of(result.believed, switch)))
         seen, calls = cell(position(odd_one.value)), calls_in_words(odd_one.calls)

@@ -24,7 +24,7 @@ MAX_STEP, MAX_PER_SECOND, MAX_REPORTS = 30 * 86_400.0, 3600.0, 100
 """What the scenario format allows."""
 
 ALIKE = 1.05
-"""What is at most so many times as long is as long."""
+"""Lengths within this factor count as equal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +87,8 @@ def _seconds(life: JobHistory) -> dict[str, float]:
 def _scene(lives: Sequence[JobHistory], spec: Spec) -> dict[str, Any]:
     """Return how long a scene renders, and how often it reports.
 
-    The longest scenes tell what a second of output costs; the shortest, where they took longer than that, tell what
-    no scene goes below.
+    The longest scenes give the time for a second of output; the shortest, if they took longer than that, the least
+    time of a scene.
     """
     measured = list(_renderings(lives, spec))
     if not measured:
@@ -136,9 +136,9 @@ def _is_streamed(life: JobHistory) -> bool:
 
 
 def _reports(life: JobHistory, spec: Spec) -> float:
-    """Return how often a scene told of its progress; scenes of one length in one round do so at the same instants."""
-    told = {each.progress for each in life.sightings if each.source == STREAM and each.phase == "rendering"}
-    return len(told) / max(1, sum(len(set(scenes)) for scenes in _rounds(life, spec)))
+    """Return how often a scene reported progress; equal scenes of one round report at the same instants."""
+    values = {each.progress for each in life.sightings if each.source == STREAM and each.phase == "rendering"}
+    return len(values) / max(1, sum(len(set(scenes)) for scenes in _rounds(life, spec)))
 
 
 def _length(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""The words in which all reports speak of a result, and how values of the target are put into a line of text."""
+"""The words of all reports, and values of a target as text."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ MEANINGS: Mapping[Category, str] = MappingProxyType(
     {
         Category.FAILURE: "A documented fact does not hold.",
         Category.INCONCLUSIVE: "Neither for nor against the target: nothing could be determined.",
-        Category.DIFFERENCE: "The target acts otherwise than was assumed: the mock is wrong.",
-        Category.WARNING: "Seen in a sample of the documentation only, and it does not hold.",
-        Category.ADDITIVE: "New and undocumented: clients must pass over it.",
+        Category.DIFFERENCE: "The target differs from what the mock assumes: the mock is wrong.",
+        Category.WARNING: "Seen only in a sample of the documentation, and it does not hold.",
+        Category.ADDITIVE: "New and undocumented: clients must ignore it.",
     }
 )
 
@@ -44,7 +44,7 @@ WRONG: Mapping[Category, str] = MappingProxyType(
         Category.ADDITIVE: "documentation",
     }
 )
-"""Who has to change something; nobody can be named for what is inconclusive."""
+"""Who has to change something; not known for what is inconclusive."""
 
 MARKS: Mapping[Provenance, str] = MappingProxyType(
     {Provenance.DOCUMENTED: "documented", Provenance.SAMPLED: "seen in a sample", Provenance.ASSUMED: "assumed"}
@@ -63,7 +63,7 @@ VERDICTS: Mapping[Verdict, str] = MappingProxyType(
 MAX_NAMED = 3
 
 DEFAULT_BASE = "http://127.0.0.1:4747"
-"""Where a mock listens unless it is told otherwise: for commands that repeat a call to one."""
+"""Default address of a mock, for commands that repeat a call."""
 
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_.+=-]*")
 _WORDS_OF_YAML = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
@@ -137,11 +137,11 @@ def where(finding: Finding) -> str:
 
 def calls_in_words(numbers: Iterable[int], most: int = 5) -> str:
     """Return `call 3`, `calls 3, 8` and the like; of many, the first."""
-    told = list(numbers)
-    if not told:
+    calls = list(numbers)
+    if not calls:
         return "no call"
-    rest = f" and {len(told) - most} more" if len(told) > most else ""
-    return f"call{'s' if len(told) > 1 else ''} {', '.join(map(str, told[:most]))}{rest}"
+    rest = f" and {len(calls) - most} more" if len(calls) > most else ""
+    return f"call{'s' if len(calls) > 1 else ''} {', '.join(map(str, calls[:most]))}{rest}"
 
 
 def counted(number: int, word: str) -> str:

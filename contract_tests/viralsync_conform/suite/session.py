@@ -26,7 +26,7 @@ INCONCLUSIVE = 30
 """The exit status of a session in which nothing failed and something is inconclusive; pytest's own end at 5."""
 
 DEFAULT_PROFILES = {True: "deep", False: "nightly"}
-"""A mock of one's own costs nobody anything; everything else is treated with care."""
+"""By whether the target is the suite's own mock, which costs nothing."""
 
 MARKERS = (
     "renders: submits jobs on the account under test, which cost render minutes",

@@ -14,7 +14,7 @@ from viralsync_conform.suite.session import Suite, of, parameters
 
 @pytest.mark.parametrize("journey", parameters(each for each in JOURNEYS if each is not explored))
 def test_journey(suite: Suite, journey: Journey) -> None:
-    """What the journey tells of the target holds; `explored` has a file of its own."""
+    """What the journey states holds; `explored` has its own file."""
     reason = suite.reason_against(journey)
     if reason:
         pytest.skip(reason)

@@ -46,7 +46,7 @@ def test_what_was_not_seen_stays_as_it_was_believed(seen: set[tuple[str, Any]]) 
     assert corrected.code("NOT_FOUND") == "NOWHERE"
 
 
-def test_a_switch_that_is_seen_in_two_positions_is_torn() -> None:
+def test_a_switch_that_is_seen_in_two_positions_is_a_contradiction() -> None:
     """The first is kept, each other position is noted once with the calls that show it."""
     learned = LearnedBehaviour()
     for number, key in enumerate(["jobs", "items", "jobs", "items", "data"]):

@@ -146,7 +146,7 @@ def test_the_titles_tell_the_verdicts_apart() -> None:
     """Who reads only the list of issues knows what it is about."""
     quiet = [INCONCLUSIVE, INCONCLUSIVE]
     assert len({decide(verdict, quiet, False).title for verdict in (BROKEN, DIFFERS, INCONCLUSIVE)}) == 3
-    assert "3 nights running" in decide(INCONCLUSIVE, quiet, False).sentence
+    assert "3 inconclusive nights in a row" in decide(INCONCLUSIVE, quiet, False).sentence
 
 
 # --- the text --------------------------------------------------------------------------------------------------------

@@ -99,7 +99,7 @@ def test_switches_tell_believed_learned_and_evidence(report: dict[str, Any]) -> 
         "is_different": True,
         "calls": [1, 2],
     }
-    assert [each["switch"] for each in learned["torn"]] == ["sse.payload"]
+    assert [each["switch"] for each in learned["contradictions"]] == ["sse.payload"]
     assert [each["value"] for each in learned["foreign"]] == [418]
 
 

@@ -51,7 +51,7 @@ def test_the_profile_of_a_run_loads_back_equal(tmp_path: Path) -> None:
     [
         ("type: render", "# seen in calls 1, 2"),
         ("key: items", "# seen in calls 1, 2, was believed to be jobs"),
-        ("payload: webhook", "# torn: webhook in call 1, job in call 2"),
+        ("payload: webhook", "# in several positions: webhook in call 1, job in call 2"),
         ("status: 402", "# the target showed 418, which is no position of it (calls 1, 2)"),
         ("resume: replay", "# believed only: no call showed it"),
         ("attempts: 3", "# believed only, not observable, because no receiver was given: --webhook-url"),

@@ -43,7 +43,7 @@ def test_learned_differences_are_a_table(tmp_path: Path) -> None:
     """Believed, learned, and where it was seen."""
     text = written(tmp_path, rich())["summary.md"]
     assert "| list.key | jobs | items | calls 1, 2 |" in text
-    assert "| sse.payload | webhook | torn: webhook and job | calls 1, 2 |" in text
+    assert "| sse.payload | webhook | several: webhook and job | calls 1, 2 |" in text
 
 
 def test_a_quiet_run_is_a_short_text(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_an_assumed_code_is_learned() -> None:
     }
 
 
-def test_an_assumed_code_with_two_names_is_torn() -> None:
+def test_an_assumed_code_with_two_names_is_a_contradiction() -> None:
     """A target that names the same refusal in two ways is told so: no profile could do both."""
     context = trip_of(Api({GET: [refusal(404, "NO_SUCH_JOB")], PROGRESS: [refusal(404, "JOB_NOT_FOUND")]}))
     context.call("getJob", "JOB_NOT_FOUND", path=PATH)

@@ -81,9 +81,9 @@ def mechanical_mutants(spec: Spec) -> tuple[Mutant, ...]:
 
 
 def sample(mutants: Sequence[Mutant], seed: str, number: int) -> tuple[Mutant, ...]:
-    """Draw some mutants by a seed; they keep their order."""
-    drawn = sorted(mutants, key=lambda mutant: random_fraction(seed, "mutant", mutant.name))[:number]
-    return tuple(mutant for mutant in mutants if mutant in drawn)
+    """Return a sample of mutants, chosen by a seed, in their order."""
+    chosen = sorted(mutants, key=lambda mutant: random_fraction(seed, "mutant", mutant.name))[:number]
+    return tuple(mutant for mutant in mutants if mutant in chosen)
 
 
 def kebab(text: str) -> str:

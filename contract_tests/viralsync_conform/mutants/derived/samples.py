@@ -27,7 +27,7 @@ FAILING = {"x-mock-scenario": "scene-fails"}
 
 @dataclass(frozen=True)
 class Sample:
-    """One answer. `kind` tells the events of a stream apart: `progress`, or how the job ended."""
+    """One response. `kind` of a stream's event: `progress` or the terminal status; else empty."""
 
     operation: str
     status: int

@@ -180,7 +180,10 @@ class Exchange:
 
 
 async def ask(app: Application, request: Request, opened: list[Exchange]) -> Answer:
-    """Ask an application; raises BrokenOffError when it ends without an answer. `opened` is for whoever leaves."""
+    """Send a request to an application; raises BrokenOffError if it ends without a response.
+
+    The exchange is added to `opened`, so that it can be left.
+    """
     exchange = Exchange(request.body)
     opened.append(exchange)
     extensions = {k: v for k, v in request.scope.get("extensions", {}).items() if k != WHOLE_ANSWER}
@@ -222,7 +225,7 @@ async def write(answer: Answer, request: Request, send: Send, gone: asyncio.Even
 
 
 def made_request(method: str, target: str, headers: Mapping[str, str], document: object = None) -> Request:
-    """Return a request that nobody sent: a mutant's own question to the mock."""
+    """Return a request of the mutant's own."""
     path, _, query = target.partition("?")
     body = b"" if document is None else orjson.dumps(document)
     lines = dict(headers)

@@ -1,4 +1,4 @@
-"""One request on its way through a mutant: what it is, what the mutant remembers, and how the mock is asked."""
+"""A request inside a mutant, what the mutant remembers, and requests to the mock behind it."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ METHODS = ("GET", "POST", "DELETE", "PUT", "PATCH")
 
 @dataclass(eq=False)
 class MutantState:
-    """All that a mutant keeps: the mock behind it, what it remembers of each key, and who owns which job."""
+    """State of a mutant: the mock behind it, its memory by key, the owners of jobs."""
 
     app: App
     quiet: App
-    """The same mock, without a rate limit: what the mutant itself asks costs nobody anything."""
+    """The same mock without a rate limit, for the mutant's own requests."""
 
     spec: Spec
     of_key: dict[str, dict[Any, Any]] = field(default_factory=dict)
@@ -35,18 +35,18 @@ class MutantState:
 
     @classmethod
     def around(cls, app: App) -> MutantState:
-        """Begin with what a mock is."""
+        """Return the state of a mutant in front of a mock."""
         unlimited = replace(app.mock, settings=replace(app.mock.settings, is_rate_limited=False))
         return cls(app, App(unlimited), app.mock.files.spec)
 
     def secret_of(self, job_id: str) -> str:
-        """Return what signs the webhooks of a job."""
+        """Return the secret that signs the webhooks of a job."""
         sandbox = self.app.mock.sandboxes.get(self.owners.get(job_id, ""))
         scenario = self.app.mock.scenario_of(sandbox) if sandbox else self.app.mock.files.scenario
         return scenario.webhooks.secret
 
     def named(self, scope: Scope, body: bytes) -> Request:
-        """Say which operation a request is for."""
+        """Return a request with its operation and job id."""
         method, path = scope["method"], scope["path"]
         operation, job_id, near = None, None, []
         for each in METHODS:
@@ -76,28 +76,28 @@ class MutantCall:
         return self.world.of_key.setdefault(self.request.key, {})
 
     async def proceed(self, request: Request | None = None) -> Answer:
-        """Let the layers below answer, at last the mock."""
+        """Return the response of the layers below, the lowest being the mock."""
         return await self.below(self if request is None else replace(self, request=request))
 
     async def ask(self, method: str, target: str, document: object = None, *, key: str | None = None) -> Answer:
-        """Ask the mock something on the mutant's own account: it counts against no limit."""
+        """Send the mock a request of the mutant's own, which counts against no limit."""
         headers = {"x-api-key": self.request.key if key is None else key}
         request = made_request(method, target, headers, document)
         return await ask(cast(Application, self.world.quiet), request, self.opened)
 
     async def again(self, request: Request) -> Answer:
-        """Let the mock answer a request without counting it."""
+        """Return the mock's response to a request, without counting it."""
         return await ask(cast(Application, self.world.quiet), request, self.opened)
 
     async def ask_as_sent(self, method: str, target: str) -> Answer:
-        """Ask the mock something with the key headers that came, whatever they are."""
+        """Send the mock a request with the key headers of the client."""
         sent = {name: self.request.header(name) for name in ("x-api-key", "authorization")}
         headers = {name: value for name, value in sent.items() if value is not None}
         request = made_request(method, target, headers)
         return await ask(cast(Application, self.world.quiet), request, self.opened)
 
     async def now(self) -> datetime:
-        """Return the instant of the sandbox's clock."""
+        """Return the time of the sandbox's clock."""
         clock = (await self.ask("GET", f"{CONTROL_PREFIX}/clock")).document
         return datetime.fromisoformat(clock["now"])
 
@@ -119,5 +119,5 @@ class _Named(dict[str, object]):
 
 
 async def the_mock(call: MutantCall) -> Answer:
-    """Answer as the mock does: what is at the bottom of every mutant."""
+    """Return the mock's response: the lowest layer of every mutant."""
     return await ask(cast(Application, call.world.app), call.request, call.opened)

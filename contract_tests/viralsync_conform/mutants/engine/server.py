@@ -1,6 +1,6 @@
 """A server with one deliberate deviation: the mock behind a layer that sees each request and each answer.
 
-The control API passes through untouched, so tests drive the virtual clock of a mutant as they do that of the mock.
+The control API passes through untouched, so that tests drive the virtual clock of a mutant as usual.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Mutated:
             await self._serve(scope, receive, send)
 
     def _forget(self, scope: Scope) -> None:
-        """Remember nothing of a sandbox that begins anew."""
+        """Forget a sandbox that is reset."""
         if (scope["method"], scope["path"]) in {("PUT", "/__mock/sandbox"), ("POST", "/__mock/reset")}:
             self._world.of_key.pop(Request(scope).key, None)
 
@@ -70,7 +70,7 @@ class Mutated:
 
 
 async def _whole_body(receive: Receive, enough: int) -> bytes:
-    """Read a body; of one that is far too long a part, which is too long as well."""
+    """Read a body, or enough of one that is too long."""
     body = b""
     while len(body) <= enough:
         message = await receive()

@@ -36,7 +36,7 @@ class Event:
 
     @property
     def is_terminal(self) -> bool:
-        """Whether it tells how the job ended."""
+        """Whether the job has ended."""
         return isinstance(self.document, dict) and self.document.get("status") in TERMINAL
 
     def written(self) -> bytes:
@@ -140,5 +140,5 @@ def until(ends: Callable[[Event, int], bool]) -> Layer:
 
 
 def everywhere(edit: Callable[[Document, Seen], object]) -> Layer:
-    """Change a job in each answer, and what its stream tells of it, in the same way."""
+    """Change a job in responses and in events, in the same way."""
     return both(edit_jobs(edit), edit_data(edit))

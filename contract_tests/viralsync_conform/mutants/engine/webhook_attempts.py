@@ -27,12 +27,11 @@ class WebhookAttempt:
 
     @property
     def document(self) -> dict[str, Any]:
-        """What it tells."""
         return dict(json.loads(self.outgoing.body))
 
     @property
     def is_terminal(self) -> bool:
-        """Whether it tells how the job ended."""
+        """Whether the job has ended."""
         return self.document.get("status") in TERMINAL
 
     async def deliver(self, **changes: Any) -> Reply:
@@ -75,7 +74,7 @@ def with_header(attempt: WebhookAttempt, name: str, value: str | None) -> tuple[
 
 
 def resigned(change: Callable[[dict[str, Any]], object]) -> Sending:
-    """Change what is told, rightly signed."""
+    """Change the document and sign it correctly."""
 
     async def sending(attempt: WebhookAttempt) -> Reply:
         document = attempt.document
