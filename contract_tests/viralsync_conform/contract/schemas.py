@@ -132,9 +132,7 @@ class ExpectedSpec:
         if key not in self._schemas:
             answer = self.responses(operation).get(str(status), {})
             content = answer.get("content", {}).get(media_type, {})
-            schema = content.get("schema")
-            if media_type == EVENT_STREAM and schema is not None:
-                schema = self.follow(self.follow(schema)["properties"]["data"])["contentSchema"]
+            schema = content.get("x-event-schema" if media_type == EVENT_STREAM else "schema")
             self._schemas[key] = _Schema(self, schema) if schema is not None else None
         return self._schemas[key]
 
@@ -183,7 +181,7 @@ class _Schema:
         if not (isinstance(schema, dict) and "oneOf" in schema and isinstance(value, dict)):
             return None
         for branch in schema["oneOf"]:
-            status = self._contract.follow(branch).get("properties", {}).get("status", {})
+            status = self._contract.follow(self._contract.follow(branch).get("properties", {}).get("status", {}))
             if value.get("status") in (status.get("const"), *status.get("enum", ())):
                 return self._contract.component(branch["$ref"].rpartition("/")[2])
         return None
@@ -282,7 +280,7 @@ def _in_reading(document: Mapping[str, Any], behaviour: BehaviourProfile) -> dic
         page["properties"][behaviour.list_key] = page["properties"].pop("jobs")
         page["required"] = [behaviour.list_key if name == "jobs" else name for name in page["required"]]
     if behaviour.sse_payload == "job":
-        schemas["ServerSentEvent"]["properties"]["data"]["contentSchema"] = {"$ref": "#/components/schemas/Job"}
+        schemas["ProgressEvent"] = {"$ref": "#/components/schemas/Job"}
     empty = {ENDS: behaviour.cancel_response == "empty", DELETES: behaviour.delete_response == "empty"}
     for methods in found["paths"].values():
         for operation in methods.values():

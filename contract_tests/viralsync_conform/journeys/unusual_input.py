@@ -169,7 +169,7 @@ def workers(context: JourneyContext) -> None:
     crew = context.as_account(context.run.target.account("crew", plan="enterprise", scenario=LONG_SCENES))
     presets = crew.run.contract.spec.presets
     default = crew.run.contract.document["components"]["schemas"]["RenderOptions"]["properties"]["qualityPreset"][
-        "default"
+        "x-default"
     ]
     asked: dict[str, tuple[Changes, int]] = {
         name: ({"renderOptions": {"qualityPreset": name}}, min(number, SCENES)) for name, number in presets.items()

@@ -125,7 +125,7 @@ def _workers(life: JobHistory, spec: Spec) -> int:
     asked = options.get("requestedConcurrency")
     if isinstance(asked, int) and asked > 0:
         return asked
-    default = spec.document["components"]["schemas"]["RenderOptions"]["properties"]["qualityPreset"].get("default")
+    default = spec.document["components"]["schemas"]["RenderOptions"]["properties"]["qualityPreset"].get("x-default")
     presets: Mapping[Any, int] = spec.presets
     preset = options.get("qualityPreset")
     return presets.get(preset if isinstance(preset, str) else default, min(presets.values()))

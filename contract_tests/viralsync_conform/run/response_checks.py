@@ -209,7 +209,7 @@ def _error_of_nowhere(run: RunContext, call: Exchange) -> Iterator[Finding]:
             got=call.header("content-type") or "none",
         )
         return
-    for place, keyword, name, message, mark, source in run.contract.component("Error").violations(call.json):
+    for place, keyword, name, message, mark, source in run.contract.component("ErrorBody").violations(call.json):
         yield _finding(
             call,
             CATEGORY_OF_MARK[mark],
@@ -221,7 +221,7 @@ def _error_of_nowhere(run: RunContext, call: Exchange) -> Iterator[Finding]:
             mark=mark,
             source=source,
         )
-    for place, name in run.contract.component("Error").additions(call.json):
+    for place, name in run.contract.component("ErrorBody").additions(call.json):
         yield _finding(
             call,
             Category.ADDITIVE,

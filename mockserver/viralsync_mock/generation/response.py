@@ -78,6 +78,8 @@ def _pattern_place(place: Node, pattern: str | None) -> Node | None:
 
 def _value(spec: Spec, response: ResponseSpec, seed: str, where: str) -> Any:
     schema = response.schema if response.schema is not None else {}
+    if not response.examples and response.event_schema is not None:
+        return {"data": orjson.dumps(generate_value(response.event_schema, spec.document, seed, where)).decode()}
     if not response.examples:
         return generate_value(schema, spec.document, seed, where)
     name, example = next(iter(response.examples.items()))

@@ -41,9 +41,10 @@ def _default(spec: Spec, *trail: str) -> Any:
     for name in trail:
         schemas = [part for schema in schemas for part in _property(spec, schema, name)]
     for schema in schemas:
-        if "default" in schema:
-            return schema["default"]
-    raise SpecError(f"submitRenderJob: no default for {'.'.join(trail)}: add `default` to its schema")
+        for key in ("default", "x-default"):
+            if key in schema:
+                return schema[key]
+    raise SpecError(f"submitRenderJob: no default for {'.'.join(trail)}: add `x-default` to its schema")
 
 
 def _property(spec: Spec, schema: dict[str, Any], name: str) -> Iterator[dict[str, Any]]:

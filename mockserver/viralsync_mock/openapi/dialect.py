@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+EVENT_SCHEMA = "x-event-schema"
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")
 
@@ -69,7 +70,7 @@ _SHAPES: Mapping[str, Mapping[str, str]] = {
     },
     "body": {**_leaves("description required"), "content": "{media}"},
     "response": {**_leaves("description links"), "headers": "{header}", "content": "{media}"},
-    "media": {**_leaves("example"), "schema": "schema", "examples": "{example}"},
+    "media": {**_leaves("example"), "schema": "schema", EVENT_SCHEMA: "schema", "examples": "{example}"},
     "example": _leaves("summary description value"),
     "schema": {
         **_leaves("type enum const title description default example examples deprecated readOnly writeOnly"),

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from viralsync_mock.config.yaml_source import Node, preview
 from viralsync_mock.errors import did_you_mean
-from viralsync_mock.openapi.dialect import METHODS, follow, steps
+from viralsync_mock.openapi.dialect import EVENT_SCHEMA, METHODS, follow, steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -34,7 +34,7 @@ class ResponseSpec:
     """One declared response of an operation; `media_type` is None for one without a body.
 
     `name` is the key of the spec, which may be a range such as `4XX`, or `default`; `status` the first that it stands
-    for, and 0 for `default`.
+    for, and 0 for `default`. `event_schema` describes the data of one event of a stream.
     """
 
     status: int
@@ -43,6 +43,7 @@ class ResponseSpec:
     examples: Mapping[str, Any]
     headers: tuple[Parameter, ...]
     name: str = ""
+    event_schema: dict[str, Any] | None = None
 
 
 EFFECTS = ("creates", "reads", "lists", "streams", "ends", "deletes", "account")
@@ -346,7 +347,17 @@ def _response(root: Node, name: str, place: Node) -> ResponseSpec:
     media_type, media = next(content.items())
     schema = media.get("schema")
     own = schema.expect(dict) if schema else None
-    return ResponseSpec(status, own, media_type, _examples(root, media), found, name)
+    return ResponseSpec(status, own, media_type, _examples(root, media), found, name, _event_schema(root, media))
+
+
+def _event_schema(root: Node, media: Node) -> dict[str, Any] | None:
+    """Return `x-event-schema`, or the `contentSchema` of `data` where the schema is that of an event's fields."""
+    place = media.get(EVENT_SCHEMA)
+    if place is None and (schema := media.get("schema")) is not None:
+        fields = _target(root, schema).get("properties")
+        data = fields.get("data") if fields else None
+        place = _target(root, data).get("contentSchema") if data else None
+    return place.expect(dict) if place else None
 
 
 def _header(name: str, place: Node) -> Parameter:

@@ -98,7 +98,7 @@ def walk(node: Any, place: Place = ()) -> Iterator[tuple[Place, Node]]:
     if isinstance(node, dict):
         yield place, node
         for key, value in node.items():
-            if key not in {"value", "example", "default", "const", "enum", "x-provenance"}:
+            if key not in {"value", "example", "default", "x-default", "const", "enum", "x-provenance"}:
                 yield from walk(value, (*place, str(key)))
     elif isinstance(node, list):
         for index, value in enumerate(node):
@@ -117,8 +117,8 @@ def examples() -> Iterator[tuple[str, Node, Any]]:
         elif isinstance(node.get("examples"), list):
             for index, value in enumerate(node["examples"]):
                 yield f"{at}/examples/{index}", node, value
-        if "default" in node and place[-1:] != ("responses",):
-            yield f"{at}/default", node, node["default"]
+        defaults = {"default", "x-default"} & node.keys() if place[-1:] != ("responses",) else ()
+        yield from ((f"{at}/{key}", node, node[key]) for key in sorted(defaults))
 
 
 def media_types() -> Iterator[tuple[str, Node]]:
@@ -201,11 +201,12 @@ def test_examples_and_defaults_fit_their_schema(schema: Node, value: Any) -> Non
 
 
 def test_the_data_of_stream_examples_is_a_progress_event() -> None:
-    """What a stream example carries as text is JSON of the schema that `contentSchema` names."""
+    """What a stream example carries as data is JSON of the schema that `x-event-schema` names."""
     stream = operations()["streamJobProgress"]["responses"]["200"]["content"]["text/event-stream"]
-    schema = resolve(stream["schema"])["properties"]["data"]["contentSchema"]
-    found = [violations(schema, json.loads(e["value"]["data"])) for e in stream["examples"].values()]
-    assert found == [[], [], [], []]
+    texts = [example["value"] for example in stream["examples"].values()]
+    data = [json.loads(text.partition("data: ")[2]) for text in texts]
+    assert [violations(stream["x-event-schema"], each) for each in data] == [[], [], [], []]
+    assert all(text.endswith("}\n\n") for text in texts)
 
 
 def test_every_body_has_a_named_example() -> None:
@@ -380,8 +381,7 @@ def test_a_job_id_in_a_path_is_opaque() -> None:
 def test_presets_and_plans_are_named_alike_everywhere() -> None:
     """The workers of the presets and the entries of the plans have the names that the schemas allow."""
     schemas = spec()["components"]["schemas"]
-    preset = schemas["RenderOptions"]["properties"]["qualityPreset"]
-    assert list(preset["x-workers"]) == [name for name in preset["enum"] if name]
+    assert list(schemas["QualityPreset"]["x-workers"]) == schemas["QualityPreset"]["enum"]
     assert list(spec()["x-plans"]) == schemas["Plan"]["enum"]
 
 
@@ -409,3 +409,24 @@ def test_shipped_movies_fit_plan_pro(file: Path) -> None:
     frame = sorted([movie.get("width", 1920), movie.get("height", 1080)])
     assert sum(scene["duration"] for scene in movie["scenes"]) <= plan["longestMovieSeconds"]
     assert all(side <= most for side, most in zip(frame, sorted(plan["largestFrame"].values()), strict=True))
+
+
+def plan_row(name: str, plan: Node) -> list[str]:
+    """Return a plan as the table of the description shows it."""
+    frame, minutes = plan["largestFrame"], plan["renderMinutesPerMonth"]
+    limits = [plan["usdPerMonth"], minutes or "unlimited", plan["renderMinutesPerDay"] or "–"]
+    longest, jobs = f"{plan['longestMovieSeconds'] // 60} min", plan["jobsAtOnce"] or "unlimited"
+    rest = "yes" if plan["rest"] else "no"
+    return [f"`{name}`", *map(str, limits), longest, f"{frame['width']}x{frame['height']}", str(jobs), rest]
+
+
+def test_a_viewer_shows_the_plans_and_limits() -> None:
+    """The tables of the description are those of the extensions, which viewers pass over."""
+    text = spec()["info"]["description"]
+    rows = [[cell.strip() for cell in line.strip("| ").split("|")] for line in text.splitlines() if "|" in line]
+    assert [plan_row(name, plan) for name, plan in spec()["x-plans"].items()] == [r for r in rows if len(r) == 8][2:]
+    rate = spec()["x-rate-limit"]
+    assert f"{rate['requests']} requests in any {rate['windowSeconds']} seconds" in text.replace("\n", " ")
+    assert f"{spec()['x-body-limit']['bytes']} bytes" in text
+    presets = spec()["components"]["schemas"]["QualityPreset"]
+    assert all(f"{number} with `{name}`" in presets["description"] for name, number in presets["x-workers"].items())

@@ -369,7 +369,7 @@ def test_another_default_of_the_movie_holds(copy: Copy, start: Start) -> None:
 def test_another_preset_and_its_workers_hold(copy: Copy, start: Start) -> None:
     """A preset is a name with a number of workers: one at a time, the three scenes take 18.5 seconds."""
     document = copy.document
-    preset = document["components"]["schemas"]["RenderOptions"]["properties"]["qualityPreset"]
+    preset = document["components"]["schemas"]["QualityPreset"]
     preset["enum"].append("gentle")
     preset["x-workers"]["gentle"] = 1
     copy.write(document)
@@ -425,7 +425,7 @@ def test_an_added_rule_of_a_schema_holds(copy: Copy, start: Start) -> None:
         ("jobsAtOnce: 3", "jobsAtOnce: three", "jobsAtOnce"),
         ("  version: 1.0.0", "  version: 1.0.0\n :", "openapi.yaml"),
         ("operationId: getMe\n", "operationId: getUsage\n", "getUsage"),
-        ("default: 1920", "defalt: 1920", "defalt"),
+        ("type: integer, minimum: 1, maximum: 100, default: 25", "type: integer, defalt: 25", "defalt"),
     ],
 )
 def test_a_broken_spec_is_refused_at_the_start(tmp_path: Path, old: str, new: str, told: str) -> None:

@@ -103,10 +103,8 @@ def _of_body(spec: Spec, spot: _Spot) -> Iterator[Mutant]:
 
 
 def _schema(spec: Spec, spot: _Spot) -> dict[str, Any]:
-    schema = spec.operations[spot.operation].responses[spot.status].schema or {}
-    if spot.kind:
-        return dict(spec.resolve(schema)["properties"]["data"]["contentSchema"])
-    return schema
+    response = spec.operations[spot.operation].responses[spot.status]
+    return (response.event_schema if spot.kind else response.schema) or {}
 
 
 def _edits(place: SchemaPath) -> Iterator[tuple[str, str, Edit]]:
