@@ -414,7 +414,7 @@ def test_shipped_movies_fit_plan_pro(file: Path) -> None:
 def plan_row(name: str, plan: Node) -> list[str]:
     """Return a plan as the table of the description shows it."""
     frame, minutes = plan["largestFrame"], plan["renderMinutesPerMonth"]
-    limits = [plan["usdPerMonth"], minutes or "unlimited", plan["renderMinutesPerDay"] or "–"]
+    limits = [plan["usdPerMonth"], minutes or "unlimited", plan["renderMinutesPerDay"] or "none"]
     longest, jobs = f"{plan['longestMovieSeconds'] // 60} min", plan["jobsAtOnce"] or "unlimited"
     rest = "yes" if plan["rest"] else "no"
     return [f"`{name}`", *map(str, limits), longest, f"{frame['width']}x{frame['height']}", str(jobs), rest]
