@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from viralsync_mock.openapi.spec import Spec
     from viralsync_mock.response import Response
     from viralsync_mock.scenarios.model import Scenario
-    from viralsync_mock.webhooks.delivery import Dispatcher
+    from viralsync_mock.webhooks.delivery import Delivery, Dispatcher
     from viralsync_mock.webhooks.sender import WebhookSender
 
 
@@ -59,7 +59,8 @@ class MockServer:
     """One server: its settings, its files, and a sandbox for each key.
 
     `on_call` gets each call as the journal keeps it, with its answer; `on_bug` each answer that breaks the spec and
-    each unexpected error. `sender` takes webhooks over the network; without one the first webhook makes it.
+    each unexpected error; `on_delivery` the key and each webhook that will not be tried again. `sender` takes webhooks
+    over the network; without one the first webhook makes it.
     """
 
     settings: Settings
@@ -67,6 +68,7 @@ class MockServer:
     sandboxes: SandboxRegistry
     on_call: Callable[[JournalEntry, Response], None] = noop
     on_bug: Callable[[str, BaseException], None] = noop
+    on_delivery: Callable[[str, Delivery], None] = noop
     check_spec: Callable[[Spec], None] = noop
     sender: WebhookSender | None = None
 
@@ -95,7 +97,13 @@ class MockServer:
             from viralsync_mock.webhooks.sender import HttpSender
 
             self.sender = self.sender or HttpSender(self.settings.webhook_hosts)
-            sandbox.dispatcher = WebhookDispatcher(sandbox, self.sender, self.files.movies.output_url, self._report)
+            sandbox.dispatcher = WebhookDispatcher(
+                sandbox,
+                self.sender,
+                self.files.movies.output_url,
+                self._report,
+                lambda each: self.on_delivery(sandbox.key, each),
+            )
         return sandbox.dispatcher
 
     def _report(self, where: str, error: BaseException) -> None:

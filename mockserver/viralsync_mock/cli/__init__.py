@@ -166,7 +166,7 @@ def _serve(context: click.Context) -> None:
     with bind(binding) as listener:
         app = create_app(settings)
         log = _request_log(given["log_format"])
-        app.mock.on_call, app.mock.on_bug = log.on_call, log.on_bug
+        app.mock.on_call, app.mock.on_bug, app.mock.on_delivery = log.on_call, log.on_bug, log.on_delivery
         server = _server(app, binding, listener, log, stamps)
         try:
             server.run_in_foreground(listener)

@@ -93,10 +93,17 @@ def _steps(job: Job) -> tuple[Step, ...]:
 class WebhookDispatcher:
     """Sends the webhooks of one sandbox."""
 
-    def __init__(self, sandbox: Sandbox, send: WebhookSender, output_url: str, on_bug: OnBug) -> None:
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        send: WebhookSender,
+        output_url: str,
+        on_bug: OnBug,
+        on_end: Callable[[Delivery], None] = lambda _: None,
+    ) -> None:
         self.log = sandbox.deliveries
         self._sandbox, self._clock, self._send = sandbox, sandbox.clock, send
-        self._output_url, self._on_bug = output_url, on_bug
+        self._output_url, self._on_bug, self._on_end = output_url, on_bug, on_end
         self._calendar: list[tuple[datetime, int, int, JobOutbox]] = []
         self._outboxes: dict[str, JobOutbox] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -295,6 +302,8 @@ class WebhookDispatcher:
             sending.cancel()
 
     def _record(self, delivery: Delivery) -> None:
+        if delivery.is_final:
+            self._on_end(delivery)
         self._sandbox.record_effect(
             "delivery",
             jobId=delivery.job_id,

@@ -19,11 +19,16 @@ from viralsync_mock.api.asgi import create_call
 from viralsync_mock.api.call import Call
 from viralsync_mock.app import App, create_app
 from viralsync_mock.cli.request_log import LibraryRecords, RequestLog, is_for_colour, tag, wire_path
-from viralsync_mock.clock import Mode
+from viralsync_mock.clock import EPOCH, Mode
+from viralsync_mock.config.behaviour import BehaviourProfile
 from viralsync_mock.jobs.models import timestamp
 from viralsync_mock.response import Response, json_response
 from viralsync_mock.settings import Settings
+from viralsync_mock.webhooks.delivery import Attempt, Delivery, DeliveryOutcome
+from viralsync_mock.webhooks.payload import WebhookSettings
 
+NOW = datetime(2026, 11, 28, 14, 2, 6, 123000, tzinfo=UTC)
+CLOCK = "clock=2026-01-01T00:00:00.000Z"
 SECRET = "0123456789abcdef0123456789abcdef"
 KEY = f"vs_prod_{SECRET}"
 
@@ -59,7 +64,7 @@ def logged(*calls: Call, answer: Response | None = None, **options: bool) -> str
     stream = io.StringIO()
 
     async def log() -> None:
-        log = RequestLog(stream, **options)
+        log = RequestLog(stream, now=lambda: NOW, **options)
         for told in calls:
             log.on_call(told.entry, answer or json_response({}))
         log.flush()
@@ -74,14 +79,14 @@ def refused(code: object = "NOT_FOUND", status: int = 404) -> Response:
 
 
 def test_a_line_tells_when_what_and_whose_on_the_clock_of_the_sandbox() -> None:
-    """A call is one line: instant, method, path with query, status, and the sandbox."""
-    expected = f"2026-01-01T00:00:00.000Z GET    /v1/me?a=1 200 sandbox={tag(KEY)}\n"
+    """A call is one line: real time, method, path with query, status, the sandbox and its time."""
+    expected = f"2026-11-28T14:02:06.123Z GET    /v1/me?a=1 200 sandbox={tag(KEY)} {CLOCK}\n"
     assert logged(call(query="a=1")) == expected
 
 
 def test_a_line_tells_the_code_of_an_error() -> None:
     """The stable code of a refusal stands behind its status; a call without a key has no sandbox."""
-    expected = "2026-01-01T00:00:00.000Z GET    /v2 404 NOT_FOUND\n"
+    expected = "2026-11-28T14:02:06.123Z GET    /v2 404 NOT_FOUND\n"
     assert logged(call("/v2", key=None), answer=refused()) == expected
 
 
@@ -93,7 +98,8 @@ def test_a_line_tells_a_scenario_other_than_the_servers() -> None:
 def test_json_lines_have_the_same_fields_each_time() -> None:
     """A line of JSON has the same fields, null where there is none: a call refused early has no scenario."""
     expected = {
-        "at": "2026-01-01T00:00:00.000Z",
+        "time": "2026-11-28T14:02:06.123Z",
+        "clock": "2026-01-01T00:00:00.000Z",
         "method": "GET",
         "path": "/v1/me",
         "query": None,
@@ -105,6 +111,7 @@ def test_json_lines_have_the_same_fields_each_time() -> None:
     }
     assert json.loads(logged(call(), answer=refused("RENDER_QUOTA_EXCEEDED", 402), as_json=True)) == expected
     assert json.loads(logged(call("/v2", "a=b", key=None), as_json=True)) == expected | {
+        "clock": None,
         "path": "/v2",
         "query": "a=b",
         "operation": None,
@@ -133,7 +140,7 @@ def test_an_error_without_a_code_is_logged_without_one(body: bytes) -> None:
 def test_the_code_of_a_scripted_body_forges_no_line() -> None:
     """A code comes from a scenario, and may hold anything."""
     line = logged(call(), answer=refused(f"A\nB {KEY}"))
-    assert line.endswith(f" 404 A%0AB%20vs_prod_*** sandbox={tag(KEY)}\n")
+    assert line.endswith(f" 404 A%0AB%20vs_prod_*** sandbox={tag(KEY)} {CLOCK}\n")
 
 
 LEAKS = {
@@ -207,7 +214,7 @@ def test_a_method_that_nobody_knows_is_told_without_keys() -> None:
     """HTTP lets any word be a method, a key too."""
     odd = call("/v1/jobs")
     odd.entry.method = KEY.upper()
-    assert logged(odd) == f"2026-01-01T00:00:00.000Z vs_prod_*** /v1/jobs 200 sandbox={tag(KEY)}\n"
+    assert logged(odd) == f"2026-11-28T14:02:06.123Z vs_prod_*** /v1/jobs 200 sandbox={tag(KEY)} {CLOCK}\n"
 
 
 ODD = ["/v1/jobs", "/v1/a b", "/v1/a\nb", "/v1/\n", "/v1/ü", f"/v1/{KEY}", "/v1/%73esame", "/v1/sesame"]
@@ -228,7 +235,7 @@ def test_lines_tell_instants_as_the_api_does(instants: list[datetime]) -> None:
     calls = [call() for _ in instants]
     for each, instant in zip(calls, instants, strict=True):
         each.entry.answered_at = instant
-    assert [line.split()[0] for line in logged(*calls).splitlines()] == [timestamp(instant) for instant in instants]
+    assert [line.rpartition("=")[2] for line in logged(*calls).splitlines()] == list(map(timestamp, instants))
 
 
 @pytest.mark.parametrize(("status", "colour"), [(200, 32), (304, 36), (404, 33), (503, 31)])
@@ -307,7 +314,7 @@ async def test_a_note_comes_at_once_and_after_the_calls_before_it() -> None:
     log.on_call(call().entry, json_response({}))
     log.message(f"reloaded \x1b[2J{KEY}")
     (text,) = stream.writes
-    assert text.endswith("200 sandbox=" + tag(KEY) + "\nviralsync-mock: reloaded \\x1b[2Jvs_prod_***\n")
+    assert text.endswith(f" 200 sandbox={tag(KEY)} {CLOCK}\nviralsync-mock: reloaded \\x1b[2Jvs_prod_***\n")
 
 
 def test_a_log_that_nobody_reads_any_more_stops_no_server() -> None:
@@ -318,6 +325,69 @@ def test_a_log_that_nobody_reads_any_more_stops_no_server() -> None:
             raise BrokenPipeError
 
     RequestLog(Closed()).message("unheard")
+
+
+def webhook(
+    kind: str, outcome: DeliveryOutcome, attempt: Attempt | None, url: str = "http://localhost/hook"
+) -> Delivery:
+    """Return a webhook that came to its end."""
+    hook = WebhookSettings(url, "secret", BehaviourProfile())
+    made = [attempt] if attempt else []
+    return Delivery(1, "job_1", kind, hook, (), b"{}", EPOCH, EPOCH, outcome=outcome, attempts=made)
+
+
+TAKEN = webhook("done", DeliveryOutcome.DELIVERED, Attempt(EPOCH, EPOCH, 204))
+REFUSED = webhook(
+    "progress",
+    DeliveryOutcome.REFUSED,
+    Attempt(EPOCH, EPOCH, problem="refused_target", reason=f"webhooks go to this machine only\x1b {KEY}"),
+    f"http://10.0.0.7/{KEY} x",
+)
+
+
+def delivered(*deliveries: Delivery, as_json: bool = False) -> str:
+    """Return what the log writes for webhooks."""
+    stream = io.StringIO()
+    log = RequestLog(stream, now=lambda: NOW, as_json=as_json)
+    for each in deliveries:
+        log.on_delivery(KEY, each)
+    return stream.getvalue()
+
+
+def test_the_end_of_a_webhook_is_a_line() -> None:
+    """With its kind, its job, where it went and what became of it."""
+    head = "2026-11-28T14:02:06.123Z WEBHOOK done of job_1 to http://localhost/hook delivered 204"
+    assert delivered(TAKEN) == f"{head} attempts=1 sandbox={tag(KEY)} {CLOCK}\n"
+    assert " dropped attempts=0 " in delivered(webhook("done", DeliveryOutcome.DROPPED, None))
+
+
+def test_a_refused_target_is_logged_with_its_reason() -> None:
+    """Of a webhook of progress too: the job's last one may be far off. No key is shown."""
+    line = delivered(REFUSED)
+    assert " to http://10.0.0.7/vs_prod_***%20x refused: webhooks go to this machine only\\x1b vs_prod_*** att" in line
+    assert json.loads(delivered(REFUSED, as_json=True))["outcome"] == "refused"
+
+
+@pytest.mark.parametrize("outcome", [DeliveryOutcome.DELIVERED, DeliveryOutcome.DROPPED])
+def test_progress_that_arrives_is_not_logged(outcome: DeliveryOutcome) -> None:
+    """There is one every few seconds; what a fault drops is dropped on purpose."""
+    assert delivered(webhook("progress", outcome, Attempt(EPOCH, EPOCH, 200))) == ""
+
+
+def test_a_webhook_in_json_has_the_same_fields() -> None:
+    """A program reads what people read."""
+    assert json.loads(delivered(TAKEN, as_json=True)) == {
+        "time": "2026-11-28T14:02:06.123Z",
+        "clock": "2026-01-01T00:00:00.000Z",
+        "webhook": "done",
+        "jobId": "job_1",
+        "url": "http://localhost/hook",
+        "outcome": "delivered",
+        "status": 204,
+        "reason": None,
+        "attempts": 1,
+        "sandbox": tag(KEY),
+    }
 
 
 def raised(error: BaseException) -> BaseException:
