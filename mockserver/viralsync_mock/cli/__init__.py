@@ -6,8 +6,11 @@ so that `--help` does not wait for the server, and `serve` not for what others p
 
 from __future__ import annotations
 
+import errno
 import gc
+import os
 import re
+import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +19,7 @@ from click.core import ParameterSource
 
 from viralsync_mock.cli.conform import conform
 from viralsync_mock.cli.faults import faults
-from viralsync_mock.cli.options import FILE, VARIABLE_PREFIX, WRONG_USE, option
+from viralsync_mock.cli.options import FILE, VARIABLE_PREFIX, WRONG_USE, Port, option, unknown_variables
 from viralsync_mock.cli.scenarios import scenarios
 from viralsync_mock.errors import UsageError
 
@@ -30,7 +33,8 @@ if TYPE_CHECKING:
     from viralsync_mock.server import Binding, Server
     from viralsync_mock.settings import Settings
 
-FASTEST = 1e6
+MAX_SPEED = 1e6
+CANNOT_WRITE = frozenset({errno.ENOSPC, errno.EIO, errno.EBADF})
 _HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", re.IGNORECASE | re.ASCII)
 
 EXAMPLES = """\b
@@ -53,25 +57,37 @@ VIRALSYNC_MOCK_CORS=0.
 
 
 class _UsageFailure(click.ClickException):
-    """A wrong use of the kit, or a bad file: one line on standard error."""
+    """Wrong use, or a bad file: one line on standard error."""
 
     exit_code = WRONG_USE
 
 
 class _ErrorHandlingGroup(click.Group):
-    """A group of commands that turns every UsageError into exit code 2."""
+    """A group of commands that turns every UsageError, and an output that cannot be written, into exit code 2."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        if sys.stdout is None:  # `>&-` in a shell
+            raise _UsageFailure("standard output is closed: send it to /dev/null if you do not need it.")
         try:
             return super().invoke(ctx)
         except UsageError as error:
             raise _UsageFailure(str(error)) from None
+        except OSError as error:
+            if error.errno in CANNOT_WRITE:
+                raise _UsageFailure(f"the output cannot be written: {error.strerror}.") from None
+            raise
 
 
 @click.group(cls=_ErrorHandlingGroup, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="viralsync-mock", prog_name="viralsync-mock")
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """A mock of the ViralSync API, driven by its OpenAPI document."""
+    groups = [context.command, *getattr(context.command, "commands", {}).values()]
+    commands = [*groups, *(each for group in groups for each in getattr(group, "commands", {}).values())]
+    known = {str(option.envvar) for command in commands for option in command.params if option.envvar}
+    for complaint in unknown_variables(os.environ, known):
+        click.echo(f"viralsync-mock: {complaint}", err=True)
 
 
 main.add_command(conform)
@@ -80,8 +96,8 @@ main.add_command(scenarios)
 
 
 def _speed(_context: click.Context, _parameter: click.Parameter, speed: float | None) -> float | None:
-    if speed is not None and not 0 < speed <= FASTEST:  # click's range lets NaN through
-        raise click.BadParameter(f"expected a number above 0 and up to {FASTEST:.0f}, got {speed:g}.")
+    if speed is not None and not 0 < speed <= MAX_SPEED:  # click's range lets NaN through
+        raise click.BadParameter(f"expected a number above 0 and up to {MAX_SPEED:.0f}, got {speed:g}.")
     return speed
 
 
@@ -108,46 +124,76 @@ def _is_address(host: str) -> bool:
 
 @main.command(epilog=SERVE_EXAMPLES)
 @option("--host", default="127.0.0.1", help="The address to listen on.")
-@option("--port", type=click.IntRange(0, 65535), default=4747, help="0 picks a free one.")
-@option("--scenario", metavar="NAME|FILE", default="happy", help="How the API plays along.")
-@option("--behaviour", type=FILE, help="A behaviour profile: what the documentation leaves open.")
-@option("--spec", type=FILE, help="The OpenAPI document, in the place of the shipped one.")
-@option("--seed", type=int, metavar="N", default=0, help="The same seed, the same answers.")
-@option("--speed", type=float, metavar="N", callback=_speed, help="Let time pass N times as fast.")
-@option("--frozen", is_flag=True, help="Let time stand still until the control API moves it.")
-@option("--auto", is_flag=True, help="Let time jump to whatever is waited for.")
+@option("--port", type=Port(), default=4747, help="The port to listen on; 0 picks a free one.")
+@option(
+    "--scenario",
+    metavar="NAME|FILE",
+    default="happy",
+    help="How jobs go and which calls fail: a shipped scenario or a file.",
+)
+@option("--behaviour", type=FILE, help="Answers to what the documentation leaves open (YAML).")
+@option("--spec", type=FILE, help="An OpenAPI document instead of the shipped one.")
+@option("--seed", type=int, metavar="N", default=0, help="The same seed makes the same answers.")
+@option(
+    "--speed",
+    type=float,
+    metavar="N",
+    callback=_speed,
+    help="Run the clock N times as fast; by default it follows real time.",
+)
+@option("--frozen", is_flag=True, help="Stop the clock; the control API moves it.")
+@option("--auto", is_flag=True, help="Let each read of a job move the clock to its next step.")
 @option(
     "--clock",
     type=click.Choice(["real", "frozen", "auto", "jump"]),
     help="How time moves: `jump` goes to the next wake-up when everybody waits.",
 )
 @option("--no-rate-limit", is_flag=True, help="Never answer 429.")
-@option("--watch", is_flag=True, help="Read the files anew when they change.")
+@option("--watch", is_flag=True, help="Reload spec, scenario and profile within a second of a change.")
 @option("--cors/--no-cors", default=True, help="Let web pages of any origin call the API.")
-@option("--control-token", metavar="T", callback=_token, help="Needed as x-mock-token on every call to /__mock.")
-@option("--no-control", is_flag=True, help="Leave the control API out.")
-@option("--journal-size", type=click.IntRange(min=0), metavar="N", default=1000, help="Calls kept per API key.")
-@option("--sandboxes", type=click.IntRange(min=1), metavar="N", default=10_000, help="API keys served at once.")
 @option(
-    "--mock-headers/--no-mock-headers", default=True, help="Send x-mock-call-id and its like, which the API has not."
+    "--control-token",
+    metavar="T",
+    callback=_token,
+    help="Require this token, as x-mock-token, on every call to /__mock.",
+)
+@option("--no-control", is_flag=True, help="Serve no control API under /__mock.")
+@option("--journal-size", type=click.IntRange(min=0), metavar="N", default=1000, help="Calls to keep for each API key.")
+@option(
+    "--sandboxes",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=10_000,
+    help="API keys to keep; the one idle longest is dropped first.",
+)
+@option(
+    "--mock-headers/--no-mock-headers",
+    default=True,
+    help="Send x-mock-call-id and other headers that the API does not have.",
 )
 @option(
     "--allow-webhook-host",
     metavar="HOST",
     multiple=True,
     callback=_hosts,
-    help="Send webhooks there too, not to this machine only.",
+    help="Send webhooks to this host too; by default only to this machine. Repeatable.",
 )
-@option("--log-format", type=click.Choice(["text", "json"]), default="text", help="Of the request log, on stderr.")
-@option("--tls-cert", type=FILE, help="Speak HTTPS with this certificate (PEM) ...")
-@option("--tls-key", type=FILE, help="... and its private key.")
+@option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="Format of the request log, on standard error.",
+)
+@option("--tls-cert", type=FILE, help="Serve HTTPS with this certificate (PEM); needs --tls-key.")
+@option("--tls-key", type=FILE, help="The private key of the certificate (PEM).")
 @click.pass_context
 def serve(context: click.Context, /, **_: Any) -> None:
     """Serve the API until Ctrl-C.
 
-    The first line on standard output says where, once the socket accepts. The request log goes to standard error.
+    It takes about a second to start. The first line on standard output is the address, printed once the socket accepts
+    connections. The request log goes to standard error.
     """
-    gc.disable()  # until the server runs: what is loaded now stays, and looking through it again and again takes time
+    gc.disable()  # until the server runs: what is loaded now stays, and scanning it repeatedly takes time
     try:
         _serve(context)
     finally:
@@ -175,7 +221,7 @@ def _serve(context: click.Context) -> None:
 
 
 def settings_of(context: click.Context) -> Settings:
-    """Return the settings that the options of `serve` make."""
+    """Return the settings for the options of `serve`."""
     from viralsync_mock.net import is_loopback
     from viralsync_mock.settings import Settings  # it brings asyncio along
 
@@ -229,8 +275,6 @@ def _binding(given: dict[str, Any]) -> Binding:
 def _request_log(form: str) -> RequestLog:
     # imported here: only `serve` logs
     import logging
-    import os
-    import sys
 
     from viralsync_mock.cli.request_log import LibraryRecords, RequestLog, is_for_colour
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from viralsync_mock.cli.options import FILE, option
+from viralsync_mock.cli.options import FILE, Port, option
 from viralsync_mock.errors import UsageError
 
 EXAMPLES = """\b
@@ -48,7 +48,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     help="Compare with the nights before in this file, and add tonight's (JSON lines).",
 )
 @option("--webhook-url", metavar="URL", help="Public address that leads to --webhook-port on this machine.")
-@option("--webhook-port", type=click.IntRange(0, 65535), metavar="PORT", default=0, help="0 picks a free port.")
+@option("--webhook-port", type=Port(), metavar="PORT", default=0, help="0 picks a free port.")
 @option("--report-dir", type=FOLDER, metavar="DIR", help="Write report.html and the other reports there.")
 @option("--canary/--no-canary", default=True, help="Also prove that the run notices a deliberately wrong server.")
 @option("--seed", type=int, metavar="N", default=0, help="The same seed makes the same calls.")

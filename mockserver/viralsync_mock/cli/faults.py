@@ -22,20 +22,20 @@ Examples:
   viralsync-mock faults self-check --client curl --client node --fault reset_peer
   viralsync-mock faults self-check --json > self-check.json
 
-aiohttp and requests are tried where they are installed beside the mock, curl and node where they are found on the PATH.
+Clients that are not installed beside the mock (aiohttp, requests) or not on the PATH (curl, node) are skipped.
 """
 
 
 @click.group()
 def faults() -> None:
-    """List the faults, and try them on HTTP clients."""
+    """List the faults, or check them with HTTP clients."""
 
 
 @faults.command("list")
 def list_faults() -> None:
-    """List every kind of fault: a table, or tab-separated lines into a pipe.
+    """List every kind of fault with its target, an example value, and its effect.
 
-    Its name, what it is done to, a value that it may have, and what it does.
+    Prints a table, or tab-separated lines into a pipe.
     """
     # imported here: they bring the spec's readers along, and the clients that the values were chosen for
     from viralsync_mock.scenarios.fault_syntax import KINDS
@@ -48,13 +48,17 @@ def list_faults() -> None:
 
 
 @faults.command("self-check", epilog=SELF_CHECK_EXAMPLES)
-@click.option("--client", "clients", multiple=True, metavar="NAME", help="Try this client only. May be repeated.")
-@click.option("--fault", "kinds", multiple=True, metavar="NAME", help="Try this fault only. May be repeated.")
-@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
+@click.option(
+    "--client", "clients", multiple=True, metavar="NAME", help="Try this client only; by default all. Repeatable."
+)
+@click.option(
+    "--fault", "kinds", multiple=True, metavar="NAME", help="Try this fault only; by default all. Repeatable."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def self_check(clients: tuple[str, ...], kinds: tuple[str, ...], as_json: bool) -> None:
-    """Let HTTP clients meet every fault, and see whether each does what it promises.
+    """Check with real HTTP clients that every fault does what it says.
 
-    A mock is started for it in this process, on a free port of this machine. Exit code 1 when a promise did not hold.
+    Starts a mock in this process, on a free port. Takes about half a minute. Exit code 1 if a fault does not do it.
     """
     # imported here: they bring the server and the clients along
     from viralsync_mock.self_check.clients import CLIENTS

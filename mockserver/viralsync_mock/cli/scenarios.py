@@ -21,7 +21,7 @@ def scenarios() -> None:
 
 @scenarios.command("list")
 def list_scenarios() -> None:
-    """List the shipped scenarios: a table, or tab-separated lines into a pipe."""
+    """List the shipped scenarios: as a table, or as tab-separated lines into a pipe."""
     import sys  # only here
 
     library = _library()
@@ -56,7 +56,7 @@ def _print_table(rows: list[tuple[str, str]]) -> None:
 @scenarios.command()
 @click.argument("name")
 def show(name: str) -> None:
-    """Print a shipped scenario as it is written: to begin one of your own with."""
+    """Print the file of a shipped scenario, as a start for your own."""
     from viralsync_mock.settings import shipped  # it brings asyncio along
 
     scenario = _library().get(name)
@@ -65,9 +65,9 @@ def show(name: str) -> None:
 
 @scenarios.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@option("--spec", type=FILE, help="The OpenAPI document to hold them against, in the place of the shipped one.")
+@option("--spec", type=FILE, help="An OpenAPI document instead of the shipped one.")
 def check(files: tuple[Path, ...], spec: Path | None) -> None:
-    """Load scenario files; exit code 2 when one is broken."""
+    """Check scenario files; exit code 2 if one cannot be used."""
     # imported here: they bring YAML and the spec along
     from viralsync_mock.openapi.spec import load_spec
     from viralsync_mock.scenarios.loader import load_scenario

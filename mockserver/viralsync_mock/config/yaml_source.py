@@ -297,6 +297,8 @@ class Node:
 
 def read_yaml(path: Path | str, error: Callable[[str], UsageError]) -> Node:
     """Read a YAML file of at most 5 MB; every complaint, now and later, is an `error` naming the file."""
+    if Path(path).is_fifo():  # opening it may wait for ever
+        raise error(f"{path}: a pipe, not a file: write its content to a file first")
     try:
         with Path(path).open("rb") as file:
             raw = file.read(MAX_FILE + 1)

@@ -24,7 +24,9 @@ from click.testing import CliRunner, Result
 from tests.conftest import MOVIE
 
 from viralsync_mock.cli import main, serve, settings_of
+from viralsync_mock.cli.options import unknown_variables
 from viralsync_mock.clock import Mode
+from viralsync_mock.pytest_plugin import INI
 from viralsync_mock.server import Binding, base_url, bind
 from viralsync_mock.settings import Settings, shipped
 
@@ -147,7 +149,8 @@ def test_the_package_runs_as_a_module_and_says_its_version() -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ("--port 65536", "65536 is not in the range"),
+        ("--port 65536", "expected a port: a whole number from 0 (picks a free one) to 65535, got '65536'."),
+        ("--port abc", "expected a port: a whole number from 0 (picks a free one) to 65535, got 'abc'."),
         ("--speed 2 --frozen", "--speed and --frozen exclude each other: keep one."),
         ("--speed 2 --auto", "--speed and --auto exclude each other: keep one."),
         ("--frozen --auto", "--frozen and --auto exclude each other: keep one."),
@@ -181,6 +184,50 @@ def test_wrong_use_exits_with_2_and_says_what_to_do(arguments: str, reason: str)
     assert (result.exit_code, result.stdout) == (2, "")
     assert reason in result.stderr.splitlines()[-1]
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_named_pipe_is_no_scenario(tmp_path: Path) -> None:
+    """Nobody may ever write to it: the command would wait for ever."""
+    os.mkfifo(pipe := tmp_path / "pipe.yaml")
+    result = run("serve", "--port", 0, "--scenario", pipe)
+    assert (result.exit_code, result.stderr) == (
+        2,
+        f"Error: {pipe}: a pipe, not a file: write its content to a file first\n",
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
+@pytest.mark.parametrize(
+    ("where", "reason"),
+    [
+        (">&-", "standard output is closed: send it to /dev/null if you do not need it."),
+        ("> /dev/full", "the output cannot be written: No space left on device."),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_a_sentence(where: str, reason: str) -> None:
+    """Not a traceback."""
+    if "full" in where and not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    command = f"exec {' '.join(COMMAND)} scenarios show happy {where}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=PATIENCE)
+    assert (done.returncode, done.stderr) == (2, f"Error: {reason}\n")
+
+
+def test_a_misspelt_variable_is_named() -> None:
+    """It would be ignored in silence; those of the pytest plugin are known."""
+    result = run("scenarios", "list", VIRALSYNC_MOCK_PROT="1", VIRALSYNC_MOCK_STRICT="1", VIRALSYNC_MOCK_WEBHOOK_URL="")
+    assert result.exit_code == 0
+    assert result.stderr == (
+        'viralsync-mock: the variable VIRALSYNC_MOCK_PROT is no option. Did you mean "VIRALSYNC_MOCK_PORT"?\n'
+    )
+
+
+def test_every_variable_of_the_pytest_plugin_is_known() -> None:
+    """The command shares its prefix with the plugin."""
+    names = [f"VIRALSYNC_MOCK_{name.upper()}" for name, _ in INI]
+    known = [str(each.envvar) for each in serve.params]
+    assert list(unknown_variables(names, known)) == []
 
 
 def test_a_refused_start_leaves_the_collector_of_garbage_on() -> None:
