@@ -50,7 +50,7 @@ def test_a_failure_outweighs_what_is_missing() -> None:
 
 
 def test_what_was_learned_otherwise_differs_once() -> None:
-    """A switch elsewhere, one in several positions and a value that no profile has: each is a difference with its calls."""
+    """A switch elsewhere, in several positions, or in one that no profile has: each is a difference with its calls."""
     run = run_of(Api())
     run.learned.learn("list.key", "items", call(3))
     run.learned.learn("sse.payload", "webhook", call(4))
