@@ -17,6 +17,8 @@ FAULTS_ONLY = frozenset({"500", "503"})
 WITH_CONTROL = frozenset({"402", "403", "429"})
 """What an account must be used up for, or be of another plan."""
 
+QUERY = "$request.query."
+
 WRITES = frozenset({CREATES, ENDS, DELETES})
 NEED_A_JOB = frozenset({READS, STREAMS})
 
@@ -66,7 +68,7 @@ def _is_followed(run: RunContext, operation: str, status: str, link: Any) -> boo
     """Say whether a later call used what an answer gave."""
     for call in run.calls:
         if _is(call, operation, status):
-            wanted = {name: _value(call, str(source)) for name, source in link.get("parameters", {}).items()}
+            wanted = {name: _value(call, source) for name, source in _sources(call, link).items()}
             if None in wanted.values():
                 continue
             later = (each for each in run.calls if each.number > call.number and each.operation == link["operationId"])
@@ -75,16 +77,28 @@ def _is_followed(run: RunContext, operation: str, status: str, link: Any) -> boo
     return _is_at_its_end(run, operation, status, link)
 
 
+def _sources(call: Exchange, link: Any) -> dict[str, str]:
+    """Return where a link takes its parameters from; those of the query that the call did not send are left out."""
+    sources = {name: str(source) for name, source in link.get("parameters", {}).items()}
+    return {
+        name: source
+        for name, source in sources.items()
+        if not source.startswith(QUERY) or source.removeprefix(QUERY) in call.query
+    }
+
+
 def _is_at_its_end(run: RunContext, operation: str, status: str, link: Any) -> bool:
     """Say whether a link never led anywhere: every page that was read was the last one."""
-    sources = [str(source) for source in link.get("parameters", {}).values()]
     calls = [call for call in run.calls if _is(call, operation, status)]
-    return bool(sources) and all(_value(call, source) is None for call in calls for source in sources)
+    taken = [source for source in map(str, link.get("parameters", {}).values()) if not source.startswith(QUERY)]
+    return bool(taken) and all(_value(call, source) is None for call in calls for source in taken)
 
 
 def _value(call: Exchange, source: str) -> Any:
     if source.startswith("$response.body#/"):
         return call.document.get(source.removeprefix("$response.body#/"))
+    if source.startswith(QUERY):
+        return call.query.get(source.removeprefix(QUERY))
     if source.startswith("$request.path."):
         name = source.removeprefix("$request.path.")
         return call.path_parameters.get(name) or unquote(urlsplit(call.url).path.split("/")[3])
