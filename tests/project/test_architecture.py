@@ -29,7 +29,7 @@ LIBRARIES = {
     "yaml": {"viralsync_mock.config"},
     "faker": {"viralsync_mock.generation"},
     "jsonschema_rs": {"viralsync_mock.validation", "viralsync_conform.contract", "viralsync_conform.run"},
-    "httpx": {"viralsync_mock.self_check"},
+    "httpx": set(),
     "httpx2": {"viralsync_mock.client", "viralsync_mock.webhooks", "viralsync_conform.run", "viralsync_conform.target"},
     "msgspec": {"viralsync_mock.snapshots"},
     "click": {"viralsync_mock.cli", "viralsync_conform.cli"},

@@ -1,6 +1,6 @@
-"""The clients of the self-check: each makes a call in its own way and says what it saw, in the same words.
+"""The clients of the self-check: each makes a call in its own way and reports what it saw in the same terms.
 
-aiohttp and requests are no dependencies of the kit: who has not installed them does without.
+httpx, aiohttp and requests are not dependencies of the mock; those that are not installed are skipped.
 """
 
 from __future__ import annotations
@@ -13,13 +13,12 @@ import subprocess
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from importlib import import_module
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
-
-import httpx
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,10 +26,10 @@ if TYPE_CHECKING:
     Now = Callable[[], float]
 
 CLIENT_TIMEOUT = 10.0
-"""The time-out, in seconds, of a call that is to be answered."""
+"""Time-out in seconds of a call that should be answered."""
 
 GRACE = 5.0
-"""How long a program of its own may take beyond the time-out that it was given."""
+"""Seconds that curl and Node may take beyond the time-out they were given."""
 
 TIMED_OUT, RESET, CLOSED, OTHER = "timed out", "reset", "closed", "other"
 
@@ -48,11 +47,11 @@ class ClientRequest(NamedTuple):
 
 
 class ClientObservation(NamedTuple):
-    """What a client saw: without a `status` not even the head of an answer.
+    """What a client saw; without a `status` not even the head of a response.
 
-    `body` is what came of it; a client may have thrown away what it had not handed out when the connection broke.
-    `problem` is `timed out`, `reset`, `closed` (before the answer was whole) or `other`; `said` are the client's own
-    words. The head came after `head_after` seconds, the end after `seconds`.
+    `body` is the part that arrived; a client may drop what it had not handed out when the connection broke. `problem`
+    is `timed out`, `reset`, `closed` (before the response was whole) or `other`; `said` is the client's own message.
+    The head came after `head_after` seconds, the end after `seconds`.
     """
 
     status: int | None = None
@@ -82,26 +81,26 @@ class Client:
         raise NotImplementedError
 
     def close(self) -> None:
-        """Let go of what is kept."""
+        """Release what the client holds."""
 
 
 class Reading:
-    """An answer as it comes in, with the times that it takes."""
+    """A response as it arrives, with its times."""
 
     def __init__(self, now: Now) -> None:
         self._now, self._began = now, now()
         self._seen, self._chunks = ClientObservation(), list[bytes]()
 
     def head(self, status: int, media_type: str | None) -> None:
-        """Take the head."""
+        """Record the head."""
         self._seen = ClientObservation(status, media_type or "", head_after=self._now() - self._began)
 
     def add(self, chunk: bytes) -> None:
-        """Take a piece of the body."""
+        """Record a piece of the body."""
         self._chunks.append(chunk)
 
     def end(self, error: BaseException | None = None) -> ClientObservation:
-        """Return what was seen until it ended, well or not."""
+        """Return everything that was seen."""
         problem, said = ("", "") if error is None else (problem_of(error), f"{type(error).__name__}: {error}")
         seconds = self._now() - self._began
         return self._seen._replace(body=b"".join(self._chunks), problem=problem, said=said, seconds=seconds)
@@ -109,23 +108,23 @@ class Reading:
 
 PROBLEMS: Mapping[str, str] = MappingProxyType(
     {
-        "RemoteDisconnected": CLOSED,  # http.client: a ConnectionResetError for whoever does not look closely
+        "RemoteDisconnected": CLOSED,  # http.client; derives from ConnectionResetError
         "IncompleteRead": CLOSED,  # http.client and urllib3
         "InvalidChunkLength": CLOSED,  # urllib3
-        "RemoteProtocolError": CLOSED,  # httpx
+        "RemoteProtocolError": CLOSED,  # httpx2, httpx
         "ChunkedEncodingError": CLOSED,  # requests, once the answer has begun
         "ServerDisconnectedError": CLOSED,  # aiohttp
         "ClientPayloadError": CLOSED,  # aiohttp
         "ConnectionResetError": RESET,
         "TimeoutError": TIMED_OUT,
-        "TimeoutException": TIMED_OUT,  # httpx
+        "TimeoutException": TIMED_OUT,  # httpx2, httpx
     }
 )
-"""What an error means, by the name of its class or of one that it derives from."""
+"""The problem for an error, by the name of its class or of a base class."""
 
 
 def problem_of(error: BaseException) -> str:
-    """Return what an error means: the first that says so of it, its class, and what it was caused by or holds."""
+    """Return the problem for an error, looking through its class, its causes and its arguments."""
     meanings = (PROBLEMS.get(each.__name__) for cause in _causes(error) for each in type(cause).__mro__)
     return next(filter(None, meanings), OTHER)
 
@@ -137,14 +136,15 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             yield from _causes(cause)
 
 
-class Httpx(Client):
-    """httpx, with a connection of its own for each call."""
+class Httpx2(Client):
+    """httpx2, with a new connection for each call."""
 
-    name = "httpx"
+    name = "httpx2"
 
     def __init__(self, now: Now) -> None:
         super().__init__(now)
-        self._tls = httpx.create_ssl_context(verify=False)  # made once: nothing here is encrypted, and it takes long
+        self._httpx = import_module(self.name)  # for httpx: it need not be installed
+        self._tls = self._httpx.create_ssl_context(verify=False)  # once: it takes long, and nothing here is encrypted
 
     def fetch(self, wanted: ClientRequest, /) -> ClientObservation:
         """Make a call."""
@@ -152,19 +152,25 @@ class Httpx(Client):
         reading = Reading(self._now)
         try:
             with (
-                httpx.Client(timeout=timeout, trust_env=False, verify=self._tls) as client,
+                self._httpx.Client(timeout=timeout, trust_env=False, verify=self._tls) as client,
                 client.stream(method, url, headers=dict(headers), content=body) as response,
             ):
                 reading.head(response.status_code, response.headers.get("content-type"))
                 for chunk in response.iter_raw():
                     reading.add(chunk)
-        except httpx.HTTPError as error:
+        except self._httpx.HTTPError as error:
             return reading.end(error)
         return reading.end()
 
 
+class Httpx(Httpx2):
+    """httpx, with a new connection for each call."""
+
+    name = "httpx"
+
+
 class Aiohttp(Client):
-    """aiohttp, in an event loop of its own for each call."""
+    """aiohttp, in a new event loop for each call."""
 
     name = "aiohttp"
 
@@ -173,7 +179,7 @@ class Aiohttp(Client):
         return asyncio.run(self._fetch(wanted))
 
     async def _fetch(self, wanted: ClientRequest) -> ClientObservation:
-        import aiohttp  # not everybody has it
+        import aiohttp  # it need not be installed
 
         method, url, headers, body, timeout = wanted
         reading = Reading(self._now)
@@ -191,13 +197,13 @@ class Aiohttp(Client):
 
 
 class Requests(Client):
-    """requests, with a connection of its own for each call."""
+    """requests, with a new connection for each call."""
 
     name = "requests"
 
     def fetch(self, wanted: ClientRequest, /) -> ClientObservation:
         """Make a call."""
-        import requests  # not everybody has it
+        import requests  # it need not be installed
 
         method, url, headers, body, timeout = wanted
         reading = Reading(self._now)
@@ -225,17 +231,17 @@ class Curl(Client):
         command = [shutil.which(self.name) or self.name, *self._options(wanted), wanted.url]
         limit = wanted.timeout + GRACE
         done = subprocess.run(command, input=wanted.body, capture_output=True, timeout=limit, check=False)  # noqa: S603 - no shell, and the words are ours
-        told = json.loads(done.stderr)
-        said: str = told.get("errormsg") or ""
+        report = json.loads(done.stderr)
+        said: str = report.get("errormsg") or ""
         problem = self.problems.get(done.returncode, OTHER) if done.returncode else ""
         return ClientObservation(
-            status=told["http_code"] or None,
-            media_type=told["content_type"] or "",
+            status=report["http_code"] or None,
+            media_type=report["content_type"] or "",
             body=done.stdout,
             problem=RESET if "reset" in said else problem,
             said=said,
-            head_after=told["time_starttransfer"],
-            seconds=told["time_total"],
+            head_after=report["time_starttransfer"],
+            seconds=report["time_total"],
         )
 
     def _options(self, wanted: ClientRequest) -> Iterator[str]:
@@ -278,8 +284,8 @@ class NodeFetch(Client):
     def _read(self) -> None:
         assert self._process.stdout is not None  # noqa: S101 - it is a pipe
         for line in self._process.stdout:
-            told = json.loads(line)
-            self._waiting.pop(told["number"]).set_result(told["seen"])
+            report = json.loads(line)
+            self._waiting.pop(report["number"]).set_result(report["seen"])
 
     def close(self) -> None:
         """End the process."""
@@ -289,11 +295,11 @@ class NodeFetch(Client):
 
 
 CLIENTS: Mapping[str, Callable[[Now], Client]] = MappingProxyType(
-    {each.name: each for each in (Httpx, Aiohttp, Requests, Curl, NodeFetch)}
+    {each.name: each for each in (Httpx2, Httpx, Aiohttp, Requests, Curl, NodeFetch)}
 )
-"""By name, what makes each: with a clock that counts real seconds."""
+"""Constructors by name; each takes a clock that counts real seconds."""
 
 
 def is_installed(name: str) -> bool:
-    """Say whether a client can be used here."""
+    """Say whether a client is installed."""
     return shutil.which(name) is not None if name in ("curl", "node") else find_spec(name) is not None

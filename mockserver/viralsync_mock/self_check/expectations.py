@@ -1,6 +1,6 @@
-"""What each kind of fault promises to whoever meets it, and the story that shows it.
+"""What each kind of fault should do to a client, and the probe that shows it.
 
-A promise must also be able to fail: none holds where its fault is not armed.
+An expectation must be able to fail: none holds where its fault is not armed.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from viralsync_mock.faults.views import UNKNOWN_FIELD, UNKNOWN_STATUS
 from viralsync_mock.jobs.models import TERMINAL, Status
 from viralsync_mock.jobs.sse import KEEP_ALIVE
 from viralsync_mock.scenarios.model import Webhooks
-from viralsync_mock.self_check import probes as stories
+from viralsync_mock.self_check import probes
 from viralsync_mock.self_check.clients import CLOSED, RESET, TIMED_OUT
-from viralsync_mock.self_check.probes import JobEvent, json_of, told_by
+from viralsync_mock.self_check.probes import JobEvent, events_of, json_of
 from viralsync_mock.webhooks.payload import sign
 
 if TYPE_CHECKING:
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
     from viralsync_mock.self_check.probes import ClientSession, LostSubmission, Posted, Read, Stream, Webhook
 
 BRIEF = 1.0
-"""The client's own time-out, in seconds, where it is to strike: time enough for all that comes before."""
+"""The client's time-out in seconds where it should expire: long enough for everything before it."""
 
 
 class Expectation(NamedTuple):
-    """What a fault promises: `statement` says what, and `holds` whether the evidence shows it.
+    """What a fault should do: `statement` says it, and `holds` decides whether the evidence shows it.
 
-    `value` is what the fault is armed with, as it is written; `story` brings the evidence about.
+    `value` is what the fault is armed with, as it is written; `probe` produces the evidence.
     """
 
     statement: str
     value: object
-    story: Callable[[ClientSession], object]
+    probe: Callable[[ClientSession], object]
     holds: Callable[[Any], bool]
 
 
@@ -105,7 +105,7 @@ def cut_inside_event(stream: Stream) -> bool:
 
 
 def _breaks_off(stream: Stream, at_most: int) -> bool:
-    """Say whether a stream broke off so early; some clients throw away what was not handed out by then."""
+    """Say whether a stream broke off so early; some clients drop what was not handed out by then."""
     told = len(stream.events)
     return stream.seen.problem == CLOSED and told <= at_most and stream.events == stream.usual[:told]
 
@@ -150,7 +150,7 @@ def _halved(told: JobEvent) -> JobEvent:
 
 
 def _ends(stream: Stream, events: Iterable[JobEvent]) -> bool:
-    """Say whether a stream told these events, and ended as HTTP has it."""
+    """Say whether a stream had these events, and ended well."""
     return stream.seen.problem == "" and stream.events == tuple(events)
 
 
@@ -184,22 +184,22 @@ def unknown_status(read: Read) -> bool:
 def duplicate(posted: Posted) -> bool:
     """Every webhook twice, byte for byte."""
     arrived = posted.later
-    return arrived[::2] == arrived[1::2] and _told_all(posted, arrived[::2])
+    return arrived[::2] == arrived[1::2] and _has_all(posted, arrived[::2])
 
 
 def reorder(posted: Posted) -> bool:
     """All webhooks, each two that follow each other the wrong way round."""
-    return _is_usual(posted) and told_by(posted.later) == _swapped(posted.usual)
+    return _is_usual(posted) and events_of(posted.later) == _swapped(posted.usual)
 
 
 def delay(posted: Posted) -> bool:
     """No webhook for an hour after its time, then all in order."""
-    return posted.later == () and _told_all(posted, posted.in_the_end)
+    return posted.later == () and _has_all(posted, posted.in_the_end)
 
 
 def bad_signature(posted: Posted) -> bool:
     """All webhooks, none with the signature of its body."""
-    return _told_all(posted, posted.later, is_signed=False)
+    return _has_all(posted, posted.later, is_signed=False)
 
 
 def drop(posted: Posted) -> bool:
@@ -217,39 +217,39 @@ def tampered_body(posted: Posted) -> bool:
 def lost_response(posted: Posted) -> bool:
     """The terminal webhook twice, since the first answer to it got lost, and those of progress once."""
     *once, again = posted.later or (None,)
-    return bool(once) and once[-1] == again and _told_all(posted, tuple(once))
+    return bool(once) and once[-1] == again and _has_all(posted, tuple(once))
 
 
 def before_response(posted: Posted) -> bool:
     """When the 202 comes, a webhook has already told of its job in the queue."""
     jobs = [orjson.loads(each.body)["jobId"] for each in posted.at_once]
-    told = [each.status for each in told_by(posted.at_once)]
+    told = [each.status for each in events_of(posted.at_once)]
     return _is_usual(posted) and (told, jobs) == ([Status.QUEUED], [json_of(posted.seen)["jobId"]])
 
 
 def _is_usual(posted: Posted) -> bool:
-    """Say whether the submission was answered as ever, and the webhooks of an equal job told of its end."""
+    """Say whether the submission was accepted, and the last webhook of an equal job said `done`."""
     return (posted.seen.status, posted.seen.problem, posted.usual[-1].status) == (202, "", Status.DONE)
 
 
-def _told_all(posted: Posted, arrived: tuple[Webhook, ...], *, is_signed: bool = True) -> bool:
+def _has_all(posted: Posted, arrived: tuple[Webhook, ...], *, is_signed: bool = True) -> bool:
     """Say whether these are the usual webhooks, all of them signed, or none."""
     signed = {_is_signed(each) for each in arrived}
-    return _is_usual(posted) and told_by(arrived) == posted.usual and signed == {is_signed}
+    return _is_usual(posted) and events_of(arrived) == posted.usual and signed == {is_signed}
 
 
 def _is_signed(webhook: Webhook) -> bool:
     return webhook.signature == sign(webhook.body, Webhooks().secret)
 
 
-_brief_submission = partial(stories.lost, patience=BRIEF)
-_brief_stream = partial(stories.stream, patience=BRIEF)
-_job = partial(stories.finished, operation="getJob")
-_list = partial(stories.finished, operation="listJobs")
+_brief_submission = partial(probes.lost, timeout=BRIEF)
+_brief_stream = partial(probes.stream, timeout=BRIEF)
+_job = partial(probes.finished, operation="getJob")
+_list = partial(probes.finished, operation="listJobs")
 
 EXPECTATIONS: Mapping[str, Expectation] = MappingProxyType(
     {
-        "latency": Expectation("The usual answer, but not before 0.2 s have passed.", "200ms", stories.call, latency),
+        "latency": Expectation("The usual answer, but not before 0.2 s have passed.", "200ms", probes.call, latency),
         "timeout": Expectation(
             "No answer until the client's own time-out, and the job is there all the same.",
             "after",
@@ -259,37 +259,35 @@ EXPECTATIONS: Mapping[str, Expectation] = MappingProxyType(
         "reset_peer": Expectation(
             "The connection is reset in the place of an answer, and the job is there all the same.",
             "after",
-            stories.lost,
+            probes.lost,
             reset_peer,
         ),
         "empty_response": Expectation(
             "The connection is closed without a byte of an answer, and the job is there all the same.",
             "after",
-            stories.lost,
+            probes.lost,
             empty_response,
         ),
         "slow_body": Expectation(
-            "The usual answer, but its body takes 0.2 s, give or take.", "200ms", stories.call, slow_body
+            "The usual answer, but its body takes 0.2 s, give or take.", "200ms", probes.call, slow_body
         ),
         "truncated_body": Expectation(
-            "A 200 whose connection is closed before the body is whole.", 0.5, stories.call, truncated_body
+            "A 200 whose connection is closed before the body is whole.", 0.5, probes.call, truncated_body
         ),
-        "malformed_json": Expectation("A 200 that comes in whole, but is no JSON.", True, stories.call, malformed_json),
-        "wrong_content_type": Expectation(
-            "The usual body as text/html.", "text/html", stories.call, wrong_content_type
-        ),
-        "status": Expectation("A 503 in the shape of the API's errors.", 503, stories.call, status),
+        "malformed_json": Expectation("A 200 that comes in whole, but is no JSON.", True, probes.call, malformed_json),
+        "wrong_content_type": Expectation("The usual body as text/html.", "text/html", probes.call, wrong_content_type),
+        "status": Expectation("A 503 in the shape of the API's errors.", 503, probes.call, status),
         "drop_after_events": Expectation(
             "No more than two events, the first of the usual ones; then the connection is closed before "
             "the stream's end.",
             2,
-            stories.stream,
+            probes.stream,
             drop_after_events,
         ),
         "cut_inside_event": Expectation(
             "No more than one whole event, and at most a part of the second: it ends inside a UTF-8 character.",
             2,
-            stories.stream,
+            probes.stream,
             cut_inside_event,
         ),
         "silence": Expectation(
@@ -298,23 +296,23 @@ EXPECTATIONS: Mapping[str, Expectation] = MappingProxyType(
         "no_keep_alive": Expectation(
             "A stream that ends well, in which no comment stands although nothing happens for ten minutes.",
             True,
-            stories.idle_stream,
+            probes.idle_stream,
             no_keep_alive,
         ),
-        "duplicate_events": Expectation("Every event twice.", 1, stories.stream, duplicate_events),
+        "duplicate_events": Expectation("Every event twice.", 1, probes.stream, duplicate_events),
         "reorder_events": Expectation(
-            "All events, each two that follow each other the wrong way round.", True, stories.stream, reorder_events
+            "All events, each two that follow each other the wrong way round.", True, probes.stream, reorder_events
         ),
         "never_end": Expectation(
             "All events, and no end until the client's own time-out.", True, _brief_stream, never_end
         ),
         "end_without_terminal": Expectation(
-            "A stream that ends well, with all events but the terminal one.", True, stories.stream, end_without_terminal
+            "A stream that ends well, with all events but the terminal one.", True, probes.stream, end_without_terminal
         ),
         "progress_goes_back": Expectation(
             "All events, but every second one, other than the terminal, tells of half the progress.",
             True,
-            stories.stream,
+            probes.stream,
             progress_goes_back,
         ),
         "stale_read": Expectation("A job that is done is shown as it was a second before.", "1s", _job, stale_read),
@@ -327,39 +325,37 @@ EXPECTATIONS: Mapping[str, Expectation] = MappingProxyType(
         "unknown_status": Expectation(
             "The job as it is, unfinished, but for a status that no page describes.",
             True,
-            stories.unfinished,
+            probes.unfinished,
             unknown_status,
         ),
-        "duplicate": Expectation("Every webhook twice, byte for byte.", 1, stories.webhooks, duplicate),
+        "duplicate": Expectation("Every webhook twice, byte for byte.", 1, probes.webhooks, duplicate),
         "reorder": Expectation(
-            "All webhooks, each two that follow each other the wrong way round.", True, stories.webhooks, reorder
+            "All webhooks, each two that follow each other the wrong way round.", True, probes.webhooks, reorder
         ),
-        "delay": Expectation(
-            "No webhook for an hour after its time, then all in order.", "1h", stories.webhooks, delay
-        ),
+        "delay": Expectation("No webhook for an hour after its time, then all in order.", "1h", probes.webhooks, delay),
         "bad_signature": Expectation(
-            "All webhooks, none with the signature of its body.", True, stories.webhooks, bad_signature
+            "All webhooks, none with the signature of its body.", True, probes.webhooks, bad_signature
         ),
-        "drop": Expectation("No webhook at all, however long one waits.", "all", stories.webhooks, drop),
+        "drop": Expectation("No webhook at all, however long one waits.", "all", probes.webhooks, drop),
         "tampered_body": Expectation(
             "As many webhooks as ever, each with progress 1 and an output of somebody else's, and none "
             "with its signature.",
             True,
-            stories.webhooks,
+            probes.webhooks,
             tampered_body,
         ),
         "lost_response": Expectation(
             "The terminal webhook twice, since the first answer to it got lost, and those of progress once.",
             1,
-            stories.webhooks,
+            probes.webhooks,
             lost_response,
         ),
         "before_response": Expectation(
             "When the 202 comes, a webhook has already told of its job in the queue.",
             True,
-            stories.webhooks,
+            probes.webhooks,
             before_response,
         ),
     }
 )
-"""By kind of fault; the values are written as in a scenario."""
+"""By kind of fault."""

@@ -1,4 +1,4 @@
-"""The stories of the self-check: a client meets a fault in a scene of its own, and brings back evidence of it."""
+"""The probes of the self-check: a client meets a fault in a sandbox of its own, and returns evidence of it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CALLS: Mapping[str, tuple[str, str]] = MappingProxyType(
 
 
 LONG = 600.0
-"""Seconds after which the usual job has long ended and told all its webhooks."""
+"""Seconds after which the usual job has ended and all its webhooks are sent."""
 
 QUICK = 2000.0
 """The rate of a clock that spends ten minutes in 0.3 s: 15 s between two keep-alives are enough for none to be lost."""
@@ -98,10 +98,10 @@ class _Box(BaseHTTPRequestHandler):
 
 
 class Environment(NamedTuple):
-    """Where scenes are played: a mock with a frozen clock, a receiver of webhooks, and a client that meets no fault."""
+    """A mock with a frozen clock, a receiver of webhooks, and a client that meets no fault."""
 
     base_url: str
-    mailbox: WebhookInbox
+    inbox: WebhookInbox
     observer: Client
 
 
@@ -109,7 +109,7 @@ class Environment(NamedTuple):
 class ClientSession:
     """One fault and one client, alone in a sandbox; with `fault` empty nothing is armed."""
 
-    stage: Environment
+    environment: Environment
     client: Client
     key: str
     fault: Mapping[str, object] = field(default_factory=dict)
@@ -117,19 +117,19 @@ class ClientSession:
     def call_with_fault(
         self, operation: str, job: str = "", body: object = None, timeout: float = CLIENT_TIMEOUT
     ) -> ClientObservation:
-        """Let the client make the one call that the fault strikes."""
+        """Make the one call that the fault is armed for."""
         if self.fault:
             armed = {"fault": self.fault, "match": {"operation": operation}, "times": 1}
             self.control("PUT", "/__mock/faults", {"faults": [armed]})
         return self.client.fetch(self._wanted(*CALLS[operation], job, body)._replace(timeout=timeout))
 
     def call_without_fault(self, operation: str, job: str = "") -> ClientObservation:
-        """Make a call that no fault strikes."""
-        return self.stage.observer.fetch(self._wanted(*CALLS[operation], job, None))
+        """Make a call without a fault."""
+        return self.environment.observer.fetch(self._wanted(*CALLS[operation], job, None))
 
     def control(self, method: str, path: str, body: object) -> Any:
-        """Make a call that must go well, to the control API above all; return what it answers."""
-        seen = self.stage.observer.fetch(self._wanted(method, path, "", body))
+        """Make a call that must succeed, usually to the control API; return its document."""
+        seen = self.environment.observer.fetch(self._wanted(method, path, "", body))
         if seen.status not in (200, 202):
             raise RuntimeError(f"{method} {path}: {seen}: {seen.body.decode(errors='replace')}")
         return orjson.loads(seen.body)
@@ -141,19 +141,19 @@ class ClientSession:
 
     def submission(self, box: str | None = None) -> dict[str, object]:
         """Return a body to submit; `box` gets the webhooks of the job."""
-        to = {} if box is None else {"callbackUrl": self.stage.mailbox.url(self._box(box))}
+        to = {} if box is None else {"callbackUrl": self.environment.inbox.url(self._box(box))}
         return {"kind": "movie", "projectId": "proj_self_check", "movie": MOVIE, **to}
 
     def arrived(self, box: str) -> tuple[Webhook, ...]:
-        """Return what a box of this scene has got."""
-        return self.stage.mailbox.arrived(self._box(box))
+        """Return what a box of this session received."""
+        return self.environment.inbox.arrived(self._box(box))
 
     def advance(self, **how_far: object) -> None:
         """Move the clock; returns when everything that was due has been delivered."""
         self.control("POST", "/__mock/clock/advance", how_far)
 
     def run_clock(self, **how: object) -> None:
-        """Let the clock run otherwise: it is frozen."""
+        """Change the mode or rate of the clock, which is frozen at first."""
         self.control("PATCH", "/__mock/clock", how)
 
     def _box(self, box: str) -> str:
@@ -162,11 +162,11 @@ class ClientSession:
     def _wanted(self, method: str, path: str, job: str, body: object) -> ClientRequest:
         headers = {"x-api-key": self.key, "content-type": "application/json"}
         written = None if body is None else orjson.dumps(body)
-        return ClientRequest(method, self.stage.base_url + path.format(job), headers, written)
+        return ClientRequest(method, self.environment.base_url + path.format(job), headers, written)
 
 
 class JobEvent(NamedTuple):
-    """What an event or a webhook told of a job; `id` is the event's."""
+    """What an event or a webhook said of a job; `id` is the event's."""
 
     status: str
     phase: str | None
@@ -187,14 +187,14 @@ class Read(NamedTuple):
 
 
 class LostSubmission(NamedTuple):
-    """What came of a submission whose answer is lost, and how many jobs there were afterwards."""
+    """A submission whose response is lost, and how many jobs there were afterwards."""
 
     seen: ClientObservation
     jobs: int
 
 
 class Stream(NamedTuple):
-    """A progress stream: its events, what stood behind the last whole one, and what an equal job's stream told."""
+    """A progress stream: its events, what stood behind the last whole one, and the events of an equal job's stream."""
 
     seen: ClientObservation
     events: tuple[JobEvent, ...]
@@ -212,61 +212,61 @@ class Posted(NamedTuple):
     usual: tuple[JobEvent, ...]
 
 
-def call(scene: ClientSession) -> Read:
-    """Ask who one is."""
-    usual = scene.call_without_fault("getMe")
-    return Read(scene.call_with_fault("getMe"), usual)
+def call(session: ClientSession) -> Read:
+    """Call getMe."""
+    usual = session.call_without_fault("getMe")
+    return Read(session.call_with_fault("getMe"), usual)
 
 
-def lost(scene: ClientSession, patience: float = CLIENT_TIMEOUT) -> LostSubmission:
-    """Submit a job, and look whether there is one."""
-    seen = scene.call_with_fault("submitRenderJob", body=scene.submission(), timeout=patience)
-    return LostSubmission(seen, len(json_of(scene.call_without_fault("listJobs"))["jobs"]))
+def lost(session: ClientSession, timeout: float = CLIENT_TIMEOUT) -> LostSubmission:
+    """Submit a job, and count the jobs."""
+    seen = session.call_with_fault("submitRenderJob", body=session.submission(), timeout=timeout)
+    return LostSubmission(seen, len(json_of(session.call_without_fault("listJobs"))["jobs"]))
 
 
-def finished(scene: ClientSession, operation: str) -> Read:
-    """Read a job, or the list of jobs, in the instant in which it is done."""
-    job = scene.submit()
-    scene.advance(until={"jobId": job, "status": "done"})
-    usual = scene.call_without_fault(operation, job)
-    return Read(scene.call_with_fault(operation, job), usual)
+def finished(session: ClientSession, operation: str) -> Read:
+    """Read a job, or the list of jobs, at the instant at which it is done."""
+    job = session.submit()
+    session.advance(until={"jobId": job, "status": "done"})
+    usual = session.call_without_fault(operation, job)
+    return Read(session.call_with_fault(operation, job), usual)
 
 
-def unfinished(scene: ClientSession) -> Read:
+def unfinished(session: ClientSession) -> Read:
     """Read a job that was just submitted."""
-    job = scene.submit()
-    usual = scene.call_without_fault("getJob", job)
-    return Read(scene.call_with_fault("getJob", job), usual)
+    job = session.submit()
+    usual = session.call_without_fault("getJob", job)
+    return Read(session.call_with_fault("getJob", job), usual)
 
 
-def stream(scene: ClientSession, patience: float = CLIENT_TIMEOUT) -> Stream:
+def stream(session: ClientSession, timeout: float = CLIENT_TIMEOUT) -> Stream:
     """Follow a job, after one that met no fault."""
-    scene.run_clock(mode="auto")
-    usual, _ = _events(scene.call_without_fault("streamJobProgress", scene.submit()).body)
-    seen = scene.call_with_fault("streamJobProgress", scene.submit(), timeout=patience)
+    session.run_clock(mode="auto")
+    usual, _ = _events(session.call_without_fault("streamJobProgress", session.submit()).body)
+    seen = session.call_with_fault("streamJobProgress", session.submit(), timeout=timeout)
     return Stream(seen, *_events(seen.body), usual)
 
 
-def idle_stream(scene: ClientSession) -> Stream:
+def idle_stream(session: ClientSession) -> Stream:
     """Follow a job that waits for ten minutes until its turn comes."""
-    scene.control("PUT", "/__mock/scenario", {"name": "long-queue"})
-    job = scene.submit()
-    scene.run_clock(rate=QUICK)
-    seen = scene.call_with_fault("streamJobProgress", job)
+    session.control("PUT", "/__mock/scenario", {"name": "long-queue"})
+    job = session.submit()
+    session.run_clock(rate=QUICK)
+    seen = session.call_with_fault("streamJobProgress", job)
     return Stream(seen, *_events(seen.body), ())
 
 
-def webhooks(scene: ClientSession) -> Posted:
+def webhooks(session: ClientSession) -> Posted:
     """Submit a job and let its webhooks come, after one that met no fault."""
-    scene.submit(box="usual")
-    scene.advance(seconds=LONG)
-    usual = told_by(scene.arrived("usual"))
-    seen = scene.call_with_fault("submitRenderJob", body=scene.submission(box="struck"))
-    at_once = scene.arrived("struck")
-    scene.advance(seconds=LONG)
-    later = scene.arrived("struck")
-    scene.advance(seconds=2 * 3600)
-    return Posted(seen, at_once, later, scene.arrived("struck"), usual)
+    session.submit(box="usual")
+    session.advance(seconds=LONG)
+    usual = events_of(session.arrived("usual"))
+    seen = session.call_with_fault("submitRenderJob", body=session.submission(box="faulty"))
+    at_once = session.arrived("faulty")
+    session.advance(seconds=LONG)
+    later = session.arrived("faulty")
+    session.advance(seconds=2 * 3600)
+    return Posted(seen, at_once, later, session.arrived("faulty"), usual)
 
 
 def json_of(seen: ClientObservation) -> Any:
@@ -288,6 +288,6 @@ def _of(document: Any, number: str = "") -> JobEvent:
     return JobEvent(document["status"], document.get("phase"), document["progress"], number)
 
 
-def told_by(arrived: Iterable[Webhook]) -> tuple[JobEvent, ...]:
-    """Return what webhooks told."""
+def events_of(arrived: Iterable[Webhook]) -> tuple[JobEvent, ...]:
+    """Return what webhooks said."""
     return tuple(_of(orjson.loads(each.body)) for each in arrived)

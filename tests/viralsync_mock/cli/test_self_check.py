@@ -25,7 +25,7 @@ from viralsync_mock.self_check.clients import (
     TIMED_OUT,
     Client,
     ClientObservation,
-    Httpx,
+    Httpx2,
     problem_of,
 )
 from viralsync_mock.self_check.expectations import EXPECTATIONS
@@ -57,10 +57,10 @@ def faults(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str
 
 
 @pytest.fixture(scope="module")
-def stage() -> Iterator[Environment]:
-    """Yield a stage for the tests of this module."""
-    with open_environment() as stage:
-        yield stage
+def environment() -> Iterator[Environment]:
+    """Yield a environment for the tests of this module."""
+    with open_environment() as environment:
+        yield environment
 
 
 @pytest.mark.needs_node
@@ -81,19 +81,19 @@ def test_every_kind_of_fault_has_a_promise() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_promise_holds_where_the_fault_is_not_armed(kind: str, stage: Environment) -> None:
+def test_no_promise_holds_where_the_fault_is_not_armed(kind: str, environment: Environment) -> None:
     """What is promised is seen because of the fault alone. A client whose clock stands sees nothing late by chance."""
-    unarmed = new_session(stage, kind, Httpx(lambda: 0.0), is_armed=False)
+    unarmed = new_session(environment, kind, Httpx2(lambda: 0.0), is_armed=False)
     assert difference(kind, unarmed).startswith(f"promised: {EXPECTATIONS[kind].holds.__doc__} Seen: ")
 
 
 @pytest.mark.parametrize("kind", ["status", "silence", "bad_signature"])
-def test_a_promise_holds_where_the_fault_is_armed(kind: str, stage: Environment) -> None:
+def test_a_promise_holds_where_the_fault_is_armed(kind: str, environment: Environment) -> None:
     """The same scene with the fault in it has nothing to tell."""
-    assert difference(kind, new_session(stage, kind, Httpx(lambda: 0.0))) == ""
+    assert difference(kind, new_session(environment, kind, Httpx2(lambda: 0.0))) == ""
 
 
-def test_what_goes_wrong_in_a_client_is_told_in_its_cell(stage: Environment) -> None:
+def test_what_goes_wrong_in_a_client_is_told_in_its_cell(environment: Environment) -> None:
     """The other cells are played all the same."""
 
     class Broken(Client):
@@ -103,7 +103,9 @@ def test_what_goes_wrong_in_a_client_is_told_in_its_cell(stage: Environment) -> 
             raise RuntimeError("out of order")
 
     client = Broken(lambda: 0.0)
-    assert run_check(stage, "status", client) == CheckResult("status", "broken", FAILED, "RuntimeError: out of order")
+    assert run_check(environment, "status", client) == CheckResult(
+        "status", "broken", FAILED, "RuntimeError: out of order"
+    )
 
 
 def _chained(outer: Exception, inner: BaseException) -> Exception:
@@ -177,7 +179,7 @@ def test_the_list_into_a_pipe_has_a_line_for_every_kind() -> None:
     ("arguments", "shown"),
     [
         (["list"], ["fault", "for example", "latency", "The connection is reset (TCP RST)"]),
-        (["self-check", "--fault", "status"], ["fault", "httpx", "curl", "not installed", "status", "ok"]),
+        (["self-check", "--fault", "status"], ["fault", "httpx2", "curl", "not installed", "status", "ok"]),
     ],
 )
 def test_people_get_a_table(arguments: list[str], shown: list[str]) -> None:
