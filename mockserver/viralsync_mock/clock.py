@@ -149,6 +149,8 @@ class Clock:
     """How many sleeps have begun."""
     threshold: float = JUMP_THRESHOLD
     patience: float = JUMP_PATIENCE
+    activities: int = 0
+    """How many calls, sleeps and deliveries have begun or ended in mode `jump`."""
     _origin: float = 0.0
     _armed: list[tuple[datetime, int, Waiter]] = field(default_factory=list)
     _order: count[int] = field(default_factory=count)
@@ -156,7 +158,6 @@ class Clock:
     _quiet: asyncio.Event = field(default_factory=asyncio.Event)
     _moving: asyncio.Lock = field(default_factory=asyncio.Lock)
     _last_activity: float = 0.0
-    _activities: int = 0
     _holding: set[object] = field(default_factory=set)
     _all_asleep: bool = False
 
@@ -240,6 +241,7 @@ class Clock:
     def end_call(self) -> None:
         """Count a call as answered, or as one that from now on only waits."""
         self.calls -= 1
+        self._all_asleep = False  # the caller wakes up
         self._touch()
 
     @contextmanager
@@ -260,9 +262,11 @@ class Clock:
         self.sleeps += 1
         self._all_asleep = all_asleep
         with self.alarm() as alarm:
-            await alarm.until(instant)
-            if sleeper and len(self._holding) < MAX_NAMED_SLEEPERS:
-                self._holding.add(sleeper)  # before the waiter is settled
+            try:
+                await alarm.until(instant)
+            finally:  # a sleep that was given up: its sleeper is awake too
+                if sleeper and len(self._holding) < MAX_NAMED_SLEEPERS:
+                    self._holding.add(sleeper)  # before the waiter is settled
 
     def alarm(self) -> Waiter:
         """Return a new waiter, to be used as a context manager."""
@@ -332,7 +336,7 @@ class Clock:
         """Record activity: a jump is due `_required_quiet()` real seconds later at the earliest."""
         if self.mode is Mode.JUMP:
             self._last_activity = self.real.monotonic()
-            self._activities += 1
+            self.activities += 1
             self._set_jump_timer()
 
     def _required_quiet(self) -> float:
@@ -355,10 +359,10 @@ class Clock:
             if missing > 0:
                 self._timer = loop.call_later(missing, self._set_jump_timer)
             else:
-                self._timer = loop.call_soon(self._confirm_jump, self._activities, CONFIRMATIONS)
+                self._timer = loop.call_soon(self._confirm_jump, self.activities, CONFIRMATIONS)
 
     def _confirm_jump(self, activities: int, turns: int) -> None:
-        if activities != self._activities or not self._can_jump():
+        if activities != self.activities or not self._can_jump():
             self._set_jump_timer()
         elif turns:
             self._timer = asyncio.get_running_loop().call_soon(self._confirm_jump, activities, turns - 1)

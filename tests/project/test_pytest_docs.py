@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from tests.support.paths import ROOT
@@ -24,13 +25,14 @@ FAILURES = {
         BLOCK.format(kind="fails", more="") + r"\n\n```text\n(.*?)\n```", TEXT, re.DOTALL
     )
 }
-NEEDED = {"ini": "pytest.ini", "settings": "conftest.py"}
+NEEDED = {"ini": "options/pytest.ini", "settings": "conftest.py"}
 USUAL = ("-p", "no:cacheprovider", "-o", "asyncio_default_fixture_loop_scope=function")
 
 
 @pytest.fixture(autouse=True)
 def _renderer(pytester: pytest.Pytester) -> None:
-    pytester.path.joinpath("renderer.py").write_text(FILES["renderer.py"])
+    for name in ("renderer.py", "pytest.ini"):
+        pytester.path.joinpath(name).write_text(FILES[name])
     pytester.syspathinsert()
 
 
@@ -39,7 +41,7 @@ def test_a_block_of_tests_passes(name: str, pytester: pytest.Pytester) -> None:
     """With the file that stands before it."""
     number, code = TESTS[name]
     if name in NEEDED:
-        pytester.path.joinpath(NEEDED[name]).write_text(FILES[NEEDED[name]])
+        pytester.path.joinpath(Path(NEEDED[name]).name).write_text(FILES[NEEDED[name]])
     pytester.path.joinpath(f"test_block_{name}.py").write_text(code)
     passed(pytester.runpytest_inprocess(*USUAL), number)
 

@@ -24,7 +24,7 @@ import httpx2, pytest
 MOVIE = {"kind": "movie", "projectId": "proj_abc123", "movie": {"scenes": [{"id": "intro", "duration": 2}]}}
 
 def api(sandbox):
-    return httpx2.Client(base_url=sandbox.base_url, headers=sandbox.headers, verify=False)
+    return httpx.Client(base_url=sandbox.base_url, headers=sandbox.headers, verify=False)
 
 def submit(sandbox, **more):
     with api(sandbox) as client:

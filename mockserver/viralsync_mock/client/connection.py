@@ -31,7 +31,7 @@ class ControlConnection:
     ) -> None:
         self.base_url, self.api_key = base_url.rstrip("/"), api_key
         self.control_token, self.timeout = control_token, timeout
-        self._headers = {"x-api-key": api_key, **({"x-mock-token": control_token} if control_token else {})}
+        self.headers = {"x-api-key": api_key, **({"x-mock-token": control_token} if control_token else {})}
         self._is_shared = http is not None
         self._http = open_connections() if http is None else http
 
@@ -46,7 +46,7 @@ class ControlConnection:
             response = self._http.request(
                 method,
                 f"{self.base_url}{target}",
-                headers=self._headers,
+                headers=self.headers,
                 timeout=self.timeout,
                 json=document,
                 params={name: str(value) for name, value in query.items() if value is not None},

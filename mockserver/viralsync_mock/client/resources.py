@@ -34,7 +34,7 @@ class ClockControl:
 
     @property
     def mode(self) -> str:
-        """`real`, `scaled`, `frozen` or `auto`."""
+        """`real`, `scaled`, `frozen`, `auto` or `jump`."""
         return str(self._connection.request("GET", "/clock")["mode"])
 
     @property
@@ -66,6 +66,10 @@ class ClockControl:
     def auto(self) -> None:
         """Let the clock jump to whatever a client waits for."""
         self._connection.request("PATCH", "/clock", {"mode": "auto"})
+
+    def jump(self) -> None:
+        """Let the clock jump to the next wake-up whenever everybody waits."""
+        self._connection.request("PATCH", "/clock", {"mode": "jump"})
 
     def real(self, rate: float = 1) -> None:
         """Run the clock in real time, or `rate` times as fast."""

@@ -8,6 +8,7 @@ with Sandbox("http://127.0.0.1:4747", "vs_prod_0123456789abcdefghijklmnopqrstuv"
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack, contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self, TypedDict
 
@@ -19,10 +20,13 @@ from viralsync_mock.client.results import CoverageMixin, VerdictMixin
 from viralsync_mock.errors import ControlError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from types import TracebackType
     from typing import Unpack
 
     import httpx2
+
+    from viralsync_mock.virtual_time import ClockConnection
 
 ACCOUNT: Mapping[str, str] = MappingProxyType(
     {
@@ -66,6 +70,8 @@ class Sandbox(AssertionMixin, VerdictMixin, CoverageMixin):
         http: httpx2.Client | None = None,
     ) -> None:
         self._connect(ControlConnection(base_url, api_key, control_token, timeout, http))
+        self.local_clock: ClockConnection | None = None
+        """A way to the clock without HTTP, where the mock runs in this process."""
 
     def _connect(self, connection: ControlConnection) -> None:
         self._connection = connection
@@ -80,6 +86,7 @@ class Sandbox(AssertionMixin, VerdictMixin, CoverageMixin):
         """Return the sandbox of another key on the same mock; it shares this one's connections."""
         other = object.__new__(type(self))
         other._connect(self._connection.with_key(api_key))
+        other.local_clock = None
         return other
 
     def open(
@@ -147,6 +154,25 @@ class Sandbox(AssertionMixin, VerdictMixin, CoverageMixin):
     def sleep(self, seconds: float) -> None:
         """Sleep on the sandbox's clock: pass it to the code under test in place of `time.sleep`."""
         self.clock.advance(seconds)
+
+    @contextmanager
+    def virtual_time(self, exempt: Iterable[str] = ()) -> Iterator[None]:
+        """Let all sleeps of this process happen on the sandbox's clock; an `auto` clock is in mode `jump` meanwhile.
+
+        Code in the modules and packages named in `exempt` keeps real time. Raises UsageError when virtual time is on
+        already, or freezegun or time-machine is.
+        """
+        from viralsync_mock.virtual_time import virtual_time
+        from viralsync_mock.virtual_time.http_clock import http_clock
+
+        with ExitStack() as stack:
+            if self.clock.mode == "auto":
+                self.clock.jump()
+                stack.callback(self.clock.auto)
+            local = self.local_clock
+            clock = local or stack.enter_context(http_clock(self.base_url, self._connection.headers))
+            stack.enter_context(virtual_time(clock, exempt))
+            yield
 
     def snapshot(self, *, journal: bool = False) -> dict[str, Any]:
         """Return the whole sandbox as JSON values."""

@@ -29,6 +29,8 @@ INI = (
     ("clock", "auto, jump, frozen, real or scaled"),
     ("seed", "the same seed, the same answers"),
     ("behaviour", "a behaviour profile: a file"),
+    ("sleeps", "virtual: the test's process sleeps on the sandbox's clock"),
+    ("exempt", "modules and packages that sleep in real time all the same"),
     ("strict", "true: a test fails when the API does not know or rejects one of its calls"),
     (
         "well_behaved",
@@ -38,7 +40,8 @@ INI = (
 """The options that an ini file may give; each also has a variable, VIRALSYNC_MOCK_<NAME>."""
 
 MARKER = (
-    "viralsync(scenario=..., plan=..., clock=..., seed=..., behaviour=..., strict=..., well_behaved=...): "
+    "viralsync(scenario=..., plan=..., clock=..., seed=..., behaviour=..., strict=..., well_behaved=..., sleeps=..., "
+    "exempt=...): "
     "options of the test's sandbox of the ViralSync mock; nearer markers win, option by option."
 )
 

@@ -115,6 +115,19 @@ def _well_behaved(given: OptionValue) -> dict[str, Any] | None:
     return given.fail('true, false, "decided", or rules that may fail, each with its reason')
 
 
+def _sleeps(given: OptionValue) -> str:
+    if given.value in (words := ("real", "virtual")):
+        return str(given.value)
+    return given.fail("real or virtual", did_you_mean(given.value, words))
+
+
+def _exempt(given: OptionValue) -> tuple[str, ...]:
+    names = given.value.replace(",", " ").split() if isinstance(given.value, str) else given.value
+    if isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names):
+        return tuple(names)
+    return given.fail("names of modules: a list, or a text with commas between them")
+
+
 OPTIONS: Mapping[str, Callable[[OptionValue], Any]] = MappingProxyType(
     {
         "scenario": _scenario,
@@ -124,12 +137,14 @@ OPTIONS: Mapping[str, Callable[[OptionValue], Any]] = MappingProxyType(
         "behaviour": _behaviour,
         "strict": _strict,
         "well_behaved": _well_behaved,
+        "sleeps": _sleeps,
+        "exempt": _exempt,
     }
 )
 """The reader of each option: returns a JSON value or raises UsageError."""
 
 
-OF_TEST = frozenset({"strict", "well_behaved"})
+OF_TEST = frozenset({"strict", "well_behaved", "sleeps", "exempt"})
 """Options that are checked at the end of a test, by the plugin."""
 
 
@@ -143,7 +158,19 @@ class Options:
     @property
     def document(self) -> dict[str, Any]:
         """The body of the control call that opens the sandbox."""
-        return {name: value for name, value in self._values.items() if name not in OF_TEST}
+        clock = {"clock": Mode.JUMP.value} if self.has_virtual_sleeps else {}
+        return clock | {name: value for name, value in self._values.items() if name not in OF_TEST}
+
+    @property
+    def has_virtual_sleeps(self) -> bool:
+        """Whether the test's process sleeps on the sandbox's clock."""
+        return self._values.get("sleeps") == "virtual"
+
+    @property
+    def exempt(self) -> tuple[str, ...]:
+        """The modules and packages that keep real time all the same."""
+        names: tuple[str, ...] = self._values.get("exempt", ())
+        return names
 
     @property
     def is_strict(self) -> bool:

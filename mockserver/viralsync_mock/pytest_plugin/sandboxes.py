@@ -12,6 +12,7 @@ from viralsync_mock.client import Sandbox
 from viralsync_mock.errors import ControlError, SettingsError, UsageError
 from viralsync_mock.pytest_plugin.options import Options, options_of_call, options_of_test
 from viralsync_mock.randomness import hexadecimal
+from viralsync_mock.server import BackgroundServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -38,7 +39,10 @@ class SandboxOpener:
     def sandbox(self, *purpose: object) -> Sandbox:
         """Return the sandbox of a key made from the purpose alone."""
         key = f"vs_prod_{hexadecimal('pytest', *purpose, length=32)}"
-        return Sandbox(self._server.base_url, key, control_token=self._settings.control_token)
+        sandbox = Sandbox(self._server.base_url, key, control_token=self._settings.control_token)
+        if isinstance(self._server, BackgroundServer):
+            sandbox.local_clock = self._server.clock(key)
+        return sandbox
 
     def open(self, sandbox: Sandbox, options: Options) -> None:
         """Open a sandbox; on a refusal closes it and raises SettingsError with the option's origin."""
@@ -79,7 +83,11 @@ def for_test(item: pytest.Item, server: Server, settings: Settings) -> Iterator[
         options = options_of_test(item)
         sandbox = opening.sandbox(item.nodeid)
         opening.open(sandbox, options)
-    yield sandbox
+    with ExitStack() as stack:
+        if options.has_virtual_sleeps:
+            with fail_without_traceback():
+                stack.enter_context(sandbox.virtual_time(options.exempt))
+        yield sandbox
     opening.finish(sandbox, options, item.nodeid)
 
 

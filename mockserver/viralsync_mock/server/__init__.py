@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self, cast
 import uvicorn
 from uvicorn.server import HANDLED_SIGNALS
 
+from viralsync_mock.clock import EPOCH
 from viralsync_mock.errors import SettingsError
 from viralsync_mock.server.protocol import MockHttpProtocol, Timeouts
 
@@ -134,8 +135,10 @@ class BackgroundServer:
         binding = binding or Binding(port=0)
         self._listener = bind(binding)
         self._ready = threading.Event()
-        self._app, self._server = app, Server(app, binding, self._ready.set)
-        self._thread = threading.Thread(target=self._server.run, args=([self._listener],), daemon=True)
+        self.mock, self._server = app.mock, Server(app, binding, self._ready.set)
+        self._thread = threading.Thread(
+            target=self._server.run, args=([self._listener],), name="viralsync-mock server", daemon=True
+        )
         self.base_url = base_url(binding, self._listener)
 
     def start(self) -> Self:
@@ -144,14 +147,26 @@ class BackgroundServer:
         self._ready.wait(timeout=START_SECONDS)
         return self
 
-    def sleep(self, key: str, seconds: float, sleeper: str = "", *, all_asleep: bool = False) -> Future[datetime]:
+    def sleep(
+        self, key: str, seconds: float, sleeper: str = "", *, all_asleep: bool = False, since: int | None = None
+    ) -> Future[datetime]:
         """Sleep on the clock of a key's sandbox, without HTTP: see `Sandbox.sleep`.
 
         To be called from any thread but the server's; the future has the clock's instant. Cancelling it ends the sleep.
+        `all_asleep` counts only if nothing has happened after `clock(key).activities()` was `since`.
         """
         assert self._server.loop is not None  # noqa: S101 - set before `start` returns
-        sleeping = self._app.mock.sleep(key, seconds, sleeper, all_asleep=all_asleep)
-        return asyncio.run_coroutine_threadsafe(sleeping, self._server.loop)
+
+        async def sleeping() -> datetime:
+            sandbox = self.mock.sandbox(key)
+            is_quiet = all_asleep and since in (None, sandbox.clock.activities)
+            return await sandbox.sleep(seconds, sleeper, all_asleep=is_quiet)
+
+        return asyncio.run_coroutine_threadsafe(sleeping(), self._server.loop)
+
+    def clock(self, key: str) -> SandboxClock:
+        """Return the clock of a key's sandbox, to be used from any thread but the server's."""
+        return SandboxClock(self, key)
 
     def stop(self) -> None:
         """Return when every connection is closed and the thread has ended."""
@@ -163,3 +178,25 @@ class BackgroundServer:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxClock:
+    """The clock of one sandbox, as `viralsync_mock.virtual_time` uses it."""
+
+    server: BackgroundServer
+    key: str
+
+    def sleep(self, seconds: float, sleeper: str, *, all_asleep: bool, since: int | None) -> Future[datetime]:
+        """Begin a sleep, see `BackgroundServer.sleep`."""
+        return self.server.sleep(self.key, seconds, sleeper, all_asleep=all_asleep, since=since)
+
+    def now(self) -> datetime:
+        """Return the present instant."""
+        sandbox = self.server.mock.sandboxes.get(self.key)
+        return sandbox.clock.now() if sandbox else EPOCH
+
+    def activities(self) -> int:
+        """Return how many calls, sleeps and deliveries have begun or ended."""
+        sandbox = self.server.mock.sandboxes.get(self.key)
+        return sandbox.clock.activities if sandbox else 0

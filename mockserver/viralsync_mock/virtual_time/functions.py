@@ -1,0 +1,103 @@
+"""The functions of `time`, wherever a module has bound them."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import contextmanager
+from functools import wraps
+from inspect import isclass, isfunction
+from types import FunctionType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+from viralsync_mock.errors import UsageError
+from viralsync_mock.virtual_time.keeper import caller
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from viralsync_mock.virtual_time.keeper import TimeKeeper
+
+UNITS: dict[str, Callable[[float], float]] = {
+    **dict.fromkeys(("monotonic", "time", "perf_counter"), float),
+    **dict.fromkeys(("monotonic_ns", "time_ns", "perf_counter_ns"), lambda seconds: round(seconds * 1e9)),
+}
+"""The functions of `time` that tell the time, each with its unit."""
+
+
+def refuse_other_clocks() -> None:
+    """Raise UsageError when freezegun or time-machine has replaced the time already."""
+    machine = sys.modules.get("time_machine")
+    name = "time-machine" if machine and machine.escape_hatch.is_travelling() else None
+    if getattr(time, "time").__module__.startswith("freezegun"):  # noqa: B009 - reads no time
+        name = "freezegun"
+    if name:
+        raise UsageError(
+            f"{name} is active, which replaces the time too: two clocks would disagree. End it before virtual time "
+            "begins, or travel inside it."
+        )
+
+
+@contextmanager
+def time_functions(keeper: TimeKeeper) -> Iterator[None]:
+    """Replace `sleep` and everything that tells the time, in `time` and in modules, defaults of arguments included."""
+    names = ("sleep", *UNITS)
+    replacements = {name: _replacement(keeper, name, getattr(time, name)) for name in names}
+    originals = {name: getattr(time, name) for name in names}
+    there = {id(originals[name]): replacements[name] for name in names}
+    back = {id(replacements[name]): originals[name] for name in names}
+    try:
+        _exchange(there, keeper.is_exempt)
+        yield
+    finally:
+        _exchange(back, lambda _: False)
+
+
+def _replacement(keeper: TimeKeeper, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    if name == "sleep":
+
+        @wraps(original)
+        def sleep(seconds: object, /) -> None:
+            if isinstance(seconds, (int, float)) and seconds > 0 and keeper.is_virtual(caller()):
+                keeper.sleep(seconds)
+            else:
+                original(seconds)
+
+        return sleep
+
+    @wraps(original)
+    def read() -> float:
+        present: float = original()
+        return present + UNITS[name](keeper.elapsed) if keeper.is_virtual(caller()) else present
+
+    return read
+
+
+def _exchange(table: Mapping[int, Callable[..., Any]], is_exempt: Callable[[str], bool]) -> None:
+    """Replace objects by identity in all modules, `time` itself too."""
+    modules: list[object] = [*sys.modules.values()]
+    for module in modules:
+        if isinstance(module, ModuleType) and not is_exempt(module.__name__):
+            namespace = vars(module)
+            found = [name for name, value in tuple(namespace.items()) if id(value) in table]
+            for name in found:
+                namespace[name] = table[id(namespace[name])]
+            if found or namespace.get("time") is time:
+                for function in _functions(module):
+                    _exchange_defaults(function, table)
+
+
+def _functions(module: ModuleType) -> Iterator[FunctionType]:
+    """Yield the functions that a module defines, those of its classes too."""
+    for value in tuple(vars(module).values()):
+        if getattr(value, "__module__", None) == module.__name__:
+            members = tuple(vars(value).values()) if isclass(value) else (value,)
+            yield from (member for member in members if isfunction(member))
+
+
+def _exchange_defaults(function: FunctionType, table: Mapping[int, Callable[..., Any]]) -> None:
+    if function.__defaults__ and any(id(value) in table for value in function.__defaults__):
+        function.__defaults__ = tuple(table.get(id(value), value) for value in function.__defaults__)
+    keywords: dict[str, Any] = function.__kwdefaults__ or {}
+    for name, value in keywords.items():
+        keywords[name] = table.get(id(value), value)

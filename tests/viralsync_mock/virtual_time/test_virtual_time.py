@@ -1,0 +1,345 @@
+"""Sleeps of a process on a sandbox's clock: clients as people write them, unmodified."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from time import monotonic, sleep
+from types import ModuleType
+from typing import Any
+
+import anyio
+import freezegun
+import httpx
+import pytest
+import requests
+import tenacity
+import time_machine
+import trio
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from tests.conftest import LiveServer
+
+from viralsync_mock.app import create_app
+from viralsync_mock.client import Sandbox
+from viralsync_mock.clock import Mode
+from viralsync_mock.errors import UsageError
+from viralsync_mock.randomness import hexadecimal
+from viralsync_mock.server import BackgroundServer
+from viralsync_mock.settings import Settings
+
+MOVIE = {"kind": "movie", "projectId": "proj_demo01", "movie": {"scenes": [{"id": "only", "duration": 52}]}}
+END = ("done", "failed", "cancelled")
+POLLS = 34
+"""A movie of 52 s is rendered in 162 s: with a look every 5 s, the 34th finds it done."""
+
+REAL_LIMIT = 20
+"""Real seconds that no client needs on the slowest machine; without virtual time each would take 165."""
+
+real_monotonic = time.monotonic
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[BackgroundServer]:
+    with BackgroundServer(create_app(Settings(clock=Mode.JUMP))) as server:
+        yield server
+
+
+@pytest.fixture(params=["in this process", "over HTTP"])
+def sandbox(server: BackgroundServer, request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    """Yield a sandbox on an auto clock, whose clock is reached in both ways."""
+    with Sandbox(server.base_url, f"vs_prod_{hexadecimal(request.node.nodeid, length=32)}") as sandbox:
+        sandbox.open(clock="auto")
+        if request.param == "in this process":
+            sandbox.local_clock = server.clock(sandbox.api_key)
+        yield sandbox
+
+
+@pytest.fixture
+def local(server: BackgroundServer, request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    """Yield a sandbox whose clock is in this process."""
+    with Sandbox(server.base_url, f"vs_prod_{hexadecimal(request.node.nodeid, length=32)}") as sandbox:
+        sandbox.local_clock = server.clock(sandbox.api_key)
+        yield sandbox.open(clock="auto")
+
+
+# ---------------------------------------------------------------- clients
+
+
+def with_requests(url: str, headers: dict[str, str]) -> int:
+    job = requests.post(f"{url}/v1/render/jobs", json=MOVIE, headers=headers, timeout=10).json()["jobId"]
+    polls = 1
+    while requests.get(f"{url}/v1/jobs/{job}", headers=headers, timeout=10).json()["status"] not in END:
+        time.sleep(5)
+        polls += 1
+    return polls
+
+
+def with_tenacity(url: str, headers: dict[str, str]) -> int:
+    with httpx.Client(base_url=url, headers=headers) as client:
+        job = client.post("/v1/render/jobs", json=MOVIE).json()["jobId"]
+        retrying = tenacity.Retrying(
+            wait=tenacity.wait_fixed(5), retry=tenacity.retry_if_result(lambda status: status not in END)
+        )
+        retrying(lambda: client.get(f"/v1/jobs/{job}").json()["status"])
+        return int(retrying.statistics["attempt_number"])
+
+
+async def polls_of(url: str, headers: dict[str, str]) -> int:
+    async with httpx.AsyncClient(base_url=url, headers=headers) as client:
+        job = (await client.post("/v1/render/jobs", json=MOVIE)).json()["jobId"]
+        polls = 1
+        while (await client.get(f"/v1/jobs/{job}")).json()["status"] not in END:
+            await anyio.sleep(5)
+            polls += 1
+        return polls
+
+
+def with_asyncio(url: str, headers: dict[str, str]) -> int:
+    return asyncio.run(polls_of(url, headers))
+
+
+def with_trio(url: str, headers: dict[str, str]) -> int:
+    return trio.run(polls_of, url, headers)
+
+
+def with_an_event(url: str, headers: dict[str, str]) -> int:
+    stop, polls = threading.Event(), 1
+    with httpx.Client(base_url=url, headers=headers) as client:
+        job = client.post("/v1/render/jobs", json=MOVIE).json()["jobId"]
+        while client.get(f"/v1/jobs/{job}").json()["status"] not in END:
+            stop.wait(5)
+            polls += 1
+    return polls
+
+
+CLIENTS = (with_requests, with_tenacity, with_asyncio, with_trio, with_an_event)
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_an_unmodified_client_polls_as_often_as_in_real_time(
+    sandbox: Sandbox, client: Callable[[str, dict[str, str]], int]
+) -> None:
+    """Its sleeps pass on the sandbox's clock, and in no real time."""
+    before, start = real_monotonic(), sandbox.clock.now
+    with sandbox.virtual_time():
+        polls = client(sandbox.base_url, sandbox.headers)
+    assert polls == POLLS == len(sandbox.journal.calls("getJob"))
+    assert 164 < (sandbox.clock.now - start).total_seconds() < 175
+    assert real_monotonic() - before < REAL_LIMIT
+
+
+def test_pollers_in_threads_sleep_at_the_same_time(local: Sandbox) -> None:
+    """Three pollers take as long as one."""
+    start = local.clock.now
+    with local.virtual_time(), ThreadPoolExecutor(3) as pool:
+        polls = list(pool.map(lambda _: with_an_event(local.base_url, local.headers), range(3)))
+    assert all(abs(each - POLLS) <= 1 for each in polls)
+    assert (local.clock.now - start).total_seconds() < 180
+
+
+# ---------------------------------------------------------------- deadlines
+
+
+def test_a_retry_gives_up_at_its_deadline(local: Sandbox) -> None:
+    """A job that is stuck: 300 virtual seconds."""
+    local.scenario("stuck")
+    start = local.clock.now
+    with local.virtual_time(), httpx.Client(base_url=local.base_url, headers=local.headers) as client:
+        job = client.post("/v1/render/jobs", json=MOVIE).json()["jobId"]
+        retrying = tenacity.Retrying(
+            wait=tenacity.wait_fixed(5),
+            stop=tenacity.stop_after_delay(300),
+            retry=tenacity.retry_if_result(lambda status: status not in END),
+        )
+        with pytest.raises(tenacity.RetryError):
+            retrying(lambda: client.get(f"/v1/jobs/{job}").json()["status"])
+    assert 300 <= (local.clock.now - start).total_seconds() < 310
+
+
+def test_time_outs_of_asyncio_expire(local: Sandbox) -> None:
+    """In `wait_for`, and in the order of their lengths."""
+    ended = []
+
+    async def wait(seconds: float) -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.Event().wait(), seconds)
+        ended.append(seconds)
+
+    async def main() -> float:
+        start = asyncio.get_running_loop().time()
+        await asyncio.gather(*(wait(seconds) for seconds in (90, 30, 60)))
+        return asyncio.get_running_loop().time() - start
+
+    with local.virtual_time():
+        assert 90 <= asyncio.run(main()) < 95
+    assert ended == [30, 60, 90]
+
+
+def test_time_outs_of_trio_expire(local: Sandbox) -> None:
+    """`move_on_after` ends, and the run's time has gone on."""
+
+    async def main() -> float:
+        start = trio.current_time()
+        with trio.move_on_after(60):
+            await trio.sleep_forever()
+        return trio.current_time() - start
+
+    with local.virtual_time():
+        assert 60 <= trio.run(main) < 65
+
+
+def test_waits_of_threads_end_at_their_time_outs(local: Sandbox) -> None:
+    """Event, condition, queue and future, each after 30 s."""
+    condition, start = threading.Condition(), local.clock.now
+    with local.virtual_time():
+        assert not threading.Event().wait(30)
+        with condition:
+            assert not condition.wait_for(lambda: False, 30)
+        with pytest.raises(queue.Empty):
+            queue.Queue[None]().get(timeout=30)
+    assert 119 < (local.clock.now - start).total_seconds() + 30 < 125
+
+
+def test_a_wait_that_is_over_early_leaves_no_wake_up(local: Sandbox) -> None:
+    """An event that is set after 2 s of 60 returns True, and no time goes on to 60."""
+    event, start = threading.Event(), local.clock.now
+    with local.virtual_time():
+        setter = threading.Thread(target=lambda: (time.sleep(2), event.set()))
+        setter.start()
+        assert event.wait(60)
+        setter.join()
+        time.sleep(1)
+    assert 2.5 < (local.clock.now - start).total_seconds() < 10
+
+
+@hypothesis_settings(max_examples=10)
+@given(lengths=st.lists(st.integers(1, 500), min_size=1, max_size=6, unique=True))
+def test_sleepers_overlap(server: BackgroundServer, lengths: list[int]) -> None:
+    """Each ends at its own length, in this order; the clock ends at the longest."""
+    key = f"vs_prod_{hexadecimal('overlap', *lengths, length=32)}"
+    ended: list[tuple[int, float]] = []
+    ready = threading.Barrier(len(lengths))
+    with Sandbox(server.base_url, key) as sandbox:
+        sandbox.open(clock="jump")
+        sandbox.local_clock = server.clock(key)
+        start = sandbox.clock.now
+
+        def nap(seconds: int) -> None:
+            ready.wait()
+            time.sleep(seconds)
+            ended.append((seconds, (server.clock(key).now() - start).total_seconds()))
+
+        with sandbox.virtual_time(), ThreadPoolExecutor(len(lengths)) as pool:
+            list(pool.map(nap, lengths))
+        assert [each for each, _ in ended] == sorted(lengths)
+        assert all(abs(at - each) < 0.5 for each, at in ended)
+
+
+# ---------------------------------------------------------------- what is patched
+
+
+def poll_every(seconds: float = 5, pause: Callable[[float], None] = time.sleep) -> Callable[[float], None]:
+    """Have a default argument that is `time.sleep`, as many clients do."""
+    del seconds
+    return pause
+
+
+def functions() -> list[Any]:
+    names = ("sleep", "monotonic", "time", "perf_counter", "monotonic_ns", "time_ns", "perf_counter_ns")
+    loop: Any = asyncio.BaseEventLoop
+    return [
+        *(getattr(time, name) for name in names),
+        *(sleep, monotonic, poll_every(), threading.Condition.wait, loop._run_once),
+        *(trio._core._run.SystemClock.current_time, trio._core._run.SystemClock.deadline_to_sleep_time),
+    ]
+
+
+def test_nothing_is_left_patched(local: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when the test fails in the middle, and in modules that were loaded meanwhile."""
+    before, late = functions(), ModuleType("loaded_late")
+    monkeypatch.setitem(sys.modules, "loaded_late", late)
+
+    def fail() -> None:
+        with local.virtual_time():
+            vars(late)["wait"] = time.sleep
+            assert all(now is not then for now, then in zip(functions(), before, strict=True))
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        fail()
+    assert [*functions(), vars(late)["wait"]] == [*before, before[0]]
+
+
+def test_a_reset_ends_all_sleeps(local: Sandbox) -> None:
+    """On a clock that stands still too."""
+    local.clock.freeze()
+    with local.virtual_time(), ThreadPoolExecutor(1) as pool:
+        nap = pool.submit(time.sleep, 60)
+        local.reset()
+    assert nap.done()
+
+
+def test_an_exempt_module_sleeps_in_real_time(local: Sandbox) -> None:
+    """Its functions stay those of the system, those of others do not."""
+    database = ModuleType("database.pool")
+    exec("import time\ndef nap(): time.sleep(0.001)\ndef now(): return time.monotonic()", vars(database))  # noqa: S102
+    start = local.clock.now
+    with local.virtual_time(exempt=["database"]):
+        database.nap()
+        time.sleep(60)
+        assert time.monotonic() - database.now() > 59
+    assert 60 <= (local.clock.now - start).total_seconds() < 60.001
+
+
+def test_a_loop_that_lives_on_keeps_its_time(local: Sandbox) -> None:
+    """Timers that were set in virtual time are due when they were to be."""
+
+    async def main() -> tuple[float, float]:
+        loop = asyncio.get_running_loop()
+        with local.virtual_time():
+            await asyncio.sleep(60)
+            inside = loop.time()
+        return inside, loop.time()
+
+    inside, outside = asyncio.run(main())
+    assert 0 <= outside - inside < 30
+
+
+# ---------------------------------------------------------------- beside others
+
+
+def test_one_virtual_time_at_a_time(local: Sandbox) -> None:
+    """A process cannot sleep on two clocks; the first goes on."""
+    with local.virtual_time():
+        with pytest.raises(UsageError, match="virtual time is on already"):
+            local.virtual_time().__enter__()
+        time.sleep(60)
+    assert local.clock.mode == "auto"
+
+
+def test_freezegun_is_refused(local: Sandbox) -> None:
+    """With a sentence."""
+    with freezegun.freeze_time("2026-01-01"), pytest.raises(UsageError, match="freezegun is active"):
+        local.virtual_time().__enter__()
+
+
+def test_time_machine_is_refused(local: Sandbox) -> None:
+    """With a sentence."""
+    with time_machine.travel("2026-01-01"), pytest.raises(UsageError, match="time-machine is active"):
+        local.virtual_time().__enter__()
+
+
+def test_the_clock_is_auto_again(live_server: LiveServer) -> None:
+    """A clock in another mode keeps it, also inside."""
+    with live_server.client() as api, Sandbox(live_server.base_url, api.headers["x-api-key"]) as sandbox:
+        sandbox.open(clock="auto")
+        with sandbox.virtual_time():
+            assert sandbox.clock.mode == "jump"
+        assert sandbox.clock.mode == "auto"
