@@ -19,7 +19,7 @@ for name in (*LAZY, *(f"viralsync_mock.{module.name}" for module in pkgutil.iter
 
 PRELUDE = """
 import os, threading
-import httpx2, pytest
+import httpx, pytest
 
 MOVIE = {"kind": "movie", "projectId": "proj_abc123", "movie": {"scenes": [{"id": "intro", "duration": 2}]}}
 
