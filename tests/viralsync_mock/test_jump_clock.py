@@ -18,12 +18,14 @@ from tests.support.webhook_receiver import Receiver
 
 from viralsync_mock.app import create_app
 from viralsync_mock.clock import EPOCH, Clock, Mode
-from viralsync_mock.sandbox import Sandbox
+from viralsync_mock.sandbox import Sandbox, SandboxRegistry
+from viralsync_mock.scenarios.model import Scenario
 from viralsync_mock.server import BackgroundServer
 from viralsync_mock.settings import Settings
 from viralsync_mock.state import MockServer
 
 LENGTHS = st.lists(st.integers(1, 10_000_000).map(lambda milliseconds: milliseconds / 1000), min_size=1, max_size=12)
+SCENARIO = Scenario("story", "A story.")
 KEY = f"vs_prod_{7:032x}"
 
 
@@ -36,7 +38,7 @@ def run(story: Callable[[Sandbox], Coroutine[Any, Any, None]]) -> None:
     """Tell a story in a sandbox with a clock that jumps without a threshold."""
 
     async def told() -> None:
-        sandbox = MockServer.start(Settings(clock=Mode.JUMP)).sandbox(KEY)
+        sandbox = SandboxRegistry(Settings(clock=Mode.JUMP)).open(KEY, SCENARIO)
         sandbox.clock.threshold = 0
         await asyncio.wait_for(story(sandbox), timeout=30)
 
@@ -94,6 +96,78 @@ def test_law_no_window_lets_more_than_the_limit_through(pauses: list[float]) -> 
     run(story)
     assert all(late - early >= 60 for early, late in zip(counted, counted[120:], strict=False))
     assert counted == sorted(counted)
+
+
+Actor = Callable[[Sandbox, list[float]], Coroutine[Any, Any, None]]
+
+
+def poller(pause: float, looks: int) -> Actor:
+    """Return a client that calls, sleeps, and calls again."""
+
+    async def act(sandbox: Sandbox, seen: list[float]) -> None:
+        for _ in range(looks):
+            sandbox.clock.begin_call()
+            await asyncio.tasks.sleep(0)
+            seen.append(seconds_of(sandbox))
+            sandbox.clock.end_call()
+            await sandbox.sleep(pause)
+
+    return act
+
+
+def follower(steps: list[float]) -> Actor:
+    """Return a stream that waits for one step after the other."""
+
+    async def act(sandbox: Sandbox, seen: list[float]) -> None:
+        with sandbox.clock.alarm() as alarm:
+            for step in steps:
+                await alarm.until(EPOCH + timedelta(seconds=step))
+                seen.append(seconds_of(sandbox))
+
+    return act
+
+
+def receiver(instants: list[float]) -> Actor:
+    """Return a sender of webhooks whose receiver takes a few turns of the loop for each."""
+
+    async def act(sandbox: Sandbox, seen: list[float]) -> None:
+        for instant in instants:
+            delivery = object()
+            with sandbox.clock.alarm() as alarm:
+                await alarm.until(EPOCH + timedelta(seconds=instant))
+                sandbox.clock.begin_delivery(delivery)
+            for _ in range(5):
+                await asyncio.tasks.sleep(0)
+            seen.append(seconds_of(sandbox))
+            sandbox.clock.end_delivery(delivery)
+
+    return act
+
+
+INSTANTS = st.lists(st.integers(0, 60_000).map(lambda n: n / 1000), min_size=1, max_size=6).map(sorted)
+ACTORS = (
+    st.builds(poller, st.integers(1, 20_000).map(lambda n: n / 1000), st.integers(1, 6))
+    | st.builds(follower, INSTANTS)
+    | st.builds(receiver, INSTANTS)
+)
+
+
+def seen_by(actors: list[Actor]) -> list[list[float]]:
+    """Return what each of these sees of the clock when they act together."""
+    logs: list[list[float]] = [[] for _ in actors]
+
+    async def story(sandbox: Sandbox) -> None:
+        sandbox.clock.patience = 3600  # every delivery ends
+        await asyncio.gather(*(actor(sandbox, log) for actor, log in zip(actors, logs, strict=True)))
+
+    run(story)
+    return logs
+
+
+@given(st.lists(ACTORS, min_size=2, max_size=5))
+def test_law_in_a_crowd_each_client_makes_its_calls_when_it_would_alone(actors: list[Actor]) -> None:
+    """Pollers, streams and receivers of webhooks do not make time pass for each other."""
+    assert seen_by(actors) == [seen_by([actor])[0] for actor in actors]
 
 
 def test_nothing_moves_while_a_call_is_being_answered() -> None:

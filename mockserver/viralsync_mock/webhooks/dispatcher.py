@@ -155,7 +155,7 @@ class WebhookDispatcher:
         """Wait for what is due next, and do it."""
         with self._alarm as alarm:
             while not self._sandbox.is_closed:
-                self._do_due()
+                self._process_due()
                 due = self._next_due()
                 has_work = any(each.has_work for each in self._outboxes.values())
                 if self._clock.mode is Mode.AUTO and has_work:
@@ -164,7 +164,7 @@ class WebhookDispatcher:
                 else:
                     await alarm.until(due, passive=not has_work)
 
-    def _do_due(self) -> None:
+    def _process_due(self) -> None:
         now = self._clock.now()
         while (due := self._next_due()) is not None and due <= now:
             outbox = heapq.heappop(self._calendar)[-1]
