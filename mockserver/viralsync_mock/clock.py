@@ -32,6 +32,12 @@ LAST = datetime(9000, 1, 1, tzinfo=UTC)
 JUMP_THRESHOLD = 0.005
 """Real seconds without any activity after which a clock in mode `jump` moves."""
 
+SLICE = 0.001
+MAX_LATENESS = 0.002
+MAX_RESTARTED_QUIET = 0.05
+"""A timer of a slice that fires this late shows that the machine is busy, so clients may be waiting for their turn: the
+threshold starts anew, up to this many seconds after the last activity."""
+
 JUMP_PATIENCE = 0.1
 """The same while a webhook is being delivered, or a named sleeper that woke up has not slept again."""
 
@@ -158,6 +164,7 @@ class Clock:
     _quiet: asyncio.Event = field(default_factory=asyncio.Event)
     _moving: asyncio.Lock = field(default_factory=asyncio.Lock)
     _last_activity: float = 0.0
+    _quiet_since: float = 0.0
     _holding: set[object] = field(default_factory=set)
     _all_asleep: bool = False
 
@@ -335,7 +342,7 @@ class Clock:
     def _touch(self) -> None:
         """Record activity: a jump is due `_required_quiet()` real seconds later at the earliest."""
         if self.mode is Mode.JUMP:
-            self._last_activity = self.real.monotonic()
+            self._last_activity = self._quiet_since = self.real.monotonic()
             self.activities += 1
             self._set_jump_timer()
 
@@ -354,12 +361,19 @@ class Clock:
     def _set_jump_timer(self) -> None:
         self._cancel_timer()
         if self._can_jump():
-            missing = self._required_quiet() - (self.real.monotonic() - self._last_activity)
-            loop = asyncio.get_running_loop()
+            now, loop = self.real.monotonic(), asyncio.get_running_loop()
+            missing = self._required_quiet() - (now - self._quiet_since)
             if missing > 0:
-                self._timer = loop.call_later(missing, self._set_jump_timer)
+                wait = max(missing / 5, min(missing, SLICE))
+                self._timer = loop.call_later(wait, self._on_slice, now + wait)
             else:
                 self._timer = loop.call_soon(self._confirm_jump, self.activities, CONFIRMATIONS)
+
+    def _on_slice(self, expected: float) -> None:
+        now = self.real.monotonic()
+        if now - expected > MAX_LATENESS and now - self._last_activity < MAX_RESTARTED_QUIET:
+            self._quiet_since = now
+        self._set_jump_timer()
 
     def _confirm_jump(self, activities: int, turns: int) -> None:
         if activities != self.activities or not self._can_jump():

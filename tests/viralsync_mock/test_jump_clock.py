@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import timedelta
 from threading import Event
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import pytest
@@ -23,6 +24,8 @@ from viralsync_mock.scenarios.model import Scenario
 from viralsync_mock.server import BackgroundServer
 from viralsync_mock.settings import Settings
 from viralsync_mock.state import MockServer
+
+T = TypeVar("T")
 
 LENGTHS = st.lists(st.integers(1, 10_000_000).map(lambda milliseconds: milliseconds / 1000), min_size=1, max_size=12)
 SCENARIO = Scenario("story", "A story.")
@@ -353,10 +356,31 @@ def jumping(live_server: LiveServer) -> Any:
         yield client
 
 
-def test_eight_sleeps_of_ten_seconds_are_ten_seconds(jumping: httpx.Client) -> None:
+@dataclass
+class Crowd:
+    """Threads whose first sleeps have all begun before the clock moves, however busy the machine is."""
+
+    live_server: LiveServer
+    key: str
+
+    def run(self, work: Callable[[int], T], number: int) -> list[T]:
+        """Return what each of these threads returns."""
+        clock = self.live_server.app.mock.sandbox(self.key).clock
+        clock.patience = 30
+        with self.live_server.client(self.key) as control, ThreadPoolExecutor(number) as pool:
+            control.patch("/__mock/clock", json={"mode": "frozen"})
+            results = [pool.submit(work, each) for each in range(number)]
+            while len(clock.alarms) < number:
+                control.get("/__mock/health")
+            control.patch("/__mock/clock", json={"mode": "jump"})
+            return [each.result(timeout=60) for each in results]
+
+
+def test_eight_sleeps_of_ten_seconds_are_ten_seconds(live_server: LiveServer) -> None:
     """They overlap, as in real time."""
-    with ThreadPoolExecutor(8) as pool:
-        ends = list(pool.map(lambda number: sleep(jumping, 10, f"t{number}"), range(8)))
+    key = live_server.new_key(clock="jump")
+    with live_server.client(key) as client:
+        ends = Crowd(live_server, key).run(lambda number: sleep(client, 10, f"t{number}"), 8)
     assert ends == ["2026-01-01T00:00:10.000Z"] * 8
 
 
@@ -364,24 +388,26 @@ def test_three_pollers_poll_as_often_as_each_would_alone(live_server: LiveServer
     """A reader of the same job does not make time pass for another."""
     with live_server.client(clock="jump") as alone:
         expected = poll(alone, submit(alone), "alone")
-    with live_server.client(clock="jump") as client, ThreadPoolExecutor(3) as pool:
+    key = live_server.new_key(clock="jump")
+    with live_server.client(key) as client:
         job_id = submit(client)
-        looks = list(pool.map(lambda number: poll(client, job_id, f"t{number}"), range(3)))
+        looks = Crowd(live_server, key).run(lambda number: poll(client, job_id, f"t{number}"), 3)
     assert looks == [expected] * 3
 
 
-def test_five_workers_meet_the_rate_limit_as_in_real_time(jumping: httpx.Client) -> None:
+def test_five_workers_meet_the_rate_limit_as_in_real_time(live_server: LiveServer) -> None:
     """At ten calls a second each, 120 of 150 calls in three seconds are let through."""
+    key = live_server.new_key(clock="jump")
+    with live_server.client(key) as client:
 
-    def work(number: int) -> list[int]:
-        statuses = []
-        for _ in range(30):
-            statuses.append(jumping.get("/v1/me").status_code)
-            sleep(jumping, 0.1, f"t{number}")
-        return statuses
+        def work(number: int) -> list[int]:
+            statuses = []
+            for _ in range(30):
+                statuses.append(client.get("/v1/me").status_code)
+                sleep(client, 0.1, f"t{number}")
+            return statuses
 
-    with ThreadPoolExecutor(5) as pool:
-        statuses = [status for worker in pool.map(work, range(5)) for status in worker]
+        statuses = [status for worker in Crowd(live_server, key).run(work, 5) for status in worker]
     assert (statuses.count(200), statuses.count(429)) == (120, 30)
 
 
@@ -430,7 +456,7 @@ def test_a_webhook_whose_receiver_sleeps_times_out_in_virtual_time(live_server: 
             assert done.wait(timeout=30)
             sleep(client, 1)
             first = client.get("/__mock/deliveries").json()["deliveries"][-1]["attempts"][0]
-    assert first["problem"] == "timed_out"
+    assert first["problem"] == "timed_out", first
 
 
 def test_a_sleep_without_http() -> None:
