@@ -79,7 +79,7 @@ def test_the_careless_client_is_found_out(viralsync: Sandbox) -> None:
             "    <call_* GET /v1/jobs/job_*/progress -> 200>",
             "refuses-bad-signatures: failed: a webhook of job_* with a bad signature was answered 2xx",
             "    <delivery_1 progress of job_* to http://127.0.0.1:*/: delivered (200)>",
-            "cancels-what-it-abandons: failed: job_* is unfinished, and nobody has cancelled it: *",
+            "cancels-what-it-abandons: failed: job_* is unfinished and was not cancelled: *",
         ]
     )
 

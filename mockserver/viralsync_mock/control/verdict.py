@@ -57,7 +57,7 @@ def collect_evidence(sandbox: Sandbox, outside: Sandbox, poll_seconds: float) ->
         is_whole=len(kept) == sandbox.calls and len(deliveries) == made,
         poll_seconds=poll_seconds,
         prefix=sandbox.call_prefix.decode(),
-        strangers_prefix=outside.call_prefix.decode(),
+        anonymous_prefix=outside.call_prefix.decode(),
     )
 
 

@@ -1,4 +1,4 @@
-"""Why a call was answered as it was: an entry of the journal as JSON values."""
+"""The reasons for a response: an entry of the journal as JSON values, and as one sentence."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ DEFAULT_HOST = b"127.0.0.1:4747"
 
 
 def summarize(sandbox: Sandbox, entry: JournalEntry) -> dict[str, Any]:
-    """Return what the list tells of a call."""
+    """Return a call as the list shows it."""
     document: dict[str, Any] = {
         "callId": call_id(sandbox, entry),
         "at": timestamp(entry.at),
@@ -57,8 +57,8 @@ def summarize(sandbox: Sandbox, entry: JournalEntry) -> dict[str, Any]:
 
 
 def explain(call: Call, sandbox: Sandbox, entry: JournalEntry) -> dict[str, Any]:
-    """Return the whole explanation of a call; `call` is who asks, `sandbox` whose journal the entry is in."""
-    told = replace(call, sandbox=sandbox, entry=entry)
+    """Return the explanation of a call; `call` is the request for it, `sandbox` the one with the journal."""
+    explained = replace(call, sandbox=sandbox, entry=entry)
     document = {
         **summarize(sandbox, entry),
         "summary": "",
@@ -69,13 +69,13 @@ def explain(call: Call, sandbox: Sandbox, entry: JournalEntry) -> dict[str, Any]
         "rule": _rule(entry),
         "nearMiss": _near_miss(entry),
         "faults": [{"from": each.id, "fault": to_document(each.faults, call.spec)} for each in entry.matched_faults],
-        **_step(told),
+        **_step(explained),
         "clock": {"now": timestamp(entry.at), "mode": entry.mode, "rate": entry.rate},
         "rateLimit": _rate_limit(entry),
-        "quota": _quota(told),
+        "quota": _quota(explained),
         "violations": [{"place": each.location, "message": each.message} for each in entry.violations],
-        "nearestValid": _nearest_valid(told),
-        "replay": _replay(told),
+        "nearestValid": _nearest_valid(explained),
+        "replay": _replay(explained),
     }
     document["summary"] = summary_sentence(document) + _standstill(sandbox, entry)
     return {name: redact_json(value, sandbox.key) for name, value in document.items()}
@@ -263,9 +263,9 @@ def _is_shipped(call: Call) -> bool:
 
 def summary_sentence(of: Mapping[str, Any]) -> str:
     """Return the sentence for people; `of` is the explanation of the call as JSON values."""
-    told, named = _describe(of)
+    clause, named = _describe(of)
     rest = [text for kind, text in _faults(of) if kind not in named]
-    return f"{told}; also done to it: {', '.join(rest)}." if rest else f"{told}."
+    return f"{clause}; also done to it: {', '.join(rest)}." if rest else f"{clause}."
 
 
 def _describe(of: Mapping[str, Any]) -> tuple[str, frozenset[str]]:
@@ -332,7 +332,7 @@ def _stream(of: Mapping[str, Any]) -> str:
         CLIENT_DISCONNECTED: "and its reader left",
     }
     ending = endings.get(of["ending"], f"until it was broken off by {_breaking(of)}")
-    return f"the stream of {of['jobId']} told {count}, {ending}"
+    return f"the stream of {of['jobId']} sent {count}, {ending}"
 
 
 def _success(of: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The nearest valid request: what a client sent, changed as little as possible so that the spec takes it."""
+"""The nearest valid request: what a client sent, changed as little as possible so that it is valid."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ _AS_IT_IS = "".join(map(chr, range(0x21, 0x7F)))
 
 
 class TooManyViolations(Exception):
-    """So much is wrong that mending it would take long, and tell nobody anything."""
+    """Too much is wrong: repairing it would take long and help little."""
 
 
 class NearestValidFinder:
-    """Mends one value; `samples`, throughout, are good values for a place, the best first."""
+    """Repairs one value; `samples` are always good values for its place, the best first."""
 
     def __init__(self, seed: str, *, invents: bool = True) -> None:
         self._seed = seed
@@ -44,22 +44,22 @@ class NearestValidFinder:
         self._left = MAX_REPAIRS
 
     def repaired(self, value: Any, shape: SchemaNode, samples: Sequence[Any], depth: int = 0) -> Any:
-        """Return the value with each violation mended where it is; one that is valid comes back equal.
+        """Return the value with each violation repaired in its place; a valid value is returned unchanged.
 
-        Keywords that look at an object as a whole, such as `if` and `minProperties`, are not mended. Raises
-        `Impossible` where nothing fits and `Hopeless` after 50 repairs.
+        Keywords about an object as a whole, such as `if` and `minProperties`, are not repaired. Raises
+        UnsatisfiableSchema where nothing fits and TooManyViolations after 50 repairs.
         """
         if depth > MAX_DEPTH:
             return value
         if shape.branches:
             return self._of_branches(value, shape, samples, depth + 1)
         if shape.has_members(value):
-            mend = self._object if isinstance(value, dict) else self._array
-            return mend(value, shape, samples, depth + 1)
+            repair = self._object if isinstance(value, dict) else self._array
+            return repair(value, shape, samples, depth + 1)
         return value if shape.accepts(value) else self._replaced(value, shape, samples, depth + 1)
 
     def _of_branches(self, value: Any, shape: SchemaNode, samples: Sequence[Any], depth: int) -> Any:
-        """Return the value mended for the branch that changes it least; null is meant least."""
+        """Return the value repaired for the branch that changes it least; null is the last choice."""
         found: list[Any] = []
         for branch in sorted(shape.branches, key=lambda branch: kind_of(value) not in branch.types):
             try:
@@ -112,7 +112,7 @@ class NearestValidFinder:
         return made
 
     def _added(self, name: str, value: dict[str, Any], shape: SchemaNode, samples: Sequence[Any], depth: int) -> Any:
-        """Return the value of a missing property: what was sent under a misspelt name, or else a good one."""
+        """Return the value of a missing property: the one sent under a misspelt name, or a good one."""
         unknown = [other for other in value if not shape.has_property(other)]
         near = get_close_matches(name, unknown, n=1, cutoff=SIMILAR_NAME_CUTOFF)
         sent = value[near[0]] if near else NOTHING
@@ -137,7 +137,7 @@ class NearestValidFinder:
 
 
 def _under(samples: Sequence[Any], step: str | int) -> list[Any]:
-    """Return what the samples hold below a step; a short array's last item stands for all that would follow."""
+    """Return the samples below a step; past the end of an array its last item is used."""
     if isinstance(step, str):
         return [sample[step] for sample in samples if isinstance(sample, dict) and step in sample]
     return [sample[min(step, len(sample) - 1)] for sample in samples if isinstance(sample, list) and sample]
@@ -164,7 +164,7 @@ def nearest_body(validator: Validator, operation: Operation, raw: bytes) -> Any 
 
 
 def _bodies(spec: Spec, operation: Operation, raw: bytes) -> Iterator[Any]:
-    """Yield what may be valid: the body mended, the examples, an invented one."""
+    """Yield candidates: the repaired body, the examples, an invented one."""
     body = spec.resolve(operation.document["requestBody"])
     examples = _examples(spec, body["content"][JSON])
     schema = operation.body_schema or {}
@@ -212,7 +212,7 @@ _Pieces = list[tuple[str, bytes]]
 
 
 def _mended(spec: Spec, operation: Operation, parameter: Parameter, pieces: _Pieces, *, is_refused: bool) -> _Pieces:
-    """Return the pieces of a query with those of one parameter mended."""
+    """Return the pieces of a query with those of one parameter repaired."""
     name = parameter.name
     own = [piece for called, piece in pieces if called == name]
     if not is_refused and _matches(spec, parameter, own):
@@ -235,7 +235,7 @@ def _matches(spec: Spec, parameter: Parameter, pieces: list[bytes]) -> bool:
 
 
 def _plain(text: bytes) -> str:
-    """Return what stands behind percent signs and plus signs, without the bytes that are not UTF-8."""
+    """Decode percent signs and plus signs, dropping bytes that are not UTF-8."""
     return unquote_to_bytes(text.replace(b"+", b" ")).decode(errors="ignore")
 
 

@@ -1,19 +1,19 @@
-"""Which states of the API a client can meet, and which it has met: facts, each a short text that never changes.
+"""Which states of the API a client can meet, and which it has met: facts, each a short text that stays the same.
 
 | fact | met when |
 |---|---|
 | `operation getJob 200` | an answer with this status has left, for each declared one |
 | `code RATE_LIMITED` | a call was refused so; the name is the spec's, also where a behaviour profile has another |
-| `status waiting`, `phase rendering` | an answer, event, or webhook that was taken has told of it, of a child too |
-| `transition running->waiting` | the client was told both, one right after the other, of the same job |
+| `status waiting`, `phase rendering` | a response, an event or an accepted webhook showed it, also of a child |
+| `transition running->waiting` | the client was shown both for the same job, one right after the other |
 | `stream ended ...`, `stream resumed` | a progress stream ended so; one was opened with a `Last-Event-ID` |
 | `webhook done` | a receiver has answered one of this kind with 2xx |
 | `pages cursor followed`, `pages walked to the end` | a cursor was followed, to the last page |
 
-What counts is what the client was told, not what jobs went through meanwhile: code that looks once, at the end, has met
-no transition. Calls and webhooks are told apart, each with a sequence of its own. Every fact can be met with the API's
-own behaviour, a fault or a rule of a scenario; so what only an order of a test could bring about is not among them, nor
-is 405 of a single operation, since a wrong method is no operation's call: its code is.
+What counts is what the client was shown, not what its jobs went through meanwhile: code that looks once, at the end,
+has met no transition. Calls and webhooks have separate sequences. Every fact can be met by the API's own behaviour, a
+fault or a rule of a scenario. Facts that only an order of a test could bring about are not counted, nor is 405 of an
+operation, since a call with a wrong method belongs to none; its code is.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ PAGE_STATES = ("pages cursor followed", "pages walked to the end")
 
 
 class CoverageRecorder:
-    """Sets that grow no further than there are things to meet.
+    """Records what a client has met, in sets of bounded size.
 
-    `answers` hold (operation's id, status, error code), `views` (status that was told before, status, phase) of jobs;
-    of the first view of a job, and of a child's, what was told before is None. `facts` are what is met seldom enough to
-    be put into words at once: of streams, webhooks and pages.
+    `answers` holds (operation id, status, error code), `views` (status shown before, status, phase) of jobs; the status
+    before is None for the first view of a job and for children. `other_states` holds facts about streams, webhooks and
+    pages as texts.
     """
 
     __slots__ = ("answers", "other_states", "views")
@@ -65,12 +65,12 @@ class CoverageRecorder:
         self.other_states: set[str] = set()
 
     def record_submission(self, job: Job) -> None:
-        """Take note that a client was told of its job, which is queued."""
+        """Record that a client was shown its job, which is queued."""
         self.views.add((None, Status.QUEUED, None))
         job.last_reported_status = Status.QUEUED
 
     def record_step(self, subject: Subject, step: Step) -> None:
-        """Take note of a step of a job that an answer or a stream tells."""
+        """Record a step of a job that a response or a stream showed."""
         if subject.number is not None:
             self.views.add((None, step.status, step.phase))
             return
@@ -78,27 +78,27 @@ class CoverageRecorder:
         self.views.add((job.last_reported_status, step.status, step.phase))
         job.last_reported_status = step.status
 
-    def record_delivery(self, kind: str, body: bytes, told: Status | None) -> Status:
-        """Take note of a webhook that its receiver has taken; `told` is what the one before has told."""
+    def record_delivery(self, kind: str, body: bytes, before: Status | None) -> Status:
+        """Record an accepted webhook and return its status; `before` is the status of the one before."""
         document = orjson.loads(body)
         status, phase = Status(document["status"]), document.get("phase")
         self.other_states.add(f"webhook {kind}")
-        self.views.add((told, status, None if phase is None else Phase(phase)))
+        self.views.add((before, status, None if phase is None else Phase(phase)))
         return status
 
     def record_page(self, cursor: str | None, next_cursor: str | None) -> None:
-        """Take note of a page that somebody has asked for by its cursor."""
+        """Record a page that was requested by its cursor."""
         if cursor is not None:
             self.other_states.add("pages cursor followed")
             if next_cursor is None:
                 self.other_states.add("pages walked to the end")
 
     def record_resume(self) -> None:
-        """Take note of a stream that goes on after the last event that its reader had."""
+        """Record a stream that was resumed."""
         self.other_states.add("stream resumed")
 
     def record_stream_end(self, ending: str, last: bytes | None) -> None:
-        """Take note of how a stream ended, in the journal's words, and with which event; None when it told of none."""
+        """Record the ending of a stream, in the journal's words, and its last event; None when it had none."""
         if ending == CLIENT_DISCONNECTED:
             self.other_states.add("stream ended client left")
         elif ending != ANSWERED:
@@ -128,7 +128,7 @@ def coverage(reachable: Iterable[str], met: Collection[str]) -> Coverage:
 
 
 def covered_states(sightings: Iterable[CoverageRecorder]) -> set[str]:
-    """Put into words what was met; facts that nobody counts are among them."""
+    """Return what was met as texts, including facts that are not counted."""
     return set(chain.from_iterable(map(_describe, sightings)))
 
 

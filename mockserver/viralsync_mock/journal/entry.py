@@ -1,4 +1,4 @@
-"""The journal: every call of a sandbox with its answer and what made it so. Nothing read from it holds an API key."""
+"""The journal: every call of a sandbox with its response and the reasons for it. Nothing read from it holds a key."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from viralsync_mock.validation.schema import Violation
 
 MAX_BODY = 64 * 1024
-"""So much of a body is kept."""
+"""Bytes of a body that are kept."""
 
 PENDING, ANSWERED, CLIENT_DISCONNECTED = "pending", "answered", "client left"
 
@@ -151,7 +151,7 @@ class JournalEntry:
         self._answer_body = bytes(memoryview(body)[:MAX_BODY])  # without the room that orjson leaves behind a text
         if breaks is not None:
             self.ending = breaks.name
-            self.code = self.code if breaks.share is not None else None  # nobody was told of it
+            self.code = self.code if breaks.share is not None else None  # the client did not see it
         elif self.ending == PENDING and (answer.stream is None or self.method == "HEAD"):  # a stream ends later
             self.ending = ANSWERED
         if breaks is None or breaks.share is not None:
@@ -164,14 +164,14 @@ def serialize_headers(headers: Headers) -> bytes:
 
 
 def parse_headers(head: bytes) -> list[tuple[bytes, bytes]]:
-    """Return the header lines that `packed` has written."""
+    """Return the header lines that `serialize_headers` wrote."""
     parts = (line.partition(b": ") for line in head.split(b"\r\n")[:-1])
     return [(name, value) for name, _, value in parts]
 
 
 @dataclass(slots=True)
 class Filter:
-    """Which calls are sought: all that is given must hold; `since` is included, `until` is not."""
+    """Criteria for calls, all of which must hold; `since` is inclusive, `until` exclusive."""
 
     operation: str | None = None
     status: int | None = None
@@ -181,7 +181,7 @@ class Filter:
     until: datetime | None = None
 
     def matches(self, entry: JournalEntry) -> bool:
-        """Say whether this call is sought."""
+        """Say whether a call meets the criteria."""
         return (
             self.operation in (None, entry.operation)
             and self.status in (None, entry.status)
@@ -193,7 +193,7 @@ class Filter:
 
 
 class Journal:
-    """The last calls of a sandbox, at most `size`; older ones are forgotten."""
+    """The last `size` calls of a sandbox."""
 
     def __init__(self, size: int) -> None:
         self._entries: deque[JournalEntry] = deque(maxlen=size)
@@ -209,14 +209,14 @@ class Journal:
         """Return the call of this number."""
         return next((entry for entry in self._entries if entry.number == number), None)
 
-    def newest_first(self, sought: Filter, limit: int) -> list[JournalEntry]:
-        """Return the last calls that are sought."""
-        return list(islice(filter(sought.matches, reversed(self._entries)), limit))
+    def newest_first(self, criteria: Filter, limit: int) -> list[JournalEntry]:
+        """Return the last matching calls."""
+        return list(islice(filter(criteria.matches, reversed(self._entries)), limit))
 
     def oldest_first(self) -> Iterator[JournalEntry]:
-        """Yield all that are kept."""
+        """Yield all calls that are kept."""
         return iter(tuple(self._entries))
 
     def clear(self) -> None:
-        """Forget all calls; numbers go on."""
+        """Drop all calls; numbers go on."""
         self._entries.clear()

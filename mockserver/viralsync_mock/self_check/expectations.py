@@ -43,7 +43,6 @@ class Expectation(NamedTuple):
 
 
 def latency(read: Read) -> bool:
-    """The usual answer, but not before 0.2 s have passed."""
     return (read.seen.status, read.seen.body) == (
         200,
         read.usual.body,
@@ -51,102 +50,85 @@ def latency(read: Read) -> bool:
 
 
 def timeout(lost: LostSubmission) -> bool:
-    """No answer until the client's own time-out, and the job is there all the same."""
     return (lost.seen.status, lost.seen.problem, lost.jobs) == (None, TIMED_OUT, 1)
 
 
 def reset_peer(lost: LostSubmission) -> bool:
-    """The connection is reset in the place of an answer, and the job is there all the same."""
     return (lost.seen.status, lost.seen.problem, lost.jobs) == (None, RESET, 1)
 
 
 def empty_response(lost: LostSubmission) -> bool:
-    """The connection is closed without a byte of an answer, and the job is there all the same."""
     return (lost.seen.status, lost.seen.problem, lost.jobs) == (None, CLOSED, 1)
 
 
 def slow_body(read: Read) -> bool:
-    """The usual answer, but its body takes 0.2 s, give or take."""
     seen = read.seen
     trickles = seen.seconds >= 0.15 and seen.seconds - seen.head_after >= 0.1  # timers count whole milliseconds
     return (seen.status, seen.body, seen.problem) == (200, read.usual.body, "") and trickles
 
 
 def truncated_body(read: Read) -> bool:
-    """A 200 whose connection is closed before the body is whole."""
     whole = len(read.usual.body)
     return (read.seen.status, read.seen.problem) == (200, CLOSED) and len(read.seen.body) < whole
 
 
 def malformed_json(read: Read) -> bool:
-    """A 200 that comes in whole, but is no JSON."""
     seen = read.seen
     return (seen.status, seen.media_type, seen.problem, json_of(seen)) == (200, "application/json", "", None)
 
 
 def wrong_content_type(read: Read) -> bool:
-    """The usual body as text/html."""
     return (read.seen.media_type, read.seen.body) == ("text/html", read.usual.body)
 
 
 def status(read: Read) -> bool:
-    """A 503 in the shape of the API's errors."""
     return (read.seen.status, (json_of(read.seen) or {}).get("code")) == (503, "SERVICE_UNAVAILABLE")
 
 
 def drop_after_events(stream: Stream) -> bool:
-    """No more than two events, the first of the usual ones; then the connection is closed before the stream's end."""
     return _breaks_off(stream, at_most=2) and stream.rest == b""
 
 
 def cut_inside_event(stream: Stream) -> bool:
-    """No more than one whole event, and at most a part of the second: it ends inside a UTF-8 character."""
     return _breaks_off(stream, at_most=1) and (stream.rest == b"" or stream.rest[-1:] == "é".encode()[:1])
 
 
 def _breaks_off(stream: Stream, at_most: int) -> bool:
     """Say whether a stream broke off so early; some clients drop what was not handed out by then."""
-    told = len(stream.events)
-    return stream.seen.problem == CLOSED and told <= at_most and stream.events == stream.usual[:told]
+    count = len(stream.events)
+    return stream.seen.problem == CLOSED and count <= at_most and stream.events == stream.usual[:count]
 
 
 def silence(stream: Stream) -> bool:
-    """The first event, then nothing until the client's own time-out."""
     return stream.seen.problem == TIMED_OUT and stream.events == stream.usual[:1]
 
 
 def no_keep_alive(stream: Stream) -> bool:
-    """A stream that ends well, in which no comment stands although nothing happens for ten minutes."""
     return stream.seen.problem == "" and stream.events[-1].status == "done" and KEEP_ALIVE not in stream.seen.body
 
 
 def duplicate_events(stream: Stream) -> bool:
-    """Every event twice."""
     return _ends(stream, [each for each in stream.usual for _ in range(2)])
 
 
 def reorder_events(stream: Stream) -> bool:
-    """All events, each two that follow each other the wrong way round."""
     return _ends(stream, _swapped(stream.usual))
 
 
 def never_end(stream: Stream) -> bool:
-    """All events, and no end until the client's own time-out."""
     return stream.seen.problem == TIMED_OUT and stream.events == stream.usual
 
 
 def end_without_terminal(stream: Stream) -> bool:
-    """A stream that ends well, with all events but the terminal one."""
     return _ends(stream, stream.usual[:-1]) and stream.usual[-1].status in TERMINAL
 
 
 def progress_goes_back(stream: Stream) -> bool:
-    """All events, but every second one, other than the terminal, tells of half the progress."""
     return _ends(stream, [_halved(each) if i % 2 else each for i, each in enumerate(stream.usual)])
 
 
-def _halved(told: JobEvent) -> JobEvent:
-    return told if told.status in TERMINAL else told._replace(progress=told.progress / 2)
+def _halved(event: JobEvent) -> JobEvent:
+    return event if event.status in TERMINAL else event._replace(progress=event.progress / 2)
 
 
 def _ends(stream: Stream, events: Iterable[JobEvent]) -> bool:
@@ -154,77 +136,65 @@ def _ends(stream: Stream, events: Iterable[JobEvent]) -> bool:
     return stream.seen.problem == "" and stream.events == tuple(events)
 
 
-def _swapped(told: tuple[JobEvent, ...]) -> tuple[JobEvent, ...]:
-    return tuple(each for i in range(0, len(told), 2) for each in reversed(told[i : i + 2]))
+def _swapped(events: tuple[JobEvent, ...]) -> tuple[JobEvent, ...]:
+    return tuple(each for i in range(0, len(events), 2) for each in reversed(events[i : i + 2]))
 
 
 def stale_read(read: Read) -> bool:
-    """A job that is done is shown as it was a second before."""
     now, shown = json_of(read.usual)["status"], json_of(read.seen)["status"]
     return read.seen.status == 200 and now in TERMINAL and shown not in TERMINAL
 
 
 def missing_from_list(read: Read) -> bool:
-    """A list without the job that was just submitted."""
     return read.seen.status == 200 and json_of(read.seen)["jobs"] == [] and len(json_of(read.usual)["jobs"]) == 1
 
 
 def unknown_field(read: Read) -> bool:
-    """The job as it is, with a field that no page describes."""
     seen, usual = json_of(read.seen), json_of(read.usual)
     return read.seen.status == 200 and seen == {**usual, UNKNOWN_FIELD: seen.get(UNKNOWN_FIELD)} != usual
 
 
 def unknown_status(read: Read) -> bool:
-    """The job as it is, unfinished, but for a status that no page describes."""
     seen, usual = json_of(read.seen), json_of(read.usual)
     return read.seen.status == 200 and seen == {**usual, "status": UNKNOWN_STATUS} and usual["status"] not in TERMINAL
 
 
 def duplicate(posted: Posted) -> bool:
-    """Every webhook twice, byte for byte."""
     arrived = posted.later
     return arrived[::2] == arrived[1::2] and _has_all(posted, arrived[::2])
 
 
 def reorder(posted: Posted) -> bool:
-    """All webhooks, each two that follow each other the wrong way round."""
     return _is_usual(posted) and events_of(posted.later) == _swapped(posted.usual)
 
 
 def delay(posted: Posted) -> bool:
-    """No webhook for an hour after its time, then all in order."""
     return posted.later == () and _has_all(posted, posted.in_the_end)
 
 
 def bad_signature(posted: Posted) -> bool:
-    """All webhooks, none with the signature of its body."""
     return _has_all(posted, posted.later, is_signed=False)
 
 
 def drop(posted: Posted) -> bool:
-    """No webhook at all, however long one waits."""
     return _is_usual(posted) and posted.in_the_end == ()
 
 
 def tampered_body(posted: Posted) -> bool:
-    """As many webhooks as ever, each with progress 1 and an output of somebody else's, and none with its signature."""
     bodies = [orjson.loads(each.body) for each in posted.later]
     forged = all(each["progress"] == 1 and "attacker" in each["outputUrl"] for each in bodies)
     return _is_usual(posted) and forged and len(bodies) == len(posted.usual) and not any(map(_is_signed, posted.later))
 
 
 def lost_response(posted: Posted) -> bool:
-    """The terminal webhook twice, since the first answer to it got lost, and those of progress once."""
     *once, again = posted.later or (None,)
     return bool(once) and once[-1] == again and _has_all(posted, tuple(once))
 
 
 def before_response(posted: Posted) -> bool:
-    """When the 202 comes, a webhook has already told of its job in the queue."""
     jobs = [orjson.loads(each.body)["jobId"] for each in posted.at_once]
-    told = [each.status for each in events_of(posted.at_once)]
-    return _is_usual(posted) and (told, jobs) == ([Status.QUEUED], [json_of(posted.seen)["jobId"]])
+    statuses = [each.status for each in events_of(posted.at_once)]
+    return _is_usual(posted) and (statuses, jobs) == ([Status.QUEUED], [json_of(posted.seen)["jobId"]])
 
 
 def _is_usual(posted: Posted) -> bool:
@@ -338,8 +308,7 @@ EXPECTATIONS: Mapping[str, Expectation] = MappingProxyType(
         ),
         "drop": Expectation("No webhook at all, however long one waits.", "all", probes.webhooks, drop),
         "tampered_body": Expectation(
-            "As many webhooks as ever, each with progress 1 and an output of somebody else's, and none "
-            "with its signature.",
+            "As many webhooks as ever, each with progress 1 and someone else's output, and none with its signature.",
             True,
             probes.webhooks,
             tampered_body,
@@ -351,7 +320,7 @@ EXPECTATIONS: Mapping[str, Expectation] = MappingProxyType(
             lost_response,
         ),
         "before_response": Expectation(
-            "When the 202 comes, a webhook has already told of its job in the queue.",
+            "A webhook about the queued job arrives before the 202.",
             True,
             probes.webhooks,
             before_response,

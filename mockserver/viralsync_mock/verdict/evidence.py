@@ -33,11 +33,11 @@ EARLY = 0.95
 """Share of the interval between two polls after which a poll is not too early: timers are not exact."""
 
 TIMEOUT = "timeout"
-"""The ending of a call that was never answered: its client has hung up."""
+"""The ending of a call without a response whose client hung up."""
 
 
 class Outcome(StrEnum):
-    """How a rule was kept."""
+    """How the client did by one rule."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -47,7 +47,7 @@ class Outcome(StrEnum):
 
 
 class Observation(NamedTuple):
-    """One situation that a rule speaks of: how it went, why that is thought, and the calls or webhooks that show it."""
+    """One situation that a rule is about: its outcome, the reason, and the calls or webhooks that show it."""
 
     outcome: Outcome
     reason: str
@@ -55,17 +55,14 @@ class Observation(NamedTuple):
 
 
 def passed(*things: JournalEntry | Delivery) -> Observation:
-    """Return a case in which the rule was kept."""
     return Observation(Outcome.PASSED, "", things)
 
 
 def failed(reason: str, *things: JournalEntry | Delivery) -> Observation:
-    """Return a case in which it was not."""
     return Observation(Outcome.FAILED, reason, things)
 
 
 def inconclusive(reason: str, *things: JournalEntry | Delivery) -> Observation:
-    """Return a case of which the journal does not hold enough."""
     return Observation(Outcome.INCONCLUSIVE, reason, things)
 
 
@@ -78,11 +75,11 @@ class Unfinished(NamedTuple):
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of one client.
+    """Everything known about one client.
 
-    `calls` and `deliveries` are the oldest first; `strangers` are calls without a key in a header that show this
-    client's key in their URL. `is_whole` says that nothing of them was forgotten. `poll_seconds` is what may lie
-    between two polls, at least. `prefix` and `strangers_prefix` make ids of the numbers of calls.
+    `calls` and `deliveries` are sorted, oldest first. `anonymous_calls` have no key in a header but this client's key
+    in their URL. `is_whole` says that none of them was dropped. `poll_seconds` is the shortest interval between polls.
+    `prefix` and `anonymous_prefix` turn numbers of calls into ids.
     """
 
     calls: Sequence[JournalEntry] = ()
@@ -93,23 +90,23 @@ class Evidence:
     is_whole: bool = True
     poll_seconds: float = 1.0
     prefix: str = "call_"
-    strangers_prefix: str = "call_outside_"
+    anonymous_prefix: str = "call_outside_"
 
     def id_of(self, thing: JournalEntry | Delivery) -> str:
-        """Return the id by which the control API knows a call or a webhook."""
+        """Return the id of a call or a webhook in the control API."""
         if not isinstance(thing, JournalEntry):
             return thing.id
-        prefix = self.strangers_prefix if any(thing is each for each in self.anonymous_calls) else self.prefix
+        prefix = self.anonymous_prefix if any(thing is each for each in self.anonymous_calls) else self.prefix
         return f"{prefix}{thing.number}"
 
     @cached_property
     def by_job(self) -> Mapping[str, list[JournalEntry]]:
-        """The calls that were about each job, its submission first."""
+        """The calls about each job, its submission first."""
         return _grouped((each.job_id, each) for each in self.calls if each.job_id)
 
     @cached_property
     def by_request(self) -> Mapping[tuple[object, ...], list[JournalEntry]]:
-        """The calls that ask for the very same: method, path, query and body."""
+        """Calls by what they ask for: method, path, query and body."""
         return _grouped(((each.method, each.path, each.query, each.body), each) for each in self.calls)
 
     @cached_property
@@ -118,7 +115,7 @@ class Evidence:
         return Counter(each.connection for each in self.calls if each.connection)
 
     def by_reader(self, calls: Iterable[JournalEntry]) -> list[list[JournalEntry]]:
-        """Divide calls by the part of the client that made them, as far as connections tell.
+        """Group calls by the part of the client that made them, as far as connections show it.
 
         A connection that is kept is one reader. Calls with a connection each, or with none known, count as one.
         """
@@ -128,13 +125,13 @@ class Evidence:
         )
 
     def repeats_of(self, entry: JournalEntry, after: int) -> list[JournalEntry]:
-        """Return the later calls, past a number, that ask for the very same."""
+        """Return the calls after a number that ask for the same."""
         request = (entry.method, entry.path, entry.query, entry.body)
         return [each for each in self.by_request[request] if each.number > after]
 
     @cached_property
     def notified(self) -> frozenset[str]:
-        """The jobs that webhooks tell of."""
+        """The jobs with webhooks."""
         jobs = (each.job_id for each in self.deliveries)
         return frozenset(jobs) | {each.id for each in self.unfinished if each.has_webhooks}
 
@@ -175,7 +172,7 @@ def header(lines: Headers, name: bytes) -> bytes | None:
 
 
 def document(entry: JournalEntry) -> Any:
-    """Return what a call told as JSON values; None unless it succeeded and the answer came in whole."""
+    """Return the JSON values of a response; None unless it is a 2xx that arrived whole."""
     is_fine = entry.ending == ANSWERED and entry.status is not None and 200 <= entry.status < 300
     if not is_fine or entry.answer_is_cut or header(entry.answer_headers, b"content-type") != JSON:
         return None
@@ -186,17 +183,17 @@ def document(entry: JournalEntry) -> Any:
 
 
 def is_stream(entry: JournalEntry) -> bool:
-    """Say whether a call has opened a stream of progress."""
+    """Say whether a call opened a progress stream."""
     return entry.operation == STREAM and entry.method == "GET" and entry.status == 200
 
 
 def has_fault(entry: JournalEntry, *kinds: type) -> bool:
-    """Say whether a fault of one of these kinds was done to a call."""
-    return any(isinstance(fault, kinds) for struck in entry.matched_faults for fault in struck.faults)
+    """Say whether a fault of one of these kinds was applied to a call."""
+    return any(isinstance(fault, kinds) for matched in entry.matched_faults for fault in matched.faults)
 
 
 def last_job_document(entry: JournalEntry) -> dict[str, Any] | None:
-    """Return what a call showed of its job: the answer to GET, or the last event of a stream whose order is kept."""
+    """Return the job as a call showed it: the response to GET, or the last event of a stream in its right order."""
     if entry.operation == STREAM:
         found = _last_event(entry) if is_stream(entry) and not has_fault(entry, ReorderEvents) else None
     else:
@@ -212,25 +209,25 @@ def _last_event(entry: JournalEntry) -> Any:
 
 
 def last_status(entry: JournalEntry) -> str | None:
-    """Return the status of its job that a call showed in the end; None when it showed none."""
+    """Return the last status of its job that a call showed; None when it showed none."""
     status = (last_job_document(entry) or {}).get("status")
     return status if isinstance(status, str) else None
 
 
 def has_shown_terminal(entry: JournalEntry) -> bool:
-    """Say whether a call, which is over, has told of a terminal status."""
+    """Say whether a call is over and showed a terminal status."""
     return entry.ending != PENDING and last_status(entry) in TERMINAL
 
 
 def over_at(entry: JournalEntry) -> int:
-    """Return the number of the newest call that had come when a call was over."""
+    """Return the number of the newest call at the time when a call was over."""
     return entry.ended_after if is_stream(entry) else entry.answered_after
 
 
 def waited(before: JournalEntry, after: JournalEntry, since: datetime | None) -> float | None:
-    """Return how many seconds lie between an instant of a call and the next call; None where the clock does not tell.
+    """Return the seconds between an instant of a call and the next call; None where the clock does not show them.
 
-    An auto clock goes on by itself, and a frozen one that stood still does not tell either. In mode `jump` all waiting
+    An auto clock moves by itself, and a frozen one that stood still shows nothing either. In mode `jump` all waiting
     is on the clock: no movement is no wait. On a clock slower than real time the client may go by either.
     """
     if since is None or before.mode != after.mode or after.mode in (None, Mode.AUTO):

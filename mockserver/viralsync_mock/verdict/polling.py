@@ -67,12 +67,12 @@ def stops_at_terminal(evidence: Evidence) -> Iterator[Observation]:
             if end is None:
                 continue
             again = [each for each in reader if each.number > over_at(end) and _repeats_the_end(each)]
-            reason = f"{job_id} was read {len(again)} times more after it had told that it is {last_status(end)}"
+            reason = f"{job_id} was read {len(again)} more times after it was shown to be {last_status(end)}"
             yield failed(reason, end, *again) if len(again) > MAX_CONFIRMATIONS else passed(end)
 
 
 def _repeats_the_end(entry: JournalEntry) -> bool:
-    """Say whether a call told once more of a terminal job: a stream that is resumed after its end tells nothing."""
+    """Say whether a call showed a terminal job again; a stream that is resumed after its end shows nothing."""
     is_empty = is_stream(entry) and entry.ending == ANSWERED and not entry.events
     return has_shown_terminal(entry) or (is_empty and not has_fault(entry, EndWithoutTerminal))
 
@@ -112,7 +112,7 @@ def _polls(evidence: Evidence, job_id: str, reads: Sequence[JournalEntry]) -> It
         quick = [*(quick or [one]), other] if is_quick else []
         blind = [*(blind or [one]), other] if is_poll and gap is None else []
         if len(blind) == MANY_READS and evidence.poll_seconds:
-            yield inconclusive("the sandbox's clock does not tell how long the client waited between polls", *blind)
+            yield inconclusive("the sandbox's clock does not show how long the client waited between polls", *blind)
         elif is_poll and gap is not None and not is_quick:
             yield passed(one, other)
     if quick:
@@ -128,9 +128,7 @@ def _quick_run(
         return passed(*quick)
     readers = _readers(evidence, reads)
     if len(quick) <= readers <= MAX_READERS and len(reads) >= 2 * readers:
-        return inconclusive(
-            f"{job_id} was read in bursts: these may be parts of the client that do not know of each other", *quick
-        )
+        return inconclusive(f"{job_id} was read in bursts: these may be independent parts of the client", *quick)
     often = f"{len(quick) - 1} times in a row"
     return failed(f"{job_id} was read again after less than {evidence.poll_seconds:g} s, {often}", *quick)
 
@@ -166,7 +164,7 @@ def sleeps_between_calls(evidence: Evidence) -> Iterator[Observation]:
 
 
 def cancels_what_it_abandons(evidence: Evidence) -> Iterator[Observation]:
-    """No job is left unfinished: it is waited for, streamed, told of by webhooks, or cancelled."""
+    """No job is left unfinished: it is waited for, streamed, reported by webhooks, or cancelled."""
     left = {each.id for each in evidence.unfinished}
     for submission in evidence.of(SUBMIT):
         if submission.job_id and document(submission) is not None and submission.job_id not in left:
@@ -184,9 +182,9 @@ def _left_behind(evidence: Evidence, job_id: str) -> Iterator[Observation]:
         yield passed(*looks[-1:])
     elif not is_known and not looks:
         if not evidence.is_whole:
-            yield inconclusive(f"{job_id} is unfinished, and who submitted it is forgotten")
+            yield inconclusive(f"{job_id} is unfinished, and the journal no longer shows its submission")
     elif any(each.operation not in (READ, STREAM) for each in looks):
-        yield inconclusive(f"{job_id} is unfinished, though there was an attempt to end it", *looks[-1:])
+        yield inconclusive(f"{job_id} is unfinished, though the client tried to end it", *looks[-1:])
     else:
         yield _abandoned(evidence, job_id, calls)
 
@@ -196,11 +194,11 @@ def _abandoned(evidence: Evidence, job_id: str, calls: Sequence[JournalEntry]) -
     last = max((each.ended_at or each.at for each in (*calls, *listed)), default=EPOCH)
     quiet = (evidence.now - last).total_seconds()
     reads = [each for each in calls if each.operation == READ]
-    what = f"{job_id} is unfinished, and nobody has cancelled it"
+    what = f"{job_id} is unfinished and was not cancelled"
     if len(reads) >= MANY_READS:
         return failed(f"{what}: it was read {len(reads)} times and given up", *reads[-MANY_READS:])
     if quiet >= QUIET:
-        return failed(f"{what}: nobody has looked at it for {quiet:.0f} s", *calls[-1:])
+        return failed(f"{what}: the client has not looked at it for {quiet:.0f} s", *calls[-1:])
     return inconclusive(f"{what}, but the client may still wait for it: ask again when it has finished", *calls[-1:])
 
 

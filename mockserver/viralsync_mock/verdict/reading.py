@@ -91,12 +91,12 @@ def _resumed(evidence: Evidence, stream: JournalEntry, following: JournalEntry |
     if known is None:
         return passed(stream, following)
     if sent is None:
-        reason = f"the stream was opened again without Last-Event-ID, though it had told up to event {known}"
+        reason = f"the stream was opened again without Last-Event-ID, though events up to {known} had been sent"
         return failed(reason, stream, following)
     number = int(sent) if sent.isdigit() and len(sent) < 10 else None
     if number is None or number > known:
         text = sent.decode("latin-1")[:40]
-        reason = f"the stream was resumed after event {text!r}, though it had told up to event {known}"
+        reason = f"the stream was resumed after event {text!r}, though events up to {known} had been sent"
         return failed(reason, stream, following)
     if number < known:
         reason = f"the stream was resumed after event {number}; what came after it, up to {known}, may have been lost"
@@ -174,9 +174,7 @@ def _asked(entry: JournalEntry) -> tuple[str | None, Filters]:
 
 
 def _fetched(cursor: _Cursor, entry: JournalEntry, filters: Filters, *, has_unread: bool) -> Iterator[Observation]:
-    """Judge the fetch of one page that a cursor names; of one that was given by a page that is not kept nothing is
-    known.
-    """
+    """Check the fetch of a page by its cursor; a cursor whose page is not kept is unknown."""
     cursor.used.append(entry)
     if not cursor.given or has_unread:
         return
@@ -216,7 +214,7 @@ def _left_unread(evidence: Evidence, page: JournalEntry, later: Sequence[tuple[J
     gap = waited(page, again, page.at)
     if gap is None:
         return inconclusive(
-            "the first page was read again, and the sandbox's clock does not tell whether later", page, again
+            "the first page was read again, and the sandbox's clock does not show whether that was later", page, again
         )
     if gap < evidence.poll_seconds * EARLY:
         return failed("the first page was read again in the place of the next", page, again)
@@ -243,7 +241,7 @@ def _shows_status(entry: JournalEntry) -> bool:
 
 
 def _goes_on(evidence: Evidence, shows: Callable[[JournalEntry], bool], what: str) -> Iterator[Observation]:
-    """Judge by what the client did about an unfinished job after it was shown something new."""
+    """Check what the client did about an unfinished job after it was shown something new."""
     for job_id, calls in evidence.by_job.items():
         for at, entry in enumerate(calls):
             if not shows(entry) or last_status(entry) in TERMINAL:
@@ -255,7 +253,7 @@ def _goes_on(evidence: Evidence, shows: Callable[[JournalEntry], bool], what: st
 
 
 def _was_read_on(entry: JournalEntry) -> bool:
-    """Say whether a stream told of something new, and its reader stayed until it ended."""
+    """Say whether a stream showed something new, and its reader stayed until it ended."""
     return is_stream(entry) and entry.ending == ANSWERED and entry.events > 1
 
 

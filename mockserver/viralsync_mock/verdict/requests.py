@@ -101,7 +101,7 @@ def _repeated(evidence: Evidence, run: Sequence[JournalEntry]) -> Observation:
     gaps = [waited(one, other, one.answered_at) for one, other in pairwise(run)]
     if first.code == "CONCURRENCY_LIMIT_EXCEEDED":
         if None in gaps:
-            return inconclusive("a slot may have been free by then: the sandbox's clock does not tell", *run)
+            return inconclusive("a slot may have been free by then: the sandbox's clock does not show it", *run)
         if min(gap for gap in gaps if gap is not None) >= PAUSE:
             return passed(*run)
     return failed(f"a call that was refused with {first.code} was repeated {len(run) - 1} times unchanged", *run)

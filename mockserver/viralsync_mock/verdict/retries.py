@@ -38,7 +38,7 @@ MANY_OTHERS = 3
 """Other calls that were refused within Retry-After: no longer other parts of a client that did not know of it."""
 
 SERVER_ERROR = 500
-ALONE = "calls were under way at once, and the journal does not tell who made which"
+ALONE = "calls were under way at once, and the journal does not show which part of the client made which"
 
 
 def waits_out_retry_after(evidence: Evidence) -> Iterator[Observation]:
@@ -120,7 +120,7 @@ def _backed_off(evidence: Evidence, attempts: Sequence[JournalEntry]) -> Observa
     gaps = [waited(one, other, one.answered_at) for one, other in pairwise(attempts)]
     known = [gap for gap in gaps if gap is not None]
     if len(known) < len(gaps):
-        return inconclusive("the sandbox's clock does not tell how long the client waited", *attempts)
+        return inconclusive("the sandbox's clock does not show how long the client waited", *attempts)
     if not evidence.is_sequential(attempts[0], attempts[-1]):
         return inconclusive(ALONE, *attempts)
     asked = [_retry_after(each) for each in attempts[:-1]]

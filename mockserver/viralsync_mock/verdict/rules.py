@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     Rule = Callable[[Evidence], Iterable[Observation]]
 
 MAX_REASONS = 3
-"""A judgement gives so many reasons."""
+"""Reasons in a result."""
 
 MAX_CALLS = 20
-"""A judgement names so many calls."""
+"""Calls and webhooks in a result."""
 
 
 RULES: Mapping[str, Rule] = MappingProxyType(
@@ -52,7 +52,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
 
 
 class RuleResult(NamedTuple):
-    """What is to be said of one rule; `calls` are the ids of the calls and webhooks that show it."""
+    """The outcome of one rule; `calls` are the ids of the calls and webhooks that show it."""
 
     rule: str
     outcome: Outcome
@@ -61,24 +61,24 @@ class RuleResult(NamedTuple):
 
 
 def evaluate_rules(evidence: Evidence, waived: Collection[str] = ()) -> list[RuleResult]:
-    """Judge a client by every rule; one that is broken and waived is `waived`. It never raises."""
-    return [_judged(name, list(rule(evidence)), evidence, name in waived) for name, rule in RULES.items()]
+    """Evaluate every rule; a rule that failed and may fail is `waived`. Never raises."""
+    return [_combine(name, list(rule(evidence)), evidence, name in waived) for name, rule in RULES.items()]
 
 
-def is_well_behaved(judgements: Iterable[RuleResult]) -> bool:
-    """Say whether no rule is broken."""
-    return all(each.outcome is not Outcome.FAILED for each in judgements)
+def is_well_behaved(results: Iterable[RuleResult]) -> bool:
+    """Say whether no rule failed."""
+    return all(each.outcome is not Outcome.FAILED for each in results)
 
 
-def _judged(name: str, cases: Sequence[Observation], evidence: Evidence, is_waived: bool) -> RuleResult:
-    """Put the cases of a rule together: the worst says how it was kept."""
+def _combine(name: str, cases: Sequence[Observation], evidence: Evidence, is_waived: bool) -> RuleResult:
+    """Combine the observations of a rule: the worst outcome wins."""
     if not cases:
         return _unseen(name, evidence)
     for outcome in (Outcome.FAILED, Outcome.INCONCLUSIVE, Outcome.PASSED):
         found = [case for case in cases if case.outcome is outcome]
         if found:
             break
-    reason = _together(found) if outcome is not Outcome.PASSED else f"seen {_times(len(found))}, and kept"
+    reason = _together(found) if outcome is not Outcome.PASSED else f"right {_times(len(found))}"
     ids = dict.fromkeys(evidence.id_of(thing) for case in found for thing in case.things)
     shown = Outcome.WAIVED if is_waived and outcome is Outcome.FAILED else outcome
     return RuleResult(name, shown, reason, tuple(ids)[:MAX_CALLS])
@@ -86,9 +86,9 @@ def _judged(name: str, cases: Sequence[Observation], evidence: Evidence, is_waiv
 
 def _unseen(name: str, evidence: Evidence) -> RuleResult:
     if evidence.is_whole:
-        return RuleResult(name, Outcome.NOT_APPLICABLE, "nothing that it speaks of has happened")
+        return RuleResult(name, Outcome.NOT_APPLICABLE, "the situation that it is about never occurred")
     return RuleResult(
-        name, Outcome.INCONCLUSIVE, "the journal has forgotten earlier calls, and the later do not show it"
+        name, Outcome.INCONCLUSIVE, "the journal has dropped earlier calls, and the later ones do not show it"
     )
 
 

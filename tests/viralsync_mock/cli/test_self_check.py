@@ -77,14 +77,14 @@ def test_every_fault_keeps_its_promise_to_every_client() -> None:
 def test_every_kind_of_fault_has_a_promise() -> None:
     """The table of promises is complete, in the order of the kinds; each says in a sentence what it promises."""
     assert list(EXPECTATIONS) == list(KINDS)
-    assert [kind for kind, each in EXPECTATIONS.items() if not (each.holds.__doc__ or "").endswith(".")] == []
+    assert [kind for kind, each in EXPECTATIONS.items() if not each.statement.endswith(".")] == []
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_promise_holds_where_the_fault_is_not_armed(kind: str, environment: Environment) -> None:
     """What is promised is seen because of the fault alone. A client whose clock stands sees nothing late by chance."""
     unarmed = new_session(environment, kind, Httpx2(lambda: 0.0), is_armed=False)
-    assert difference(kind, unarmed).startswith(f"promised: {EXPECTATIONS[kind].holds.__doc__} Seen: ")
+    assert difference(kind, unarmed).startswith(f"promised: {EXPECTATIONS[kind].statement} Seen: ")
 
 
 @pytest.mark.parametrize("kind", ["status", "silence", "bad_signature"])

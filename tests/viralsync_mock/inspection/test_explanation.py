@@ -166,7 +166,7 @@ def test_a_stream_tells_how_many_events_it_told(control: httpx.Client) -> None:
     job_id = submit(control)
     control.post(f"/v1/jobs/{job_id}/cancel")
     told = explained(control, control.get(f"/v1/jobs/{job_id}/progress"))
-    assert told["summary"] == f"200: the stream of {job_id} told 1 event, and came to its end."
+    assert told["summary"] == f"200: the stream of {job_id} sent 1 event, and came to its end."
     assert (told["events"], told["endedAt"], told["response"]["size"]) == (1, LONG_AGO, None)
 
 
@@ -177,7 +177,7 @@ def test_an_open_stream_is_pending(frozen: httpx.Client) -> None:
         next(chunks)
         told = explained(frozen, response)
     assert (told["status"], told["ending"], told["endedAt"]) == (200, "pending", None)
-    assert told["summary"].endswith("told 1 event, and is still open.")
+    assert told["summary"].endswith("sent 1 event, and is still open.")
 
 
 def test_a_stream_that_a_fault_drops_says_so(control: httpx.Client) -> None:
@@ -186,7 +186,7 @@ def test_a_stream_that_a_fault_drops_says_so(control: httpx.Client) -> None:
         control.get(f"/v1/jobs/{submit(control)}/progress", headers={"x-mock-fault": "drop_after_events=0"})
     told = newest(control)
     assert told["summary"].endswith(
-        "told 0 events, until it was broken off by fault drop_after_events=0 of the header X-Mock-Fault."
+        "sent 0 events, until it was broken off by fault drop_after_events=0 of the header X-Mock-Fault."
     )
 
 
