@@ -23,6 +23,7 @@ from viralsync_conform.run.cleanup import clean
 from viralsync_conform.run.context import RunContext
 from viralsync_conform.run.http_client import HttpClient
 from viralsync_conform.run.journey import Journey
+from viralsync_conform.run.outages import check_stability
 from viralsync_conform.run.runner import run_journeys
 from viralsync_conform.target import Target, open_target, own_mock, seeded
 from viralsync_conform.target.webhook_receiver import WebhookReceiver
@@ -162,18 +163,13 @@ def _run_journeys(run: RunContext, journeys: Sequence[Journey]) -> list[JourneyO
         run.mark_inconclusive(INTERRUPT, "the run was interrupted", name="journeys")
     finally:
         clean(run, client)
+    check_stability(run)
     return outcomes
-
-
-def _plan(run: RunContext) -> str | None:
-    """Return the plan of the account, if it said."""
-    plans = (call.document.get("plan") for call in run.calls if call.operation == "getMe" and call.is_success)
-    return next((plan for plan in plans if isinstance(plan, str)), None)
 
 
 def reference_of(options: Options, run: RunContext) -> Trace:
     """Return how the same journeys go on a mock that acts as was learned, on an account of the same plan."""
-    target, plan = run.target, _plan(run)
+    target, plan = run.target, run.plan
     with ExitStack() as ending:
         behaviour = ending.enter_context(_profile_of(run, options.behaviour))
         url = ending.enter_context(own_mock(behaviour, options.seed))

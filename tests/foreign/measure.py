@@ -118,7 +118,7 @@ def trials(arguments: argparse.Namespace) -> list[Trial]:
         honest = []
     elif arguments.sample:
         names = sorted(names, key=lambda name: digest(str(arguments.draw), name))[: arguments.sample]
-    return [*honest, *(Trial(_variant(name, arguments.variant), name) for name in names)]
+    return [*honest, *(Trial(_variant(name, arguments.variant), name, account=_account(name)) for name in names)]
 
 
 def _in_condition(trial: Trial, arguments: argparse.Namespace) -> Trial:
@@ -127,8 +127,14 @@ def _in_condition(trial: Trial, arguments: argparse.Namespace) -> Trial:
         journeys=tuple(arguments.journey),
         scale=arguments.scale,
         latency=(arguments.latency / 4, arguments.latency),
-        account=arguments.account,
+        account=arguments.account if arguments.account != "pro" else trial.account,
     )
+
+
+def _account(name: str) -> str:
+    """Return the account on which a breach shows: one with hundreds of jobs where it needs them."""
+    needs = CATALOGUE[name].needs
+    return "pro_archive" if "more than" in needs or "of two types" in needs else "pro"
 
 
 def _variant(name: str, wanted: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from functools import cached_property
@@ -27,6 +28,7 @@ FORM_KEYWORDS = frozenset({"pattern", "format", "minLength", "maxLength"})
 
 NULLABLE = "null"
 MIN_PROPERTY_PATH = 2
+PARAMETERS = re.compile(r"\{(\w+)\}")
 
 
 class Violation(NamedTuple):
@@ -89,8 +91,8 @@ class ExpectedSpec:
 
     def job_path(self, operation: Operation, job_id: str) -> dict[str, str]:
         """Return the path parameters that name a job; none for an operation without."""
-        name = operation.effect.path_parameter if operation.effect else None
-        return {name: job_id} if name else {}
+        names = PARAMETERS.findall(operation.path)
+        return dict.fromkeys(names, job_id)
 
     def responses(self, operation: str) -> Mapping[str, Any]:
         """Return the declared answers of an operation by status, as the reading has them."""

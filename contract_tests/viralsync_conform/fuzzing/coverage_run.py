@@ -41,7 +41,7 @@ def select_cases(run: RunContext) -> list[GeneratedCase]:
         rounds += [group.pop() for group in kinds.values() if group]
     submits = run.profile.renders and run.target.has_control  # elsewhere `boundaries` tries one flaw at a time
     allowed = [case for case in rounds if submits or run.contract.effect(case.operation) != CREATES]
-    return allowed[: run.profile.generated_cases]
+    return allowed[: run.profile.generated_cases if run.target.has_control else run.profile.generated_cases // 2]
 
 
 def rate_limited_cases(run: RunContext) -> Iterator[GeneratedCase]:

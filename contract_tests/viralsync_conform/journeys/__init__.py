@@ -25,11 +25,13 @@ from viralsync_conform.journeys.invalid_requests import (
     wrong_methods,
     wrong_methods_of_jobs,
 )
-from viralsync_conform.journeys.job_failure import failing
+from viralsync_conform.journeys.job_failure import deleting_failed, failing, failing_asset
 from viralsync_conform.journeys.job_lifecycle import ledger, life_by_polling, life_by_stream
+from viralsync_conform.journeys.other_operations import other_operations
 from viralsync_conform.journeys.pagination import paging, reading_a_job, reading_the_list
 from viralsync_conform.journeys.plan_limits import free_plan, plan_limits, quota, quota_forecast
 from viralsync_conform.journeys.rate_limit import window
+from viralsync_conform.journeys.real_limits import real_window, slots_and_workers
 from viralsync_conform.journeys.streaming import keep_alive, resuming, stream_of_an_ended_job
 from viralsync_conform.journeys.unusual_input import odd_paths, odd_submissions, other_methods, workers
 from viralsync_conform.journeys.webhooks import (
@@ -55,6 +57,7 @@ JOURNEYS: tuple[Journey, ...] = (
     reading_a_job,
     life_by_polling,
     life_by_stream,
+    slots_and_workers,
     children,
     ledger,
     stream_of_an_ended_job,
@@ -74,7 +77,9 @@ JOURNEYS: tuple[Journey, ...] = (
     foreign_jobs,
     revoked_key,
     failing,
+    failing_asset,
     webhooks_of_other_ends,
+    deleting_failed,
     quota,
     quota_forecast,
     free_plan,
@@ -85,7 +90,9 @@ JOURNEYS: tuple[Journey, ...] = (
     webhook_retries,
     webhook_redirects,
     webhook_cadence,
+    other_operations,
     window,
     generated_calls,
+    real_window,
     explored,
 )

@@ -14,6 +14,7 @@ from viralsync_conform.run.job_invariants import jobs_of
 from viralsync_conform.run.journey import journey
 from viralsync_conform.run.journey_context import JourneyContext
 
+UNAUTHORIZED = 401
 MAX_SUMS = 4096
 """So many ways of adding up the lengths of jobs are tried."""
 
@@ -68,6 +69,8 @@ def _about(call: Exchange, way: int) -> datetime:
 def account(context: JourneyContext) -> None:
     me = context.call("getMe", 200, step="me by x-api-key")
     by_bearer = context.call("getMe", 200, fact=facts.BEARER, auth="bearer", step="me by bearer")
+    if by_bearer.is_success and me.status == UNAUTHORIZED:
+        context.check(facts.BEARER, False, me, by_bearer, expected="200 by either header", got="401 by x-api-key")
     if me.is_success and by_bearer.is_success:
         context.check_equal(facts.BEARER, me.document, by_bearer.document, me, by_bearer)
     usage = usage_of(context, "usage")

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from viralsync_conform.calls import Exchange
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.findings import Check
-from viralsync_conform.journeys.account import usage_of, used
-from viralsync_conform.journeys.job_lifecycle import CLOSING_SECONDS, ObservedJob, check_transitions, poll_until
+from viralsync_conform.journeys.account import paid_by_others, usage_of, used
+from viralsync_conform.journeys.job_lifecycle import (
+    CLOSING_SECONDS,
+    ObservedJob,
+    check_end_of_stream,
+    check_transitions,
+    closing_seconds,
+    poll_until,
+    slow_movie,
+)
 from viralsync_conform.run.job_invariants import COUNTERS
 from viralsync_conform.run.journey import journey
 from viralsync_conform.run.journey_context import JourneyContext
-from viralsync_conform.run.submissions import submit
+from viralsync_conform.run.submissions import settle_budget, submit
 
 FAILS = {
     "name": "second-scene-fails",
@@ -20,6 +31,10 @@ FAILS = {
         "fail": {"scene": 2, "at": "50%", "error": "SCENE_RENDER_FAILED: FFmpeg exited with code 1"},
     },
 }
+NOWHERE = "https://assets.conform.invalid/none.mp4"
+"""An asset that nobody can have: no name server knows a host below `.invalid`."""
+
+WHILE_FAILED = 2.0
 THREE = {"scenes": [{"id": f"scene-{number}", "duration": 0.3} for number in (1, 2, 3)]}
 
 
@@ -95,3 +110,69 @@ def _afterwards(context: JourneyContext, life: ObservedJob, before: float | None
         context.check(facts.ONE_EVENT, told == ["failed"] and closed, stream.call, expected=["failed"], got=told)
     context.call("deleteJob", 200, path=path, step="delete a failed job", is_repeatable=False)
     context.call("getJob", "JOB_NOT_FOUND", fact=facts.DELETES, path=path, step="read a deleted failed job")
+
+
+@journey(
+    "failing_asset",
+    "A job with an asset that cannot be had fails, says why, stays failed and costs nothing.",
+    44,
+    renders=True,
+    is_real=True,
+)
+def failing_asset(context: JourneyContext) -> None:
+    """Point a layer at a host that cannot exist; a target that renders all the same shows nothing here."""
+    before = usage_of(context, "usage before a failure")
+    job = submit(
+        context, step="submit with an asset that is nowhere", **_broken_movie(context), **context.run.callback()
+    )
+    life = ObservedJob(job)
+    with context.stream(job.id, step="stream a failing life") as stream:
+        poll_until(context, life)
+        life.closed_in_time = stream.wait_closed(closing_seconds(context))
+    life.stream = stream.call
+    settle_budget(context, job, life.status)
+    if life.stream is not None:
+        check_end_of_stream(context, life.stream, life.status, life.last)
+    polls = [poll for poll in life.polls if poll.is_success]
+    check_transitions(context, polls, [poll.document for poll in polls])
+    if life.status != "failed":
+        return
+    context.run.shared["failed"] = life
+    children = life.last.document.get("children")
+    if isinstance(children, dict):
+        context.check_equal(facts.SCENE_FAILS, 1, children.get("failed"), life.last, name="failed")
+        context.check(facts.SCENE_FAILS, bool(children.get("succeeded")), life.last, got=children, name="at once")
+    context.wait(WHILE_FAILED)
+    later = context.call("getJob", 200, path={"jobId": job.id}, step="read a failed job after a while")
+    context.check_equal(facts.STAYS, "failed", later.document.get("status"), later, life.last)
+    _costs_nothing(context, before)
+
+
+def _costs_nothing(context: JourneyContext, before: Exchange) -> None:
+    after = usage_of(context, "usage after a failure")
+    spent, now = used(before), used(after)
+    if spent is not None and now is not None:
+        holds = abs(now - spent) < 1e-6 or paid_by_others(context, now - spent, before, after)
+        context.check(facts.NOT_CHARGED, holds, before, after, expected=spent, got=now, name="failed")
+
+
+def _broken_movie(context: JourneyContext) -> dict[str, Any]:
+    changes = slow_movie(context, scenes=4, workers=2)
+    changes["movie"]["scenes"][1]["layers"] = [{"type": "video", "src": NOWHERE, "url": NOWHERE}]
+    return changes
+
+
+@journey(
+    "deleting_failed",
+    "A job that has failed can be deleted.",
+    4,
+    renders=True,
+    is_real=True,
+)
+def deleting_failed(context: JourneyContext) -> None:
+    life: ObservedJob | None = context.run.shared.get("failed")
+    if life is None:
+        return
+    call = context.call("deleteJob", 200, path={"jobId": life.job.id}, step="delete a failed job", is_repeatable=False)
+    if call.is_success:
+        context.run.deleted.add(life.job.id)

@@ -31,6 +31,9 @@ SCENES, WORKERS = 8, 2
 """The job that is rendered to its end takes several rounds, so that there is something to be seen."""
 
 SLOW_SCENES = 12
+CERTAIN_LOOKS = 3
+"""Looks at a job that renders after which its workers must have been seen at once."""
+
 REFUSED_ADDRESS = frozenset({400, 403})
 """What a target may say of a receiver that is not public."""
 
@@ -88,7 +91,7 @@ def completed_job(context: JourneyContext) -> ObservedJob:
 
 def _live(context: JourneyContext) -> ObservedJob:
     before = usage_of(context, "usage before a job")
-    job = _submit_with_callback(context, slow_movie(context, SCENES, WORKERS))
+    job = _submit_with_callback(context, _whole_movie(context))
     life = ObservedJob(job, usage_before=before)
     with ExitStack() as open_streams:
         stream = open_streams.enter_context(context.stream(job.id, step="stream a life"))
@@ -101,6 +104,18 @@ def _live(context: JourneyContext) -> ObservedJob:
         lambda usage: life.status != "done" or used(usage) != used(before),
     )
     return life
+
+
+def _whole_movie(context: JourneyContext) -> dict[str, Any]:
+    """Return changes to the submission of the job that is rendered: defaults left out, scenes in no order."""
+    changes = slow_movie(context, SCENES, WORKERS)
+    if not changes:
+        return {}
+    listed = changes["movie"]["scenes"]
+    return {
+        "movie": {"title": changes["movie"]["title"], "scenes": listed[1::2] + listed[::2]},
+        "renderOptions": {"requestedConcurrency": WORKERS, "qualityPreset": "turbo"},
+    }
 
 
 def _submit_with_callback(context: JourneyContext, changes: dict[str, Any]) -> Job:
@@ -175,6 +190,8 @@ def life_by_polling(context: JourneyContext) -> None:
         context.check_equal(facts.JOB_ID, life.job.id, poll.document.get("jobId"), poll)
     check_transitions(context, polls, [poll.document for poll in polls])
     _echo(context, life, polls[0])
+    _defaults(context, life, polls[-1])
+    _workers(context, life, polls)
     created = {poll.document.get("createdAt") for poll in polls}
     context.check(facts.CREATED, len(created) == 1, *polls[-2:], expected="one instant", got=sorted(map(str, created)))
     _created_now(context, life, polls[0])
@@ -211,6 +228,37 @@ def _echo(context: JourneyContext, life: ObservedJob, poll: Exchange) -> None:
     movie, echoed = life.job.body["movie"], payload.get("movie")
     fits = isinstance(echoed, dict) and all(echoed.get(name) == value for name, value in movie.items())
     context.check(facts.ECHO, fits, poll, expected=movie, got=echoed, name="movie")
+
+
+def _defaults(context: JourneyContext, life: ObservedJob, poll: Exchange) -> None:
+    """What was left out of the movie has its documented default, wherever the job shows it; scenes keep their order."""
+    sent, document = life.job.body["movie"], poll.document
+    payload = document.get("payload")
+    echoed = payload.get("movie") if isinstance(payload, dict) else None
+    echoed = echoed if isinstance(echoed, dict) else {}
+    for name, part in context.run.contract.document["components"]["schemas"]["Movie"]["properties"].items():
+        if "default" in part and name not in sent and echoed.get(name) is not None:
+            context.check_equal(facts.DEFAULTS, part["default"], echoed[name], poll, name=name)
+    ids, shown = ([scene.get("id") for scene in _scenes(movie)] for movie in (sent, echoed))
+    if sorted(map(str, ids)) == sorted(map(str, shown)):
+        context.check_equal(facts.SCENE_ORDER, ids, shown, poll)
+
+
+def _scenes(movie: dict[str, Any]) -> list[dict[str, Any]]:
+    scenes = movie.get("scenes")
+    return [scene for scene in scenes if isinstance(scene, dict)] if isinstance(scenes, list) else []
+
+
+def _workers(context: JourneyContext, life: ObservedJob, polls: Sequence[Exchange]) -> None:
+    """No more scenes render at once than were asked for, and that many where there were looks enough."""
+    asked = life.job.body.get("renderOptions", {}).get("requestedConcurrency")
+    counts = [poll.document["children"] for poll in polls if poll.document.get("phase") == "rendering"
+              and isinstance(poll.document.get("children"), dict)]  # fmt: skip
+    running = [count.get("running") for count in counts if isinstance(count.get("running"), int)]
+    if asked is None or not running:
+        return
+    holds = max(running) <= asked and (max(running) == asked or len(running) < CERTAIN_LOOKS)
+    context.check(facts.WORKERS_ASKED, holds, polls[-1], expected=f"{asked} at once", got=running)
 
 
 def check_transitions(context: JourneyContext, calls: Sequence[Exchange], states: Sequence[dict[str, Any]]) -> None:

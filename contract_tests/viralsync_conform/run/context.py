@@ -10,7 +10,7 @@ from typing import Any
 from viralsync_conform.budget import Budget, worst_case
 from viralsync_conform.calls import Exchange
 from viralsync_conform.contract.learned_behaviour import LearnedBehaviour
-from viralsync_conform.contract.schemas import CREATES, ExpectedSpec
+from viralsync_conform.contract.schemas import ACCOUNT, CREATES, ExpectedSpec
 from viralsync_conform.findings import CATEGORY_OF_MARK, Category, Check, Finding, Findings
 from viralsync_conform.ownership_guard import OwnershipGuard
 from viralsync_conform.profiles import Profile
@@ -93,6 +93,12 @@ class RunContext:
             return 0.0
         again = self.jobs.get(next(iter(request.path_parameters.values()), ""))
         return float(again.minutes) if again is not None else worst_case(request.document)
+
+    @property
+    def plan(self) -> str | None:
+        """The plan of the account under test, if it said."""
+        plans = (call.document.get("plan") for call in self.calls if call.effect == ACCOUNT and call.is_success)
+        return next((plan for plan in plans if isinstance(plan, str)), None)
 
     @property
     def project_id(self) -> str:

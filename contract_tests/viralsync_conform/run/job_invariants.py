@@ -174,7 +174,7 @@ def _media(job: Document, media: Document) -> Iterator[Invariant]:
         wanted = movie.get(side)
         if lengths and isinstance(media.get(side), int | float):
             expected = round(wanted) if isinstance(wanted, int | float) else default
-            yield facts.MEDIA_MATCHES, media[side] == expected, f"{side} {expected}", media[side]
+            yield facts.MEDIA_SIZE, abs(media[side] - expected) <= 1, f"{side} {expected}", media[side]
 
 
 def _phase(run: RunContext, job: Document, status: object) -> Iterator[Invariant]:

@@ -17,7 +17,8 @@ class Journey:
     `requests` is the most that it makes; `renders` says whether it submits jobs on the account under test, `writes`
     whether it sends what could change something, were it not refused.
     `needs_control` wants a mock that lends throwaway accounts, `needs_receiver` a place that webhooks reach,
-    `requests_heavy` fills the rate limit of a throwaway account, `is_deep` is for the deep profile only.
+    `requests_heavy` fills the rate limit of a throwaway account, `is_deep` is for the deep profile only, `is_real` for
+    targets without a control API.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Journey:
     needs_receiver: bool = False
     requests_heavy: bool = False
     is_deep: bool = False
+    is_real: bool = False
 
 
 def journey(
@@ -43,6 +45,7 @@ def journey(
     needs_receiver: bool = False,
     requests_heavy: bool = False,
     is_deep: bool = False,
+    is_real: bool = False,
 ) -> Callable[[JourneyFunction], Journey]:
     """Turn a function into a journey of this name, which shows that the statement holds."""
 
@@ -58,6 +61,7 @@ def journey(
             needs_receiver,
             requests_heavy,
             is_deep,
+            is_real,
         )
 
     return of

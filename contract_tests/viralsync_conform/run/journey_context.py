@@ -82,6 +82,21 @@ class JourneyContext:
         )  # fmt: skip
         return self._expected(request, expect, fact)
 
+    def call_any(self, operation: str, *, step: str, path: Mapping[str, str] = NOTHING, **rest: Any) -> Exchange:
+        """Call an operation whatever its status; that and how it was answered is for the caller to judge."""
+        known = self.run.contract.operations[operation]
+        return self.client.send(
+            self.build_request(
+                known.method,
+                encoded(known.path, path),
+                "",
+                operation=operation,
+                path_parameters=path,
+                step=step,
+                **rest,
+            )
+        )
+
     def request(self, method: str, path: str, expect: Expected, *, step: str, auth: str = "header") -> Exchange:
         """Call what the spec does not have: an unknown path, or a method that a path has not."""
         request = self.build_request(method, path, expect, step=step, auth=auth, is_repeatable=True)

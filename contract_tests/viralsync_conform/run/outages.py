@@ -11,9 +11,10 @@ from dataclasses import replace
 
 from viralsync_conform.calls import Exchange
 from viralsync_conform.contract import documented_behaviour as facts
-from viralsync_conform.contract.schemas import ACCOUNT, CREATES, ENDS, READS
+from viralsync_conform.contract.schemas import ACCOUNT, CREATES, ENDS, LISTS, READS
 from viralsync_conform.findings import Category, Finding
 from viralsync_conform.run.context import RunContext, StopRunError
+from viralsync_conform.run.job_invariants import TERMINAL, jobs_of
 from viralsync_conform.run.request import Request, encoded
 from viralsync_conform.run.response_checks import is_gateway_error
 from viralsync_conform.target import Account
@@ -34,6 +35,10 @@ LOCAL_RECOVERY = (0.1, 0.3, 0.6, 2.0)
 
 TOO_LATE = "the job had ended before it was cancelled"
 """Nobody's fault, and not worth a finding: a journey that needs a cancelled job says so itself."""
+
+OWN_ERRORS = frozenset({500, 503})
+MAX_EPISODES = 5
+"""At how many different times a target may fail for a moment before that is no accident."""
 
 MAX_RETRY_AFTER = 120.0
 SERVER_ERROR = 500
@@ -100,6 +105,15 @@ def _attribute_failure(run: RunContext, send: Send, request: Request, call: Exch
         )
     )
     return call
+
+
+def check_stability(run: RunContext) -> None:
+    """Errors of the API's own that come and go all the time are no outage: what is asked for fails again and again."""
+    failed = [call for call in run.calls if call.status in OWN_ERRORS and call.code is not None]
+    episodes = [call for call in failed if call.number > 1 and run.calls[call.number - 2].is_success]
+    if len(episodes) >= MAX_EPISODES:
+        got = f"{len(failed)} of {len(run.calls)} requests failed, at {len(episodes)} different times"
+        run.check(facts.SERVER_ERROR, False, *episodes, got=got, name="again and again")
 
 
 def is_healthy(run: RunContext, send: Send, call: Exchange) -> bool:
@@ -169,15 +183,16 @@ def _is_quota_spent(run: RunContext, send: Send, account: Account, call: Exchang
 
 
 def _has_others(run: RunContext, send: Send, account: Account, call: Exchange) -> bool:
-    """Return whether all slots of the account are taken, or more jobs are under way than this run's own."""
+    """Return whether this run's own jobs take all slots of the account, or others are under way."""
     if account.sandbox is not None:
         return False
-    jobs = _usage(run, send, account, call).get("concurrentJobs")
-    if not isinstance(jobs, dict):
-        return True  # as above
-    running, limit = jobs.get("running"), jobs.get("limit")
-    own = len(run.jobs.keys() - run.settled)
-    return isinstance(running, int) and (running > own or (isinstance(limit, int) and running >= limit))
+    own = run.jobs.keys() - run.settled
+    terms = run.contract.spec.plans.get(str(run.plan).lower())
+    if terms is None or (terms.jobs_at_once is not None and len(own) >= terms.jobs_at_once):
+        return True
+    page = _probe(run, send, call, run.contract.one(LISTS), account)
+    jobs = [job for job in jobs_of(run, page) if job.get("parentJobId") is None]
+    return any(job.get("status") not in TERMINAL and job.get("jobId") not in run.jobs for job in jobs)
 
 
 def _has_ended(run: RunContext, send: Send, account: Account, call: Exchange) -> bool:

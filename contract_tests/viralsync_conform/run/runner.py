@@ -27,6 +27,8 @@ def skip_reason(run: RunContext, journey: Journey) -> str:
         return f"profile {run.profile.name} only reads"
     if journey.needs_control and not target.has_control:
         return "it needs a mock: throwaway accounts, whose limits it may use up"
+    if journey.is_real and target.has_control:
+        return "throwaway accounts of a mock show more"
     if journey.needs_receiver and target.receiver is None:
         return "it needs a place that webhooks reach: give one with --webhook-url"
     if journey.requests > run.budget.requests_left:

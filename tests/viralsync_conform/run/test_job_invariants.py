@@ -62,8 +62,8 @@ def test_the_jobs_of_the_spec_keep_every_law(name: str) -> None:
         (facts.MEDIA, over(DONE, mediaData=None)),
         (facts.MEDIA, over(CANCELLED, mediaData=DONE["mediaData"])),
         (facts.MEDIA_MATCHES, described(DONE, duration=51)),
-        (facts.MEDIA_MATCHES, described(DONE, width=1280)),
-        (facts.MEDIA_MATCHES, described(DONE, height=1081)),
+        (facts.MEDIA_SIZE, described(DONE, width=1280)),
+        (facts.MEDIA_SIZE, described(DONE, height=1082)),
         (facts.ERROR_TEXT, over(FAILED, error=None)),
         (facts.ERROR_TEXT, over(DONE, error="SCENE_RENDER_FAILED: late")),
         (facts.ERROR_FORM, over(FAILED, error="it went wrong")),
@@ -95,7 +95,7 @@ def test_a_job_that_breaks_a_law_is_noticed(law: Check, job: Document) -> None:
 def test_a_law_tells_what_it_expected_and_what_came() -> None:
     """A finding can be understood without the answer beside it."""
     (told,) = [law for law in job_invariants.job_invariants(RUN, described(DONE, width=1280)) if not law[1]]
-    assert told == (facts.MEDIA_MATCHES, False, "width 1920", 1280)
+    assert told == (facts.MEDIA_SIZE, False, "width 1920", 1280)
 
 
 @pytest.mark.parametrize("odd", [None, 3, "x", [], {}])

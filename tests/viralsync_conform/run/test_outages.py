@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 from tests.support.fake_target import USAGE, Api, FakeClock, answer, found, html, refusal, trip_of
+from tests.support.results import spec
 
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.run import outages
@@ -175,26 +176,27 @@ def test_our_own_key_being_refused_by_one_operation_is_a_failure(status: int, co
     assert found(context.run) == [("failure", "status")]
 
 
-@pytest.mark.parametrize(
-    ("used", "running", "status", "code", "category"),
-    [
-        (200.0, 0, 402, "RENDER_QUOTA_EXCEEDED", "inconclusive"),
-        (1.0, 0, 402, "RENDER_QUOTA_EXCEEDED", "failure"),
-        (1.0, 3, 409, "CONCURRENCY_LIMIT_EXCEEDED", "inconclusive"),
-        (1.0, 0, 409, "CONCURRENCY_LIMIT_EXCEEDED", "failure"),
-    ],
-)
-def test_a_refused_submission_is_held_against_the_usage(
-    used: float, running: int, status: int, code: str, category: str
-) -> None:
-    """A spent quota, or slots that others took, are nobody's fault; a refusal without them breaks the contract."""
-    minutes, jobs = {"used": used, "limit": 200, "remaining": 0}, {"running": running, "limit": 3}
-    context, _ = submitted(refusal(status, code), usage={**USAGE, "renderMinutes": minutes, "concurrentJobs": jobs})
+@pytest.mark.parametrize(("used", "category"), [(200.0, "inconclusive"), (1.0, "failure")])
+def test_a_refused_submission_is_held_against_the_usage(used: float, category: str) -> None:
+    """A spent quota is nobody's fault; a refusal without it breaks the contract."""
+    minutes = {"used": used, "limit": 200, "remaining": 0}
+    context, _ = submitted(refusal(402, "RENDER_QUOTA_EXCEEDED"), usage={**USAGE, "renderMinutes": minutes})
     assert [each for each, _ in found(context.run)] == [category]
 
 
+@pytest.mark.parametrize(("listed", "category"), [("queued", "inconclusive"), ("done", "failure")])
+def test_a_slot_that_is_refused_is_held_against_the_list(listed: str, category: str) -> None:
+    """Where another job of the account is under way it may take the slot; where none is, a slot must be free."""
+    job = {**spec().document["components"]["examples"][f"{listed}Job"]["value"], "jobId": "job_00000000000f"}
+    context = trip_of(Api({SUBMIT: [refusal(409, "CONCURRENCY_LIMIT_EXCEEDED")],
+                           "GET /v1/jobs": [answer(200, {"jobs": [job], "nextCursor": None})]}))  # fmt: skip
+    context.call("getMe", 200)
+    context.call("submitRenderJob", 202, body=submission("proj_1"), is_repeatable=False)
+    assert (category, {"inconclusive": "outage", "failure": "status"}[category]) in found(context.run)
+
+
 @pytest.mark.parametrize("usage", [{}, {"renderMinutes": None, "concurrentJobs": 3}])
-@pytest.mark.parametrize(("status", "code"), [(402, "RENDER_QUOTA_EXCEEDED"), (409, "CONCURRENCY_LIMIT_EXCEEDED")])
+@pytest.mark.parametrize(("status", "code"), [(402, "RENDER_QUOTA_EXCEEDED")])
 def test_an_account_that_does_not_say_what_it_used_is_believed(status: int, code: str, usage: object) -> None:
     """The shape of the usage is assumed as a whole: where it is another one, a refusal cannot be held against it."""
     context, _ = submitted(refusal(status, code), usage=usage)
