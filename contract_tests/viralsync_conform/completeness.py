@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from viralsync_conform.calls import Exchange
 from viralsync_conform.contract.schemas import CREATES, DELETES, ENDS, LISTS, READS, STREAMS
+from viralsync_conform.findings import Provenance
 from viralsync_conform.run.context import RunContext
 from viralsync_conform.run.job_invariants import TERMINAL, jobs_of
 
@@ -117,6 +118,8 @@ def _is_reachable(run: RunContext, operation: str, status: str) -> bool:
     has_control = run.target.has_control and run.profile.renders
     if status in FAULTS_ONLY or (status == "405" or status.startswith("2")):
         return False  # 405 is answered to what no operation is; successes are looked for on their own
+    if not has_control and run.contract.mark_of_status(operation, int(status)) is Provenance.ASSUMED:
+        return False  # a real target may answer otherwise
     if status == "403" and run.contract.behaviour.free_plan_rest == "allowed":
         return False
     if status in WITH_CONTROL or (operation == run.contract.submit.id and status == "409"):

@@ -80,7 +80,7 @@ def test_the_jobs_of_the_spec_keep_every_law(name: str) -> None:
         (facts.CHILDREN, over(DONE, children=None)),
         (facts.CHILDREN, over(SCENE, children=DONE["children"])),
         (facts.CHILDREN_SUM, counting(RENDERING, queued=7)),
-        (facts.CHILDREN_SUM, counting(FAILED, failed=9)),
+        (facts.CHILDREN_MOST, counting(FAILED, failed=9)),
         (facts.CHILDREN_DONE, counting(DONE, succeeded=2, failed=1)),
         (facts.CHILDREN_START, counting(QUEUED, queued=0, running=QUEUED["children"]["total"])),
         (facts.UPDATED, over(DONE, updatedAt="2025-12-31T23:59:59.999Z")),
