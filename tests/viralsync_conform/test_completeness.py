@@ -114,8 +114,7 @@ def test_a_stream_that_never_ended_is_missing(without: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("operation", "status"), [("listJobs", 400), ("getJob", 404), ("cancelJob", 409), ("getUsage", 401),
-                              ("submitRenderJob", 413)],
+    ("operation", "status"), [("listJobs", 400), ("getJob", 404), ("cancelJob", 409), ("getUsage", 401)],
 )  # fmt: skip
 def test_a_refusal_that_was_never_answered_is_missing(operation: str, status: int) -> None:
     """What is declared and can be met must be met."""
