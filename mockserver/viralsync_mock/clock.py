@@ -242,7 +242,6 @@ class Clock:
     def begin_call(self) -> None:
         """Count a call as being answered: a clock in mode `jump` stands still until `end_call`."""
         self.calls += 1
-        self._all_asleep = False
         self._touch()
 
     def end_call(self) -> None:

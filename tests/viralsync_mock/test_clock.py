@@ -119,6 +119,47 @@ async def test_advance_returns_only_when_what_was_due_has_been_delivered() -> No
     assert delivered == ["at last"]
 
 
+async def test_an_advance_to_the_very_instant_of_a_waiter_wakes_it() -> None:
+    """What is due at the end of an advance is delivered by it."""
+    clock, seen = Clock(), list[tuple[float, datetime]]()
+    await started(wait_for(clock, 5, seen))
+    await clock.advance(add_seconds(EPOCH, 5))
+    assert [seconds for seconds, _ in seen] == [5]
+
+
+async def test_an_earlier_wait_that_was_cut_short_wakes_nobody_later() -> None:
+    """A waiter that was woken before second 5 and now waits for second 20 sleeps on at second 5."""
+    clock, seen = Clock(), list[datetime]()
+
+    async def wait_twice() -> None:
+        with clock.alarm() as alarm:
+            for second in (5, 20):
+                await alarm.until(add_seconds(EPOCH, second))
+                seen.append(clock.now())
+
+    await started(wait_twice())
+    for alarm in clock.alarms:
+        alarm.wake()
+    await asyncio.tasks.sleep(0)
+    await clock.advance(add_seconds(EPOCH, 100))
+    assert seen == [EPOCH, add_seconds(EPOCH, 20)]
+
+
+async def test_an_advance_of_a_flowing_clock_does_not_take_it_back() -> None:
+    """Real time may go past the instant while what is due is being delivered."""
+    hands = Hands()
+    clock = Clock(mode=Mode.SCALED, speed=10.0, real=hands.real())
+
+    async def slow() -> None:
+        with clock.alarm() as alarm:
+            await alarm.until(add_seconds(EPOCH, 1))
+            hands.seconds = 60
+
+    await started(slow())
+    await clock.advance(add_seconds(EPOCH, 2))
+    assert clock.now() >= add_seconds(EPOCH, 600)
+
+
 async def test_a_waiter_that_has_settled_holds_nobody_up() -> None:
     """Whoever says settle() may go on slowly, as a stream does to a reader that does not read."""
     clock = Clock()

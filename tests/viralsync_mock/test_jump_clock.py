@@ -18,7 +18,7 @@ from tests.conftest import LiveServer, movie
 from tests.support.webhook_receiver import Receiver
 
 from viralsync_mock.app import create_app
-from viralsync_mock.clock import EPOCH, Clock, Mode
+from viralsync_mock.clock import EPOCH, Clock, Mode, RealTime
 from viralsync_mock.sandbox import Sandbox, SandboxRegistry
 from viralsync_mock.scenarios.model import Scenario
 from viralsync_mock.server import BackgroundServer
@@ -187,6 +187,57 @@ def test_nothing_moves_while_a_call_is_being_answered() -> None:
         assert seconds_of(sandbox) == 5
 
     run(story)
+
+
+def test_nothing_moves_while_something_due_is_being_delivered() -> None:
+    """A woken waiter that has not settled keeps the next sleeper asleep."""
+
+    async def story(sandbox: Sandbox) -> None:
+        with sandbox.clock.alarm() as alarm:
+            sleeping = asyncio.ensure_future(sandbox.sleep(6))
+            await alarm.until(EPOCH + timedelta(seconds=5))
+            for _ in range(50):
+                await asyncio.tasks.sleep(0)
+            assert (sleeping.done(), seconds_of(sandbox)) == (False, 5)
+        await sleeping
+
+    run(story)
+
+
+def test_a_claim_that_everybody_sleeps_ends_with_a_call() -> None:
+    """Its caller is awake again, so the threshold counts."""
+
+    async def story(sandbox: Sandbox) -> None:
+        sandbox.clock.threshold = 3600
+        sandbox.clock.begin_call()
+        sleeping = asyncio.ensure_future(sandbox.sleep(5, all_asleep=True))
+        await asyncio.tasks.sleep(0)
+        sandbox.clock.end_call()
+        for _ in range(50):
+            await asyncio.tasks.sleep(0)
+        assert not sleeping.done()
+        sleeping.cancel()
+
+    run(story)
+
+
+def test_a_busy_machine_makes_the_clock_wait_longer() -> None:
+    """A timer that fires late starts the threshold anew, for a while."""
+    now = [0.0]
+
+    async def story() -> None:
+        clock = Clock(mode=Mode.JUMP, threshold=0.005, real=RealTime(monotonic=lambda: now[0]))
+        sleeping = asyncio.ensure_future(clock.sleep_until(EPOCH + timedelta(seconds=5)))
+        await asyncio.tasks.sleep(0)
+        for late in (0.004, 0.01, 0.03):  # each time the timer of a slice finds that much later
+            now[0] = late
+            clock._on_slice(expected=late - 0.003)
+            assert clock._quiet_since == late
+        now[0] = 0.06
+        clock._on_slice(expected=0.03)
+        await asyncio.wait_for(sleeping, timeout=30)
+
+    asyncio.run(story())
 
 
 def test_a_call_that_only_waits_does_not_keep_the_clock() -> None:
