@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import orjson
@@ -31,6 +32,9 @@ SUBMIT, READ, LIST, STREAM = "submitRenderJob", "getJob", "listJobs", "streamJob
 
 EARLY = 0.95
 """Share of the interval between two polls after which a poll is not too early: timers are not exact."""
+
+EASING = 1.2
+"""Each wait of a client that eases off is at least this many times the one before."""
 
 TIMEOUT = "timeout"
 """The ending of a call without a response whose client hung up."""
@@ -222,6 +226,11 @@ def has_shown_terminal(entry: JournalEntry) -> bool:
 def over_at(entry: JournalEntry) -> int:
     """Return the number of the newest call at the time when a call was over."""
     return entry.ended_after if is_stream(entry) else entry.answered_after
+
+
+def grows(waits: Sequence[float]) -> bool:
+    """Say whether each wait is clearly longer than the one before."""
+    return all(later >= before * EASING + 0.001 for before, later in pairwise(waits))
 
 
 def waited(before: JournalEntry, after: JournalEntry, since: datetime | None) -> float | None:

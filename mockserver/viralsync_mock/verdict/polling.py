@@ -18,6 +18,7 @@ from viralsync_mock.verdict.evidence import (
     SUBMIT,
     document,
     failed,
+    grows,
     has_fault,
     has_shown_terminal,
     inconclusive,
@@ -48,9 +49,6 @@ MAX_CONFIRMATIONS = 2
 
 MAX_READERS = 3
 """Parts of a client that may read one job, each for itself."""
-
-EASING = 1.2
-"""Each wait of an adaptive poller is at least this many times the one before."""
 
 MAX_EASING = 5
 """Waits that an adaptive poller needs until it has reached the interval: 0.05 s grow to 0.8 s."""
@@ -123,8 +121,7 @@ def _quick_run(
     evidence: Evidence, job_id: str, reads: Sequence[JournalEntry], quick: Sequence[JournalEntry]
 ) -> Observation:
     gaps = [(other.at - one.at).total_seconds() for one, other in pairwise(quick)]
-    grows = all(later >= before * EASING + 0.001 for before, later in pairwise(gaps))
-    if len(quick) < MANY_READS or (grows and len(gaps) <= MAX_EASING):
+    if len(quick) < MANY_READS or (len(gaps) <= MAX_EASING and grows(gaps)):
         return passed(*quick)
     readers = _readers(evidence, reads)
     if len(quick) <= readers <= MAX_READERS and len(reads) >= 2 * readers:

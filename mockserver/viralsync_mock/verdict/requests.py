@@ -11,6 +11,7 @@ from viralsync_mock.verdict.evidence import (
     SUBMIT,
     document,
     failed,
+    grows,
     inconclusive,
     last_status,
     passed,
@@ -40,7 +41,10 @@ MAX_PATIENT_RESUBMISSIONS = 2
 """The same with a pause before each."""
 
 PAUSE = 1.0
-"""Seconds between a failed render and the next submission that count as a pause."""
+"""Seconds that count as a pause: before a failed render is submitted again, or before another try at a slot."""
+
+MAX_HURRIED = 2
+"""Tries at a slot without such a pause, unless the waits grow."""
 
 
 def does_not_submit_twice(evidence: Evidence) -> Iterator[Observation]:
@@ -100,9 +104,10 @@ def _repeated(evidence: Evidence, run: Sequence[JournalEntry]) -> Observation:
         return inconclusive(ALONE, *run)
     gaps = [waited(one, other, one.answered_at) for one, other in pairwise(run)]
     if first.code == "CONCURRENCY_LIMIT_EXCEEDED":
-        if None in gaps:
+        known = [gap for gap in gaps if gap is not None]
+        if len(known) < len(gaps):
             return inconclusive("a slot may have been free by then: the sandbox's clock does not show it", *run)
-        if min(gap for gap in gaps if gap is not None) >= PAUSE:
+        if sum(gap < PAUSE for gap in known) <= MAX_HURRIED or grows(known):
             return passed(*run)
     return failed(f"a call that was refused with {first.code} was repeated {len(run) - 1} times unchanged", *run)
 

@@ -156,6 +156,8 @@ TABLE: list[tuple[str, str, Outcome, Sequence[JournalEntry]]] = [
     ("no growth", "backs-off-after-5xx", FAILED, [call(i, at=i, status=503) for i in range(1, 4)]),
     ("a success between", "backs-off-after-5xx", PASSED, [
         call(1, at=1, status=503), call(2, at=2), call(3, at=3, status=503), call(4, at=4)]),
+    ("at once after a success", "backs-off-after-5xx", FAILED, [
+        call(1, at=1, status=503), call(2, at=2), *[call(i, at=2 + i / 100, status=503) for i in (3, 4, 5)]]),
     ("no retry", "backs-off-after-5xx", UNSEEN, [call(1, status=503)]),
     ("reset and at once", "backs-off-after-5xx", PASSED, [
         call(1, status=None, ending="reset_peer"), call(2, at=0.01)]),
@@ -236,7 +238,9 @@ TABLE: list[tuple[str, str, Outcome, Sequence[JournalEntry]]] = [
         *refusals(400, 0), call(2, LIST), *refusals(400, 0, first=3)]),
     ("refused, then not", "does-not-repeat-refused", PASSED, [*refusals(402, 0, 1), call(3, SUBMIT, status=202)]),
     ("no slot, and a second", "does-not-repeat-refused", PASSED, refusals(409, 0, 1, 2)),
-    ("no slot, and less than a second", "does-not-repeat-refused", FAILED, refusals(409, 0, 0.9, 1.9)),
+    ("no slot, twice less than a second", "does-not-repeat-refused", PASSED, refusals(409, 0, 0.9, 1.8, 2.8)),
+    ("no slot, thrice less than a second", "does-not-repeat-refused", FAILED, refusals(409, 0, 0.9, 1.8, 2.7)),
+    ("no slot, and growing waits", "does-not-repeat-refused", PASSED, refusals(409, 0, 0.1, 0.3, 0.7, 1.5)),
     ("no slot, and a frozen clock", "does-not-repeat-refused", UNCLEAR, refusals(409, 0, 0, 0)),
     ("another refusal", "does-not-repeat-refused", UNSEEN, refusals(405, 0, 1, 2)),
     ("failed, and once more", "does-not-resubmit-failed", PASSED, renders(0, 0)),
