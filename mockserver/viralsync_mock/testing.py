@@ -15,6 +15,8 @@ from viralsync_mock.errors import UsageError
 from viralsync_mock.webhooks.signature import verify_signature
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytest_httpserver import HTTPServer
     from werkzeug import Request, Response
 
@@ -73,6 +75,8 @@ class WebhookReceiver:
     def __init__(self, secret: str) -> None:
         self.secret, self.refuses_forgeries = secret, True
         self.received: list[Received] = []
+        self.hint: Callable[[], str] = str
+        """Returns a sentence for the failure of `wait_for`: why no webhook may have come."""
         self._replies: deque[Reply] = deque()
         self._arrival, self._over = Condition(), Event()
         self._threads: list[Thread] = []
@@ -110,7 +114,8 @@ class WebhookReceiver:
     def _missed(self, status: str, job_id: str | None, timeout: float) -> str:
         of_job = f" of {job_id}" if job_id else ""
         came = "".join(f"\n  {each!r}" for each in self.received)
-        return f"expected a webhook with status {status}{of_job} within {timeout:g} s, got {came or 'none at all'}"
+        expected = f"expected a webhook with status {status}{of_job} within {timeout:g} s"
+        return f"{expected}, got {came or 'none at all'}. {self.hint()}".removesuffix(". ")
 
     def respond_with(self, *statuses: int) -> None:
         """Answer the next webhooks with these statuses, one each, and later ones 200 again."""

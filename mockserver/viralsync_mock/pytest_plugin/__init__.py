@@ -7,15 +7,16 @@ imported inside the fixtures.
 from __future__ import annotations
 
 import logging
-from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from viralsync_mock.pytest_plugin import reporting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from viralsync_mock.client import Sandbox
     from viralsync_mock.pytest_plugin.sandboxes import SandboxFactory
@@ -74,6 +75,20 @@ def pytest_configure(config: pytest.Config) -> None:
     reporting.configure(config)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    """Show what has happened in the sandbox beside a test that failed."""
+    report = yield
+    sandbox = getattr(item, "funcargs", {}).get("viralsync")
+    if report.failed and call.when == "call" and sandbox is not None:
+        from viralsync_mock.errors import ControlError
+        from viralsync_mock.pytest_plugin.failures import describe
+
+        with suppress(ControlError):  # the mock is gone: the test's own failure says more
+            report.sections.append(("viralsync", describe(sandbox)))
+    return report
+
+
 @pytest.fixture(scope="session")
 def viralsync_settings() -> Settings:
     """How the mock is started: override it to return other `viralsync_mock.settings.Settings`. The clock is `auto`."""
@@ -84,7 +99,7 @@ def viralsync_settings() -> Settings:
 
 
 @pytest.fixture(scope="session")
-def viralsync_server(viralsync_settings: Settings) -> Iterator[BackgroundServer]:
+def viralsync_server(pytestconfig: pytest.Config, viralsync_settings: Settings) -> Iterator[BackgroundServer]:
     """A running ViralSync mock on a free port, one for the whole run; `base_url` says where."""
     from viralsync_mock.app import create_app
     from viralsync_mock.pytest_plugin.sandboxes import fail_without_traceback
@@ -93,6 +108,8 @@ def viralsync_server(viralsync_settings: Settings) -> Iterator[BackgroundServer]
     with fail_without_traceback():
         app = create_app(viralsync_settings)
     app.mock.on_bug = _log_bug
+    waits, monotonic = pytestconfig.stash[reporting.WAITS], viralsync_settings.real.monotonic
+    app.mock.on_call = lambda entry, _: waits.record(entry.key, monotonic())
     with BackgroundServer(app) as server:
         yield server
 
@@ -109,15 +126,19 @@ def viralsync(
     """An API of the test's own: a fresh `viralsync_mock.Sandbox`, whose `base_url` and `api_key` are also in
     VIRALSYNC_BASE_URL and VIRALSYNC_API_KEY while the test runs. Options: `@pytest.mark.viralsync(...)`.
     """
+    from viralsync_mock.pytest_plugin.failures import why_no_webhook
     from viralsync_mock.pytest_plugin.sandboxes import for_test
 
-    if "viralsync_webhooks" in request.fixturenames:
-        request.getfixturevalue("viralsync_webhooks")  # it has to outlive what sends to it
+    # a receiver has to outlive what sends to it
+    has_receiver = "viralsync_webhooks" in request.fixturenames
+    receiver = request.getfixturevalue("viralsync_webhooks") if has_receiver else None
     with ExitStack() as stack:
         sandbox = stack.enter_context(for_test(request.node, viralsync_server, viralsync_settings))
         environment = stack.enter_context(pytest.MonkeyPatch.context())
         environment.setenv("VIRALSYNC_BASE_URL", sandbox.base_url)
         environment.setenv("VIRALSYNC_API_KEY", sandbox.api_key)
+        if receiver is not None:
+            receiver.hint = partial(why_no_webhook, sandbox)
         yield sandbox
 
 

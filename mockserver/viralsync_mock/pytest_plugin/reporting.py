@@ -110,6 +110,8 @@ def configure(config: pytest.Config) -> None:
             raise pytest.UsageError(f"viralsync_cover_fail_under: {problem}") from None
     if is_shown or least is not None:
         config.pluginmanager.register(CoverageSection(is_shown=is_shown, least=least), "viralsync-coverage")
+    config.stash[WAITS] = WaitsSection()
+    config.pluginmanager.register(config.stash[WAITS], "viralsync-waits")
     if config.getoption("viralsync_verdict") or config.getini("viralsync_verdict"):
         config.pluginmanager.register(VerdictSection(), "viralsync-verdict")
 
@@ -232,6 +234,56 @@ def _row(title: str, values: list[str], width: int) -> list[str]:
     )
     return [line.replace(_SPACE, " ") for line in lines]
 
+
+# ---------------------------------------------------------------- real waiting
+
+MAX_WAIT, MIN_GAP = 2.0, 0.1
+"""Real seconds between a test's calls from which it is reported, counting gaps from this length on."""
+
+
+class WaitsSection(RunSection):
+    """The tests whose client waited in real time, which virtual time would save."""
+
+    key = "viralsync_waits"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._gaps: dict[str, tuple[float, float]] = {}
+        self._slow: list[tuple[str, float]] = []
+
+    def record(self, key: str, instant: float) -> None:
+        """Count a call of an API key, made at an instant in real seconds."""
+        last, total = self._gaps.get(key, (instant, 0.0))
+        gap = instant - last
+        self._gaps[key] = instant, total + (gap if gap >= MIN_GAP else 0)
+
+    def end_test(self, nodeid: str, key: str) -> None:
+        """Keep the test of this key if its client waited for long."""
+        _, seconds = self._gaps.pop(key, (0, 0))
+        if seconds > MAX_WAIT:
+            self._slow.append((nodeid, seconds))
+
+    def share(self) -> list[tuple[str, float]]:
+        """Return the slow tests."""
+        return self._slow
+
+    def take(self, share: Iterable[tuple[str, float]]) -> None:
+        """Add slow tests."""
+        self._slow += [(nodeid, seconds) for nodeid, seconds in share]
+
+    def write(self, reporter: pytest.TerminalReporter, width: int) -> None:  # noqa: ARG002 - short lines
+        """Print the slow tests, and the option that saves the time."""
+        if self._slow:
+            reporter.section("viralsync: waiting in real time")
+            for nodeid, seconds in sorted(self._slow):
+                reporter.line(f"{nodeid}: {seconds:.0f} s between its calls")
+            reporter.line(
+                "No client has to wait: @pytest.mark.viralsync(sleeps='virtual'), or viralsync_sleeps = virtual in the "
+                "ini file, lets it sleep on the sandbox's clock, unmodified."
+            )
+
+
+WAITS = pytest.StashKey[WaitsSection]()
 
 # ---------------------------------------------------------------- verdict
 

@@ -10,6 +10,8 @@ import pytest
 
 from viralsync_mock.client import Sandbox
 from viralsync_mock.errors import ControlError, SettingsError, UsageError
+from viralsync_mock.pytest_plugin import reporting
+from viralsync_mock.pytest_plugin.failures import unmet_faults
 from viralsync_mock.pytest_plugin.options import Options, options_of_call, options_of_test
 from viralsync_mock.randomness import hexadecimal
 from viralsync_mock.server import BackgroundServer
@@ -60,6 +62,8 @@ class SandboxOpener:
             self._config.hook.pytest_viralsync_closing(config=self._config, sandbox=sandbox, nodeid=name)
             broken = invalid_calls(sandbox) if options.is_strict else []
             texts = [format_calls(broken)] if broken else []
+            if options.is_strict and (unmet := unmet_faults(sandbox, counted=True)):
+                texts.append("\n  ".join(["viralsync, strict: no call has met these armed faults:", *unmet]))
             texts += bad_behaviour(sandbox, options)
         if texts:
             pytest.fail("\n".join(texts), pytrace=False)
@@ -88,6 +92,8 @@ def for_test(item: pytest.Item, server: Server, settings: Settings) -> Iterator[
             with fail_without_traceback():
                 stack.enter_context(sandbox.virtual_time(options.exempt))
         yield sandbox
+    if not options.has_virtual_sleeps:
+        item.config.stash[reporting.WAITS].end_test(item.nodeid, sandbox.api_key)
     opening.finish(sandbox, options, item.nodeid)
 
 
