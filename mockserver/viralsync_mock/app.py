@@ -1,16 +1,24 @@
-"""The ASGI application: `/__mock` to the control API, everything else down the pipeline."""
+"""The Starlette application: the control API under `/__mock`, and a route for each path of the spec."""
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-from viralsync_mock.api.asgi import RESPOND_EXTENSION
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import Match, Mount, Router
+
 from viralsync_mock.api.handlers import check_operations
-from viralsync_mock.api.pipeline import serve
+from viralsync_mock.api.middleware import Cors, EscapedPaths, TrustedHosts
+from viralsync_mock.api.pipeline import ApiPath
+from viralsync_mock.api.routes import PathRoutes
 from viralsync_mock.state import MockServer
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from viralsync_mock.settings import Settings
@@ -23,56 +31,65 @@ def create_app(settings: Settings) -> App:
     return App(MockServer.start(settings, check_operations))
 
 
-class App:
-    """The application of one mock; `mock` is its state.
+@asynccontextmanager
+async def _lifespan(app: App) -> AsyncIterator[None]:
+    yield
+    await app.mock.close()
 
-    The control API and CORS are built when they are first asked for: most servers start faster than they need them.
-    """
+
+class App(Starlette):
+    """The application of one mock; `mock` is its state."""
 
     def __init__(self, mock: MockServer) -> None:
-        self.mock = mock
-        self._api: ASGIApp = partial(serve, mock)
+        settings = mock.settings
+        super().__init__(
+            middleware=[
+                Middleware(EscapedPaths),
+                Middleware(TrustedHosts, mock),
+                *([Middleware(Cors, settings.cors_origins)] if settings.cors else []),
+            ]
+        )
+        self.mock = self.state.mock = mock
+        self._fixed = [ControlMount(CONTROL_PREFIX, LazyControl(mock))] if settings.control else []
+        self.router = Router(redirect_slashes=False, default=ApiPath(mock, None), lifespan=_lifespan)
+        self._follow_spec()
+        mock.on_reload = self._follow_spec
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection of ASGI."""
-        if scope["type"] == "http":
-            await self._route(scope)(scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await self._live(receive, send)
+    def build_middleware_stack(self) -> ASGIApp:
+        """Leave Starlette's two error layers out: pipeline and control API answer every error themselves."""
+        app: ASGIApp = self.router
+        for factory, args, kwargs in reversed(self.user_middleware):
+            app = factory(app, *args, **kwargs)
+        return app
 
-    def _route(self, scope: Scope) -> ASGIApp:
-        settings, path = self.mock.settings, scope["path"]
-        if settings.control and (path == CONTROL_PREFIX or path.startswith(f"{CONTROL_PREFIX}/")):
-            return self._control
-        if settings.cors and b"origin" in [name for name, _ in scope["headers"]]:
-            scope["extensions"] = {
-                k: v for k, v in scope.get("extensions", {}).items() if k != RESPOND_EXTENSION
-            }  # CORS adds headers
-            return self._cors
-        return self._api
+    def _follow_spec(self) -> None:
+        """Make the routes of the API, at the start and after a reload."""
+        self.api_routes = PathRoutes(self.mock.files.spec.paths, partial(ApiPath, self.mock))
+        self.router.routes = [*self._fixed, self.api_routes]
+
+
+class ControlMount(Mount):
+    """A mount that also takes its own path without a slash; the paths of what it mounts are whole."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Return whether the path is below this one, or this one."""
+        path = scope["path"]
+        is_below = path.startswith(self.path) and path[len(self.path) :][:1] in ("", "/")
+        return (Match.FULL, {"endpoint": self.app}) if is_below else (Match.NONE, {})
+
+
+class LazyControl:
+    """The control API, imported and built with its first call: most servers start faster than they need it."""
+
+    def __init__(self, mock: MockServer) -> None:
+        self._mock = mock
 
     @cached_property
-    def _control(self) -> ASGIApp:
+    def _app(self) -> ASGIApp:
         from viralsync_mock.control.app import create_control
 
-        return create_control(self.mock)
+        return create_control(self._mock)
 
-    @cached_property
-    def _cors(self) -> ASGIApp:
-        """Let pages of any origin call the API: its keys are made up, and nothing of worth is behind it."""
-        from starlette.middleware.cors import CORSMiddleware
-
-        return CORSMiddleware(
-            self._api,
-            allow_origins=["*"],
-            allow_methods=["*"],
-            allow_headers=["*"],
-            expose_headers=["retry-after", "date", "x-mock-call-id", "x-mock-seed", "x-mock-fault"],
-        )
-
-    async def _live(self, receive: Receive, send: Send) -> None:
-        await receive()
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        await self.mock.close()
-        await send({"type": "lifespan.shutdown.complete"})
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one call."""
+        await self._app(scope, receive, send)

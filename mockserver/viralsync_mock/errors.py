@@ -4,7 +4,6 @@ MockError
 ├── ApiError          a refusal in the API's own shape: code from the spec, values for its text
 ├── NotSent           a webhook has not reached its receiver (sender.py)
 ├── Invalid           a request breaks the spec: where and how (violations.py)
-├── RouteNotFound, MethodNotAllowed     no operation has this path, or this method on it (routes.py)
 └── UsageError        a file, option or request to the kit itself is wrong: one clear sentence
     ├── SpecError         the OpenAPI document
     ├── ScenarioError     a scenario

@@ -20,12 +20,13 @@ def shipped(name: str) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a mock behaves until a sandbox is told otherwise.
+    """How a mock behaves where a sandbox has no setting of its own.
 
-    `scenario` is a shipped name or a file; `speed` counts in clock mode `scaled`. `sandboxes` bounds how many API
-    keys are served at once; the one idle for longest goes first. `mock_headers` are those that the API does not send:
-    `x-mock-call-id` and its like. Webhooks go to this machine and to the `webhook_hosts`. `check_answers` validates
-    every answer against the spec as it leaves: for tests of the mock itself.
+    `scenario` is a shipped name or a file; `speed` counts in clock mode `scaled`. `cors` lets in web pages on loopback
+    origins and on `cors_origins`. A server on a loopback address answers to `Host`s that are loopback or among
+    `allowed_hosts`. `sandboxes` bounds how many API keys are served at once; the one idle for longest goes first.
+    `mock_headers` are those that the API does not send: `x-mock-call-id` and its like. Webhooks go to this machine and
+    to the `webhook_hosts`. `check_answers` validates every response against the spec: for tests of the mock itself.
     """
 
     spec: Path = field(default_factory=lambda: shipped("openapi.yaml"))
@@ -36,6 +37,8 @@ class Settings:
     speed: float = 1.0
     is_rate_limited: bool = True
     cors: bool = True
+    cors_origins: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
     control: bool = True
     control_token: str | None = field(default=None, repr=False)
     sandboxes: int = 10_000

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class LoadedFiles(NamedTuple):
-    """What was read from files, and fits together: a reload takes all of it anew, or keeps all of it."""
+    """What was read from files: a reload replaces all of it, or nothing."""
 
     spec: Spec
     validator: Validator
@@ -54,13 +54,22 @@ def read_files(settings: Settings, check_spec: Callable[[Spec], None] = noop) ->
     return files
 
 
+class Listener(NamedTuple):
+    """A listening socket: `host` as it was given, `port` as it was bound."""
+
+    host: str
+    port: int
+    is_loopback: bool
+
+
 @dataclass(eq=False, slots=True)
 class MockServer:
     """One server: its settings, its files, and a sandbox for each key.
 
-    `on_call` gets each call as the journal keeps it, with its answer; `on_bug` each answer that breaks the spec and
-    each unexpected error; `on_delivery` the key and each webhook that will not be tried again. `sender` takes webhooks
-    over the network; without one the first webhook makes it.
+    `on_call` gets each call as the journal keeps it, with its response; `on_bug` each response that breaks the spec and
+    each unexpected error; `on_delivery` the key and each webhook that will not be tried again; `on_reload` follows new
+    files. `sender` sends webhooks over the network; without one the first webhook makes it. `listener` is the address
+    that the server listens on, None where there is no socket.
     """
 
     settings: Settings
@@ -70,7 +79,9 @@ class MockServer:
     on_bug: Callable[[str, BaseException], None] = noop
     on_delivery: Callable[[str, Delivery], None] = noop
     check_spec: Callable[[Spec], None] = noop
+    on_reload: Callable[[], None] = noop
     sender: WebhookSender | None = None
+    listener: Listener | None = None
 
     @classmethod
     def start(cls, settings: Settings, check_spec: Callable[[Spec], None] = noop) -> MockServer:
@@ -80,6 +91,7 @@ class MockServer:
     def reload(self) -> None:
         """Read the files anew; jobs stay. Raises UsageError and keeps the old files when one is broken."""
         self.files = read_files(self.settings, self.check_spec)
+        self.on_reload()
 
     def sandbox(self, key: str) -> Sandbox:
         """Return the sandbox of a key, opened when it is not open yet."""
@@ -90,7 +102,7 @@ class MockServer:
         return await self.sandbox(key).sleep(seconds, sleeper, all_asleep=all_asleep)
 
     def dispatcher_for(self, sandbox: Sandbox) -> Dispatcher:
-        """Return who sends the webhooks of a sandbox."""
+        """Return the webhook dispatcher of a sandbox, made with its first webhook."""
         if sandbox.dispatcher is None:
             # imported here: most servers start faster than they need them
             from viralsync_mock.webhooks.dispatcher import WebhookDispatcher
@@ -110,21 +122,21 @@ class MockServer:
         self.on_bug(where, error)
 
     async def close(self) -> None:
-        """End everything that still waits: open streams, and webhooks under way."""
+        """End open streams and webhooks under way."""
         self.sandboxes.drop_all()
         self.sandboxes.anonymous.close()
         if self.sender is not None:
             await self.sender.close()
 
     def scenario_of(self, sandbox: Sandbox) -> Scenario:
-        """Return the scenario that a sandbox is in: its own, or the server's."""
+        """Return the sandbox's scenario, or the server's."""
         return sandbox.scenario_override or self.files.scenario
 
 
 def behaviour_under(
     files: LoadedFiles, scenario: Scenario, profile: BehaviourProfile | None = None
 ) -> BehaviourProfile:
-    """Return a sandbox's behaviour profile, or the server's, with what the scenario turns."""
+    """Return a sandbox's behaviour profile, or the server's, with the switches that the scenario sets."""
     base = profile or files.behaviour
     if not scenario.behaviour:
         return base

@@ -1,53 +1,52 @@
-"""From ASGI to a call, and from an answer to ASGI: no `Request` or `Response` object is made on the way."""
+"""From ASGI to a call, and from a response to ASGI: no `Request` or `Response` of Starlette is made on the way."""
 
 from __future__ import annotations
 
+import zlib
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from viralsync_mock.api.call import NONE, Call
+from viralsync_mock.errors import ApiError
 from viralsync_mock.jobs.sse import KEEP_ALIVE
 from viralsync_mock.journal.entry import ANSWERED, CLIENT_DISCONNECTED, JournalEntry, parse_headers
 from viralsync_mock.redaction import masked
 from viralsync_mock.response import Response, json_response
 
-FORBIDDEN = 403
-NO_CONTENT = 204
-MAX_LENGTH = 15
-"""So many digits of a `Content-Length` are read: a petabyte."""
-
-PIECES = 20
-"""A slow body is sent in so many pieces."""
-
-ABORT_EXTENSION = "viralsync.hang_up"
-"""The extension of ASGI by which the server lets a fault break a connection off: `hang_up(reset=...)`."""
-
-RESPOND_EXTENSION = "viralsync.respond"
-"""The extension by which the server takes a whole answer at once, when it can: `respond(status, head, body)`."""
-
-ByName = dict[bytes, bytes]
-
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
 
     from starlette.types import Receive, Scope, Send
 
     from viralsync_mock.config.behaviour import BehaviourProfile
-    from viralsync_mock.errors import ApiError
     from viralsync_mock.openapi.spec import Spec
     from viralsync_mock.response import Headers
     from viralsync_mock.sandbox import Sandbox
     from viralsync_mock.state import MockServer
 
+FORBIDDEN = 403
+NO_CONTENT = 204
+MAX_DIGITS = 15
+"""Digits of a `Content-Length` that are read: a petabyte."""
+
+SLOW_BODY_PIECES = 20
+
+ABORT_EXTENSION = "viralsync.hang_up"
+"""ASGI extension of our server: a fault breaks the connection off with `abort(reset=...)`."""
+
+RESPOND_EXTENSION = "viralsync.respond"
+"""ASGI extension of our server: `respond(status, head, body)` sends a whole response with one write, if it can."""
+
+CONTENT_CODINGS = (b"gzip", b"x-gzip", b"deflate")
+
 
 def create_call(
-    mock: MockServer, scope: Scope, receive: Receive, whose: Callable[[MockServer, ByName], Sandbox]
+    mock: MockServer, scope: Scope, receive: Receive, sandbox: Sandbox, headers: dict[bytes, bytes]
 ) -> Call:
-    """Take a request up, in the sandbox that `whose` finds by its headers."""
-    files, headers = mock.files, _by_name(scope["headers"])
-    sandbox = whose(mock, headers)
+    """Return the call that a request begins, in a sandbox."""
+    files = mock.files
     now, extensions = sandbox.clock.now(), scope.get("extensions", NONE)
     return Call(
         mock=mock,
@@ -62,7 +61,7 @@ def create_call(
         behaviour=sandbox.behaviour_override or files.behaviour,
         account=files.scenario.account,
         receive=receive,
-        hang_up=extensions.get(ABORT_EXTENSION, _cannot_hang_up),
+        abort=extensions.get(ABORT_EXTENSION, _cannot_abort),
         respond=extensions.get(RESPOND_EXTENSION, _cannot_respond),
         entry=JournalEntry(sandbox.calls + 1, now, scope, sandbox.key),
         _now=now,
@@ -73,13 +72,13 @@ def _cannot_respond(_status: int, _head: bytes, _body: bytes) -> bool:
     return False
 
 
-def _cannot_hang_up(*, reset: bool) -> None:
+def _cannot_abort(*, reset: bool) -> None:
     how = "reset" if reset else "close"
     raise ConnectionAbortedError(f"a fault wants to {how} the connection, and this server offers no way to it")
 
 
-def _by_name(lines: list[tuple[bytes, bytes]]) -> ByName:
-    """Return the headers by name; one that came in several lines holds them all, as HTTP reads them."""
+def by_name(lines: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Return headers by name; several lines of one name are joined by commas, as HTTP reads them."""
     headers = dict(lines)
     if len(headers) < len(lines):
         for name in headers:
@@ -87,17 +86,16 @@ def _by_name(lines: list[tuple[bytes, bytes]]) -> ByName:
     return headers
 
 
-async def read_body(call: Call, limit: int) -> bytes | None:
-    """Read the body, or return None for one that is not kept: beyond the limit, or never sent to its end."""
-    headers = call.headers
+async def read_body(receive: Receive, headers: Mapping[bytes, bytes], limit: int) -> bytes | None:
+    """Return the body, or None for one that is larger than the limit or that was never sent to its end."""
     if b"content-length" not in headers and b"transfer-encoding" not in headers:
         return b""
-    if b"expect" in headers and int(headers.get(b"content-length", b"0")[:MAX_LENGTH]) > limit:
-        return None  # the client waits for leave to send it
+    if b"expect" in headers and int(headers.get(b"content-length", b"0")[:MAX_DIGITS]) > limit:
+        return None  # the client waits for `100 Continue` before it sends the body
     chunks: list[bytes] = []
     size = 0
     while True:
-        message = await call.receive()
+        message = await receive()
         if message["type"] == "http.disconnect":  # half a body may be valid JSON: it must not be acted upon
             return None
         chunk = message.get("body", b"")
@@ -108,8 +106,33 @@ async def read_body(call: Call, limit: int) -> bytes | None:
             break
         if size > 2 * limit:
             return None
-    call.invalidate_now()
     return b"".join(chunks) if size <= limit else None
+
+
+def decode_body(body: bytes | None, encoding: bytes, limit: int) -> bytes | None:
+    """Undo a `Content-Encoding`; None for a body that is then larger than the limit.
+
+    Raises VALIDATION_ERROR for another coding than gzip and deflate, and for a body that is not so encoded.
+    """
+    coding = encoding.strip().lower()
+    if body is None or not body or coding == b"identity":
+        return body
+    shown = coding.decode("latin-1")[:40]
+    if coding not in CONTENT_CODINGS:
+        problem = f'expected gzip, deflate or identity, got "{shown}"'
+        raise ApiError("VALIDATION_ERROR", violations=f"header.content-encoding: {problem}")
+    # `deflate` is the zlib format (RFC 9110 8.4.1.2); some clients send it bare
+    decoder = zlib.decompressobj((15 if body[0] & 15 == zlib.DEFLATED else -15) if coding == b"deflate" else 31)
+    try:
+        decoded = decoder.decompress(body, limit + 1)
+        is_whole = decoder.eof and not decoder.unused_data
+    except zlib.error:
+        decoded, is_whole = b"", False
+    if len(decoded) > limit:
+        return None
+    if not is_whole:
+        raise ApiError("VALIDATION_ERROR", violations=f"header.content-encoding: the body is not valid {shown}")
+    return decoded
 
 
 def parse_body(call: Call, key: str | None = None) -> Any:
@@ -123,15 +146,10 @@ def parse_body(call: Call, key: str | None = None) -> Any:
     return document.get(key) if isinstance(document, dict) else None
 
 
-def refusal(call: Call, error: ApiError) -> Response:
-    """Refuse a call."""
-    return error_response(call.spec, call.behaviour, error, call.sandbox.key)
-
-
 def error_response(spec: Spec, behaviour: BehaviourProfile, error: ApiError, key: str = "") -> Response:
     """Write an error as the API does: `error` for people, `code` for programs, status and text from the spec.
 
-    The text repeats no API key that stood in the path or in a value; `key` is the caller's.
+    API keys in the text are masked, also `key`, the caller's own.
     """
     entry = spec.errors[error.code]
     text = error.text or entry.text.format_map(_Values(error.values))
@@ -143,65 +161,65 @@ def error_response(spec: Spec, behaviour: BehaviourProfile, error: ApiError, key
 
 
 class _Values(dict[str, object]):
-    """Values for a text: a placeholder that nobody fills stays as it is written."""
+    """Values of a text's placeholders; one without a value stays as it is written."""
 
     def __missing__(self, name: str) -> str:
         return f"{{{name}}}"
 
 
-async def send_response(call: Call, answer: Response, head: bytes, send: Send) -> None:
-    """Send an answer as far as it goes; `head` holds all its headers, and HEAD gets those of GET."""
-    if answer.abort is not None and answer.abort.share is None:
-        call.hang_up(reset=answer.abort.is_reset)
+async def send_response(call: Call, response: Response, head: bytes, send: Send) -> None:
+    """Send a response as far as it goes; `head` holds all its headers, and HEAD gets those of GET."""
+    if response.abort is not None and response.abort.share is None:
+        call.abort(reset=response.abort.is_reset)
         return
-    if answer.is_plain and call.method != "HEAD" and call.respond(answer.status, head, answer.body):
+    if response.is_plain and call.method != "HEAD" and call.respond(response.status, head, response.body):
         return
-    await send({"type": "http.response.start", "status": answer.status, "headers": parse_headers(head)})
+    await send({"type": "http.response.start", "status": response.status, "headers": parse_headers(head)})
     if call.method == "HEAD":
         await send({"type": "http.response.body", "body": b""})
-    elif answer.stream is not None:
-        await write_events(call, answer, send)
-    elif answer.abort is not None or answer.body_duration:
-        await send_slowly(call, answer, send)
+    elif response.stream is not None:
+        await _send_events(call, response, send)
+    elif response.abort is not None or response.body_duration:
+        await _send_slowly(call, response, send)
     else:
-        await send({"type": "http.response.body", "body": answer.body})
+        await send({"type": "http.response.body", "body": response.body})
 
 
-def response_headers(call: Call, answer: Response, more: Headers = ()) -> Headers:
-    """Return all headers of an answer."""
-    headers = [(b"date", call.sandbox.date_header(call.now)), *answer.headers, *more]
-    if answer.content_type is not None:
-        headers.append((b"content-type", answer.content_type))
-    if answer.stream is None and answer.status != NO_CONTENT:
-        headers.append((b"content-length", b"%d" % len(answer.body)))
+def response_headers(call: Call, response: Response, more: Headers = ()) -> Headers:
+    """Return all headers of a response."""
+    headers = [(b"date", call.sandbox.date_header(call.now)), *response.headers, *more]
+    if response.content_type is not None:
+        headers.append((b"content-type", response.content_type))
+    if response.stream is None and response.status != NO_CONTENT:
+        headers.append((b"content-length", b"%d" % len(response.body)))
     return headers
 
 
-async def send_slowly(call: Call, answer: Response, send: Send) -> None:
+async def _send_slowly(call: Call, response: Response, send: Send) -> None:
     """Send a body over some real time, or only a share of it before the connection breaks."""
-    body, breaks = answer.body, answer.abort
-    if breaks is not None and breaks.share is not None:
-        body = body[: min(int(len(body) * breaks.share), len(body) - 1)]
-    size = max(-(-len(body) // PIECES), 1) if answer.body_duration else len(body) or 1
+    body, abort = response.body, response.abort
+    if abort is not None and abort.share is not None:
+        body = body[: min(int(len(body) * abort.share), len(body) - 1)]
+    size = max(-(-len(body) // SLOW_BODY_PIECES), 1) if response.body_duration else len(body) or 1
     starts = range(0, len(body), size)
     for start in starts:
         await send({"type": "http.response.body", "body": body[start : start + size], "more_body": True})
-        if answer.body_duration:
-            await call.pause(answer.body_duration / len(starts))
-    if breaks is not None:
-        call.hang_up(reset=breaks.is_reset)
+        if response.body_duration:
+            await call.pause(response.body_duration / len(starts))
+    if abort is not None:
+        call.abort(reset=abort.is_reset)
     else:
         await send({"type": "http.response.body", "body": b""})
 
 
-async def write_events(call: Call, answer: Response, send: Send) -> None:
-    """Send the events of a stream until they end, the reader goes, or a fault breaks the connection."""
-    assert answer.stream is not None  # noqa: S101 - write() has looked
+async def _send_events(call: Call, response: Response, send: Send) -> None:
+    """Send the events of a stream until they end, the client goes, or a fault breaks the connection."""
+    assert response.stream is not None  # noqa: S101 - `send_response` has looked
     entry, last = call.entry, None
     async with call.reader() as reader:
         try:
             with call.sandbox.clock.waiting_call():
-                async with aclosing(answer.stream(reader)) as chunks:
+                async with aclosing(response.stream(reader)) as chunks:
                     async for chunk in chunks:
                         if chunk is not KEEP_ALIVE:
                             entry.events, last = entry.events + 1, chunk
@@ -215,6 +233,6 @@ async def write_events(call: Call, answer: Response, send: Send) -> None:
             )
             call.sandbox.sightings.record_stream_end(entry.ending, last)
         if reader.breaks is not None:
-            call.hang_up(reset=reader.breaks.is_reset)
+            call.abort(reset=reader.breaks.is_reset)
         else:
             await send({"type": "http.response.body", "body": b""})

@@ -1,4 +1,4 @@
-"""Which API key a request shows (docs page /getting-started/authentication): `x-api-key`, or a bearer token."""
+"""The API key of a request (docs page /getting-started/authentication): `x-api-key`, or a bearer token."""
 
 from __future__ import annotations
 
@@ -25,15 +25,18 @@ def require_api_key(headers: Mapping[bytes, bytes], pattern: re.Pattern[str], he
 def read_api_key(headers: Mapping[bytes, bytes], header: bytes = KEY_HEADER) -> str | None:
     """Return the key that the headers hold, of whatever form, or None when they hold none.
 
-    Raises UNAUTHORIZED for two keys that differ and for another scheme.
+    Beside `x-api-key` another scheme than bearer is ignored: clients add `Basic` by themselves, from a `.netrc`.
+    Raises UNAUTHORIZED for two keys that differ, and for another scheme alone.
     """
     key, authorization = headers.get(header), headers.get(b"authorization")
     if authorization is not None:
         bearer = _bearer(authorization)
-        if key is not None and key != bearer:
+        if key is None and bearer is None:
+            raise ApiError("UNAUTHORIZED", reason="Authorization holds no bearer token")
+        if key is not None and bearer not in (None, key):
             name = header.decode("latin-1")
             raise ApiError("UNAUTHORIZED", reason=f"{name} and Authorization hold two different API keys")
-        key = bearer
+        key = key if bearer is None else bearer
     return None if key is None else key.decode("latin-1")
 
 
@@ -58,8 +61,6 @@ def check_key_format(key: str, pattern: re.Pattern[str]) -> None:
         raise ApiError("UNAUTHORIZED", reason=reason)
 
 
-def _bearer(header: bytes) -> bytes:
+def _bearer(header: bytes) -> bytes | None:
     scheme, _, token = header.partition(b" ")
-    if scheme.lower() != b"bearer":
-        raise ApiError("UNAUTHORIZED", reason="Authorization holds no bearer token")
-    return token.strip()
+    return token.strip() if scheme.lower() == b"bearer" else None

@@ -20,11 +20,13 @@ from viralsync_mock.response import StreamClient
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
     from datetime import datetime
 
     from starlette.types import Receive
 
     from viralsync_mock.config.behaviour import BehaviourProfile
+    from viralsync_mock.errors import ApiError
     from viralsync_mock.journal.entry import JournalEntry
     from viralsync_mock.openapi.spec import Spec
     from viralsync_mock.sandbox import Sandbox
@@ -35,15 +37,17 @@ NO_TIME = timedelta()
 NONE: Mapping[str, Any] = MappingProxyType({})
 
 UNRESOLVED = Operation("", "", "", (), None, False, {}, False, {})
-"""The operation of a call for which none was found, or not yet."""
+"""The operation of a call before one was found."""
 
 
 @dataclass(eq=False, slots=True)
 class Call:
     """One request on its way through the pipeline; each stage fills in what it finds out.
 
-    `account` is who calls, as the scenario has it; `body` is None when it was larger than the spec's limit.
-    `entry` is the call in the journal. Faults set `read_lag`, `listing_delay` and `webhook_faults`: see `FaultContext`.
+    `account` is the caller's, as the scenario has it; `body` is None when it was larger than the spec's limit, and
+    `body_error` set when it could not be decoded. `entry` is the call in the journal. `abort` and `respond` are the
+    extensions of our server (api/asgi.py). Faults set `read_lag`, `listing_delay` and `webhook_faults`: see
+    `FaultContext`.
     """
 
     mock: MockServer
@@ -58,12 +62,13 @@ class Call:
     behaviour: BehaviourProfile
     account: Account
     receive: Receive
-    hang_up: Callable[..., None]
+    abort: Callable[..., None]
     respond: Callable[[int, bytes, bytes], bool]
     entry: JournalEntry
     operation: Operation = UNRESOLVED
     path_parameters: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = b""
+    body_error: ApiError | None = None
     document: Any = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     read_lag: timedelta = NO_TIME
@@ -73,7 +78,7 @@ class Call:
 
     @property
     def spec(self) -> Spec:
-        """The spec that this call is held against from its beginning to its end."""
+        """The spec of this call: a reload does not change it."""
         return self.files.spec
 
     @property
@@ -82,26 +87,13 @@ class Call:
         return self.path_parameters.get(self.operation.job_parameter or "", "")
 
     async def pause(self, seconds: float) -> None:
-        """Let real time pass; once the client has gone, nobody waits any more."""
-        await self.while_connected(self.sandbox.clock.real.sleep(seconds))
-
-    async def while_connected(self, work: Awaitable[object]) -> None:
-        """Wait for some work, and cancel it when the client goes."""
-        waiting = asyncio.ensure_future(work)
-        async with self.reader() as reader:
-            reader.on_disconnect = partial(_cancel, waiting)
-            try:
-                await asyncio.wait({waiting})
-            finally:
-                waiting.cancel()
-        if reader.is_disconnected:
+        """Let real time pass, until the client has gone at most."""
+        if not await while_connected(self.receive, self.sandbox.clock.real.sleep(seconds)):
             self.entry.ending = CLIENT_DISCONNECTED
-        if not waiting.cancelled():
-            waiting.result()  # raises what went wrong with it
         self._now = None
 
     async def auto_advance(self, next_change: Callable[[datetime], datetime | None]) -> None:
-        """On an auto clock, go to where the view of this call next changes, as reckoned from its instant."""
+        """On an auto clock, go to where the view of this call next changes."""
         if self.sandbox.clock.mode is Mode.AUTO:
             instant = next_change(self.seen_at)
             await self.sandbox.auto_advance_if_idle(instant and instant + self.read_lag)
@@ -116,11 +108,11 @@ class Call:
 
     @property
     def seen_at(self) -> datetime:
-        """The instant whose jobs the call gets to see: now, but for a fault."""
+        """The instant whose state the call sees: now, or earlier by a fault."""
         return self.now - self.read_lag if self.read_lag else self.now
 
     def invalidate_now(self) -> None:
-        """Take note that time may have passed."""
+        """Read the clock again at the next look: time may have passed."""
         self._now = None
 
     def draw(self, purpose: str) -> float:
@@ -134,18 +126,12 @@ class Call:
                 async for _ in self.keep_open(reader, keep_alive=False):
                     pass
 
-    @asynccontextmanager
-    async def reader(self) -> AsyncIterator[StreamClient]:
+    def reader(self) -> AbstractAsyncContextManager[StreamClient]:
         """Watch the client at the other end."""
-        reader = StreamClient()
-        watch = asyncio.create_task(_watch(self.receive, reader))
-        try:
-            yield reader
-        finally:
-            watch.cancel()
+        return watched(self.receive)
 
     async def keep_open(self, reader: StreamClient, *, keep_alive: bool) -> AsyncGenerator[bytes]:
-        """Keep a stream open until its reader goes or the sandbox is closed: in silence, or with keep-alives."""
+        """Keep a stream open until its client goes or the sandbox is closed, in silence or with keep-alives."""
         clock, seconds = self.sandbox.clock, self.behaviour.sse_keep_alive_seconds
         with clock.alarm() as alarm:
             reader.on_disconnect = alarm.wake
@@ -155,6 +141,31 @@ class Call:
                 await alarm.until(due)
                 if due is not None and due <= clock.now():
                     yield KEEP_ALIVE
+
+
+@asynccontextmanager
+async def watched(receive: Receive) -> AsyncIterator[StreamClient]:
+    """Watch the client at the other end of a request whose body has been read."""
+    reader = StreamClient()
+    watch = asyncio.create_task(_watch(receive, reader))
+    try:
+        yield reader
+    finally:
+        watch.cancel()
+
+
+async def while_connected(receive: Receive, work: Awaitable[object]) -> bool:
+    """Wait for some work, and cancel it when the client goes; return whether the client is still there."""
+    waiting = asyncio.ensure_future(work)
+    async with watched(receive) as reader:
+        reader.on_disconnect = partial(_cancel, waiting)
+        try:
+            await asyncio.wait({waiting})
+        finally:
+            waiting.cancel()
+    if not waiting.cancelled():
+        waiting.result()  # raises what went wrong with it
+    return not reader.is_disconnected
 
 
 def _cancel(waiting: asyncio.Future[object]) -> None:

@@ -1,4 +1,4 @@
-"""What each operation does once its request is known to be good: one function an operation."""
+"""What each operation does with a valid request: one function an operation."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 
     from viralsync_mock.api.call import Call
     from viralsync_mock.openapi.spec import Spec
+    from viralsync_mock.sandbox import Sandbox
 
 
 async def submit_render_job(call: Call) -> Response:
-    """POST /v1/render/jobs: plan the job, and answer at once (docs page /api-reference/render)."""
+    """POST /v1/render/jobs: keep the job (docs page /api-reference/render)."""
     job = submission.submit(call)
     call.entry.job_id = job.id
     call.sandbox.sightings.record_submission(job)
@@ -47,27 +48,27 @@ async def list_jobs(call: Call) -> Response:
 
 async def get_job(call: Call) -> Response:
     """GET /v1/jobs/{jobId}: the job, or a child of it, as it stands (docs page /api-reference/jobs)."""
-    subject = find_job(call)
+    subject = find_job(call.sandbox, call.job_id)
     await call.auto_advance(subject.next_change)
     return json_response(job_document(call, subject, call.seen_at))
 
 
 async def stream_job_progress(call: Call) -> Response:
     """GET /v1/jobs/{jobId}/progress: server-sent events until the job is terminal."""
-    subject = find_job(call)
+    subject = find_job(call.sandbox, call.job_id)
     return Response(
         200,
         content_type=EVENT_STREAM.encode(),
-        headers=((b"cache-control", b"no-cache"),),
+        headers=((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")),  # nginx would hold events back
         stream=lambda reader: stream_events(call, subject, reader),
     )
 
 
 async def cancel_job(call: Call) -> Response:
     """POST /v1/jobs/{jobId}/cancel: end a job that is not terminal, its children too."""
-    subject = find_job(call)
+    subject = find_job(call.sandbox, call.job_id)
     if subject.is_child or subject.look(call.now).status.is_terminal:
-        raise conflict(call, subject, "cancel")
+        raise conflict(subject, call.now, "cancel")
     await call.sandbox.rewrite(subject.job, timeline.terminate(subject.job.timeline, call.now, Status.CANCELLED))
     if call.behaviour.cancel_response == "empty":
         return empty_response()
@@ -76,9 +77,9 @@ async def cancel_job(call: Call) -> Response:
 
 async def delete_job(call: Call) -> Response:
     """DELETE /v1/jobs/{jobId}: forget a terminal job, its children too."""
-    subject = find_job(call)
+    subject = find_job(call.sandbox, call.job_id)
     if subject.is_child or not subject.look(call.now).status.is_terminal:
-        raise conflict(call, subject, "delete")
+        raise conflict(subject, call.now, "delete")
     call.sandbox.store.delete(subject.job, call.now)
     if call.behaviour.delete_response == "empty":
         return empty_response()
@@ -86,14 +87,14 @@ async def delete_job(call: Call) -> Response:
 
 
 async def get_me(call: Call) -> Response:
-    """GET /v1/me: whose key this is (docs page /getting-started/authentication)."""
+    """GET /v1/me: the account of the key (docs page /getting-started/authentication)."""
     account, user_id = call.account, call.sandbox.user_id
     email = account.email or f"{user_id}@example.com"
     return json_response({"userId": user_id, "plan": account.plan, "email": email})
 
 
 async def get_usage(call: Call) -> Response:
-    """GET /v1/usage: what is used up of the month, of the day and of the jobs at once."""
+    """GET /v1/usage: use and limits of the month, of the day and of concurrent jobs."""
     plan = call.spec.plans[call.account.plan]
     standing = usage_under(call.sandbox, call.scenario, call.mock.scenario_of(call.sandbox), call.now)
     used, limit = round(standing.minutes, 6), plan.minutes_per_month
@@ -129,7 +130,7 @@ HANDLERS: Mapping[str, Callable[[Call], Awaitable[Response]]] = MappingProxyType
         "getUsage": get_usage,
     }
 )
-"""By operationId. An operation of the spec that is not here is answered from the spec alone."""
+"""By operationId. Any other operation of the spec gets a response generated from the spec."""
 
 JOB_HANDLERS = frozenset({"getJob", "streamJobProgress", "cancelJob", "deleteJob"})
 """The handlers that need the id of a job in the path."""
@@ -164,27 +165,25 @@ def check_operations(spec: Spec) -> None:
             )
 
 
-def find_job(call: Call, job_id: str | None = None) -> Subject:
-    """Return the job or child of this id, by default that of the path; raises JOB_NOT_FOUND."""
-    job_id = job_id or call.job_id
-    call.entry.job_id = job_id
-    if (job := call.sandbox.store.read(job_id)) is not None:
+def find_job(sandbox: Sandbox, job_id: str) -> Subject:
+    """Return a job or child of a sandbox; raises JOB_NOT_FOUND, also for another account's job."""
+    if (job := sandbox.store.read(job_id)) is not None:
         return Subject(job)
     parent_id, number = parse_child_id(job_id) or ("", 0)
-    parent = call.sandbox.store.read(parent_id)
+    parent = sandbox.store.read(parent_id)
     if parent is not None and number <= len(parent.timeline.scenes) and Subject(parent, number).id == job_id:
         return Subject(parent, number)
     raise ApiError("JOB_NOT_FOUND", jobId=job_id)
 
 
 def job_document(call: Call, subject: Subject, instant: datetime) -> dict[str, Any]:
-    """Return a job as it stands, and take note that the client is told of it."""
+    """Return a job as it stands, and record the step for the coverage."""
     step = subject.look(instant)
     call.sandbox.sightings.record_step(subject, step)
     return job_document_at(subject, step, call.files.movies.output_url)
 
 
-def conflict(call: Call, subject: Subject, action: str) -> ApiError:
+def conflict(subject: Subject, now: datetime, action: str) -> ApiError:
     """Return the refusal of a change that the job's status does not allow."""
-    status = subject.look(call.now).status
+    status = subject.look(now).status
     return ApiError("INVALID_STATE_TRANSITION", action=action, jobId=subject.id, status=status)

@@ -1,9 +1,9 @@
-"""Which rule of the script speaks to a call, and which faults strike it; loaded when there is a script at all."""
+"""Which rule of the scenario and which faults match a call; imported only where there are any."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from viralsync_mock.api.asgi import parse_body
 from viralsync_mock.errors import ApiError, ScenarioError
@@ -19,36 +19,38 @@ if TYPE_CHECKING:
 
     from viralsync_mock.api.call import Call
     from viralsync_mock.faults.http import Fault
+    from viralsync_mock.journal.entry import JournalEntry
+    from viralsync_mock.openapi.spec import Spec
     from viralsync_mock.scenarios.model import Respond
 
 
 def match_rules_and_faults(call: Call) -> tuple[Respond | None, tuple[Fault, ...]]:
-    """Return what takes the handler's place, if anything, and the faults that strike, the outermost first."""
+    """Return the response of the matched rule, if any, and the matched faults, the outermost first."""
     armed, asked_for = call.sandbox.armed, call.headers.get(b"x-mock-fault")
     sandbox, entry = call.sandbox, call.entry
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in call.headers.items()}
     entry.age = (call.now - sandbox.opened).total_seconds()
     asked = RequestFacts(call.operation.id, headers, parse_body(call), entry.age)
-    struck = list(_asked_for(call, asked_for)) if asked_for is not None else []
+    matched = list(_asked_for(call, asked_for)) if asked_for is not None else []
     if armed is not None:
-        struck += armed.match_request(replace(asked, age=armed.age(call.now)), sandbox.draw)
+        matched += armed.match_request(replace(asked, age=armed.age(call.now)), sandbox.draw)
     choice = sandbox.script(call.scenario).first_match(asked, sandbox.draw) if call.scenario.rules else NO_MATCH
     if choice.rule is not None and choice.rule.faults:
-        struck.append(MatchedFaults(f"rule {choice.number}", choice.rule.faults))
-    entry.rule_match, entry.matched_faults = choice, tuple(_applicable(call, struck))
+        matched.append(MatchedFaults(f"rule {choice.number}", choice.rule.faults))
+    entry.rule_match, entry.matched_faults = choice, tuple(_applicable(call, matched))
     return choice.rule.respond if choice.rule else None, effective_faults(entry.matched_faults)
 
 
-def _applicable(call: Call, struck: Sequence[MatchedFaults]) -> Iterator[MatchedFaults]:
-    """Yield what can show at all: a header may go with every call of a client, also with those that have no stream."""
-    for each in struck:
+def _applicable(call: Call, matched: Sequence[MatchedFaults]) -> Iterator[MatchedFaults]:
+    """Leave out faults that the operation cannot show: a client may send the same header with every call."""
+    for each in matched:
         if faults := tuple(fault for fault in each.faults if incompatibility(fault, call.operation) is None):
             yield MatchedFaults(each.id, faults)
 
 
-def effective_faults(struck: Sequence[MatchedFaults]) -> tuple[Fault, ...]:
-    """Return the faults that are applied, the outermost first: of each kind one, the header's before any other."""
-    first = {type(fault): fault for each in reversed(struck) for fault in each.faults}
+def effective_faults(matched: Sequence[MatchedFaults]) -> tuple[Fault, ...]:
+    """Return one fault of each kind, the outermost first; the header's win."""
+    first = {type(fault): fault for each in reversed(matched) for fault in each.faults}
     return sort_faults(first.values())
 
 
@@ -61,7 +63,7 @@ def _asked_for(call: Call, sent: bytes) -> list[MatchedFaults]:
 
 
 def scripted_error(call: Call, response: Respond) -> ApiError:
-    """Return the error that a rule responds with, its text filled in as if the API itself had refused."""
+    """Return the error of a rule, with the values that the API itself would put into its text."""
     headers = dict(response.headers)
     if response.error == "RATE_LIMITED":
         headers.setdefault("retry-after", "1")
@@ -71,10 +73,10 @@ def scripted_error(call: Call, response: Respond) -> ApiError:
 
 
 def _of_any_error(call: Call) -> dict[str, object]:
-    method, said = call.operation.method, "the scenario says so"
+    method, reason = call.operation.method, "the scenario says so"
     return {
-        "reason": said,
-        "violations": said,
+        "reason": reason,
+        "violations": reason,
         "method": call.method,
         "path": call.path,
         "allow": method,
@@ -96,10 +98,25 @@ def _of_limits(call: Call) -> dict[str, dict[str, object]]:
     }
 
 
-def replay_header(call: Call) -> str:
-    """Return the `X-Mock-Fault` that brings the faults of this call about again, with what was drawn for it."""
+class FaultedCall(Protocol):
+    """A call, under way or recorded, with its faults."""
+
+    @property
+    def entry(self) -> JournalEntry:
+        """Its entry in the journal."""
+
+    @property
+    def spec(self) -> Spec:
+        """The spec."""
+
+    def draw(self, purpose: str) -> float:
+        """Draw a number in [0, 1) from the sandbox's seed, for this call."""
+
+
+def replay_header(call: FaultedCall) -> str:
+    """Return the `X-Mock-Fault` that reproduces the faults of this call, with the values drawn for it."""
     return to_header((_drawn(call, fault) for fault in effective_faults(call.entry.matched_faults)), call.spec)
 
 
-def _drawn(call: Call, fault: Fault) -> Fault:
+def _drawn(call: FaultedCall, fault: Fault) -> Fault:
     return Latency(round(fault.seconds(call), 3)) if isinstance(fault, Latency) else fault

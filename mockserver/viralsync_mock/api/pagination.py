@@ -31,7 +31,7 @@ class Page(NamedTuple):
 
 
 class Position(NamedTuple):
-    """Where a page ended: the job's number, and the child's number (0: its assemble child, -1: the job itself)."""
+    """The last entry of a page: the job's number, and the child's (0: its assemble child, -1: the job itself)."""
 
     number: int
     child: int = -1
@@ -70,7 +70,7 @@ def _subjects(call: Call, position: Position | None) -> Iterator[Subject]:
 
 
 def _lagged(call: Call, before: int | None, wanted: str | None, status: Status | None) -> Iterator[Subject]:
-    """Yield what a fault lets the call see: jobs as they were, without those that are too new."""
+    """Yield jobs as a lagging view has them: as they were, without those that are too new."""
     newest = _newest_seen(call)
     for job in call.sandbox.store.newest_first(call.now, None, before):
         subject = Subject(job)
@@ -81,12 +81,12 @@ def _lagged(call: Call, before: int | None, wanted: str | None, status: Status |
 
 
 def _newest_seen(call: Call) -> datetime:
-    """Return when the newest job was made that the call gets to see."""
+    """Return the latest creation instant that the call can see."""
     return call.now - max(call.read_lag, call.listing_delay)
 
 
 def next_list_change(call: Call, seen_at: datetime) -> datetime | None:
-    """Return when the list that this call sees next changes; where it lags, also for what has long happened."""
+    """Return when the list that this call sees next changes; a lagging one also changes for what has long happened."""
     change = call.sandbox.store.next_change(call.now)
     behind = max(call.read_lag, call.listing_delay)
     return seen_at + behind if change is None and behind else change
@@ -116,7 +116,7 @@ def _job_with_children(job: Job) -> Iterator[Subject]:
 
 
 def _is_of(name: str, wanted: str) -> bool:
-    """Say whether a type is the one asked for or in its domain: `render` has `render.movie` in it."""
+    """Return whether a type is the wanted one or in its domain, as `render.movie` is in `render`."""
     return name == wanted or name.startswith(f"{wanted}.")
 
 

@@ -6,73 +6,102 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from viralsync_mock.api import auth
-from viralsync_mock.api.asgi import create_call, read_body, refusal, response_headers, send_response
-from viralsync_mock.api.handlers import HANDLERS
-from viralsync_mock.api.scripting import match_rules, resolve_scenario
+from viralsync_mock.api.asgi import (
+    by_name,
+    create_call,
+    decode_body,
+    error_response,
+    parse_body,
+    read_body,
+    response_headers,
+    send_response,
+)
+from viralsync_mock.api.handlers import HANDLERS, JOB_HANDLERS
 from viralsync_mock.api.self_validation import validate_response
-from viralsync_mock.errors import ApiError
+from viralsync_mock.errors import ApiError, ScenarioError
 from viralsync_mock.generation.response import synthesise
 from viralsync_mock.jobs.limits import RateLimited, count_request
+from viralsync_mock.jobs.views import parse_child_id
 from viralsync_mock.journal.entry import serialize_headers
-from viralsync_mock.openapi.spec import MethodNotAllowed, RouteNotFound
 from viralsync_mock.response import Response, empty_response, json_response
 from viralsync_mock.state import behaviour_under
 from viralsync_mock.validation.validator import ValidationFailed, Violation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Mapping
 
     from starlette.types import Receive, Scope, Send
 
     from viralsync_mock.api.call import Call
+    from viralsync_mock.api.routes import PathOperations
     from viralsync_mock.faults.http import CallNext, Fault
     from viralsync_mock.response import Headers
     from viralsync_mock.sandbox import Sandbox
-    from viralsync_mock.scenarios.model import Respond
+    from viralsync_mock.scenarios.model import Respond, Scenario
     from viralsync_mock.state import MockServer
 
 FAILURE = 400
 
+PROJECT_PREFIX = "proj_mock_"
+"""A `projectId` that begins so names a scenario: for clients whose headers cannot be changed."""
 
-async def serve(mock: MockServer, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer one request."""
-    call = create_call(mock, scope, receive, sandbox_of)
+_PROJECT_MARK = PROJECT_PREFIX.encode()
+
+
+class ApiPath:
+    """The ASGI endpoint of one path of the API; without operations, that of every path that the spec does not have."""
+
+    def __init__(self, mock: MockServer, operations: PathOperations | None) -> None:
+        self._mock, self._operations = mock, operations
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Serve one call."""
+        return serve(self._mock, self._operations, scope, receive, send)
+
+
+async def serve(
+    mock: MockServer, operations: PathOperations | None, scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Answer one request to a path with these operations."""
+    headers = by_name(scope["headers"])
+    call = create_call(mock, scope, receive, sandbox_of(mock, headers), headers)
     clock = call.sandbox.clock
     clock.begin_call()
     try:
-        await respond(call, send)
+        await respond(call, operations, scope.get("path_params", {}), send)
     finally:
         clock.end_call()
 
 
-async def respond(call: Call, send: Send) -> None:
-    """Answer a call, and record both in the journal."""
+async def respond(call: Call, operations: PathOperations | None, values: Mapping[str, str], send: Send) -> None:
+    """Answer a call, and record both in the journal; `values` are those of the path's parameters."""
     mock = call.mock
     record_call(call)
     try:
-        answer = await dispatch(call)
+        response = await dispatch(call, operations, values)
     except ApiError as error:
-        answer = refuse(call, error)
+        response = refuse(call, error)
         await auto_advance_after_refusal(call, error)
     except Exception as error:  # a bug of ours: the client still gets the API's shape
         mock.on_bug(f"{call.method} {call.path}", error)
-        answer = refuse(call, ApiError("INTERNAL_ERROR"))
+        response = refuse(call, ApiError("INTERNAL_ERROR"))
     if mock.settings.check_answers:
-        answer = validate_response(call, answer)
-    head = serialize_headers(response_headers(call, answer, mock_headers(call, answer)))
+        response = validate_response(call, response)
+    head = serialize_headers(response_headers(call, response, mock_headers(call, response)))
     entry = call.entry
     entry.answered_after = call.sandbox.calls
-    entry.record_response(answer, head, call.now)
+    entry.record_response(response, head, call.now)
     call.sandbox.sightings.answers.add((entry.operation, entry.status, entry.code))
-    mock.on_call(entry, answer)
-    await send_response(call, answer, head, send)
+    mock.on_call(entry, response)
+    await send_response(call, response, head, send)
 
 
 def sandbox_of(mock: MockServer, headers: Mapping[bytes, bytes]) -> Sandbox:
-    """Return the sandbox of the key that was sent; that of strangers for none, or one that cannot be."""
+    """Return the caller's sandbox, or the anonymous one if the key is missing or malformed."""
     try:
         key = auth.read_api_key(headers, mock.files.spec.key_header)
         if key is not None:
@@ -87,39 +116,63 @@ def sandbox_of(mock: MockServer, headers: Mapping[bytes, bytes]) -> Sandbox:
 
 
 def record_call(call: Call) -> None:
-    """Take note of a call in the journal, as it arrives."""
+    """Add an arriving call to the journal."""
     sandbox, entry = call.sandbox, call.entry
     entry.mode, entry.rate = sandbox.clock.mode, sandbox.clock.rate
     sandbox.calls += 1
     sandbox.journal.add(entry)
 
 
-async def dispatch(call: Call) -> Response:
+async def dispatch(call: Call, operations: PathOperations | None, values: Mapping[str, str]) -> Response:
     """Take a call through every check to its handler; raises the ApiError of the first that refuses."""
-    if (allow := resolve(call)) is not None:
-        return Response(204, content_type=None, headers=((b"allow", allow.encode()),))
-    call.body = await read_body(call, call.spec.body_limit)
+    if operations is None:
+        raise ApiError("NOT_FOUND", method=call.method, path=call.path)
+    if not resolve(call, operations, values):
+        return Response(204, content_type=None, headers=((b"allow", operations.allow.encode()),))
+    await receive_body(call)
     authenticate(call)
     enforce_rate_limit(call)
     check_plan_access(call)
     return await run_with_faults(call, *match_rules(call))
 
 
-def resolve(call: Call) -> str | None:
-    """Find the operation; raises NOT_FOUND or METHOD_NOT_ALLOWED. For OPTIONS return what is allowed."""
-    try:
-        call.operation, call.path_parameters = call.spec.match(call.method, call.path)
-        call.entry.operation = call.operation.id
-    except RouteNotFound:
-        raise ApiError("NOT_FOUND", method=call.method, path=call.path) from None
-    except MethodNotAllowed as error:
-        allow = ", ".join(error.allow)
+def resolve(call: Call, operations: PathOperations, values: Mapping[str, str]) -> bool:
+    """Find the operation; False for OPTIONS. Raises NOT_FOUND or METHOD_NOT_ALLOWED."""
+    operation = operations.by_method.get(call.method)
+    has_slash = "%2F" in call.path
+    if operation is None:
+        if has_slash:  # the slash is part of a value: no path of the spec was meant
+            raise ApiError("NOT_FOUND", method=call.method, path=call.path)
         if call.method == "OPTIONS":
-            return allow
+            return False
         raise ApiError(
-            "METHOD_NOT_ALLOWED", method=call.method, path=call.path, allow=allow, headers={"allow": allow}
-        ) from None
-    return None
+            "METHOD_NOT_ALLOWED",
+            method=call.method,
+            path=call.path,
+            allow=operations.allow,
+            headers={"allow": operations.allow},
+        )
+    call.operation, call.entry.operation = operation, operation.id
+    if values:
+        call.path_parameters = {
+            operations.names[name]: value.replace("%2F", "/") if has_slash else value for name, value in values.items()
+        }
+        if operation.effect is not None or operation.id in JOB_HANDLERS:
+            call.entry.job_id = call.job_id or None
+    return True
+
+
+async def receive_body(call: Call) -> None:
+    """Read and decode the body."""
+    limit = call.spec.body_limit
+    call.body = await read_body(call.receive, call.headers, limit)
+    if (encoding := call.headers.get(b"content-encoding")) is not None:
+        try:
+            call.body = decode_body(call.body, encoding, limit)
+        except ApiError as error:  # other checks come first
+            call.body, call.body_error = b"", error
+    if call.body != b"":
+        call.invalidate_now()
 
 
 def authenticate(call: Call) -> None:
@@ -156,8 +209,48 @@ def check_plan_access(call: Call) -> None:
         raise ApiError("FORBIDDEN", plan=plan.name)
 
 
+def resolve_scenario(call: Call) -> Scenario:
+    """Return the first that applies: header, projectId, the job's own or its parent's, the sandbox's, the server's."""
+    header = call.headers.get(b"x-mock-scenario")
+    if header is not None:
+        return _named_scenario(call, header.decode("latin-1"), "header", "header.x-mock-scenario")
+    if call.body and _PROJECT_MARK in call.body:
+        project = parse_body(call, "projectId")
+        if isinstance(project, str) and project.startswith(PROJECT_PREFIX):
+            return _named_scenario(call, project.removeprefix(PROJECT_PREFIX), "projectId", "$.projectId")
+    if job_id := call.job_id:
+        job = call.sandbox.store.read((parse_child_id(job_id) or (job_id,))[0])
+        if job is not None and job.scenario is not None:
+            return _named_scenario(call, job.scenario, "job", "the job's scenario")
+    if call.sandbox.scenario_override is not None:
+        call.entry.chosen_by = "sandbox"
+    return call.mock.scenario_of(call.sandbox)
+
+
+def _named_scenario(call: Call, name: str, chosen_by: str, place: str) -> Scenario:
+    """Return a shipped scenario; raises VALIDATION_ERROR with the nearest name."""
+    call.entry.chosen_by = chosen_by
+    try:
+        return call.files.library.get(name)
+    except ScenarioError as error:
+        raise ApiError("VALIDATION_ERROR", violations=f"{place}: {error}") from None
+
+
+def match_rules(call: Call) -> tuple[Respond | None, tuple[Fault, ...]]:
+    """Return the response of the matched rule, if any, and the matched faults, the outermost first."""
+    if not call.scenario.rules and call.sandbox.armed is None and b"x-mock-fault" not in call.headers:
+        return None, ()
+    response, faults = _matching().match_rules_and_faults(call)
+    return response, faults
+
+
+def _matching() -> Any:
+    """Return the module `api.matching`, imported when a rule or fault may match: most servers never need it."""
+    return import_module("viralsync_mock.api.matching")
+
+
 async def run_with_faults(call: Call, response: Respond | None, faults: tuple[Fault, ...]) -> Response:
-    """Carry out a call as the script says: its faults around its response, or around the handler."""
+    """Run the handler (or the rule's response) wrapped in the matched faults."""
     proceed = partial(scripted_response, call, response) if response else partial(handle, call)
     for fault in reversed(faults):
         proceed = partial(fault.apply, call, partial(catch_api_error, call, proceed))
@@ -165,7 +258,7 @@ async def run_with_faults(call: Call, response: Respond | None, faults: tuple[Fa
 
 
 async def catch_api_error(call: Call, proceed: CallNext) -> Response:
-    """Let a fault see a refusal as it sees any other answer."""
+    """Turn a refusal into a response, so that faults apply to it too."""
     try:
         return await proceed()
     except ApiError as error:
@@ -173,22 +266,20 @@ async def catch_api_error(call: Call, proceed: CallNext) -> Response:
         return refuse(call, error)
 
 
-async def scripted_response(call: Call, response: Respond) -> Response:
-    """Answer in the handler's place."""
-    if response.error is not None:
-        from viralsync_mock.api.matching import scripted_error  # imported here: see scripting
-
-        answer = refuse(call, scripted_error(call, response))
-        answer.is_scripted = True
-        return answer
-    answer = empty_response(response.status) if response.body is None else json_response(response.body, response.status)
-    answer.headers = tuple((name.lower().encode(), value.encode()) for name, value in response.headers.items())
-    answer.is_scripted = True
-    return answer
+async def scripted_response(call: Call, scripted: Respond) -> Response:
+    """Return the response of a rule."""
+    if scripted.error is not None:
+        response = refuse(call, _matching().scripted_error(call, scripted))
+    else:
+        has_body = scripted.body is not None
+        response = json_response(scripted.body, scripted.status) if has_body else empty_response(scripted.status)
+        response.headers = tuple((name.lower().encode(), value.encode()) for name, value in scripted.headers.items())
+    response.is_scripted = True
+    return response
 
 
 async def handle(call: Call) -> Response:
-    """Validate the request, then let the operation's handler answer, or the spec where there is none."""
+    """Validate the request, then call the operation's handler; without one the spec is the source of the response."""
     validate(call)
     handler = HANDLERS.get(call.operation.id)
     if handler is not None:
@@ -201,6 +292,8 @@ def validate(call: Call) -> None:
     """Hold parameters and body against the spec; raises PAYLOAD_TOO_LARGE, or VALIDATION_ERROR with every violation."""
     if call.body is None:
         raise ApiError("PAYLOAD_TOO_LARGE", limit=call.spec.body_limit)
+    if call.body_error is not None:
+        raise call.body_error
     validator, operation, violations = call.files.validator, call.operation, list[Violation]()
     try:
         call.parameters = validator.parameters(operation, call.query, call.raw_headers, call.path_parameters)
@@ -223,34 +316,30 @@ def validate(call: Call) -> None:
 
 
 def refuse(call: Call, error: ApiError) -> Response:
-    """Refuse a call, and take note of the code, and of the place where a scenario, fault or cursor is named wrongly."""
+    """Return the response for an error, and record its code and violations in the journal."""
     call.entry.code = error.code
     if not call.entry.violations and (text := error.values.get("violations")):
         place, _, message = str(text).partition(": ")
         call.entry.violations = (Violation(place, message),)
-    return refusal(call, error)
+    return error_response(call.spec, call.behaviour, error, call.sandbox.key)
 
 
-def mock_headers(call: Call, answer: Response) -> Headers:
-    """Return the headers that the API does not send: the call's id, and how to bring a failure about again."""
+def mock_headers(call: Call, response: Response) -> Headers:
+    """Return the headers that the API does not send: the call's id, and for a failure what reproduces it."""
     if not call.mock.settings.mock_headers:
         return ()
     call_id = (b"x-mock-call-id", b"%b%d" % (call.sandbox.call_prefix, call.entry.number))
-    if not call.entry.matched_faults and answer.status < FAILURE:
+    faults = call.entry.matched_faults
+    if not faults and response.status < FAILURE:
         return (call_id,)
     seed = (b"x-mock-seed", (call.sandbox.named_seed or call.mock.settings.seed).encode("latin-1"))
-    if not call.entry.matched_faults:
+    if not faults:
         return (call_id, seed)
-    from viralsync_mock.api.matching import replay_header  # imported here: see scripting
-
-    return (call_id, seed, (b"x-mock-fault", replay_header(call).encode("latin-1")))
+    return (call_id, seed, (b"x-mock-fault", _matching().replay_header(call).encode("latin-1")))
 
 
 async def auto_advance_after_refusal(call: Call, error: ApiError) -> None:
-    """On an auto clock, go to where a refused client would wait to: the next free slot, or the next change of a job.
-
-    The refusal itself keeps its own instant.
-    """
+    """On an auto clock, go to when a retry would succeed: the next free slot, or the next change of a job."""
     if isinstance(error, RateLimited):
         call.entry.slot = error.slot
         await call.sandbox.auto_advance_if_idle(error.slot.free_at)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 MAX_SPEED = 1e6
 CANNOT_WRITE = frozenset({errno.ENOSPC, errno.EIO, errno.EBADF})
+_ORIGIN = re.compile(r"https?://[a-z0-9.\[\]:_-]+", re.ASCII)  # browsers send it in lower case
 _HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", re.IGNORECASE | re.ASCII)
 
 EXAMPLES = """\b
@@ -114,6 +115,13 @@ def _hosts(_context: click.Context, _parameter: click.Parameter, hosts: tuple[st
     return hosts
 
 
+def _origins(_context: click.Context, _parameter: click.Parameter, origins: tuple[str, ...]) -> tuple[str, ...]:
+    for origin in origins:
+        if not (_ORIGIN.fullmatch(origin) or origin in ("*", "null")):
+            raise click.BadParameter(f"expected an origin such as https://app.example:3000, * or null, got {origin!r}.")
+    return origins
+
+
 def _is_address(host: str) -> bool:
     from ipaddress import ip_address  # only here
 
@@ -150,7 +158,15 @@ def _is_address(host: str) -> bool:
 )
 @option("--no-rate-limit", is_flag=True, help="Never answer 429.")
 @option("--watch", is_flag=True, help="Reload spec, scenario and profile within a second of a change.")
-@option("--cors/--no-cors", default=True, help="Let web pages of any origin call the API.")
+@option("--cors/--no-cors", default=True, help="Let web pages on localhost call the API.")
+@option("--cors-origin", metavar="ORIGIN", multiple=True, callback=_origins, help="Let pages of this origin call too.")
+@option(
+    "--allow-host",
+    metavar="HOST",
+    multiple=True,
+    callback=_hosts,
+    help="On a loopback address, answer to this Host too.",
+)
 @option(
     "--control-token",
     metavar="T",
@@ -241,6 +257,8 @@ def settings_of(context: click.Context) -> Settings:
         speed=speed,
         is_rate_limited=not given["no_rate_limit"],
         cors=given["cors"],
+        cors_origins=given["cors_origin"],
+        allowed_hosts=given["allow_host"],
         control=not given["no_control"],
         control_token=given["control_token"],
         journal_size=given["journal_size"],

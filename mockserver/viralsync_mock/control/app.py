@@ -1,65 +1,53 @@
-"""The control API under `/__mock`: its door, and the path of its calls, which is the API's own in short.
-
-403 · 404 and 405 · 401 · 413 and 400 · then the action. No call counts against a limit or moves an auto clock.
-"""
+"""The control API under `/__mock`: a Starlette application with a route for each operation of its document."""
 
 from __future__ import annotations
 
-from functools import cached_property
-from hmac import compare_digest
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl
 
-from viralsync_mock.api.asgi import create_call, read_body, response_headers, send_response
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from viralsync_mock.api.asgi import by_name
+from viralsync_mock.api.routes import in_order
 from viralsync_mock.config.yaml_source import Node, read_yaml
-from viralsync_mock.control.account import HANDLERS, key_of
-from viralsync_mock.control.clock import CLOCK_ACTIONS
-from viralsync_mock.control.control_coverage import COVERAGE_ACTIONS
-from viralsync_mock.control.control_snapshot import MAX_BYTES, SNAPSHOT_ACTIONS
-from viralsync_mock.control.deliveries import DELIVERY_ACTIONS
-from viralsync_mock.control.faults import FAULT_ACTIONS
-from viralsync_mock.control.jobs import JOB_ACTIONS
-from viralsync_mock.control.journal import JOURNAL_ACTIONS
-from viralsync_mock.control.sandbox import SANDBOX_ACTIONS
-from viralsync_mock.control.verdict import VERDICT_ACTIONS
+from viralsync_mock.control import account, clock, deliveries, faults, jobs, journal, sandbox, verdict
+from viralsync_mock.control.request import ControlRequest, JsonResponse, authorize
 from viralsync_mock.errors import ApiError, SpecError, did_you_mean
-from viralsync_mock.journal.entry import serialize_headers
-from viralsync_mock.net import host_of, is_loopback
 from viralsync_mock.openapi.extensions import read_errors
 from viralsync_mock.openapi.operations import read_operations
-from viralsync_mock.openapi.routing import MethodNotAllowed, RouteNotFound, Routes
 from viralsync_mock.openapi.spec import Spec
 from viralsync_mock.redaction import masked
-from viralsync_mock.response import Response, json_response
-from viralsync_mock.validation.schema import invalid
 from viralsync_mock.validation.validator import ValidationFailed, Validator
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from viralsync_mock.api.call import Call
-    from viralsync_mock.sandbox import Sandbox
+    from viralsync_mock.openapi.operations import Operation
     from viralsync_mock.state import MockServer
+
+    Action = Callable[[ControlRequest], Awaitable[Response]]
+
+METHOD_NOT_ALLOWED = 405
 
 DOCUMENT = Path(__file__).with_name("control.openapi.yaml")
 
-LARGE: Mapping[str, int] = MappingProxyType({"restoreSnapshot": MAX_BYTES})
-"""Bytes that the body of a call may have; what it says is for the action to judge, which reads it once."""
-
 
 class ControlSpec(Spec):
-    """The control API's own document: operations, schemas and errors. The terms of the service are the API's alone."""
+    """The control API's own document: operations, schemas and errors. It has no plans, limits or keys."""
 
     def __init__(self, root: Node) -> None:
-        paths, self.places = read_operations(root)
+        self.paths, self.places = read_operations(root)
         self.root, self.document = root, root.value
-        self.operations = {each.id: each for methods in paths.values() for each in methods.values()}
+        self.operations = {each.id: each for methods in self.paths.values() for each in methods.values()}
         self.errors = read_errors(root["x-error-catalogue"])
-        self._routes = Routes(paths)
 
 
 def read_control_spec() -> ControlSpec:
@@ -67,143 +55,155 @@ def read_control_spec() -> ControlSpec:
     return ControlSpec(read_yaml(DOCUMENT, SpecError))
 
 
-def create_control(mock: MockServer) -> ASGIApp:
+async def get_index(request: ControlRequest) -> Response:
+    """GET /__mock: every call, with what it does."""
+    calls = [
+        {"method": each.method, "path": each.path, "summary": each.document["summary"]}
+        for each in request.validator.spec.operations.values()
+    ]
+    return JsonResponse({"openapi": "/__mock/openapi.yaml", "calls": calls})
+
+
+async def get_document(_request: ControlRequest) -> Response:
+    """GET /__mock/openapi.yaml: the document as it is shipped."""
+    return Response(DOCUMENT.read_bytes(), media_type="application/yaml")
+
+
+ACTIONS: Mapping[str, Action] = MappingProxyType(
+    {
+        "getIndex": get_index,
+        "getDocument": get_document,
+        "getHealth": account.get_health,
+        "reset": account.reset,
+        "listScenarios": account.list_scenarios,
+        "getScenario": account.get_scenario,
+        "chooseScenario": account.choose_scenario,
+        "getAccount": account.get_account,
+        "changeAccount": account.change_account,
+        "getClock": clock.get_clock,
+        "changeClock": clock.change_clock,
+        "advanceClock": clock.advance_clock,
+        "sleepOnClock": clock.sleep_on_clock,
+        "getCoverage": verdict.get_coverage,
+        "takeSnapshot": sandbox.take_snapshot,
+        "restoreSnapshot": sandbox.restore_snapshot,
+        "listDeliveries": deliveries.list_deliveries,
+        "getDelivery": deliveries.get_delivery,
+        "redeliver": deliveries.redeliver,
+        "getFaults": faults.get_faults,
+        "armFaults": faults.arm_faults,
+        "disarmFaults": faults.disarm_faults,
+        "listTimelines": jobs.list_timelines,
+        "getTimeline": jobs.get_timeline,
+        "changeTimeline": jobs.change_timeline,
+        "listCalls": journal.list_calls,
+        "explainCall": journal.explain_call,
+        "clearJournal": journal.clear_journal,
+        "exportHar": journal.export_har,
+        "openSandbox": sandbox.open_sandbox,
+        "exhaustLimit": sandbox.exhaust_limit,
+        "getVerdict": verdict.get_verdict,
+    }
+)
+"""By operationId."""
+
+
+def create_control(mock: MockServer, actions: Mapping[str, Action] = ACTIONS) -> Starlette:
     """Return the control API of a mock as an application of its own."""
-    return Control(mock)
+    validator = Validator(read_control_spec())
+    refusals = Refusals(mock, validator.spec)
+    routes = [
+        Route(path, _endpoint(mock, validator, operation, actions[operation.id]), methods=[operation.method])
+        for path in in_order(validator.spec.paths)
+        for operation in validator.spec.paths[path].values()
+    ]
+    application = Starlette(
+        routes=routes,
+        middleware=[Middleware(Access, mock, refusals)],
+        exception_handlers={
+            ApiError: refusals.api_error,
+            ValidationFailed: refusals.validation_failed,
+            HTTPException: refusals.no_route,
+        },
+    )
+    application.router.redirect_slashes = False
+    return application
 
 
-class Control:
-    """The control API of one mock; its document is read when it is first called."""
+def _endpoint(
+    mock: MockServer, validator: Validator, operation: Operation, action: Action
+) -> Callable[[Request], Awaitable[Response]]:
+    """Return the endpoint of an operation: every check, then the action."""
 
-    def __init__(self, mock: MockServer) -> None:
-        self.mock = mock
-        self.actions = {
-            "getIndex": self.index,
-            "getDocument": self.document,
-            **HANDLERS,
-            **CLOCK_ACTIONS,
-            **JOB_ACTIONS,
-            **SNAPSHOT_ACTIONS,
-            **JOURNAL_ACTIONS,
-            **COVERAGE_ACTIONS,
-            **FAULT_ACTIONS,
-            **DELIVERY_ACTIONS,
-            **SANDBOX_ACTIONS,
-            **VERDICT_ACTIONS,
-        }
+    async def endpoint(plain: Request) -> Response:
+        request = ControlRequest(plain.scope, plain.receive)
+        request.mock, request.validator, request.operation = mock, validator, operation
+        request.headers_by_name = by_name(request.scope["headers"])
+        try:
+            with request.authenticated():
+                await request.read()
+                response = await action(request)
+        except (ApiError, ValidationFailed):
+            raise
+        except Exception as error:  # a bug of ours: the client still gets the API's shape
+            mock.on_bug(f"{request.method} {request.scope['path']}", error)
+            raise ApiError("INTERNAL_ERROR") from error
+        return dated(mock, request, response)
 
-    @cached_property
-    def validator(self) -> Validator:
-        """The compiled document."""
-        return Validator(read_control_spec())
+    return endpoint
+
+
+def dated(mock: MockServer, request: Request, response: Response) -> Response:
+    """Add the `Date` of the sandbox's clock."""
+    home = getattr(request.state, "sandbox", mock.sandboxes.anonymous)
+    response.headers["date"] = home.date_header(home.clock.now()).decode()
+    return response
+
+
+class Access:
+    """Middleware that refuses a request without the token, or of a page that is not of this machine."""
+
+    def __init__(self, app: ASGIApp, mock: MockServer, refusals: Refusals) -> None:
+        self.app, self._mock, self._refusals = app, mock, refusals
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        call = create_call(self.mock, scope, receive, _anonymous_sandbox)
-        try:
-            answer = await self.answer_to(call)
-        except ValidationFailed as error:
-            answer = self.refusal(ApiError("VALIDATION_ERROR", violations=error))
-        except ApiError as error:
-            answer = self.refusal(error)
-        except Exception as error:  # a bug of ours: the client still gets the API's shape
-            self.mock.on_bug(f"{call.method} {call.path}", error)
-            answer = self.refusal(ApiError("INTERNAL_ERROR"))
-        await send_response(call, answer, serialize_headers(response_headers(call, answer)), send)
-        if call.sandbox is not self.mock.sandboxes.anonymous:
-            call.sandbox.clock.end_call()
-
-    async def answer_to(self, call: Call) -> Response:
-        """Take a call through every check to its action; raises what the first that refuses has to say."""
-        authorize(call)
-        self.resolve(call)
-        if call.operation.secured:
-            authenticate(call)
-        call.body = await read_body(call, body_limit(call))
-        self.validate(call)
-        return await self.actions[call.operation.id](call)
-
-    def resolve(self, call: Call) -> None:
-        """Find the operation; raises NOT_FOUND or METHOD_NOT_ALLOWED."""
-        spec = self.validator.spec
-        try:
-            call.operation, call.path_parameters = spec.match(call.method, call.path)
-        except RouteNotFound as error:
-            hint = did_you_mean(call.path, error.known)
-            raise ApiError("NOT_FOUND", method=call.method, path=call.path, hint=hint) from None
-        except MethodNotAllowed as error:
-            allow = ", ".join(error.allow)
-            raise ApiError(
-                "METHOD_NOT_ALLOWED", method=call.method, path=call.path, allow=allow, headers={"allow": allow}
-            ) from None
-
-    def validate(self, call: Call) -> None:
-        """Hold parameters and body against the document; raises PAYLOAD_TOO_LARGE, or `Invalid`."""
-        if call.body is None:
-            raise ApiError("PAYLOAD_TOO_LARGE", limit=body_limit(call))
-        _check_names(call)
-        operation, validator = call.operation, self.validator
-        call.parameters = validator.parameters(operation, call.query, call.raw_headers, call.path_parameters)
-        if operation.id not in LARGE:
-            call.document = validator.body(operation, call.body, None, require_content_type=False)
-
-    def refusal(self, error: ApiError) -> Response:
-        """Write an error in the API's shape; codes are never renamed here, whatever the behaviour profile says."""
-        entry = self.validator.spec.errors[error.code]
-        text = error.text or entry.text.format_map(error.values)
-        headers = tuple((name.encode(), value.encode()) for name, value in error.headers.items())
-        return json_response({"error": masked(text), "code": error.code}, entry.status, headers)
-
-    async def index(self, call: Call) -> Response:  # noqa: ARG002 - every action is called alike
-        """GET /__mock: every call, with what it does."""
-        calls = [
-            {"method": each.method, "path": each.path, "summary": each.document["summary"]}
-            for each in self.validator.spec.operations.values()
-        ]
-        return json_response({"openapi": "/__mock/openapi.yaml", "calls": calls})
-
-    async def document(self, call: Call) -> Response:  # noqa: ARG002 - every action is called alike
-        """GET /__mock/openapi.yaml: the document as it is shipped."""
-        return Response(200, DOCUMENT.read_bytes(), b"application/yaml")
+        """Serve one request."""
+        app = self.app
+        if scope["type"] == "http":
+            try:
+                authorize(self._mock, by_name(scope["headers"]))
+            except ApiError as error:
+                app = self._refusals.api_error(Request(scope), error)
+        await app(scope, receive, send)
 
 
-def _anonymous_sandbox(mock: MockServer, _headers: Mapping[bytes, bytes]) -> Sandbox:
-    """Let the call belong to nobody until its key is known."""
-    return mock.sandboxes.anonymous
+class Refusals:
+    """The exception handlers: errors in the API's shape, codes and texts from the document."""
 
+    def __init__(self, mock: MockServer, spec: Spec) -> None:
+        self._mock, self._spec = mock, spec
 
-def body_limit(call: Call) -> int:
-    """Return how many bytes the body may have: the spec's limit, but for the calls that take more."""
-    return LARGE.get(call.operation.id, call.spec.body_limit)
+    def api_error(self, request: Request, error: Exception) -> Response:
+        """Refuse as the code says; the behaviour profile renames no codes of the control API."""
+        assert isinstance(error, ApiError)  # noqa: S101 - registered for it
+        entry = self._spec.errors[error.code]
+        text = masked(error.text or entry.text.format_map(error.values))
+        return dated(
+            self._mock, request, JsonResponse({"error": text, "code": error.code}, entry.status, dict(error.headers))
+        )
 
+    def validation_failed(self, request: Request, error: Exception) -> Response:
+        """Refuse a body or parameter that breaks its schema."""
+        return self.api_error(request, ApiError("VALIDATION_ERROR", violations=error))
 
-def authorize(call: Call) -> None:
-    """Let in who shows the token; without one, who comes from this machine. Raises FORBIDDEN.
-
-    A web page of another site cannot hide its `Origin`, nor, after rebinding its name to 127.0.0.1, its `Host`.
-    """
-    if token := call.mock.settings.control_token:
-        if not compare_digest(call.headers.get(b"x-mock-token", b""), token.encode()):
-            raise ApiError("FORBIDDEN", reason="send the server's --control-token as x-mock-token.")
-        return
-    for name in ("host", "origin"):
-        sent = call.headers.get(name.encode())
-        if sent is not None and not is_loopback(host_of(sent.decode("latin-1"))):
-            reason = f"its {name} header is not of this machine. Start the server with --control-token and send it."
-            raise ApiError("FORBIDDEN", reason=reason)
-
-
-def authenticate(call: Call) -> None:
-    """Find the sandbox of the key, revoked or not; raises UNAUTHORIZED."""
-    call.sandbox = call.mock.sandbox(key_of(call))
-    call.invalidate_now()  # its clock is another
-    call.sandbox.clock.begin_call()
-    call.scenario = call.mock.scenario_of(call.sandbox)
-
-
-def _check_names(call: Call) -> None:
-    """Refuse a query parameter that the operation does not know: a typing error must not go unseen."""
-    known = [each.name for each in call.operation.parameters if each.location == "query"]
-    for name, _ in parse_qsl(call.query.decode("latin-1"), keep_blank_values=True):
-        if name not in known:
-            invalid(f"query.{name}", f"not a parameter of this call.{did_you_mean(name, known)}")
+    def no_route(self, request: Request, error: Exception) -> Response:
+        """Refuse an unknown path, with the nearest one, or a method that its path does not have."""
+        method, path = request.method, request.scope["path"]
+        if not (isinstance(error, HTTPException) and error.status_code == METHOD_NOT_ALLOWED):
+            hint = did_you_mean(path, tuple(self._spec.paths))
+            return self.api_error(request, ApiError("NOT_FOUND", method=method, path=path, hint=hint))
+        methods = self._spec.paths[request.scope["route"].path]
+        allow = ", ".join(sorted({*methods, *(["HEAD"] if "GET" in methods else [])}))
+        return self.api_error(
+            request, ApiError("METHOD_NOT_ALLOWED", method=method, path=path, allow=allow, headers={"allow": allow})
+        )

@@ -1,4 +1,4 @@
-"""What the control API does to a sandbox's clock: read it, change how it runs, move it."""
+"""A sandbox's clock: read it, change how it runs, move it, sleep on it."""
 
 from __future__ import annotations
 
@@ -8,21 +8,24 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from viralsync_mock.api.call import while_connected
 from viralsync_mock.api.handlers import find_job
 from viralsync_mock.clock import Clock, Mode
 from viralsync_mock.config.yaml_source import preview
+from viralsync_mock.control.request import JsonResponse
 from viralsync_mock.errors import ApiError, ClockError
 from viralsync_mock.jobs.models import add_seconds, parse_timestamp, timestamp
 from viralsync_mock.jobs.steps import next_step, steps_of
 from viralsync_mock.jobs.views import every_step
-from viralsync_mock.response import Response, json_response
 from viralsync_mock.validation.schema import invalid
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from viralsync_mock.api.call import Call
+    from starlette.responses import Response
+
+    from viralsync_mock.control.request import ControlRequest
     from viralsync_mock.jobs.models import Step
     from viralsync_mock.sandbox import Effect
 
@@ -33,32 +36,32 @@ RATES = {Mode.REAL: 1, Mode.FROZEN: 0, Mode.AUTO: 0, Mode.JUMP: 0}
 """The rate of each mode that has only one."""
 
 
-async def get_clock(call: Call) -> Response:
+async def get_clock(request: ControlRequest) -> Response:
     """GET /__mock/clock: the instant, and how the clock runs."""
-    clock = call.sandbox.clock
-    return json_response({"now": timestamp(clock.now()), "mode": clock.mode, "rate": clock.rate})
+    clock = request.sandbox.clock
+    return JsonResponse({"now": timestamp(clock.now()), "mode": clock.mode, "rate": clock.rate})
 
 
-async def change_clock(call: Call) -> Response:
+async def change_clock(request: ControlRequest) -> Response:
     """PATCH /__mock/clock: the mode first, so that a clock that is frozen at an instant stands exactly there."""
-    clock, patch = call.sandbox.clock, call.document
-    instant = _instant(call, patch["now"]) if "now" in patch else None
+    clock, patch = request.sandbox.clock, request.document
+    instant = _instant(request, patch["now"]) if "now" in patch else None
     if patch.keys() & {"mode", "rate"}:
         _change_mode(clock, patch)
     if instant is not None:
-        await advance_to(call, instant)
-    return await get_clock(call)
+        await advance_to(request, instant)
+    return await get_clock(request)
 
 
-def _instant(call: Call, text: str) -> datetime:
+def _instant(request: ControlRequest, text: str) -> datetime:
     try:
         instant = parse_timestamp(text)
-        call.sandbox.clock.check(instant)
+        request.sandbox.clock.check(instant)
     except ClockError as error:
         invalid("$.now", str(error))
     except (ValueError, OverflowError):
         invalid("$.now", f"expected an instant such as 2026-01-31T23:58:00Z, got {preview(text)}")
-    check_max_advance(call, "$.now", instant)
+    check_max_advance(request, "$.now", instant)
     return instant
 
 
@@ -68,64 +71,64 @@ def _change_mode(clock: Clock, patch: Mapping[str, Any]) -> None:
     if rate is not None and (rate != RATES[mode] if mode in RATES else rate == 0):
         invalid("$.rate", f"expected {RATES.get(mode, 'more than 0')} in mode {mode}, got {rate:g}")
     clock.set_mode(mode, clock.speed if rate is None else rate)
-    if mode is Mode.AUTO:  # whoever waits for an order to come goes on by itself from here
+    if mode is Mode.AUTO:  # streams go on by themselves from here
         for alarm in tuple(clock.alarms):
             alarm.wake()
 
 
-async def sleep_on_clock(call: Call) -> Response:
+async def sleep_on_clock(request: ControlRequest) -> Response:
     """POST /__mock/clock/sleep: answered when the clock is there, or once the sandbox is reset."""
-    order, clock = call.document, call.sandbox.clock
-    instant = add_seconds(call.now, order["seconds"])
+    order, clock = request.document, request.sandbox.clock
+    instant = add_seconds(request.now, order["seconds"])
     try:
         clock.check(instant)
     except ClockError as error:
         invalid("$.seconds", str(error))
-    check_max_advance(call, "$.seconds", instant)
+    check_max_advance(request, "$.seconds", instant)
     all_asleep = order.get("allAsleep", False)
-    sleeping = call.sandbox.sleep(order["seconds"], order.get("sleeper", ""), all_asleep=all_asleep)
+    sleeping = request.sandbox.sleep(order["seconds"], order.get("sleeper", ""), all_asleep=all_asleep)
     with clock.waiting_call():
-        await call.while_connected(sleeping)
-    return await get_clock(call)
+        await while_connected(request.receive, sleeping)
+    return await get_clock(request)
 
 
-async def advance_clock(call: Call) -> Response:
-    """POST /__mock/clock/advance: go there by way of all that falls due, and tell what happened."""
-    [(way, how_far)] = call.document.items()
-    instant = WAYS[way](call, how_far)
-    check_max_advance(call, f"$.{way}", instant)
-    effects, is_truncated = await advance_to(call, instant)
-    answer: dict[str, Any] = {"now": timestamp(call.sandbox.clock.now()), "effects": effects}
-    return json_response(answer | {"truncated": True} if is_truncated else answer)
+async def advance_clock(request: ControlRequest) -> Response:
+    """POST /__mock/clock/advance: move the clock past all that falls due, and return what happened."""
+    [(way, how_far)] = request.document.items()
+    instant = WAYS[way](request, how_far)
+    check_max_advance(request, f"$.{way}", instant)
+    effects, is_truncated = await advance_to(request, instant)
+    answer: dict[str, Any] = {"now": timestamp(request.sandbox.clock.now()), "effects": effects}
+    return JsonResponse(answer | {"truncated": True} if is_truncated else answer)
 
 
-async def advance_to(call: Call, instant: datetime) -> tuple[list[Effect], bool]:
-    """Move the clock; one that flows by itself may be past the instant when its turn comes, and stays there."""
+async def advance_to(request: ControlRequest, instant: datetime) -> tuple[list[Effect], bool]:
+    """Move the clock; a flowing one may already be past the instant, and stays there."""
     try:
-        return await call.sandbox.advance(instant)
+        return await request.sandbox.advance(instant)
     except ClockError:
-        if instant > call.sandbox.clock.now():
+        if instant > request.sandbox.clock.now():
             raise
         return [], False
 
 
-def check_max_advance(call: Call, place: str, instant: datetime) -> None:
+def check_max_advance(request: ControlRequest, place: str, instant: datetime) -> None:
     """Raise `Invalid` for an instant that lies further ahead than one call goes."""
-    if instant - call.now > MAX_SECONDS:
+    if instant - request.now > MAX_SECONDS:
         invalid(
             place,
-            f"expected at most {MAX_SECONDS.days} days after {timestamp(call.now)}, got {timestamp(instant)}: "
+            f"expected at most {MAX_SECONDS.days} days after {timestamp(request.now)}, got {timestamp(instant)}: "
             "go there in several calls",
         )
 
 
-def _by_seconds(call: Call, seconds: float) -> datetime:
-    return add_seconds(call.now, seconds)
+def _by_seconds(request: ControlRequest, seconds: float) -> datetime:
+    return add_seconds(request.now, seconds)
 
 
-def _to_next(call: Call, _: object) -> datetime:
+def _to_next(request: ControlRequest, _: object) -> datetime:
     """Return when any job has its next step, or a stream the next thing to tell; raises NOTHING_DUE."""
-    now, sandbox = call.now, call.sandbox
+    now, sandbox = request.now, request.sandbox
     coming = [next_step(steps_of(job), now) for job in sandbox.store.unfinished(now)]
     instants = [step.at for step in coming if step is not None]
     if (due := sandbox.clock.next_due()) is not None:
@@ -135,9 +138,9 @@ def _to_next(call: Call, _: object) -> datetime:
     return min(instants)
 
 
-def _until(call: Call, goal: Mapping[str, str]) -> datetime:
+def _until(request: ControlRequest, goal: Mapping[str, str]) -> datetime:
     """Return when a job or child next has a status, which may be now; raises STATUS_NOT_AHEAD."""
-    subject, now = find_job(call, goal["jobId"]), call.now
+    subject, now = find_job(request.sandbox, goal["jobId"]), request.now
     if subject.look(now).status == goal["status"]:
         return now
     steps = every_step(subject)
@@ -154,17 +157,12 @@ def _until(call: Call, goal: Mapping[str, str]) -> datetime:
 
 
 def _describe(steps: tuple[Step, ...]) -> str:
-    """Tell the statuses of a timeline: `queued from …, running from …, failed from …`."""
+    """Return the statuses of a timeline as text: `queued from …, running from …, failed from …`."""
     changes = [next(group) for _, group in groupby(steps, key=attrgetter("status"))]
     return ", ".join(f"{step.status} from {timestamp(step.at)}" for step in changes)
 
 
-WAYS: Mapping[str, Callable[[Call, Any], datetime]] = MappingProxyType(
+WAYS: Mapping[str, Callable[[ControlRequest, Any], datetime]] = MappingProxyType(
     {"seconds": _by_seconds, "to": _to_next, "until": _until}
 )
 """How far an advance goes, by the key that says so."""
-
-CLOCK_ACTIONS: Mapping[str, Callable[[Call], Awaitable[Response]]] = MappingProxyType(
-    {"getClock": get_clock, "changeClock": change_clock, "advanceClock": advance_clock, "sleepOnClock": sleep_on_clock}
-)
-"""By operationId."""

@@ -1,54 +1,54 @@
-"""What the control API does to jobs: show their whole timelines, and rewrite the rest of one."""
+"""Jobs: show their whole timelines, and rewrite the rest of one."""
 
 from __future__ import annotations
 
 from itertools import islice
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from viralsync_mock.api.handlers import conflict, find_job
+from viralsync_mock.control.request import JsonResponse
 from viralsync_mock.errors import ApiError
 from viralsync_mock.jobs.models import Status
 from viralsync_mock.jobs.timeline import bring_forward, raise_progress, terminate
 from viralsync_mock.jobs.views import Subject, timeline_document, timeline_summary
-from viralsync_mock.response import Response, json_response
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
     from datetime import datetime
 
-    from viralsync_mock.api.call import Call
+    from starlette.responses import Response
+
+    from viralsync_mock.control.request import ControlRequest
     from viralsync_mock.jobs.models import Step, Timeline
 
 MAX_LISTED = 100
 
 
-async def list_timelines(call: Call) -> Response:
+async def list_timelines(request: ControlRequest) -> Response:
     """GET /__mock/jobs: the newest jobs, and how many there are."""
-    store, now = call.sandbox.store, call.now
+    store, now = request.sandbox.store, request.now
     newest = [timeline_summary(Subject(job), now) for job in islice(store.newest_first(now, None, None), MAX_LISTED)]
-    return json_response({"total": store.usage(now).count(*Status), "jobs": newest})
+    return JsonResponse({"total": store.usage(now).count(*Status), "jobs": newest})
 
 
-async def get_timeline(call: Call) -> Response:
+async def get_timeline(request: ControlRequest) -> Response:
     """GET /__mock/jobs/{jobId}: all that happened, and all that is to come."""
-    return json_response(timeline_document(find_job(call), call.now))
+    return JsonResponse(timeline_document(find_job(request.sandbox, request.path_params["jobId"]), request.now))
 
 
-async def change_timeline(call: Call) -> Response:
+async def change_timeline(request: ControlRequest) -> Response:
     """PATCH /__mock/jobs/{jobId}: rewrite the rest of the timeline."""
-    subject, now = find_job(call), call.now
+    subject, now = find_job(request.sandbox, request.path_params["jobId"]), request.now
     step = subject.look(now)
     if subject.is_child:
         raise _refused(f"{subject.id} follows its parent: change {subject.job.id}.")
     if step.status.is_terminal:
-        raise conflict(call, subject, "change")
-    await call.sandbox.rewrite(subject.job, _rewritten(call, subject, step, now))
-    return await get_timeline(call)
+        raise conflict(subject, now, "change")
+    await request.sandbox.rewrite(subject.job, _rewritten(request, subject, step, now))
+    return await get_timeline(request)
 
 
-def _rewritten(call: Call, subject: Subject, step: Step, now: datetime) -> Timeline:
-    timeline, patch = subject.job.timeline, call.document
+def _rewritten(request: ControlRequest, subject: Subject, step: Step, now: datetime) -> Timeline:
+    timeline, patch = subject.job.timeline, request.document
     if (progress := patch.get("progress")) is not None:
         if progress < step.progress:
             raise _refused(f"{subject.id} has made {step.progress} progress, which never shrinks: got {progress}.")
@@ -57,14 +57,14 @@ def _rewritten(call: Call, subject: Subject, step: Step, now: datetime) -> Timel
         return timeline
     status = Status(word)
     if status.is_terminal:
-        return terminate(timeline, now, status, _error(call) if status is Status.FAILED else None)
+        return terminate(timeline, now, status, _error(request) if status is Status.FAILED else None)
     return _brought_forward(subject, timeline, status, now)
 
 
-def _error(call: Call) -> str:
+def _error(request: ControlRequest) -> str:
     """Return the error that was given, or the first that the spec knows for jobs."""
-    code, text = next(iter(call.spec.job_errors.items()))
-    return str(call.document.get("error", f"{code}: {text}"))
+    code, text = next(iter(request.spec.job_errors.items()))
+    return str(request.document.get("error", f"{code}: {text}"))
 
 
 def _brought_forward(subject: Subject, timeline: Timeline, status: Status, now: datetime) -> Timeline:
@@ -80,9 +80,3 @@ def _brought_forward(subject: Subject, timeline: Timeline, status: Status, now: 
 
 def _refused(text: str) -> ApiError:
     return ApiError("INVALID_STATE_TRANSITION", text=text)
-
-
-JOB_ACTIONS: Mapping[str, Callable[[Call], Awaitable[Response]]] = MappingProxyType(
-    {"listTimelines": list_timelines, "getTimeline": get_timeline, "changeTimeline": change_timeline}
-)
-"""By operationId."""

@@ -1,4 +1,4 @@
-"""What the control API does to a sandbox as a whole: open it anew for a test, and use up one of its limits."""
+"""A sandbox as a whole: open it as a test needs it, use up one of its limits, take and restore snapshots."""
 
 from __future__ import annotations
 
@@ -6,42 +6,45 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from starlette.responses import Response
 
 from viralsync_mock.clock import Mode
 from viralsync_mock.config.behaviour import BehaviourProfile, read_behaviour
 from viralsync_mock.config.yaml_source import JsonSource, Node
+from viralsync_mock.control.request import JsonResponse
 from viralsync_mock.errors import ApiError, BehaviourError, ScenarioError, did_you_mean
 from viralsync_mock.jobs.limits import COUNTED_STATUSES, RateLimited, count_request
+from viralsync_mock.jobs.models import timestamp
 from viralsync_mock.jobs.recipe import Recipe, build, echo
-from viralsync_mock.response import Response, json_response
 from viralsync_mock.scenarios.loader import parse_scenario
 from viralsync_mock.settings import shipped
+from viralsync_mock.snapshots.snapshot import create_snapshot, install, restore
 from viralsync_mock.state import behaviour_under
 from viralsync_mock.validation.schema import invalid
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Callable, Mapping
     from typing import NoReturn
 
-    from viralsync_mock.api.call import Call
+    from viralsync_mock.control.request import ControlRequest
     from viralsync_mock.jobs.models import Job
     from viralsync_mock.openapi.spec import Plan
     from viralsync_mock.scenarios.model import Scenario
 
-STANDING_STILL: Mapping[str, Mapping[str, str]] = MappingProxyType(
+NEVER_ENDING: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "unfinished": {"queued": "forever"},
         "running+waiting": {"queued": "0s", "planning": "forever"},
         "running": {"queued": "0s", "planning": "forever"},
     }
 )
-"""How jobs run that never end, where `concurrency.counts` says so: as early in their life as they count."""
+"""The pace of a job that never ends, by `concurrency.counts`: it stays at the first step that counts."""
 
 
-async def open_sandbox(call: Call) -> Response:
-    """PUT /__mock/sandbox: drop this key's sandbox and open one as it is asked for, or refuse and change nothing."""
-    wanted, mock, key = call.document, call.mock, call.sandbox.key
-    plan, profile, scenario = _plan(call), _profile(call), _scenario(call)
+async def open_sandbox(request: ControlRequest) -> Response:
+    """PUT /__mock/sandbox: replace this key's sandbox by a new one, or refuse and change nothing."""
+    wanted, mock, key = request.document, request.mock, request.sandbox.key
+    plan, profile, scenario = _plan(request), _profile(request), _scenario(request)
     mode, seed = Mode(wanted["clock"]) if "clock" in wanted else None, wanted.get("seed")
     mock.sandboxes.drop(key)
     sandbox = mock.sandboxes.open(key, scenario or mock.files.scenario, mode, seed)
@@ -49,7 +52,7 @@ async def open_sandbox(call: Call) -> Response:
     if plan is not None:
         sandbox.account_overrides["plan"] = plan
     home = mock.scenario_of(sandbox)
-    return json_response(
+    return JsonResponse(
         {
             "seed": mock.settings.seed if seed is None else seed,
             "scenario": home.name,
@@ -59,47 +62,50 @@ async def open_sandbox(call: Call) -> Response:
     )
 
 
-def _plan(call: Call) -> str | None:
-    plan: str | None = call.document.get("plan")
-    plans = call.spec.plans
+def _plan(request: ControlRequest) -> str | None:
+    plan: str | None = request.document.get("plan")
+    plans = request.spec.plans
     if plan is not None and plan not in plans:
         invalid("$.plan", f'expected one of {", ".join(plans)}, got "{plan}".{did_you_mean(plan, plans)}')
     return plan
 
 
-def _profile(call: Call) -> BehaviourProfile | None:
-    if "behaviour" not in call.document:
+def _profile(request: ControlRequest) -> BehaviourProfile | None:
+    if "behaviour" not in request.document:
         return None
-    switches = call.document["behaviour"]
+    switches = request.document["behaviour"]
     place = Node(JsonSource(switches, BehaviourError), switches, ("behaviour",))
     try:
-        return read_behaviour(place, call.spec.errors, call.files.behaviour)
+        return read_behaviour(place, request.spec.errors, request.mock.files.behaviour)
     except BehaviourError as error:
         raise ApiError("VALIDATION_ERROR", violations=error) from None
 
 
-def _scenario(call: Call) -> Scenario | None:
-    """Return the scenario that is named or given whole; raises VALIDATION_ERROR."""
-    scenario = call.document.get("scenario")
+def _scenario(request: ControlRequest) -> Scenario | None:
+    """Return the scenario that the body names or contains; raises VALIDATION_ERROR."""
+    scenario = request.document.get("scenario")
     if scenario is None:
         return None
     name = scenario["name"] if isinstance(scenario, dict) and scenario.keys() == {"name"} else scenario
     try:
         if isinstance(name, str):
-            return call.files.library.get(name)
-        return parse_scenario(scenario, call.spec, "", ("scenario",))
+            return request.mock.files.library.get(name)
+        return parse_scenario(scenario, request.spec, "", ("scenario",))
     except ScenarioError as error:
         problem = f"$.scenario: {error}" if isinstance(name, str) else str(error)
         raise ApiError("VALIDATION_ERROR", violations=problem) from None
 
 
-async def exhaust_limit(call: Call) -> Response:
-    """POST /__mock/exhaust: use up what is left of a limit, so that the next submission, or call, meets it."""
-    limit = call.document["limit"]
-    call.behaviour = behaviour_under(call.files, call.scenario, call.sandbox.behaviour_override)
-    code, done = LIMITS[limit](call, call.spec.plans[call.sandbox.account(call.scenario).plan])
-    error = call.spec.errors[code]
-    return json_response({"limit": limit, "status": error.status, "code": call.behaviour.code(code), **done})
+async def exhaust_limit(request: ControlRequest) -> Response:
+    """POST /__mock/exhaust: use up what is left of a limit."""
+    limit = request.document["limit"]
+    code, done = LIMITS[limit](request, request.spec.plans[request.sandbox.account(request.scenario).plan])
+    error = request.spec.errors[code]
+    return JsonResponse({"limit": limit, "status": error.status, "code": _behaviour(request).code(code), **done})
+
+
+def _behaviour(request: ControlRequest) -> BehaviourProfile:
+    return behaviour_under(request.mock.files, request.scenario, request.sandbox.behaviour_override)
 
 
 def _refuse(limit: str, reason: str) -> NoReturn:
@@ -110,68 +116,87 @@ def _refuse_unlimited(limit: str, plan: Plan) -> NoReturn:
     _refuse(limit, f"plan {plan.name} has none. Choose another plan")
 
 
-def _use_up_quota(call: Call, plan: Plan) -> tuple[str, dict[str, Any]]:
-    """Let as many minutes be used as the plan has, of the month and of the day; more stay more."""
+def _use_up_quota(request: ControlRequest, plan: Plan) -> tuple[str, dict[str, Any]]:
+    """Raise the used minutes of the month and of the day to the plan's limits."""
     month, day = plan.minutes_per_month, plan.minutes_per_day
-    if not call.scenario.limits.quota:
-        _refuse("quota", f"scenario {call.scenario.name} switches it off. Choose another scenario")
+    if not request.scenario.limits.quota:
+        _refuse("quota", f"scenario {request.scenario.name} switches it off. Choose another scenario")
     if month is None and day is None:
         _refuse_unlimited("quota", plan)
-    store, now = call.sandbox.store, call.now
+    store, now = request.sandbox.store, request.now
     standing = store.usage(now)
     store.set_minutes(now, month and max(month, standing.minutes), day and max(day, standing.minutes_today))
     code = "RENDER_QUOTA_DAILY_EXCEEDED" if month is None else "RENDER_QUOTA_EXCEEDED"
     return code, {"allowed": day if month is None else month, "jobs": []}
 
 
-def _fill_window(call: Call, _plan: Plan) -> tuple[str, dict[str, Any]]:
+def _fill_window(request: ControlRequest, _plan: Plan) -> tuple[str, dict[str, Any]]:
     """Count calls against the sliding window until it lets none through."""
-    limits = call.scenario.limits
-    if not call.mock.settings.is_rate_limited:
+    limits = request.scenario.limits
+    if not request.mock.settings.is_rate_limited:
         _refuse("rate", "the server was started with --no-rate-limit. Start it without")
     if not limits.is_rated:
-        _refuse("rate", f"scenario {call.scenario.name} switches it off. Choose another scenario")
-    limit = limits.rate or call.spec.rate_limit
+        _refuse("rate", f"scenario {request.scenario.name} switches it off. Choose another scenario")
+    limit = limits.rate or request.spec.rate_limit
     try:
         for _ in range(limit.requests + 1):
-            count_request(call.sandbox.store, limit, call.now)
+            count_request(request.sandbox.store, limit, request.now)
     except RateLimited as full:
         return full.code, {"allowed": limit.requests, "jobs": []}
     raise AssertionError(f"a window of {limit.requests} calls holds more")
 
 
-def _fill_concurrency_slots(call: Call, plan: Plan) -> tuple[str, dict[str, Any]]:
-    """Submit as many jobs that never end as are missing: what lists and counts jobs knows of them."""
-    if not call.scenario.limits.concurrency:
-        _refuse("concurrency", f"scenario {call.scenario.name} switches it off. Choose another scenario")
+def _fill_concurrency_slots(request: ControlRequest, plan: Plan) -> tuple[str, dict[str, Any]]:
+    """Submit as many jobs that never end as the limit still admits."""
+    if not request.scenario.limits.concurrency:
+        _refuse("concurrency", f"scenario {request.scenario.name} switches it off. Choose another scenario")
     if plan.jobs_at_once is None:
         _refuse_unlimited("concurrency", plan)
-    counted = call.behaviour.concurrency_counts
-    missing = plan.jobs_at_once - call.sandbox.store.usage(call.now).count(*COUNTED_STATUSES[counted])
-    pace = {"name": "never-ends", "description": "The job never ends.", "job": STANDING_STILL[counted]}
-    scenario = parse_scenario(pace, call.spec)
+    counted = _behaviour(request).concurrency_counts
+    missing = plan.jobs_at_once - request.sandbox.store.usage(request.now).count(*COUNTED_STATUSES[counted])
+    pace = {"name": "never-ends", "description": "The job never ends.", "job": NEVER_ENDING[counted]}
+    scenario = parse_scenario(pace, request.spec)
     body = orjson.loads(shipped("fixtures/movies/one-second.json").read_bytes())
-    jobs = [_submit(call, scenario, body) for _ in range(missing)]
+    jobs = [_submit(request, scenario, body) for _ in range(missing)]
     return "CONCURRENCY_LIMIT_EXCEEDED", {"allowed": plan.jobs_at_once, "jobs": [job.id for job in jobs]}
 
 
-def _submit(call: Call, scenario: Scenario, body: Mapping[str, Any]) -> Job:
-    sandbox, movie = call.sandbox, body["movie"]
+def _submit(request: ControlRequest, scenario: Scenario, body: Mapping[str, Any]) -> Job:
+    sandbox, movie = request.sandbox, body["movie"]
     payload, number = echo(body["projectId"], movie), sandbox.submissions + 1
-    recipe = Recipe(payload, 1, call.now, call.behaviour, scenario, sandbox.seed, number)
-    job = build(recipe, movie, call.files.movies, None, None)
+    recipe = Recipe(payload, 1, request.now, _behaviour(request), scenario, sandbox.seed, number)
+    job = build(recipe, movie, request.mock.files.movies, None, None)
     sandbox.store.submit(job, lambda _standing: None)
     sandbox.submissions = number
     sandbox.calls += 1  # no sandbox has seen more submissions than calls
     return job
 
 
-LIMITS: Mapping[str, Callable[[Call, Plan], tuple[str, dict[str, Any]]]] = MappingProxyType(
+LIMITS: Mapping[str, Callable[[ControlRequest, Plan], tuple[str, dict[str, Any]]]] = MappingProxyType(
     {"quota": _use_up_quota, "rate": _fill_window, "concurrency": _fill_concurrency_slots}
 )
-"""How each limit is used up: returns the code that is met then, and what was done."""
+"""How each limit is used up: each returns the error code that follows, and what was done."""
 
-SANDBOX_ACTIONS: Mapping[str, Callable[[Call], Awaitable[Response]]] = MappingProxyType(
-    {"openSandbox": open_sandbox, "exhaustLimit": exhaust_limit}
-)
-"""By operationId."""
+
+async def take_snapshot(request: ControlRequest) -> Response:
+    """GET /__mock/snapshot: the sandbox as it is at this instant."""
+    content = create_snapshot(request.mock, request.sandbox, with_journal=request.parameters["journal"])
+    return Response(content, media_type="application/json")
+
+
+async def restore_snapshot(request: ControlRequest) -> Response:
+    """PUT /__mock/snapshot: this sandbox takes the place of the one that the key has, or nothing changes."""
+    if not request.content:
+        invalid("$", "expected a snapshot, got nothing")
+    restored = restore(request.mock, request.sandbox.key, request.content)
+    install(request.mock, restored)
+    request.use(restored.sandbox)
+    waiting = sum(len(each.pending) + len(each.held) for each in restored.outboxes)
+    return JsonResponse(
+        {
+            "jobs": restored.jobs,
+            "now": timestamp(request.now),
+            "scenario": request.scenario.name,
+            "webhooksWaiting": waiting,
+        }
+    )

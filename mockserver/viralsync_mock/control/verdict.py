@@ -1,37 +1,38 @@
-"""What the control API says of the client: the verdict on the code under test."""
+"""What the client under test did: the verdict on it, and the states of the API that it has met."""
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from viralsync_mock.config.yaml_source import preview
+from viralsync_mock.control.request import JsonResponse
 from viralsync_mock.errors import did_you_mean
+from viralsync_mock.journal.coverage import coverage, covered_states, reachable_states
 from viralsync_mock.journal.entry import OBSERVER_HEADER
 from viralsync_mock.redaction import masked
-from viralsync_mock.response import Response, json_response
+from viralsync_mock.state import behaviour_under
 from viralsync_mock.validation.schema import invalid
 from viralsync_mock.verdict.evidence import Evidence, Unfinished
 from viralsync_mock.verdict.rules import RULES, evaluate_rules, is_well_behaved
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from starlette.responses import Response
 
-    from viralsync_mock.api.call import Call
+    from viralsync_mock.control.request import ControlRequest
     from viralsync_mock.sandbox import Sandbox
 
 GOOD, BAD = "well behaved", "not well behaved"
 
 
-async def get_verdict(call: Call) -> Response:
+async def get_verdict(request: ControlRequest) -> Response:
     """GET /__mock/verdict: each rule with its outcome, and the calls that show it."""
-    waived = [name.strip() for name in call.parameters.get("waived", "").split(",") if name.strip()]
+    waived = [name.strip() for name in request.parameters.get("waived", "").split(",") if name.strip()]
     for name in waived:
         if name not in RULES:
             known = ", ".join(RULES)
             invalid("query.waived", f"expected rules, got {preview(name)}.{did_you_mean(name, RULES)} Known: {known}")
-    evidence = collect_evidence(call.sandbox, call.mock.sandboxes.anonymous, call.parameters["pollSeconds"])
-    judgements, key = evaluate_rules(evidence, waived), call.sandbox.key
+    evidence = collect_evidence(request.sandbox, request.mock.sandboxes.anonymous, request.parameters["pollSeconds"])
+    judgements, key = evaluate_rules(evidence, waived), request.sandbox.key
     rules = [
         {
             "rule": each.rule,
@@ -41,7 +42,7 @@ async def get_verdict(call: Call) -> Response:
         }
         for each in judgements
     ]
-    return json_response({"verdict": GOOD if is_well_behaved(judgements) else BAD, "rules": rules})
+    return JsonResponse({"verdict": GOOD if is_well_behaved(judgements) else BAD, "rules": rules})
 
 
 def collect_evidence(sandbox: Sandbox, outside: Sandbox, poll_seconds: float) -> Evidence:
@@ -61,5 +62,9 @@ def collect_evidence(sandbox: Sandbox, outside: Sandbox, poll_seconds: float) ->
     )
 
 
-VERDICT_ACTIONS: Mapping[str, Callable[[Call], Awaitable[Response]]] = MappingProxyType({"getVerdict": get_verdict})
-"""By operationId."""
+async def get_coverage(request: ControlRequest) -> Response:
+    """GET /__mock/coverage: the states that this key's calls, and with `anonymous` those without a key, have met."""
+    sandboxes = [request.sandbox, *([request.mock.sandboxes.anonymous] if request.parameters["anonymous"] else [])]
+    behaviour = behaviour_under(request.mock.files, request.scenario, request.sandbox.behaviour_override)
+    found = coverage(reachable_states(request.spec, behaviour), covered_states(each.sightings for each in sandboxes))
+    return JsonResponse({"met": found.covered, "unmet": found.uncovered, "percent": found.percent})

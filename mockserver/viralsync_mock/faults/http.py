@@ -24,6 +24,13 @@ CallNext = Callable[[], Awaitable[Response]]
 """The rest of a call; it returns a response also where the API refuses."""
 
 
+class Drawing(Protocol):
+    """A call with draws of its own."""
+
+    def draw(self, purpose: str) -> float:
+        """Draw a number in [0, 1) from the sandbox's seed, for this call."""
+
+
 class FaultContext(Protocol):
     """What a fault may use and set.
 
@@ -73,7 +80,7 @@ class Latency:
         await context.pause(self.seconds(context))
         return await proceed()
 
-    def seconds(self, context: FaultContext) -> float:
+    def seconds(self, context: Drawing) -> float:
         """Return how long this call waits, the same each time."""
         spread = self.jitter * (2 * context.draw("latency") - 1) if self.jitter else 0.0
         return max(self.mean + spread, 0.0)

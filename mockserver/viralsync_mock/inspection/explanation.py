@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -27,14 +27,39 @@ from viralsync_mock.verdict.polling import MANY_AT_ONCE
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from viralsync_mock.api.call import Call
     from viralsync_mock.jobs.models import Step
     from viralsync_mock.journal.entry import JournalEntry
+    from viralsync_mock.openapi.spec import Spec
     from viralsync_mock.response import Headers
     from viralsync_mock.sandbox import Sandbox
+    from viralsync_mock.state import LoadedFiles, MockServer
 
 REPLAYED = ("X-Mock-Scenario", "X-Mock-Fault")
-DEFAULT_HOST = b"127.0.0.1:4747"
+DEFAULT_HOST = "127.0.0.1:4747"
+
+
+@dataclass(frozen=True)
+class RecordedCall:
+    """An entry of the journal with its sandbox; `host` is where the server is reached."""
+
+    mock: MockServer
+    sandbox: Sandbox
+    entry: JournalEntry
+    host: str
+
+    @property
+    def files(self) -> LoadedFiles:
+        """The present files."""
+        return self.mock.files
+
+    @property
+    def spec(self) -> Spec:
+        """The present spec."""
+        return self.mock.files.spec
+
+    def draw(self, purpose: str) -> float:
+        """Draw what the call has drawn."""
+        return self.sandbox.draw(purpose, self.entry.number)
 
 
 def summarize(sandbox: Sandbox, entry: JournalEntry) -> dict[str, Any]:
@@ -56,9 +81,9 @@ def summarize(sandbox: Sandbox, entry: JournalEntry) -> dict[str, Any]:
     return {name: redact_json(value, sandbox.key) for name, value in document.items()}
 
 
-def explain(call: Call, sandbox: Sandbox, entry: JournalEntry) -> dict[str, Any]:
-    """Return the explanation of a call; `call` is the request for it, `sandbox` the one with the journal."""
-    explained = replace(call, sandbox=sandbox, entry=entry)
+def explain(mock: MockServer, sandbox: Sandbox, entry: JournalEntry, host: str) -> dict[str, Any]:
+    """Return the explanation of a call; `host` is where the server is reached."""
+    call = RecordedCall(mock, sandbox, entry, host)
     document = {
         **summarize(sandbox, entry),
         "summary": "",
@@ -69,13 +94,13 @@ def explain(call: Call, sandbox: Sandbox, entry: JournalEntry) -> dict[str, Any]
         "rule": _rule(entry),
         "nearMiss": _near_miss(entry),
         "faults": [{"from": each.id, "fault": to_document(each.faults, call.spec)} for each in entry.matched_faults],
-        **_step(explained),
+        **_step(call),
         "clock": {"now": timestamp(entry.at), "mode": entry.mode, "rate": entry.rate},
         "rateLimit": _rate_limit(entry),
-        "quota": _quota(explained),
+        "quota": _quota(call),
         "violations": [{"place": each.location, "message": each.message} for each in entry.violations],
-        "nearestValid": _nearest_valid(explained),
-        "replay": _replay(explained),
+        "nearestValid": _nearest_valid(call),
+        "replay": _replay(call),
     }
     document["summary"] = summary_sentence(document) + _standstill(sandbox, entry)
     return {name: redact_json(value, sandbox.key) for name, value in document.items()}
@@ -144,7 +169,7 @@ def _near_miss(entry: JournalEntry) -> dict[str, Any] | None:
     return {"number": miss.number, "match": match, "reasons": list(miss.reasons)}
 
 
-def _step(call: Call) -> dict[str, Any]:
+def _step(call: RecordedCall) -> dict[str, Any]:
     """Return the step of the job that the answer shows, when the next one came or comes, or why there is none."""
     nothing = {"step": None, "nextStepAt": None}
     entry = call.entry
@@ -153,7 +178,7 @@ def _step(call: Call) -> dict[str, Any]:
     if entry.code == "JOB_NOT_FOUND":
         return {**nothing, "whyNoStep": f"there was no job {entry.job_id} in this sandbox"}
     try:
-        subject = find_job(call, entry.job_id)
+        subject = find_job(call.sandbox, entry.job_id)
     except ApiError:
         return {**nothing, "whyNoStep": f"{entry.job_id} was deleted: its timeline is gone"}
     steps = every_step(subject)
@@ -200,7 +225,7 @@ def _rate_limit(entry: JournalEntry) -> dict[str, Any] | None:
     }
 
 
-def _quota(call: Call) -> dict[str, Any] | None:
+def _quota(call: RecordedCall) -> dict[str, Any] | None:
     entry = call.entry
     plan = call.spec.plans.get(entry.plan or "")
     if plan is None or entry.standing is None or entry.scenario is None:
@@ -217,7 +242,7 @@ def _quota(call: Call) -> dict[str, Any] | None:
     }
 
 
-def _nearest_valid(call: Call) -> dict[str, Any] | None:
+def _nearest_valid(call: RecordedCall) -> dict[str, Any] | None:
     """Return what the client could have sent instead, of body and query those that were at fault."""
     entry, validator = call.entry, call.files.validator
     operation = call.spec.operations.get(entry.operation)
@@ -235,7 +260,7 @@ def _nearest_valid(call: Call) -> dict[str, Any] | None:
     return found or None
 
 
-def _replay(call: Call) -> dict[str, Any]:
+def _replay(call: RecordedCall) -> dict[str, Any]:
     entry, scenario = call.entry, call.entry.scenario
     sent = {name.decode("latin-1"): value.decode("latin-1") for name, value in entry.headers}
     headers = {name: sent[name.lower()] for name in REPLAYED if name.lower() in sent}
@@ -243,16 +268,15 @@ def _replay(call: Call) -> dict[str, Any]:
         headers["X-Mock-Scenario"] = scenario.name
     if entry.matched_faults:
         headers["X-Mock-Fault"] = replay_header(call)
-    host = call.headers.get(b"host", DEFAULT_HOST).decode("latin-1")
     return {
         "seed": call.sandbox.named_seed or call.mock.settings.seed,
         "scenario": scenario and scenario.name,
         "headers": headers,
-        "curl": to_curl(exchange_of(call.sandbox, entry, host, headers)),
+        "curl": to_curl(exchange_of(call.sandbox, entry, call.host, headers)),
     }
 
 
-def _is_shipped(call: Call) -> bool:
+def _is_shipped(call: RecordedCall) -> bool:
     """Say whether the header can name the scenario of the call."""
     scenario = call.entry.scenario
     try:

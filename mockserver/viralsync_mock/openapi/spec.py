@@ -22,7 +22,6 @@ from viralsync_mock.openapi.extensions import (
 )
 from viralsync_mock.openapi.external_files import with_external_files
 from viralsync_mock.openapi.operations import Operation, Parameter, ResponseSpec, first_by_id, read_operations
-from viralsync_mock.openapi.routing import MethodNotAllowed, RouteNotFound, Routes
 
 if TYPE_CHECKING:
     import re
@@ -31,13 +30,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ErrorEntry",
-    "MethodNotAllowed",
     "Operation",
     "Parameter",
     "Plan",
     "RateLimit",
     "ResponseSpec",
-    "RouteNotFound",
     "Spec",
     "load_spec",
 ]
@@ -46,18 +43,20 @@ __all__ = [
 class Spec:
     """The whole spec; everything on it is for reading only.
 
-    `document` is the file's value, `root` the same with its places, `places` that of each operation by its id;
-    `key_header` the header of API keys, in lower case. `job_errors` holds the text templates of failed
+    `document` is the file's value, `root` the same with its places, `paths` its operations by path and method, `places`
+    that of each operation by its id; `key_header` the header of API keys, in lower case. `job_errors` holds the text
+    templates of failed
     jobs by code, `presets` the workers of each quality preset, `body_limit` bytes; `key_pattern` is for `fullmatch`.
     """
 
     def __init__(self, root: Node) -> None:
-        paths, self.places = read_operations(root)
+        self.paths: Mapping[str, Mapping[str, Operation]]
+        self.paths, self.places = read_operations(root)
         self.root = root
         self.document: dict[str, Any] = root.value
         self.title: str = root["info"]["title"].expect(str)
         self.version: str = root["info"]["version"].expect(str)
-        self.operations: Mapping[str, Operation] = first_by_id(paths)
+        self.operations: Mapping[str, Operation] = first_by_id(self.paths)
         self.errors: Mapping[str, ErrorEntry] = read_errors(root["x-error-catalogue"])
         self.job_errors: Mapping[str, str] = read_job_errors(root["x-job-error-catalogue"])
         self.plans: Mapping[str, Plan] = read_plans(root["x-plans"])
@@ -67,14 +66,6 @@ class Spec:
         self.key_header: bytes = scheme["name"].expect(str).lower().encode("latin-1", "replace")
         self.key_pattern: re.Pattern[str] = read_key_pattern(scheme)
         self.presets: Mapping[str, int] = read_presets(root)
-        self._routes = Routes(paths)
-
-    def match(self, method: str, path: str) -> tuple[Operation, dict[str, str]]:
-        """Return the operation and the values of its path parameters, taken from a percent-decoded path.
-
-        HEAD is answered by the GET of the same path. Raises `RouteNotFound` or `MethodNotAllowed`.
-        """
-        return self._routes.match(method, path)
 
     def resolve(self, schema_or_ref: Mapping[str, Any]) -> dict[str, Any]:
         """Follow a `$ref` within the document; keywords beside it win over those of its target."""

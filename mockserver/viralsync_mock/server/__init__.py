@@ -17,7 +17,9 @@ from uvicorn.server import HANDLED_SIGNALS
 
 from viralsync_mock.clock import EPOCH
 from viralsync_mock.errors import SettingsError
+from viralsync_mock.net import is_loopback
 from viralsync_mock.server.protocol import MockHttpProtocol, Timeouts
+from viralsync_mock.state import Listener
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,10 +30,12 @@ if TYPE_CHECKING:
     from viralsync_mock.app import App
 
 STOP_SECONDS = 1
-"""How long a stop waits for answers under way: open streams end at once, but a call may be held up by a fault."""
+"""How long a stop waits for responses under way: open streams end at once, but a fault may hold a call."""
 
 START_SECONDS = 5
 """How long a start in a thread may take."""
+
+HANG_UP = tuple(filter(None, [getattr(signal, "SIGHUP", None)]))  # Windows has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ class Binding:
     port: int = 4747
     certificate: Path | None = None
     certificate_key: Path | None = None
-    patience: Timeouts = field(default_factory=Timeouts)
+    timeouts: Timeouts = field(default_factory=Timeouts)
 
 
 def bind(binding: Binding) -> socket.socket:
@@ -75,7 +79,7 @@ def base_url(binding: Binding, listener: socket.socket) -> str:
 def _config(app: App, binding: Binding) -> uvicorn.Config:
     config = uvicorn.Config(
         app,
-        http=cast("type[MockHttpProtocol]", partial(MockHttpProtocol, binding.patience)),
+        http=cast("type[MockHttpProtocol]", partial(MockHttpProtocol, binding.timeouts)),
         ws="none",
         log_config=None,
         access_log=False,
@@ -101,15 +105,15 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: App, binding: Binding, on_ready: Callable[[], None]) -> None:
         super().__init__(_config(app, binding))
-        self._app, self._on_ready = app, on_ready
+        self._app, self._binding, self._on_ready = app, binding, on_ready
         self.loop: asyncio.AbstractEventLoop | None = None
 
     def run_in_foreground(self, listener: socket.socket) -> None:
-        """Serve until SIGINT or SIGTERM, and return: uvicorn would raise the signal again once it has stopped.
+        """Serve until SIGINT, SIGTERM or SIGHUP, and return: uvicorn would raise the signal again once it has stopped.
 
-        The process is the server's alone: a thread in somebody else's must leave signals and the collector as they are.
+        The process is the server's alone: in a thread of another process, signals and the collector stay as they are.
         """
-        for number in HANDLED_SIGNALS:
+        for number in (*HANDLED_SIGNALS, *HANG_UP):
             signal.signal(number, self.handle_exit)
         gc.freeze()  # what was loaded and read from files stays: the collector need not look at it again and again
         gc.set_threshold(50_000, 20, 20)  # jobs hold no cycles
@@ -119,6 +123,9 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to accept, then say so."""
         self.loop = asyncio.get_running_loop()
+        if sockets:
+            host, port = self._binding.host, sockets[0].getsockname()[1]
+            self._app.mock.listener = Listener(host, port, is_loopback(host))
         await super().startup(sockets)
         self._on_ready()
 

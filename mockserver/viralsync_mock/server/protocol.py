@@ -1,20 +1,23 @@
-"""One connection: uvicorn's HTTP on a corked transport, with bounds on what a client may send and a way to hang up."""
+"""One connection: uvicorn's HTTP, with bounds on what a client may send, and a way to break it off."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
+import struct
 from dataclasses import dataclass
 from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any, cast
 
-from httptools import HttpParserError
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from viralsync_mock.api.asgi import ABORT_EXTENSION, RESPOND_EXTENSION, error_response
 from viralsync_mock.errors import ApiError
 from viralsync_mock.response import JSON
-from viralsync_mock.server.corked import WriteCoalescingTransport
 
 if TYPE_CHECKING:
     from uvicorn.config import Config
@@ -24,15 +27,24 @@ if TYPE_CHECKING:
     from viralsync_mock.app import App
 
 HEAD_LIMIT = 64 * 1024
-"""How many bytes a request line and headers may have together, and whatever else of a request is not its body."""
+"""Bytes that a request line and headers may have together, and everything else of a request that is not its body."""
 
 DRAIN_SECONDS = 1
-"""How long a client is listened to after the last byte: closed with bytes unread, the system would reset instead."""
+"""How long to read on after the last byte was sent: closed with bytes unread, the system would reset instead."""
+
+HELD_SECONDS = 0.5
+"""How long a stop waits before it breaks off calls that a fault holds."""
+
+HALF_CLOSED_SECONDS = 300
+"""How long a client that has closed its side may wait for its response."""
+
+NO_LINGER = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
+"""The socket option under which closing sends a TCP reset."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How many real seconds a client may take: for a head, for each piece of a body, and from one call to the next.
+    """Real seconds that a client may take: for a head, for each piece of a body, and from one call to the next.
 
     `idle` is longer than the pools of common clients keep a connection.
     """
@@ -42,23 +54,34 @@ class Timeouts:
     idle: float = 75
 
 
+class _Flow(FlowControl):
+    """uvicorn's flow control, which knows when it last asked the client for more."""
+
+    resumed_at = -inf
+
+    def resume_reading(self) -> None:
+        """Read again."""
+        self.resumed_at = asyncio.get_running_loop().time()
+        super().resume_reading()
+
+
 class MockHttpProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP, which refuses a client that sends too much or too slowly, and lets the application hang up.
+    """uvicorn's HTTP, which refuses a client that sends too much or too slowly, and lets the application break off.
 
     There is one timer, armed only when a request did not come in one piece, and it looks at the deadline when it
-    fires: bytes that come in time move the deadline alone.
+    fires: bytes that come in time only move the deadline.
     """
 
     def __init__(
         self,
-        patience: Timeouts,
+        timeouts: Timeouts,
         config: Config,
         server_state: ServerState,
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._patience = patience
+        self._timeouts = timeouts
         self._awaits_head, self._awaits_body = True, False
         self._piece = 0  # bytes that came last
         self._framing = 0  # bytes since the last one of a body, or since the last request: head, chunk sizes, trailers
@@ -69,11 +92,12 @@ class MockHttpProtocol(HttpToolsProtocol):
         self._idle_timer: asyncio.TimerHandle | None = None
         self._running: RequestResponseCycle | None = None
         # one for all calls: with one for each, call and scope would hold each other until the collector comes
-        self._extensions: dict[str, Any] = {ABORT_EXTENSION: self._hang_up_running, RESPOND_EXTENSION: self._respond}
+        self._extensions: dict[str, Any] = {ABORT_EXTENSION: self._abort_running, RESPOND_EXTENSION: self._respond}
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's own type
-        """Cork the transport, and wait for the first byte."""
-        super().connection_made(cast("asyncio.Transport", WriteCoalescingTransport(transport)))
+        """Wait for the first byte."""
+        super().connection_made(transport)
+        self.flow = _Flow(transport)
         self._postpone()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -89,9 +113,57 @@ class MockHttpProtocol(HttpToolsProtocol):
             return
         self._piece = len(data)
         self._framing += self._piece
-        super().data_received(data)
+        self._parse(data)
         if (self._awaits_head or self._awaits_body or self._framing) and not self._is_over:
             self._await_more()
+
+    def _parse(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+        except HttpParserUpgrade as offered:
+            if self._offers_upgrade():
+                self._decline_upgrade(data[offered.args[0] :])
+
+    def _offers_upgrade(self) -> bool:
+        return any(name == b"connection" and b"upgrade" in value.lower() for name, value in self.headers)
+
+    def _decline_upgrade(self, rest: bytes) -> None:
+        """Read the head again without the offer: httptools takes what follows such a head for the other protocol."""
+        kept = [(name, value) for name, value in self.headers if name != b"connection"]
+        lines = [b"%b: %b\r\n" % line for line in kept]
+        head = b"%b %b HTTP/1.1\r\n%b\r\n" % (self.parser.get_method(), self.url, b"".join(lines))
+        self.parser = HttpRequestParser(self)
+        self._parse(head + rest)
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio's own type
+        """Keep the connection of a client that closed its side right after its request: it waits for the response.
+
+        One that goes while a fault holds its call, or during the response, has gone.
+        """
+        cycle = self._last_cycle
+        if self._is_over or cycle is None or cycle.response_started or self._awaits_body or self.scheme == "https":
+            return False
+        if _is_watched(cycle):
+            return False
+        cycle.keep_alive = False
+        self._stop_timer()
+        self._timer = self.loop.call_later(HALF_CLOSED_SECONDS, self.transport.close)
+        return True
+
+    def shutdown(self) -> None:
+        """Stop after the present call; one that is held is broken off."""
+        super().shutdown()
+        if self._is_over:
+            self.transport.close()
+        elif not self.transport.is_closing():
+            self.loop.call_later(HELD_SECONDS, self._break_off)
+
+    def _break_off(self) -> None:
+        if not self.cycle.response_complete:
+            _disconnect(self.cycle)
+            self.transport.close()
 
     def on_message_begin(self) -> None:
         """Await the rest of a head."""
@@ -99,10 +171,19 @@ class MockHttpProtocol(HttpToolsProtocol):
         self._awaits_head, self._deadline = True, inf
 
     def on_headers_complete(self) -> None:
-        """Start the call, which may hang up; or refuse its head as too long."""
+        """Start the call; or refuse its head, as too long or without exactly one `Host` (RFC 9112 3.2)."""
+        if self.parser.should_upgrade() and self._offers_upgrade():
+            return  # the head is read again
         if (self._framing > HEAD_LIMIT or self._piece > HEAD_LIMIT) and self._head_size() > HEAD_LIMIT:
             self._reject(_TOO_LONG)
             raise HttpParserError(_TOO_LONG)  # ends the parsing
+        hosts = 0
+        for name, _ in self.headers:
+            if name == b"host":
+                hosts += 1
+        if hosts != 1 and (hosts or self.parser.get_http_version() == "1.1"):
+            self._reject(_HOST % hosts)
+            raise HttpParserError(_HOST)
         super().on_headers_complete()
         self._awaits_head, self._awaits_body, self._framing = False, True, 0
         if self.pipeline:  # it waits behind another call
@@ -117,6 +198,8 @@ class MockHttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Await nothing: the next request may come or not."""
+        if self._awaits_head:
+            return  # the head of an offer to upgrade
         self._awaits_body, self._framing = False, 0
         super().on_message_complete()
 
@@ -132,7 +215,7 @@ class MockHttpProtocol(HttpToolsProtocol):
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
             return
-        self._idle_until = self.loop.time() + self._patience.idle
+        self._idle_until = self.loop.time() + self._timeouts.idle
         if self._idle_timer is None:
             self._idle_timer = self.loop.call_at(self._idle_until, self._check_idle)
 
@@ -162,7 +245,7 @@ class MockHttpProtocol(HttpToolsProtocol):
 
     @property
     def _seconds(self) -> float:
-        return self._patience.body if self._awaits_body else self._patience.head
+        return self._timeouts.body if self._awaits_body else self._timeouts.head
 
     def _postpone(self) -> None:
         self._deadline = self.loop.time() + self._seconds
@@ -191,7 +274,7 @@ class MockHttpProtocol(HttpToolsProtocol):
 
     def _fair_deadline(self) -> float:
         """Return the deadline, which does not count the time until the server last did something itself."""
-        return max(self._deadline, cast("WriteCoalescingTransport", self.transport).last_activity + self._seconds)
+        return max(self._deadline, cast("_Flow", self.flow).resumed_at + self._seconds)
 
     @property
     def _last_cycle(self) -> RequestResponseCycle | None:
@@ -219,19 +302,23 @@ class MockHttpProtocol(HttpToolsProtocol):
             self._half_close()
 
     def _half_close(self) -> None:
-        cast("WriteCoalescingTransport", self.transport).half_close()
+        """Send nothing more, and read on for a moment; TLS cannot be half closed."""
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        else:
+            self.transport.close()
         self._stop_timer()
         self._timer = self.loop.call_later(DRAIN_SECONDS, self.transport.close)
 
     def _is_answering(self) -> bool:
-        """Whether part of an answer is out already: of the request that comes, or of one before it."""
+        """Whether part of a response is out already: of the request that comes, or of one before it."""
         cycle = self._last_cycle
         if cycle is None or not cycle.response_started:
             return bool(self.pipeline)
         return self._awaits_body or not cycle.response_complete
 
     def _respond(self, status: int, head: bytes, body: bytes) -> bool:
-        """Answer in one go what an ordinary call gets; leave to uvicorn whatever needs more thought."""
+        """Send an ordinary response with one write; return False to leave any other to uvicorn."""
         cycle = self._running
         if cycle is None or not cycle.keep_alive or self.flow.write_paused or cycle.disconnected:
             return False
@@ -242,8 +329,8 @@ class MockHttpProtocol(HttpToolsProtocol):
         cycle.on_response()
         return True
 
-    def _hang_up_running(self, *, reset: bool) -> None:
-        assert self._running is not None  # noqa: S101 - a call is who asks
+    def _abort_running(self, *, reset: bool) -> None:
+        assert self._running is not None  # noqa: S101 - only a running call asks
         self._abort(self._running, reset=reset)
 
     def _abort(self, cycle: RequestResponseCycle, *, reset: bool) -> None:
@@ -252,8 +339,9 @@ class MockHttpProtocol(HttpToolsProtocol):
         self._is_over = True
         if self.transport.is_closing():
             return
-        if reset:
-            cast("WriteCoalescingTransport", self.transport).reset()
+        if reset:  # beneath TLS too; what is not sent yet may be lost
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+            self.transport.abort()
         else:
             self._half_close()
 
@@ -261,14 +349,22 @@ class MockHttpProtocol(HttpToolsProtocol):
 _TOO_LONG = f"the request: expected a head of at most {HEAD_LIMIT} bytes (request line and headers), got more"
 
 
+_HOST = "header.host: expected exactly one Host, got %d"
+
+
+def _is_watched(cycle: RequestResponseCycle) -> bool:
+    """Whether the call has read its request and now waits for the client to go: a fault holds it."""
+    return bool(cycle.message_event._waiters)
+
+
 def _disconnect(cycle: RequestResponseCycle) -> None:
-    """Tell a call that the client is gone: what it sends leads nowhere, and uvicorn does not miss the rest."""
+    """Tell a call that the client is gone: what it sends is dropped, and uvicorn does not miss the rest."""
     cycle.disconnected = True
     cycle.message_event.set()
 
 
 def _refusal(app: App, violation: str) -> bytes:
     files = app.mock.files
-    answer = error_response(files.spec, files.behaviour, ApiError("VALIDATION_ERROR", violations=violation))
+    response = error_response(files.spec, files.behaviour, ApiError("VALIDATION_ERROR", violations=violation))
     head = b"content-type: %b\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
-    return STATUS_LINE[answer.status] + head % (JSON, len(answer.body)) + answer.body
+    return STATUS_LINE[response.status] + head % (JSON, len(response.body)) + response.body

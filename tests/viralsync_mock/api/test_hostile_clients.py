@@ -367,7 +367,7 @@ def test_half_open_connections_keep_nobody_waiting(live_server: LiveServer) -> N
     with ExitStack() as stack:
         for number in range(200):
             line = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5))
-            line.sendall(b"POST /v1/render/jobs HTTP/1.1\r\nhost: a\r\n"[: 5 + number % 30])
+            line.sendall(b"POST /v1/render/jobs HTTP/1.1\r\nhost: localhost\r\n"[: 5 + number % 30])
         client = stack.enter_context(live_server.client())
         answer = client.get("/v1/jobs")
     assert answer.status_code == 200

@@ -44,9 +44,7 @@ def call(path: str = "/v1/me", query: str | bytes = b"", *, key: str | None = KE
     mock = app().mock
     raw = query.encode() if isinstance(query, str) else query
     scope = {"method": "GET", "path": path, "query_string": raw, "headers": []}
-    made = create_call(
-        mock, scope, nothing, lambda mock, _: mock.sandboxes.anonymous if key is None else mock.sandbox(key)
-    )
+    made = create_call(mock, scope, nothing, mock.sandboxes.anonymous if key is None else mock.sandbox(key), {})
     if path == "/v1/me":
         made.entry.operation = "getMe"
     if scenario != "happy":

@@ -404,7 +404,7 @@ def test_a_call_that_is_held_up_does_not_hold_up_the_stop(tmp_path: Path) -> Non
     with served("--scenario", file) as server:
         host, port = server.base_url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port))) as held:
-            held.sendall(b"GET /v1/me HTTP/1.1\r\nhost: x\r\nx-api-key: %b\r\n\r\n" % KEY["x-api-key"].encode())
+            held.sendall(b"GET /v1/me HTTP/1.1\r\nhost: localhost\r\nx-api-key: %b\r\n\r\n" % KEY["x-api-key"].encode())
             httpx.get(f"{server.base_url}/v1/usage", headers=KEY)
             server.line("/v1/usage")
             code, errors = server.stop(signal.SIGTERM)

@@ -17,10 +17,9 @@ import pytest
 from tests.conftest import LiveServer, movie
 from tests.support.paths import ROOT
 
+from viralsync_mock.api.routes import PathRoutes
 from viralsync_mock.clock import EPOCH, Mode, RealTime
-from viralsync_mock.control.app import DOCUMENT, Control, read_control_spec
-from viralsync_mock.openapi.routing import MethodNotAllowed, RouteNotFound
-from viralsync_mock.response import Response
+from viralsync_mock.control.app import ACTIONS, DOCUMENT, create_control, read_control_spec
 from viralsync_mock.settings import Settings
 from viralsync_mock.validation.schema import Schema
 from viralsync_mock.validation.validator import Validator
@@ -28,7 +27,14 @@ from viralsync_mock.validation.validator import Validator
 REFERENCE = (ROOT / "docs" / "control-api.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```http\n(\w+) (\S+)\n(.*?)```", REFERENCE, re.DOTALL)
 SPEC = read_control_spec()
+
+
+async def no_endpoint(*_: object) -> None:
+    """Serve nothing: these routes are only looked up."""
+
+
 VALIDATOR = Validator(SPEC)
+ROUTES = PathRoutes(SPEC.paths, lambda _: no_endpoint)
 ERROR = Schema(SPEC.document["components"]["schemas"]["Error"], SPEC.document)
 
 StartMock = Callable[[Settings], LiveServer]
@@ -40,10 +46,10 @@ def conforms(response: httpx.Response) -> None:
     request = response.request
     if not request.url.path.startswith("/__mock"):
         return
-    try:
-        operation, _ = SPEC.match(request.method, request.url.path)
-    except (RouteNotFound, MethodNotAllowed):
-        assert list(ERROR.violations(response.json())) == []
+    found = ROUTES.find(request.url.path)
+    operation = found[0].by_method.get(request.method) if found else None
+    if operation is None:
+        assert request.method == "OPTIONS" or list(ERROR.violations(response.json())) == []
         return
     assert list(VALIDATOR.answer(operation, response.status_code, response.headers.raw, response.content)) == []
 
@@ -89,9 +95,9 @@ def refusal(response: httpx.Response) -> tuple[int, str, str]:
 # ---------------------------------------------------------------- the document
 
 
-def test_every_operation_of_the_document_has_one_action(live_server: LiveServer) -> None:
+def test_every_operation_of_the_document_has_one_action() -> None:
     """The document and the code know the same calls."""
-    assert set(SPEC.operations) == set(Control(live_server.app.mock).actions)
+    assert set(SPEC.operations) == ACTIONS.keys()
 
 
 @pytest.mark.parametrize("operation", SPEC.operations.values(), ids=lambda each: each.id)
@@ -197,21 +203,22 @@ def test_with_a_token_each_call_has_to_carry_it(start_mock: StartMock) -> None:
 
 
 def test_a_token_opens_the_control_api_to_other_machines(start_mock: StartMock) -> None:
-    """Whoever knows the token may come by any name."""
-    server = start_mock(Settings(clock=Mode.FROZEN, control_token="open sesame"))
+    """A page of any site with the token is let in, under a name that the settings allow."""
+    settings = Settings(clock=Mode.FROZEN, control_token="open sesame", allowed_hosts=("mock.internal",))
+    server = start_mock(settings)
     headers = {"x-mock-token": "open sesame", "host": "mock.internal:4747", "origin": "https://studio.example"}
     with watched(httpx.Client(base_url=server.base_url, headers=headers)) as client:
         assert client.get("/__mock/health").status_code == 200
 
 
-@pytest.mark.parametrize("name", ["host", "origin"])
-def test_without_a_token_other_machines_are_refused(control: httpx.Client, name: str) -> None:
+@pytest.mark.parametrize(("name", "remedy"), [("host", "--allow-host"), ("origin", "--control-token")])
+def test_without_a_token_other_machines_are_refused(control: httpx.Client, name: str, remedy: str) -> None:
     """A page of another site, or a name rebound to 127.0.0.1, does not get in, and the answer says what to do."""
     headers = {name: "https://studio.example" if name == "origin" else "studio.example"}
     status, code, text = refusal(control.post("/__mock/reset", headers=headers))
     assert (status, code) == (403, "FORBIDDEN")
     assert name in text
-    assert "--control-token" in text
+    assert remedy in text
 
 
 def test_a_server_without_control_does_not_know_its_paths(start_mock: StartMock) -> None:
@@ -227,10 +234,23 @@ def test_only_the_prefix_itself_leads_to_the_control_api(control: httpx.Client) 
     assert refusal(control.get("/__mockery"))[2] == "There is no route for GET /__mockery."
 
 
-def test_there_are_no_cors_headers(control: httpx.Client) -> None:
-    """Pages of other sites get nothing to read."""
-    response = control.get("/__mock/health", headers={"origin": "http://localhost:3000"})
-    assert [name for name in response.headers if name.startswith("access-control")] == []
+@pytest.mark.parametrize(("origin", "is_let_in"), [("http://localhost:3000", True), ("https://studio.example", False)])
+def test_pages_on_loopback_origins_may_call(control: httpx.Client, origin: str, is_let_in: bool) -> None:
+    """With a preflight; pages of other sites get nothing to read."""
+    asked = {"origin": origin, "access-control-request-method": "POST", "access-control-request-headers": "x-api-key"}
+    preflight = control.options("/__mock/reset", headers=asked)
+    call = control.post("/__mock/reset", headers={"origin": origin})
+    assert (preflight.status_code, call.status_code) == ((200, 200) if is_let_in else (400, 403))
+    shown = [each.headers.get("access-control-allow-origin") for each in (preflight, call)]
+    assert shown == [origin if is_let_in else None] * 2
+
+
+def test_resetting_everything_needs_the_token(start_mock: StartMock) -> None:
+    """A token guards the sandboxes of all keys, also from this machine."""
+    server = start_mock(Settings(clock=Mode.FROZEN, control_token="open sesame"))
+    with server.client() as client:
+        answers = [client.post("/__mock/reset?all=true", headers=h) for h in ({}, {"x-mock-token": "open sesame"})]
+    assert [answer.status_code for answer in answers] == [403, 200]
 
 
 def test_control_calls_count_against_no_limit(live_server: LiveServer) -> None:
@@ -255,7 +275,7 @@ def test_a_method_that_is_not_allowed_tells_which_are(control: httpx.Client) -> 
     """405 comes with Allow."""
     response = control.delete("/__mock/clock")
     assert refusal(response)[:2] == (405, "METHOD_NOT_ALLOWED")
-    assert response.headers["allow"] == "GET, PATCH"
+    assert response.headers["allow"] == "GET, HEAD, PATCH"
 
 
 def test_a_body_beyond_a_mebibyte_is_refused(control: httpx.Client) -> None:
@@ -335,11 +355,10 @@ def test_a_wrong_request_changes_nothing(control: httpx.Client) -> None:
 async def test_a_bug_answers_in_the_shape_of_the_api(live_server: LiveServer) -> None:
     """What nobody foresaw is told to the server's log, not to the client."""
 
-    async def broken(_: object) -> Response:
+    async def broken(_: object) -> Any:
         raise ZeroDivisionError
 
-    app = Control(live_server.app.mock)
-    app.actions["getHealth"] = broken
+    app = create_control(live_server.app.mock, {**ACTIONS, "getHealth": broken})
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
         response = await client.get("/__mock/health")
     assert refusal(response) == (500, "INTERNAL_ERROR", "A bug of the mock. Its log says more.")

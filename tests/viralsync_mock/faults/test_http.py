@@ -55,7 +55,7 @@ def asked(client: httpx.Client, fault: str, path: str = "/v1/me", method: str = 
     """Send a request on a bare socket, and yield the socket."""
     lines = [
         f"{method} {path} HTTP/1.1",
-        "host: mock",
+        "host: localhost",
         f"x-api-key: {client.headers['x-api-key']}",
         f"x-mock-fault: {fault}",
     ]

@@ -85,10 +85,9 @@ def test_presets_job_errors_and_the_form_of_a_key_are_read(spec: Spec) -> None:
     assert (spec.title, spec.version) == ("Toys", "2.0.0")
 
 
-def test_a_path_is_matched(spec: Spec) -> None:
-    """The routes are those of the document."""
-    operation, values = spec.match("DELETE", "/v1/toys/12")
-    assert (operation.id, values) == ("breakToy", {"toyId": "12"})
+def test_operations_are_found_by_path_and_method(spec: Spec) -> None:
+    """As the document has them."""
+    assert spec.paths["/v1/toys/{toyId}"]["DELETE"].id == "breakToy"
 
 
 def test_a_reference_is_followed_and_what_stands_beside_it_wins(spec: Spec) -> None:

@@ -18,7 +18,7 @@ from tests.viralsync_mock.control.test_control import refusal, watched
 
 from viralsync_mock.app import create_app
 from viralsync_mock.clock import Mode
-from viralsync_mock.control.control_snapshot import MAX_BYTES
+from viralsync_mock.control.request import MAX_SNAPSHOT
 from viralsync_mock.server import BackgroundServer
 from viralsync_mock.settings import Settings
 from viralsync_mock.snapshots.snapshot import create_snapshot, restore
@@ -555,4 +555,4 @@ def test_a_large_snapshot_is_read(sides: Sides) -> None:
     """What is too large for every other call is not for this one."""
     one, other = sides()
     answer = other.http.put(SNAPSHOT, content=one.snapshot() + b" " * 3_000_000)
-    assert (answer.status_code, MAX_BYTES) == (200, 256 * 1024 * 1024)
+    assert (answer.status_code, MAX_SNAPSHOT) == (200, 256 * 1024 * 1024)

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from viralsync_conform.mutants.engine.asgi import Answer, Application, Exchange, Request, Scope, ask, made_request
 from viralsync_mock.app import CONTROL_PREFIX, App
-from viralsync_mock.openapi.spec import MethodNotAllowed, RouteNotFound, Spec
+from viralsync_mock.openapi.spec import Spec
 from viralsync_mock.redaction import masked
 
 Layer = Callable[["MutantCall"], Awaitable[Answer]]
@@ -48,16 +48,13 @@ class MutantState:
     def named(self, scope: Scope, body: bytes) -> Request:
         """Return a request with its operation and job id."""
         method, path = scope["method"], scope["path"]
-        operation, job_id, near = None, None, []
-        for each in METHODS:
-            try:
-                found, values = self.spec.match(each, path)
-            except (RouteNotFound, MethodNotAllowed):
-                continue
-            near.append(found.id)
-            job_id = values.get("jobId")
-            operation = found.id if each == method.replace("HEAD", "GET") else operation
-        return Request(scope, body, operation, tuple(near), job_id)
+        found = self.app.api_routes.find(path)
+        if found is None:
+            return Request(scope, body, None, (), None)
+        operations, values = found
+        near = tuple(operations.by_method[each].id for each in METHODS if each in operations.by_method)
+        operation = operations.by_method.get(method)
+        return Request(scope, body, operation.id if operation else None, near, values.get("jobId"))
 
 
 @dataclass(frozen=True, eq=False)
