@@ -20,6 +20,7 @@ LONG_MODULE, LONG_FUNCTION, MODULES_IN_A_FOLDER = 400, 40, 15
 LONG: dict[str, str] = {
     "viralsync_conform.contract.documented_behaviour": "one table: the sentences of the documentation",
     "viralsync_conform.journeys.job_lifecycle": "one life, looked at in every way",
+    "viralsync_mock.scenarios.loader": "one format: what each part of a scenario may hold",
 }
 CROWDED = {"viralsync_conform.mutants.catalogue", "viralsync_conform.journeys"}
 """Folders of a catalogue: one module a subject, none of which imports another."""

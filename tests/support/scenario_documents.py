@@ -99,6 +99,7 @@ def full() -> Node:
             **dict.fromkeys(("queued", "planning", "dispatching", "assembling", "uploading"), "1s"),
             "scene": {"per_output_second": {"mean": 3, "jitter": "1s"}, "at_least": "2s", "reports": 4},
             "fail": {"scene": 2, "at": "60%", "error": "RENDER_TIMEOUT"},
+            "stall": {"at": "80%", "for": "5m"},
         },
         "rules": [
             {
@@ -119,6 +120,11 @@ def full() -> Node:
             },
             {"respond": {"status": 200, "body": {"a": 1}}, "fault": {"latency": "1s"}},
             {"fault": deepcopy(FAULTS)},
+            {"respond": {"status": 502, "content_type": "text/html", "body": "<h1>502</h1>"}},
+            {
+                "match": {"operation": "submitRenderJob", "body": {"movie": {"scenes": {"count": {"gt": 3}}}}},
+                "job": {"fail": {"scene": 2, "at": "40%"}},
+            },
         ],
         "webhooks": {"secret": "s", "deliver": {name: FAULTS[name] for name in WEBHOOK_KINDS}},
         "limits": {"rate": "120/60s", "quota": "on", "concurrency": "off"},

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from viralsync_mock.journal.entry import JournalEntry
     from viralsync_mock.openapi.spec import Spec
     from viralsync_mock.sandbox import Sandbox
-    from viralsync_mock.scenarios.model import Account, Scenario
+    from viralsync_mock.scenarios.model import Account, Rule, Scenario
     from viralsync_mock.state import LoadedFiles, MockServer
 
 NO_TIME = timedelta()
@@ -71,6 +71,7 @@ class Call:
     body_error: ApiError | None = None
     document: Any = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    rule: Rule | None = None
     read_lag: timedelta = NO_TIME
     listing_delay: timedelta = NO_TIME
     webhook_faults: tuple[object, ...] = ()

@@ -271,11 +271,18 @@ async def scripted_response(call: Call, scripted: Respond) -> Response:
     if scripted.error is not None:
         response = refuse(call, _matching().scripted_error(call, scripted))
     else:
-        has_body = scripted.body is not None
-        response = json_response(scripted.body, scripted.status) if has_body else empty_response(scripted.status)
+        response = _scripted_body(scripted)
         response.headers = tuple((name.lower().encode(), value.encode()) for name, value in scripted.headers.items())
     response.is_scripted = True
     return response
+
+
+def _scripted_body(scripted: Respond) -> Response:
+    if scripted.body is None:
+        return empty_response(scripted.status)
+    if scripted.content_type is None:
+        return json_response(scripted.body, scripted.status)
+    return Response(scripted.status, str(scripted.body).encode(), scripted.content_type.encode())
 
 
 async def handle(call: Call) -> Response:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from viralsync_mock.jobs.limits import PlanLimits
 from viralsync_mock.jobs.recipe import Recipe, build, echo
 from viralsync_mock.sandbox import usage_under
+from viralsync_mock.scenarios.model import with_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -49,7 +50,8 @@ def make_job(call: Call, number: int) -> Job:
     body, sandbox, scenario = call.document, call.sandbox, call.scenario
     movie, workers = body["movie"], _workers(body.get("renderOptions") or {}, call)
     payload = echo(body["projectId"], movie)
-    recipe = Recipe(payload, workers, call.now, call.behaviour, scenario, sandbox.seed, number)
+    planned = with_job(scenario, call.rule) if call.rule is not None and call.rule.job else scenario
+    recipe = Recipe(payload, workers, call.now, call.behaviour, planned, sandbox.seed, number)
     named = None if scenario is call.mock.scenario_of(sandbox) else scenario.name
     return build(recipe, movie, call.files.movies, body.get("callbackUrl"), named)
 

@@ -278,6 +278,10 @@ class Node:
             self.fail(f'"{key}" is missing: add it.{did_you_mean(key, self.value)}')
         return found
 
+    def item(self, index: int) -> Node:
+        """Return one item of a list."""
+        return Node(self.source, self.expect(list)[index], (*self.path, index))
+
     def items(self) -> Iterator[tuple[str, Node]]:
         """Yield the parts of an object."""
         for key, value in self.expect(dict).items():

@@ -73,7 +73,7 @@ async def choose_scenario(request: ControlRequest) -> Response:
 
 def _wanted(request: ControlRequest) -> Scenario:
     """Return the scenario that the body names or is; raises VALIDATION_ERROR."""
-    is_whole = len(request.document) > 1
+    is_whole = request.document.keys() != {"name"}
     try:
         return (
             parse_scenario(request.document, request.spec)

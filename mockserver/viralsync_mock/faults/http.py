@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from viralsync_mock.response import StreamClient
 
+_PHRASES = {502: "Bad Gateway", 504: "Gateway Time-out", 507: "Insufficient Storage", 520: "Unknown Error"}
+
 CallNext = Callable[[], Awaitable[Response]]
 """The rest of a call; it returns a response also where the API refuses."""
 
@@ -100,12 +102,17 @@ class Timeout:
 
 @dataclass(frozen=True)
 class ServerStatus:
-    """A 5xx in the API's shape; the call is not carried out."""
+    """A 5xx instead of the call: in the API's shape, or, without a code, as a gateway answers it, in HTML."""
 
     code: str
+    status: int = 0
 
     async def apply(self, _context: FaultContext, _proceed: CallNext, /) -> Response:
-        raise ApiError(self.code)
+        if self.code:
+            raise ApiError(self.code)
+        title = f"{self.status} {_PHRASES.get(self.status, 'Server Error')}"
+        body = f"<html><head><title>{title}</title></head><body><center><h1>{title}</h1></center></body></html>\n"
+        return Response(self.status, body.encode(), b"text/html", is_scripted=True)
 
 
 @dataclass(frozen=True)

@@ -77,17 +77,25 @@ class StatusChange(NamedTuple):
     phase: Phase | None
 
 
+class Pause(NamedTuple):
+    """From `at` on a run stands still for some seconds; `inf` is for ever."""
+
+    at: datetime
+    seconds: float
+
+
 class ChildRun(NamedTuple):
     """The run of one child.
 
     `start` is None for a child that never starts, `end` for one that never ends. `length` is the planned length in
-    seconds, also of a run that was cut short.
+    seconds without its pause, also of a run that was cut short.
     """
 
     start: datetime | None
     length: float
     end: datetime | None
     outcome: Status
+    pause: Pause | None = None
 
 
 class MinimumProgress(NamedTuple):

@@ -127,7 +127,13 @@ def _instants(span: ChildRun, reports: int) -> Iterator[datetime]:
     whole = add_seconds(span.start, span.length)
     for number in range(1, reports):
         at = add_seconds(span.start, span.length * number / reports)
-        if at >= whole or (span.end is not None and at > span.end):
+        if at >= whole:
+            return
+        if span.pause is not None and at > span.pause.at:
+            if math.isinf(span.pause.seconds):
+                return
+            at = add_seconds(at, span.pause.seconds)
+        if span.end is not None and at > span.end:
             return
         yield at
 

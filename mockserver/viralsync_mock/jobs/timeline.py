@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from viralsync_mock.jobs.models import (
     ChildRun,
     MinimumProgress,
+    Pause,
     Phase,
     Status,
     StatusChange,
@@ -69,6 +70,14 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Stall:
+    """Where a job stands still: from the progress `at` on, for some seconds; `inf` is for ever."""
+
+    at: float
+    seconds: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
 class JobTimings:
     """How long each step of a job lasts, and what goes wrong: the `job:` part of a scenario."""
 
@@ -79,6 +88,7 @@ class JobTimings:
     assembling: Duration = Duration(4.0)
     uploading: Duration = Duration(2.0)
     fail: Failure | None = None
+    stall: Stall | None = None
 
 
 ENDLESS = 10 * 365 * 86_400.0
@@ -128,7 +138,31 @@ def plan(order: RenderOrder, timings: JobTimings) -> Timeline:
         reports=timings.scene.reports,
         assemble_is_counted=order.assemble_is_counted,
     )
+    if timings.stall is not None:
+        timeline = _stall(timeline, timings.stall)
     return _fail(timeline, timings.fail) if timings.fail else timeline
+
+
+def _stall(timeline: Timeline, stall: Stall) -> Timeline:
+    """Move everything after the first step with this progress by the length of the stall."""
+    begins = next((step.at for step in steps(timeline) if step.progress >= stall.at), None)
+    if begins is None:
+        return timeline
+
+    def moved(at: datetime | None) -> datetime | None:
+        return at if at is None or at <= begins else _later(at, stall.seconds)
+
+    def moved_run(run: ChildRun) -> ChildRun:
+        is_running = run.start is not None and run.start <= begins and (run.end is None or run.end > begins)
+        pause = Pause(begins, stall.seconds) if is_running else None
+        return run._replace(start=moved(run.start), end=moved(run.end), pause=pause)
+
+    return replace(
+        timeline,
+        marks=tuple(mark._replace(at=at) for mark in timeline.marks if (at := moved(mark.at)) is not None),
+        scenes=tuple(map(moved_run, timeline.scenes)),
+        assemble=moved_run(timeline.assemble),
+    )
 
 
 class _Marks:
@@ -233,7 +267,7 @@ def _cut(span: ChildRun, instant: datetime, outcome: Status, *, plan_only: bool)
         return span
     is_skipped = plan_only and outcome is Status.CANCELLED and span.start == instant  # planned, but never begun
     start = None if span.start is None or span.start > instant or is_skipped else span.start
-    return ChildRun(start, span.length, instant, outcome)
+    return ChildRun(start, span.length, instant, outcome, span.pause)
 
 
 def raise_progress(timeline: Timeline, instant: datetime, progress: float) -> Timeline:

@@ -54,7 +54,12 @@ def read_errors(place: Node) -> dict[str, ErrorEntry]:
 
 def read_job_errors(place: Node) -> dict[str, str]:
     """Return the templates of the texts that a failed job carries, by code."""
-    return {code: read_template(row.allow_keys("text", "when")["text"]) for code, row in place.items()}
+    return {code: read_template(row.allow_keys("text", "when", "phase")["text"]) for code, row in place.items()}
+
+
+def read_phase_errors(place: Node) -> dict[str, str]:
+    """Return the code with which a job fails in a phase, where nothing else is said."""
+    return {row["phase"].expect(str): code for code, row in place.items() if "phase" in row.value}
 
 
 def read_plans(place: Node) -> dict[str, Plan]:

@@ -16,6 +16,7 @@ from viralsync_mock.openapi.extensions import (
     read_errors,
     read_job_errors,
     read_key_pattern,
+    read_phase_errors,
     read_plans,
     read_presets,
     read_rate_limit,
@@ -59,6 +60,7 @@ class Spec:
         self.operations: Mapping[str, Operation] = first_by_id(self.paths)
         self.errors: Mapping[str, ErrorEntry] = read_errors(root["x-error-catalogue"])
         self.job_errors: Mapping[str, str] = read_job_errors(root["x-job-error-catalogue"])
+        self.phase_errors: Mapping[str, str] = read_phase_errors(root["x-job-error-catalogue"])
         self.plans: Mapping[str, Plan] = read_plans(root["x-plans"])
         self.rate_limit: RateLimit = read_rate_limit(root["x-rate-limit"])
         self.body_limit: int = number(root["x-body-limit"].allow_keys("bytes")["bytes"], int, least=1)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 MAX_EVENTS = 1_000
 MAX_COPIES = 100
+SERVER_ERROR, MAX_STATUS = 500, 599
 
 _ITEM = re.compile(r"\s*([\w-]+)\s*(?:=([^,;]*))?(?:[,;]\s*|\Z)", re.ASCII)
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
@@ -67,13 +68,13 @@ def _when(place: Node) -> When:
 
 
 def _status(spec: Spec) -> Reader:
-    codes = {entry.status: code for code, entry in spec.errors.items() if entry.status >= 500}
+    codes = {entry.status: code for code, entry in spec.errors.items() if entry.status >= SERVER_ERROR}
 
-    def read(place: Node) -> str:
+    def read(place: Node) -> str | dict[str, object]:
         status = place.expect(int)
-        if status not in codes:
-            place.fail(f"expected {' or '.join(map(str, sorted(codes)))}, got {preview(status)}")
-        return codes[status]
+        if not SERVER_ERROR <= status <= MAX_STATUS:
+            place.fail(f"expected 500 to 599, got {preview(status)}")
+        return codes.get(status) or {"code": "", "status": status}
 
     return read
 
@@ -143,7 +144,10 @@ KINDS: Mapping[str, FaultKind] = MappingProxyType(
             "text/html",
         ),
         "status": FaultKind(
-            faults.ServerStatus, "calls", "A 5xx in the API's shape; the call is not carried out.", _status
+            faults.ServerStatus,
+            "calls",
+            "A 5xx instead of the call: in the API's shape if the spec has the status, else in a gateway's HTML.",
+            _status,
         ),
         "drop_after_events": FaultKind(
             stream_faults.DropAfterEvents,
@@ -334,7 +338,7 @@ def to_document(found: Iterable[Fault], spec: Spec) -> dict[str, Any]:
 
 def _value(fault: Fault, spec: Spec) -> Any:
     if isinstance(fault, faults.ServerStatus):
-        return spec.errors[fault.code].status
+        return spec.errors[fault.code].status if fault.code else fault.status
     if isinstance(fault, faults.Latency):
         return {"mean": fault.mean, "jitter": fault.jitter} if fault.jitter else fault.mean
     values = [getattr(fault, each.name) for each in fields(fault)]  # type: ignore[arg-type]  # every kind is a dataclass

@@ -7,8 +7,11 @@ fixtures/scenario.schema.json the same for editors, and `notation` how single va
 from __future__ import annotations
 
 import math
+import mimetypes
+import re
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -17,14 +20,15 @@ from viralsync_mock.config.behaviour import read_behaviour
 from viralsync_mock.config.yaml_source import JsonSource, Node, preview, read_yaml
 from viralsync_mock.errors import ScenarioError
 from viralsync_mock.jobs.models import Phase
-from viralsync_mock.jobs.timeline import Duration, Failure, JobTimings, SceneTimings
+from viralsync_mock.jobs.steps import HELD_BELOW_ONE
+from viralsync_mock.jobs.timeline import Duration, Failure, JobTimings, SceneTimings, Stall
 from viralsync_mock.scenarios import values as notation
+from viralsync_mock.scenarios.body_match import read_body
 from viralsync_mock.scenarios.model import Account, Limits, Match, Respond, Rule, Scenario, Webhooks
-from viralsync_mock.scenarios.values import read_object
+from viralsync_mock.scenarios.values import read_list, read_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from viralsync_mock.config.yaml_source import Trail
     from viralsync_mock.faults.http import Fault
@@ -33,6 +37,8 @@ if TYPE_CHECKING:
 
 MAX_MINUTES = 1_000_000
 MAX_REPORTS = 100
+MAX_FILE = 1_000_000
+MEDIA_TYPE = r"[a-z]+/[a-z0-9.+-]+(; ?[a-z]+=[a-z0-9-]+)?"
 
 SET_BY_SERVER = ("connection", "content-length", "content-type", "date", "transfer-encoding")
 """Response headers that no rule may set."""
@@ -104,6 +110,8 @@ class _ScenarioReader:
 
     def __init__(self, spec: Spec) -> None:
         self._spec = spec
+        self._files: dict[int, dict[str, Any]] = {}
+        """Of each rule whose body is a file, `respond` with the text of it."""
         self._account: Mapping[str, Reader] = {
             "plan": notation.one_of(spec.plans, "a plan of the spec"),
             "minutes_used": notation.number(MAX_MINUTES),
@@ -114,7 +122,7 @@ class _ScenarioReader:
         self._match: Mapping[str, Reader] = {
             "operation": notation.one_of(spec.operations, "an operation of the spec"),
             "header": notation.headers(),
-            "body": notation.mapping,
+            "body": read_body,
             "nth": notation.count,
             "every": notation.count,
             "after": _after,
@@ -127,6 +135,8 @@ class _ScenarioReader:
             "text": notation.text,
             "status": notation.integer(200, 599),
             "body": notation.json_value,
+            "content_type": notation.matching_text(MEDIA_TYPE, "a media type such as text/html"),
+            "file": notation.text,
             "headers": notation.headers(*SET_BY_SERVER),
         }
 
@@ -138,14 +148,34 @@ class _ScenarioReader:
             "keys": self.keys,
             "clock": lambda part: read_object(part, {"start": notation.instant}),
             "job": self.job,
-            "rules": lambda part: tuple(map(self.rule, part)),
+            "rules": lambda part: read_list(part, self.rule),
             "webhooks": self.webhooks,
             "limits": _limits,
             "behaviour": self.behaviour,
         }
-        found = read_object(place, readers, required=("name", "description"))
+        found = read_object(place, readers)
         clock = found.pop("clock", {})
-        return Scenario(**found, clock_start=clock.get("start"), document=place.value)
+        scenario = Scenario(
+            **{"name": self._name(place), **found}, clock_start=clock.get("start"), document=place.value
+        )
+        for index, rule in enumerate(scenario.rules):
+            if rule.job:
+                _check_job(place["rules"].item(index)["job"], replace(scenario.job, **rule.job))
+        return replace(scenario, document=self._with_files(place.value)) if self._files else scenario
+
+    @staticmethod
+    def _name(place: Node) -> str:
+        """Return the name of a scenario that names itself not: that of its file, or `inline`."""
+        words = re.sub(r"[^a-z0-9]+", "-", Path(place.source.name).stem.lower()).strip("-")
+        return "inline" if isinstance(place.source, JsonSource) or not words else words
+
+    def _with_files(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Return the document with what it took from files written into it, so that it stands alone."""
+        rules = [
+            {**rule, "respond": self._files[index]} if index in self._files else rule
+            for index, rule in enumerate(document["rules"])
+        ]
+        return {**document, "rules": rules}
 
     def webhooks(self, place: Node) -> Webhooks:
         # imported here and below: most servers start faster than they need a fault
@@ -175,11 +205,13 @@ class _ScenarioReader:
         return dict(place.value)
 
     def job(self, place: Node) -> JobTimings:
-        steps: dict[str, Reader] = dict.fromkeys(_STEPS, notation.duration())
-        pace = JobTimings(**read_object(place, {**steps, "scene": _scene, "fail": self.failure}))
-        if pace.fail is not None:
-            _check_reached(place["fail"], pace, pace.fail)
+        pace = JobTimings(**self.job_parts(place))
+        _check_job(place, pace)
         return pace
+
+    def job_parts(self, place: Node) -> dict[str, Any]:
+        steps: dict[str, Reader] = dict.fromkeys(_STEPS, notation.duration())
+        return read_object(place, {**steps, "scene": _scene, "fail": self.failure, "stall": _stall})
 
     def failure(self, place: Node) -> Failure:
         phase = notation.one_of([phase for phase in _STEPS.values() if phase], "a phase of rendering")
@@ -189,10 +221,15 @@ class _ScenarioReader:
             "at": notation.percentage,
             "error": self.job_error,
         }
-        found = read_object(place, readers, required=("error",))
+        found = read_object(place, readers)
         if ("scene" in found) == ("phase" in found):
             place.fail('expected either "scene" or "phase": say what fails')
-        return Failure(**found)
+        return Failure(**{"error": self._error_of(found.get("phase", Phase.RENDERING)), **found})
+
+    def _error_of(self, phase: Phase) -> str:
+        """Return the error of a job that fails in a phase, where none is named."""
+        code = self._spec.phase_errors.get(phase) or next(iter(self._spec.job_errors))
+        return f"{code}: {self._spec.job_errors[code]}"
 
     def job_error(self, place: Node) -> str:
         error, known = notation.text(place), self._spec.job_errors
@@ -204,14 +241,29 @@ class _ScenarioReader:
         return error if colon else f"{code}: {known[code]}"
 
     def rule(self, place: Node) -> Rule:
-        found = read_object(place, {"match": self.match, "respond": self.respond, "fault": self.faults})
+        readers = {"match": self.match, "respond": self.respond, "fault": self.faults, "job": self.job_parts}
+        found = read_object(place, readers)
         match, respond, faults = found.get("match", Match()), found.get("respond"), found.get("fault", ())
-        if respond is None and not faults:
-            place.fail('expected "respond" or "fault": say what the rule does')
+        if respond is None and not faults and not found.get("job"):
+            place.fail('expected "respond", "fault" or "job": say what the rule does')
+        if "job" in found:
+            return Rule(self._submission(place, match, respond), None, faults, found["job"], place["job"].value)
         if respond and faults and "status" in place["fault"].value:
             place["fault"]["status"].fail('this status is the answer: remove it, or "respond"')
         self.check_fit(place, faults, match.operation)
         return Rule(match, respond, faults)
+
+    def _submission(self, place: Node, match: Match, respond: Respond | None) -> Match:
+        """Return the match of a rule that says how a job runs: of the operation that submits it, and of no other."""
+        if respond is not None:
+            place["respond"].fail('there is no job after a "respond": remove it, or "job"')
+        creating = [
+            name for name, each in self._spec.operations.items() if each.effect and each.effect.kind == "creates"
+        ]
+        creating = creating or ["submitRenderJob"]
+        if match.operation is not None and match.operation not in creating:
+            place["job"].fail(f"{match.operation} submits no job: match {' or '.join(creating)}")
+        return match if match.operation else replace(match, operation=creating[0])
 
     def faults(self, place: Node) -> tuple[Fault, ...]:
         from viralsync_mock.scenarios.fault_syntax import read_faults
@@ -235,6 +287,8 @@ class _ScenarioReader:
             place["times"].fail('"nth" is one call alone: remove it, or "times"')
         self.check_fit(place, found["fault"], match.operation)
         given = {"duration" if key == "for" else key: found[key] for key in own.keys() & found.keys()}
+        if "duration" in given:
+            given["is_from_first"] = False  # it heals so long after it was armed
         return Rule(replace(match, **given), None, found["fault"])
 
     def match(self, place: Node) -> Match:
@@ -242,22 +296,62 @@ class _ScenarioReader:
         for key in ("every", "times"):
             if "nth" in found and key in found:
                 place[key].fail(f'"nth" is one call alone: remove it, or "{key}"')
-        return Match(**found.pop("after", {}), duration=found.pop("for", None), **found)
+        after, duration = found.pop("after", {}), found.pop("for", None)
+        from_first = duration is not None and "after_seconds" not in after
+        return Match(**after, duration=duration, is_from_first=from_first, **found)
+
+    def _from_file(self, place: Node, name: str, found: dict[str, Any]) -> dict[str, Any]:
+        """Return what to respond with the text of a file for its body."""
+        if "body" in found:
+            place["body"].fail('"file" brings the body: remove one of the two')
+        if isinstance(place.source, JsonSource):
+            place["file"].fail('only a scenario file can name another file: write the text as "body"')
+        folder = Path(place.source.name).resolve().parent
+        path = (folder / name).resolve()
+        if not path.is_relative_to(folder):
+            place["file"].fail("expected a file in the folder of the scenario, or below it")
+        kind = found.get("content_type") or mimetypes.guess_type(path)[0] or "text/plain"
+        found = {"status": 200, **found, "body": _read_text(place["file"], path), "content_type": kind}
+        if len(place.path) > 1 and isinstance(place.path[-2], int):
+            self._files[place.path[-2]] = found
+        return found
 
     def respond(self, place: Node) -> Respond:
-        respond = Respond(**read_object(place, self._respond))
-        given = place.value.keys()
-        if respond.error is not None:
-            for key in ("status", "body"):
-                if key in given:
-                    place[key].fail(f'"error" brings its own {key}: remove one of the two')
-        elif "text" in given:
-            place["text"].fail('"text" is that of an "error": add its code')
-        elif not given & {"status", "body"}:
-            place.fail('expected "error", or "status" and "body": say what to respond')
-        elif respond.status in (204, 205, 304) and respond.body is not None:
-            place["body"].fail(f"an answer {respond.status} has no body: remove it")
+        found = read_object(place, self._respond)
+        if (name := found.pop("file", None)) is not None:
+            found = self._from_file(place, name, found)
+        respond = Respond(**found)
+        _check_respond(place, respond)
         return respond
+
+
+def _check_respond(place: Node, respond: Respond) -> None:
+    given = place.value.keys()
+    if respond.error is not None:
+        for key in given & {"status", "body", "content_type", "file"}:
+            place[key].fail(f'"error" brings its own {key}: remove one of the two')
+        return
+    if "text" in given:
+        place["text"].fail('"text" is that of an "error": add its code')
+    if not given & {"status", "body", "file"}:
+        place.fail('expected "error", or "status" and "body": say what to respond')
+    if respond.content_type and not isinstance(respond.body, str):
+        place["content_type"].fail('expected a "body" that is a text beside it, or a "file"')
+    if respond.status in (204, 205, 304) and respond.body is not None:
+        place["file" if "file" in given else "body"].fail(f"an answer {respond.status} has no body: remove it")
+
+
+def _stall(place: Node) -> Stall:
+    readers: dict[str, Reader] = {"at": notation.percentage, "for": notation.seconds_or_forever()}
+    found = read_object(place, readers, required=("at",))
+    if found["at"] > HELD_BELOW_ONE:
+        place["at"].fail(f"expected at most {HELD_BELOW_ONE:.0%}, got {found['at']:.1%}: a job is done at 100%")
+    return Stall(found["at"], found.get("for", math.inf))
+
+
+def _check_job(place: Node, pace: JobTimings) -> None:
+    if pace.fail is not None:
+        _check_reached(place.get("fail") or place, pace, pace.fail)
 
 
 def _scene(place: Node) -> SceneTimings:
@@ -271,6 +365,8 @@ def _scene(place: Node) -> SceneTimings:
 
 def _check_reached(place: Node, pace: JobTimings, failure: Failure) -> None:
     """Refuse a failure of a phase that a step before it, or its own, never lets end."""
+    if pace.stall is not None and math.isinf(pace.stall.seconds):
+        place.fail('never comes: "stall" lasts forever')
     scene = Duration(max(pace.scene.per_output_second.mean, pace.scene.at_least))
     for step, phase in _STEPS.items():
         length = scene if step == "scene" else getattr(pace, step)
@@ -286,6 +382,16 @@ def _after(place: Node) -> dict[str, float]:
     if isinstance(place.value, int) and not isinstance(place.value, bool):
         return {"after": notation.integer(0, 1_000_000)(place)}
     return place.fail(f"expected a whole number of calls, or a time such as 30s, got {preview(place.value)}")
+
+
+def _read_text(place: Node, path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_FILE + 1)
+        text = raw.decode()
+    except (OSError, UnicodeDecodeError) as problem:
+        place.fail(f"{path.name} cannot be read: {problem}")
+    return text if len(raw) <= MAX_FILE else place.fail(f"{path.name} is larger than {MAX_FILE // 1_000_000} MB")
 
 
 def _limits(place: Node) -> Limits:

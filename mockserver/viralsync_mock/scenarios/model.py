@@ -6,11 +6,12 @@ How a file becomes a `Scenario` is in `scenario_file`.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from viralsync_mock.jobs.timeline import JobTimings
-from viralsync_mock.json_subset import is_subset
+from viralsync_mock.scenarios.body_match import mismatches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
     from viralsync_mock.faults.http import Fault
     from viralsync_mock.openapi.spec import RateLimit
+
+
+MAX_REASONS = 5
+"""How many places of a body are named that kept a rule from matching."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +62,9 @@ class Match:
     """When a rule speaks. All that is given must hold; the counts are of the calls for which the rest holds.
 
     `nth`: only that call, from 1 · `every`: each so many calls · `after`: not the first so many calls, or not in
-    the first so many seconds · `duration`: only for so many seconds from then on · `times`: at most so often ·
-    `probability`: of those that are left, this share, drawn from the seed.
+    the first so many seconds · `duration`: only for so many seconds from then on, or, if it `is_from_first`, from the
+    first call that the rule applied to · `times`: at most so often · `probability`: of those that are left, this
+    share, drawn from the seed.
     """
 
     operation: str | None = None
@@ -69,6 +75,7 @@ class Match:
     after: int = 0
     after_seconds: float = 0.0
     duration: float | None = None
+    is_from_first: bool = False
     times: int | None = None
     probability: float | None = None
 
@@ -78,12 +85,14 @@ class Match:
             self.operation in (None, asked.operation)
             and self.is_active_at(asked.age)
             and all(asked.headers.get(name.lower()) == value for name, value in self.header.items())
-            and (not self.body or is_subset(asked.body, self.body))
+            and (not self.body or not any(mismatches(asked.body, self.body)))
         )
 
     def is_active_at(self, age: float) -> bool:
         """Say whether the rule is in force so many seconds after the sandbox was opened."""
-        return age >= self.after_seconds and (self.duration is None or age < self.after_seconds + self.duration)
+        if self.duration is None or self.is_from_first:
+            return age >= self.after_seconds
+        return self.after_seconds <= age < self.after_seconds + self.duration
 
     def matches_count(self, number: int) -> bool:
         """Say whether it is the turn of the call of this number, from 1, among those that fit."""
@@ -96,14 +105,17 @@ class Match:
             [] if self.operation in (None, asked.operation) else [_miss("operation", self.operation, asked.operation)]
         )
         if not self.is_active_at(asked.age):
-            end = "on" if self.duration is None else f"to {self.after_seconds + self.duration:g} s"
+            end = (
+                "on" if self.duration is None or self.is_from_first else f"to {self.after_seconds + self.duration:g} s"
+            )
             span = f"from {self.after_seconds:g} s {end}"
             found.append(f"time: expected a call {span} of the sandbox's life, got one at {asked.age:g} s")
         for name, value in self.header.items():
             if (got := asked.headers.get(name.lower())) != value:
                 found.append(_miss(f"header {name}", value, got))
-        if self.body and not is_subset(asked.body, self.body):
-            found.append("body: expected it to contain what the rule names, which it does not")
+        found += (
+            [f"body: {each}" for each in islice(mismatches(asked.body, self.body), MAX_REASONS)] if self.body else []
+        )
         return found
 
 
@@ -113,22 +125,30 @@ def _miss(what: str, expected: object, got: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Respond:
-    """What a rule answers in the API's place: an error by its code, or a status with a body of its own."""
+    """What a rule answers in the API's place: an error by its code, or a status with a body of its own.
+
+    A body with a `content_type` is sent as it is, any other as JSON.
+    """
 
     error: str | None = None
     text: str | None = None
     status: int = 200
     body: Any = None
+    content_type: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One line of the script: when it matches, it responds or does something to the call."""
+    """One line of the script: when it matches, it responds, does something to the call, or says how the job runs."""
 
     match: Match
     respond: Respond | None = None
     faults: tuple[Fault, ...] = ()
+    job: Mapping[str, Any] | None = None
+    """The fields of `JobTimings` that hold for the submitted job instead of the scenario's."""
+    job_document: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """`job` as it is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +176,12 @@ class Scenario:
     """Nested switches that this scenario turns, as `behaviour.parse_behaviour` reads them; known to be valid."""
     document: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """The scenario as it is written."""
+
+
+def with_job(scenario: Scenario, rule: Rule) -> Scenario:
+    """Return the scenario of a job that a rule has matched: with what the rule says of jobs."""
+    document = {**scenario.document, "job": {**scenario.document.get("job", {}), **rule.job_document}}
+    return replace(scenario, job=replace(scenario.job, **(rule.job or {})), document=document)
 
 
 class NearMiss(NamedTuple):
@@ -188,6 +214,8 @@ class RuleState:
     rules: tuple[Rule, ...]
     matched_counts: Counter[int] = field(default_factory=Counter)
     applied_counts: Counter[int] = field(default_factory=Counter)
+    first_ages: dict[int, float] = field(default_factory=dict)
+    """When each rule was first applied, in seconds as `RequestFacts.age` counts them."""
 
     def first_match(self, asked: RequestFacts, draw: Callable[..., float]) -> RuleMatch:
         """Return the first rule that speaks to this call; every rule that it fits counts it."""
@@ -217,7 +245,8 @@ class RuleState:
     def is_exhausted(self, index: int, age: float) -> bool:
         """Say whether a rule will speak no more, whatever comes."""
         match = self.rules[index].match
-        is_past = match.duration is not None and age >= match.after_seconds + match.duration
+        since = self.first_ages.get(index) if match.is_from_first else match.after_seconds
+        is_past = match.duration is not None and since is not None and age >= since + match.duration
         is_told = match.nth is not None and self.matched_counts[index] >= match.after + match.nth
         return is_past or is_told or (match.times is not None and self.applied_counts[index] >= match.times)
 
@@ -233,5 +262,8 @@ class RuleState:
             return [f"probability: the draw for call {number} was not among the {match.probability:.0%}"]
         if match.times is not None and self.applied_counts[index] >= match.times:
             return [f"times: all {match.times} are used up"]
+        first = self.first_ages.setdefault(index, asked.age)
+        if match.is_from_first and match.duration is not None and asked.age >= first + match.duration:
+            return [f"time: expected a call within {match.duration:g} s of the first, at {first:g} s"]
         self.applied_counts[index] += 1
         return []

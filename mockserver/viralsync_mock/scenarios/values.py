@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from viralsync_mock.config.yaml_source import preview
-from viralsync_mock.errors import did_you_mean
+from viralsync_mock.errors import UsageError, did_you_mean
 from viralsync_mock.jobs.models import parse_timestamp
 from viralsync_mock.jobs.timeline import Duration
 from viralsync_mock.openapi.spec import RateLimit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from viralsync_mock.config.yaml_source import Node
 
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 HOUR, DAY = 3600.0, 86_400.0
 MAX_SECONDS = 30 * DAY
 """With it, the longest movie that fits into a request still ends before the calendar does."""
+
+MAX_MISTAKES = 50
+"""How many mistakes of a file are named at once."""
 
 FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
 
@@ -44,13 +48,57 @@ _SWITCH = {"on": True, "off": False, True: True, False: False}
 
 
 def read_object(place: Node, readers: Mapping[str, Reader], required: Collection[str] = ()) -> dict[str, Any]:
-    """Read the parts of an object that are there; `x-` keys are somebody else's, any other is an error."""
-    for key, part in place.items():
-        if key not in readers and not key.startswith("x-"):
-            part.fail(f"unknown key.{did_you_mean(key, readers)} Known: {', '.join(readers)}")
-    for key in required:
-        place[key]
-    return {key: readers[key](part) for key, part in place.items() if key in readers}
+    """Read the parts of an object that are there; `x-` keys are passed over, any other is a mistake.
+
+    Raises the error class of the source with every mistake of all parts, one a line.
+    """
+    found: dict[str, Any] = {}
+    with Mistakes() as mistakes:
+        for key, part in place.items():
+            with mistakes.collected():
+                if key in readers:
+                    found[key] = readers[key](part)
+                elif not key.startswith("x-"):
+                    part.fail(f"unknown key.{did_you_mean(key, readers)} Known: {', '.join(readers)}")
+        for key in required:
+            with mistakes.collected():
+                place[key]
+    return found
+
+
+def read_list(place: Node, reader: Reader) -> tuple[Any, ...]:
+    """Read every item of a list; raises the error class of the source with every mistake of all items."""
+    found = []
+    with Mistakes() as mistakes:
+        for part in place:
+            with mistakes.collected():
+                found.append(reader(part))
+    return tuple(found)
+
+
+class Mistakes:
+    """Collects what is wrong with several parts, and raises it together at the end."""
+
+    def __init__(self) -> None:
+        self._found: list[UsageError] = []
+
+    def __enter__(self) -> Mistakes:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None and self._found:
+            lines = [line for error in self._found for line in str(error).split("\n")]
+            more = len(lines) - MAX_MISTAKES
+            text = "\n".join([*lines[:MAX_MISTAKES], *([f"and {more} more"] if more > 0 else [])])
+            raise type(self._found[0])(text) from None
+
+    @contextmanager
+    def collected(self) -> Iterator[None]:
+        """Keep the mistake of one part."""
+        try:
+            yield
+        except UsageError as error:
+            self._found.append(error)
 
 
 def suggestion(word: object, words: Collection[str]) -> str:

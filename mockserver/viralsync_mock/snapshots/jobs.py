@@ -15,6 +15,7 @@ from viralsync_mock.generation.schema_node import SchemaNode
 from viralsync_mock.jobs.models import (
     Children,
     ChildRun,
+    Pause,
     Status,
     Step,
     Timeline,
@@ -159,19 +160,20 @@ class JobReader:
 
 
 def _timeline(planned: Timeline, part: TimelinePart) -> Timeline:
+    pauses = {index: run.pause for index, run in enumerate(planned.scenes)}  # a rewrite leaves them
     return replace(
         planned,
         marks=tuple(part.marks),
-        scenes=tuple(map(_span, part.scenes)),
-        assemble=_span(part.assemble),
+        scenes=tuple(_span(row, pauses.get(index)) for index, row in enumerate(part.scenes)),
+        assemble=_span(part.assemble, planned.assemble.pause),
         error=part.error,
         floors=tuple(part.floors),
         emitted_steps=tuple(part.emitted),
     )
 
 
-def _span(row: SpanRow) -> ChildRun:
-    return ChildRun(row.start, math.inf if row.length is None else row.length, row.end, row.outcome)
+def _span(row: SpanRow, pause: Pause | None) -> ChildRun:
+    return ChildRun(row.start, math.inf if row.length is None else row.length, row.end, row.outcome, pause)
 
 
 def _check(timeline: Timeline, job: Job, place: str, now: datetime) -> None:

@@ -236,19 +236,24 @@ def write_scripts(mock: MockServer, sandbox: Sandbox, references: ReferenceWrite
         if scenario is not None:
             places = range(len(script.rules))
             matched, applied = [script.matched_counts[i] for i in places], [script.applied_counts[i] for i in places]
-            parts.append(ScriptPart(scenario=references.scenario(scenario), matched=matched, applied=applied))
+            first = [script.first_ages.get(i) for i in places]
+            own = references.scenario(scenario)
+            parts.append(ScriptPart(scenario=own, matched=matched, applied=applied, first=first))
     return parts
 
 
 def write_armed(armed: ArmedFaults) -> ArmedPart:
     """Return the armed faults."""
-    counts: dict[str, tuple[int, int]] = {}
+    counts: dict[str, tuple[int, int, float | None]] = {}
     for script, own in ((armed.calls, armed.request_faults), (armed.webhooks, armed.webhook_faults)):
-        counts |= {each.id: (script.matched_counts[i], script.applied_counts[i]) for i, each in enumerate(own)}
-    faults = [
-        FaultPart(id=each.id, document=dict(each.document), matched=counts[each.id][0], applied=counts[each.id][1])
-        for each in armed.faults
-    ]
+        for i, each in enumerate(own):
+            counts[each.id] = script.matched_counts[i], script.applied_counts[i], script.first_ages.get(i)
+    faults = []
+    for each in armed.faults:
+        matched, applied, first = counts[each.id]
+        faults.append(
+            FaultPart(id=each.id, document=dict(each.document), matched=matched, applied=applied, first=first)
+        )
     return ArmedPart(since=armed.since, faults=faults)
 
 
@@ -260,7 +265,12 @@ def read_scripts(parts: Sequence[ScriptPart], known: ReferenceReader) -> dict[st
         scenario = lookup(known.scenarios, part.scenario, f"{place}.scenario")
         require(scenario.name not in found, f"{place}.scenario", "each once", scenario.name)
         found[scenario.name] = _counted(RuleState(scenario.name, scenario.rules), part.matched, part.applied, place)
+        _set_first(found[scenario.name], part.first)
     return found
+
+
+def _set_first(script: RuleState, ages: Iterable[float | None]) -> None:
+    script.first_ages.update({index: age for index, age in enumerate(ages) if age is not None})
 
 
 def _counted(script: RuleState, matched: Sequence[int], applied: Sequence[int], place: str) -> RuleState:
@@ -294,4 +304,5 @@ def read_armed(part: ArmedPart, spec: Spec, now: datetime) -> ArmedFaults:
     for script, faults in ((armed.calls, armed.request_faults), (armed.webhooks, armed.webhook_faults)):
         own = [counts[each.id] for each in faults]
         _counted(script, [each.matched for each in own], [each.applied for each in own], "$.armed.faults")
+        _set_first(script, [each.first for each in own])
     return armed

@@ -86,11 +86,12 @@ class ScenarioPart(Part):
 
 
 class ScriptPart(Part):
-    """How often each rule of a scenario matched, and how often it was applied."""
+    """How often each rule of a scenario matched, how often it was applied, and when first."""
 
     scenario: Count
     matched: list[Count]
     applied: list[Count]
+    first: list[Amount | None] = []
 
 
 class FaultPart(Part):
@@ -100,6 +101,7 @@ class FaultPart(Part):
     document: Document
     matched: Count
     applied: Count
+    first: Amount | None = None
 
 
 class ArmedPart(Part):

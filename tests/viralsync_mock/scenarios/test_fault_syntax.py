@@ -140,7 +140,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("wrong_content_type", "html", 'expected a media type such as text/html, got "html"'),
     ("wrong_content_type", "text/html\r\nx-a: b", 'expected a media type such as text/html, got "text/html\r\nx-a: b"'),
     ("status", True, f"{COUNTED}, got true"),
-    ("status", 404, "expected 500 or 503, got 404"),
+    ("status", 404, "expected 500 to 599, got 404"),
     ("drop_after_events", True, f"{COUNTED}, got true"),
     ("drop_after_events", -1, "expected 0 to 1000, got -1"),
     ("cut_inside_event", 0, "expected 1 to 1000, got 0"),
@@ -283,7 +283,7 @@ KNOWN = f"Known: {', '.join(KINDS)}"
         ("Status=503", f'$.Status: unknown key. Did you mean "status"? {KNOWN}'),
         ("latency=", f'$.latency: {LENGTHS}, got ""'),
         ("latency=1s=2s", f'$.latency: {LENGTHS}, got "1s=2s"'),
-        ("status=404", "$.status: expected 500 or 503, got 404"),
+        ("status=404", "$.status: expected 500 to 599, got 404"),
         (
             "before_response=false",
             '$.before_response: expected true, got "false": leave the fault out when it is not wanted',

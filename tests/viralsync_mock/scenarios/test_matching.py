@@ -201,7 +201,7 @@ NEAR = [
     (Match(operation="getMe"), "operation: expected getMe, got getJob"),
     (Match(header={"X-Try": "2"}), "header X-Try: expected 2, got 1"),
     (Match(header={"x-else": "2"}), "header x-else: expected 2, got nothing"),
-    (Match(body={"a": 2}), "body: expected it to contain what the rule names, which it does not"),
+    (Match(body={"a": 2}), "body: $.a: expected 2, got 1"),
     (Match(after_seconds=30), "time: expected a call from 30 s on of the sandbox's life, got one at 10 s"),
     (
         Match(after_seconds=5, duration=2),

@@ -118,7 +118,13 @@ REFUSED: list[Node] = [
     {"job": {"scene": {"reports": 0}}},
     {"job": {"scene": {"at_least": {"mean": 1}}}},
     {"job": {"fail": {"error": "UPLOAD_FAILED"}}},
-    {"job": {"fail": {"scene": 1}}},
+    {"job": {"stall": {"for": "5m"}}},
+    {"job": {"stall": {"at": 1}}},
+    {"rules": [{"job": {}}]},
+    {"rules": [{"job": {"queued": "1s"}, "respond": {"status": 200}}]},
+    {"rules": [{"match": {"operation": "getJob"}, "job": {"queued": "1s"}}]},
+    {"rules": [{"respond": {"error": "FORBIDDEN", "content_type": "text/html"}}]},
+    {"rules": [{"fault": {"status": 600}}]},
     {"job": {"fail": {"scene": 1, "phase": "planning", "error": "UPLOAD_FAILED"}}},
     {"job": {"fail": {"phase": "waiting", "error": "UPLOAD_FAILED"}}},
     {"job": {"fail": {"scene": 1, "error": "BOOM: x"}}},
@@ -172,7 +178,7 @@ KEYED = [
     for trail in places(full())
     if isinstance(at(full(), trail), dict)
     and not {"keys", "header", "headers", "body", "behaviour"} & {trail[-1] if trail else ""}
-    and "behaviour" not in trail
+    and not {"behaviour", "body"} & set(trail)
 ]
 
 
