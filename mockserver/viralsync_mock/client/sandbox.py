@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self, TypedDict
 
 from viralsync_mock.client.assertions import AssertionMixin
-from viralsync_mock.client.connection import ControlConnection
+from viralsync_mock.client.connection import ControlConnection, open_connections
 from viralsync_mock.client.records import Delivery
 from viralsync_mock.client.resources import PAGE_SIZE, ClockControl, FaultControl, JobList, JournalView
 from viralsync_mock.client.results import CoverageMixin, VerdictMixin
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     import httpx2
 
     from viralsync_mock.virtual_time import ClockConnection
+
+OBSERVER: Mapping[str, str] = MappingProxyType({"x-mock-observer": "test"})
+"""Marks calls of the test itself."""
 
 ACCOUNT: Mapping[str, str] = MappingProxyType(
     {
@@ -150,6 +153,13 @@ class Sandbox(AssertionMixin, VerdictMixin, CoverageMixin):
         """Send a webhook once more, now; return it with the new attempt."""
         name = delivery if isinstance(delivery, str) else delivery.id
         return Delivery.of(self._connection.request("POST", f"/deliveries/{name}/redeliver"))
+
+    def client(self) -> httpx2.Client:
+        """Return an HTTP client for the test's own calls: the verdict leaves them out. Close it after use."""
+        client = open_connections()
+        client.base_url = self.base_url
+        client.headers.update({**self.headers, **OBSERVER})
+        return client
 
     def sleep(self, seconds: float) -> None:
         """Sleep on the sandbox's clock: pass it to the code under test in place of `time.sleep`."""

@@ -450,9 +450,12 @@ def test_a_call_of_a_client_that_never_sleeps_is_explained(act: Callable[..., Ac
 def test_calls_of_the_test_are_left_out(act: Callable[..., Actor]) -> None:
     """They are marked by a header."""
     actor = act()
-    actor.http.headers["x-mock-observer"] = "1"
-    ended(actor, 9)
-    assert actor.verdict()["stops-at-terminal"]["outcome"] == "not_applicable"
+    ended(actor, 1)
+    job = actor.order("GET", "/jobs")["jobs"][0]["jobId"]
+    with Sandbox(str(actor.http.base_url), actor.http.headers["x-api-key"]) as sandbox, sandbox.client() as client:
+        assert [client.get(f"/v1/jobs/{job}").json()["status"] for _ in range(5)] == ["done"] * 5
+        assert len(sandbox.verdict()["stops-at-terminal"].evidence) == 1
+        assert sandbox.assert_rule("stops-at-terminal")
 
 
 def test_who_sleeps_on_an_auto_clock_is_seen_to_wait(act: Callable[..., Actor]) -> None:

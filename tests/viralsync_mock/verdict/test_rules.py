@@ -18,11 +18,13 @@ from viralsync_mock.api.call import NONE
 from viralsync_mock.clock import EPOCH, Mode
 from viralsync_mock.config.behaviour import BehaviourProfile
 from viralsync_mock.control.verdict import collect_evidence
+from viralsync_mock.faults.stream import EndWithoutTerminal
 from viralsync_mock.faults.views import UNKNOWN_FIELD, UNKNOWN_STATUS
 from viralsync_mock.jobs.sse import encode
 from viralsync_mock.jobs.store import WindowSlot
 from viralsync_mock.journal.entry import ANSWERED, CLIENT_DISCONNECTED, PENDING, JournalEntry, serialize_headers
 from viralsync_mock.response import JSON
+from viralsync_mock.scenarios.armed_faults import MatchedFaults
 from viralsync_mock.verdict.evidence import LIST, READ, STREAM, SUBMIT, Evidence, Outcome, Unfinished
 from viralsync_mock.verdict.rules import RULES, RuleResult, evaluate_rules
 from viralsync_mock.webhooks.delivery import Attempt, Delivery, DeliveryOutcome
@@ -194,6 +196,10 @@ TABLE: list[tuple[str, str, Outcome, Sequence[JournalEntry]]] = [
         read(1, "done"), *[read(i, "done", ending="truncated_body") for i in (2, 3, 4)]]),
     ("streamed after its end", "stops-at-terminal", FAILED, [
         stream(1, "done", 9), *[call(i, STREAM, events=0) for i in (2, 3, 4)]]),
+    ("streams that a fault ends early", "stops-at-terminal", PASSED, [
+        stream(1, "done", 9),
+        *[call(i, STREAM, events=0, matched_faults=(MatchedFaults("1", (EndWithoutTerminal(),)),)) for i in (2, 3, 4)],
+    ]),
     ("read before it was told", "stops-at-terminal", PASSED, [
         stream(1, "done", 9, over=3), read(2, "done", over=3), read(3, "done")]),
     ("an open stream", "stops-at-terminal", UNSEEN, [stream(1, "done", 9, ending=PENDING)]),
@@ -280,6 +286,8 @@ TABLE: list[tuple[str, str, Outcome, Sequence[JournalEntry]]] = [
     ("walked twice", "reads-each-page-once", PASSED, [
         page(1, following="a"), page(2, "a"), page(3, following="a"), page(4, "a")]),
     ("fetched twice", "reads-each-page-once", FAILED, [page(1, following="a"), page(2, "a"), page(3, "a")]),
+    ("a larger page", "reads-each-page-once", PASSED, [
+        page(1, following="a"), call(2, LIST, shows={"jobs": [], "nextCursor": None}, query=b"limit=5&cursor=a")]),
     ("fetched again after a 503", "reads-each-page-once", PASSED, [
         page(1, following="a"), page(2, "a", status=503), page(3, "a")]),
     ("a cursor from nowhere", "reads-each-page-once", UNSEEN, [page(1, "z"), page(2, "z")]),
