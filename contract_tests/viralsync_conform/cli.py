@@ -16,6 +16,7 @@ import click
 from viralsync_conform.baseline import night_of, nights_like, read_history, write_history
 from viralsync_conform.calls import Exchange
 from viralsync_conform.conformance import Options, conform
+from viralsync_conform.findings import Verdict
 from viralsync_conform.journeys import JOURNEYS
 from viralsync_conform.nightly.canary import canary
 from viralsync_conform.profiles import PROFILES
@@ -24,6 +25,7 @@ from viralsync_conform.reports.text import format_result
 from viralsync_conform.reports.wording import one_line
 from viralsync_conform.reports.writing import safe, write
 from viralsync_conform.result import Night
+from viralsync_conform.target.wire import TargetAwayError
 from viralsync_mock.errors import UsageError
 
 __all__ = ["Options", "run_and_report"]
@@ -47,9 +49,13 @@ def run_and_report(
     if history is not None:
         _check_writable("--history", history.parent)
     nights = None if history is None else read_history(history)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts it with `&` has it ignored
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a job that is cancelled cleans up as after Ctrl-C
     try:
         return _run(options, report_dir, history, nights)
+    except TargetAwayError as away:
+        click.echo(safe(str(away)))
+        return int(Verdict.INCONCLUSIVE)
     except (UsageError, click.ClickException, click.exceptions.Exit):
         raise
     except Exception as error:  # whatever it is, it must not look like a verdict: Python itself would end with 1

@@ -281,12 +281,13 @@ def _in_reading(document: Mapping[str, Any], behaviour: BehaviourProfile) -> dic
     if behaviour.list_key != "jobs":
         page["properties"][behaviour.list_key] = page["properties"].pop("jobs")
         page["required"] = [behaviour.list_key if name == "jobs" else name for name in page["required"]]
-    if behaviour.sse_payload == "job":
-        schemas["ProgressEvent"] = {"$ref": "#/components/schemas/Job"}
     empty = {ENDS: behaviour.cancel_response == "empty", DELETES: behaviour.delete_response == "empty"}
     for methods in found["paths"].values():
         for operation in methods.values():
             effect = operation.get("x-effect", {}).get("kind") if isinstance(operation, dict) else None
+            if effect == STREAMS and behaviour.sse_payload == "job":  # webhooks stay as they are
+                stream = operation["responses"]["200"]["content"][EVENT_STREAM]
+                stream["x-event-schema"] = {"$ref": "#/components/schemas/Job"}
             if empty.get(str(effect)) and "200" in operation["responses"]:
                 links = operation["responses"].pop("200")
                 operation["responses"][NO_CONTENT] = {key: part for key, part in links.items() if key != "content"}

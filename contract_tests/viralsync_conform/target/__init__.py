@@ -13,6 +13,7 @@ import httpx2
 
 from viralsync_conform.clocks import Clock, RealClock, VirtualClock, pause
 from viralsync_conform.target.webhook_receiver import WebhookReceiver
+from viralsync_conform.target.wire import check_reachable
 from viralsync_mock.client import ControlError, Sandbox
 from viralsync_mock.errors import SettingsError
 from viralsync_mock.net import host_of, is_loopback
@@ -132,6 +133,10 @@ def open_target(
     is_local = is_loopback(host_of(base_url))
     patience = answer_seconds or (LOCAL_ANSWER_SECONDS if is_local else ANSWER_SECONDS)
     http = httpx2.Client(timeout=patience, verify=not is_local, trust_env=not is_local)
+    with ExitStack() as failing:
+        failing.callback(http.close)
+        check_reachable(http, base_url)
+        failing.pop_all()
     has_control = uses_control and is_local and _is_mock(http, base_url, control_token)
     if key is None and not has_control:
         http.close()

@@ -12,6 +12,7 @@ from datetime import datetime
 import httpx2
 
 from viralsync_conform.calls import Event, Exchange, Headers
+from viralsync_conform.target.wire import bounded
 
 FEW_MOMENTS = 0.5
 """Real seconds that something which was sent may take to be read on this machine."""
@@ -76,7 +77,7 @@ class Stream:
 
     def _read(self) -> None:
         try:
-            for event in parsed(self._kept(lines_of(self._response.iter_bytes())), self._now, self._comment):
+            for event in parsed(self._kept(lines_of(bounded(self._response.iter_bytes()))), self._now, self._comment):
                 with self._changed:
                     self.events.append(event)
                     self._changed.notify_all()

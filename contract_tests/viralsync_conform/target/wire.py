@@ -11,6 +11,7 @@ import httpx2
 
 from viralsync_conform.calls import Headers
 from viralsync_conform.clocks import monotonic
+from viralsync_mock.errors import MockError
 
 MAX_READ = 8 * 1024 * 1024
 """Bytes of a body that are read, as sent and as decompressed; what has more is a problem of the call."""
@@ -18,10 +19,37 @@ MAX_READ = 8 * 1024 * 1024
 MAX_KEPT = 1024 * 1024
 """Bytes of a body that are kept: enough to judge and to show."""
 
+CONNECT_SECONDS = 4.5
 EVENT_STREAM = "text/event-stream"
 ENCODINGS = "gzip, deflate"
 REDIRECTS = frozenset({301, 302, 307, 308})
 ERRORS = (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, zlib.error, OSError)
+
+
+class TargetAwayError(MockError):
+    """Nothing answers at the target's address: nothing was tested."""
+
+
+def check_reachable(http: httpx2.Client, base_url: str) -> None:
+    """Raise TargetAwayError, within five seconds, when no connection can be made; no key is sent."""
+    try:
+        with http.stream("GET", f"{base_url}/", timeout=CONNECT_SECONDS):
+            pass
+    except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError) as error:
+        reason = f"inconclusive (3): {base_url} cannot be reached, nothing was tested: {described(error)}"
+        raise TargetAwayError(reason) from None
+    except httpx2.HTTPError:
+        pass  # something is there; the run finds out what
+
+
+def bounded(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield chunks up to the bound; raises OSError beyond it."""
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > MAX_READ:
+            raise OSError(f"the stream is longer than {MAX_READ >> 20} MiB")
+        yield chunk
 
 
 @dataclass(frozen=True)

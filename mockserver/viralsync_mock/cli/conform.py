@@ -47,6 +47,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     metavar="FILE",
     help="Compare with the nights before in this file, and add tonight's (JSON lines).",
 )
+@option("--project-id", metavar="ID", help="A project of the target; by default one named after the seed.")
 @option("--webhook-url", metavar="URL", help="Public address that leads to --webhook-port on this machine.")
 @option("--webhook-port", type=Port(), metavar="PORT", default=0, help="0 picks a free port.")
 @option("--report-dir", type=FOLDER, metavar="DIR", help="Write report.html and the other reports there.")

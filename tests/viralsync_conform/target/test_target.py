@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from pytest_httpserver import HTTPServer
 from tests.conftest import LiveServer, movie
 from tests.support.fake_target import KEY
 
 from viralsync_conform.clocks import RealClock, VirtualClock
 from viralsync_conform.target import check_url, open_target, own_mock, seeded
+from viralsync_conform.target.wire import TargetAwayError
 from viralsync_mock.app import create_app
 from viralsync_mock.client import Sandbox
 from viralsync_mock.errors import ControlError, SettingsError
@@ -92,9 +94,16 @@ def test_a_mock_whose_control_api_is_forbidden_is_a_real_target(live_server: Liv
         open_target(live_server.base_url, None, "7", uses_control=False).__enter__()
 
 
-def test_a_server_on_this_machine_that_is_no_mock_needs_a_key() -> None:
-    """Nobody listens there, so nothing can be lent."""
-    with pytest.raises(SettingsError, match="no API key"), open_target("http://127.0.0.1:1", None, "7"):
+def test_a_server_on_this_machine_that_is_no_mock_needs_a_key(httpserver: HTTPServer) -> None:
+    """Something else listens there, which has no accounts to lend."""
+    httpserver.expect_request("/").respond_with_data("")
+    with pytest.raises(SettingsError, match="no API key"), open_target(httpserver.url_for(""), None, "7"):
+        pass
+
+
+def test_a_target_that_is_away_is_said_to_be_before_anything_is_asked() -> None:
+    """Nothing listens there: that is no verdict on the contract."""
+    with pytest.raises(TargetAwayError, match="cannot be reached"), open_target("http://127.0.0.1:1", None, "7"):
         pass
 
 
