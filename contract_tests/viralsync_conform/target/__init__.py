@@ -27,6 +27,7 @@ ANSWER_SECONDS = 30.0
 
 LOCAL_ANSWER_SECONDS = 8.0
 SECONDS_TO_RENDER = 60
+NO_KEY = "put it into the variable VIRALSYNC_API_KEY (never into a flag)"
 
 
 @dataclass
@@ -135,13 +136,15 @@ def open_target(
     http = httpx2.Client(timeout=patience, verify=not is_local, trust_env=not is_local)
     with ExitStack() as failing:
         failing.callback(http.close)
+        if key is None and not (is_local and uses_control):
+            raise SettingsError(f"no API key: {NO_KEY}")
         check_reachable(http, base_url)
         failing.pop_all()
     has_control = uses_control and is_local and _is_mock(http, base_url, control_token)
     if key is None and not has_control:
         http.close()
-        mock = f", and no mock with a control API answers at {base_url}" if is_local and uses_control else ""
-        raise SettingsError(f"no API key{mock}: put it into the variable VIRALSYNC_API_KEY (never into a flag)")
+        mock = f", and no mock with a control API answers at {base_url}"
+        raise SettingsError(f"no API key{mock}: {NO_KEY}")
     key = key or f"vs_prod_{hexadecimal(seed, 'conform', 'main', length=32)}"
     with ExitStack() as ending:
         real = Account(MAIN, key, clock or RealClock(), is_main=True)
