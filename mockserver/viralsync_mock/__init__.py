@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from viralsync_mock.client import Sandbox
     from viralsync_mock.server import BackgroundServer
     from viralsync_mock.settings import Settings
+    from viralsync_mock.standalone import open_sandbox
     from viralsync_mock.testing import WebhookReceiver
     from viralsync_mock.webhooks.signature import verify_signature
 
@@ -23,6 +24,7 @@ __all__ = [
     "WebhookReceiver",
     "__version__",
     "create_app",
+    "open_sandbox",
     "verify_signature",
 ]
 
@@ -36,6 +38,7 @@ def __getattr__(name: str) -> object:
         "Settings": "settings",
         "WebhookReceiver": "testing",
         "create_app": "app",
+        "open_sandbox": "standalone",
         "verify_signature": "webhooks.signature",
     }
     if name == "__version__":

@@ -18,7 +18,10 @@ import viralsync_mock.testing
 MODULES = ("viralsync_mock", "viralsync_mock.client", "viralsync_mock.testing", "viralsync_conform")
 """The modules that users may import from."""
 
-NAMES = ["BackgroundServer", "Sandbox", "Settings", "WebhookReceiver", "__version__", "create_app", "verify_signature"]
+NAMES = [
+    *("BackgroundServer", "Sandbox", "Settings", "WebhookReceiver", "__version__", "create_app", "open_sandbox"),
+    "verify_signature",
+]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.py")])
 
 

@@ -3,7 +3,7 @@
 from viralsync_mock.client.connection import open_connections
 from viralsync_mock.client.records import Call, Delivery, Effect, Step, Timeline
 from viralsync_mock.client.results import Coverage, RuleVerdict, Verdict
-from viralsync_mock.client.sandbox import Sandbox
+from viralsync_mock.client.sandbox import Sandbox, environment
 from viralsync_mock.errors import ControlError
 
 __all__ = [
@@ -17,5 +17,6 @@ __all__ = [
     "Step",
     "Timeline",
     "Verdict",
+    "environment",
     "open_connections",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+from functools import cache
 from json import JSONDecodeError
 from typing import Any
 
@@ -16,8 +18,17 @@ KEEPALIVE_SECONDS = 3.0
 def open_connections() -> httpx2.Client:
     """Return connections for any number of sandboxes; threads may share them. Certificates are not checked."""
     limits = httpx2.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=KEEPALIVE_SECONDS)
-    # a mock's certificate is made up on the spot, and reading those of the authorities takes longer than a test
-    return httpx2.Client(transport=httpx2.HTTPTransport(verify=False, trust_env=False, limits=limits), trust_env=False)
+    # a mock's certificate is made up on the spot
+    transport = httpx2.HTTPTransport(verify=unverified(), trust_env=False, limits=limits)
+    return httpx2.Client(transport=transport, trust_env=False)
+
+
+@cache
+def unverified() -> ssl.SSLContext:
+    """Return the TLS settings that all clients share: reading the authorities' certificates takes 20 ms each time."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 class ControlConnection:

@@ -126,6 +126,7 @@ def viralsync(
     """An API of the test's own: a fresh `viralsync_mock.Sandbox`, whose `base_url` and `api_key` are also in
     VIRALSYNC_BASE_URL and VIRALSYNC_API_KEY while the test runs. Options: `@pytest.mark.viralsync(...)`.
     """
+    from viralsync_mock.client import environment
     from viralsync_mock.pytest_plugin.failures import why_no_webhook
     from viralsync_mock.pytest_plugin.sandboxes import for_test
 
@@ -134,9 +135,9 @@ def viralsync(
     receiver = request.getfixturevalue("viralsync_webhooks") if has_receiver else None
     with ExitStack() as stack:
         sandbox = stack.enter_context(for_test(request.node, viralsync_server, viralsync_settings))
-        environment = stack.enter_context(pytest.MonkeyPatch.context())
-        environment.setenv("VIRALSYNC_BASE_URL", sandbox.base_url)
-        environment.setenv("VIRALSYNC_API_KEY", sandbox.api_key)
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        for name, value in environment(sandbox).items():
+            patch.setenv(name, value)
         if receiver is not None:
             receiver.hint = partial(why_no_webhook, sandbox)
         yield sandbox
