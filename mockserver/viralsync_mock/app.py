@@ -14,6 +14,7 @@ from viralsync_mock.api.handlers import check_operations
 from viralsync_mock.api.middleware import Cors, EscapedPaths, TrustedHosts
 from viralsync_mock.api.pipeline import ApiPath
 from viralsync_mock.api.routes import PathRoutes
+from viralsync_mock.errors import SettingsError
 from viralsync_mock.state import MockServer
 
 if TYPE_CHECKING:
@@ -28,7 +29,20 @@ CONTROL_PREFIX = "/__mock"
 
 def create_app(settings: Settings) -> App:
     """Read the files that the settings name and return the application; raises UsageError for a broken one."""
+    if settings.mutant is not None:
+        return _create_mutant(settings)
     return App(MockServer.start(settings, check_operations))
+
+
+def _create_mutant(settings: Settings) -> App:
+    """Return a deliberately wrong server, which an installed package provides."""
+    from importlib.metadata import entry_points  # nobody else needs it
+
+    found = entry_points(group="viralsync_mock.mutants")
+    if not found:
+        raise SettingsError("VIRALSYNC_MOCK_MUTANT: no package provides mutants: install viralsync-mock again")
+    app: App = next(iter(found)).load()(settings)
+    return app
 
 
 @asynccontextmanager

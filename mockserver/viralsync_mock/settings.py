@@ -27,6 +27,7 @@ class Settings:
     `allowed_hosts`. `sandboxes` bounds how many API keys are served at once; the one idle for longest goes first.
     `mock_headers` are those that the API does not send: `x-mock-call-id` and its like. Webhooks go to this machine and
     to the `webhook_hosts`. `check_answers` validates every response against the spec: for tests of the mock itself.
+    `mutant` names a wrong server of the conformance kit, for tests of the tests of a client.
     """
 
     spec: Path = field(default_factory=lambda: shipped("openapi.yaml"))
@@ -46,6 +47,7 @@ class Settings:
     mock_headers: bool = True
     webhook_hosts: tuple[str, ...] = ()
     check_answers: bool = False
+    mutant: str | None = None
     real: RealTime = field(default_factory=RealTime)
 
     def __post_init__(self) -> None:

@@ -159,7 +159,8 @@ def test_the_mock_needs_the_conformance_kit_in_its_command_only() -> None:
     """The mock starts without Schemathesis: `conform` alone imports the kit, when it is asked for."""
     mock = [m for m in modules() if m.startswith("viralsync_mock")]
     assert [m for m in mock if any(n.startswith("viralsync_conform") for n in imports(m, for_types=True))] == [
-        "viralsync_mock.cli.conform"
+        "viralsync_mock.cli.challenge",
+        "viralsync_mock.cli.conform",
     ]
 
 

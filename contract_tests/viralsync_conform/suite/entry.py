@@ -1,7 +1,8 @@
-"""A plugin that pytest always loads, and that costs nothing: it loads the suite's own when the suite is asked for."""
+"""A plugin that pytest always loads, and that costs nothing: it loads others where they are asked for."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,11 @@ ABOVE = frozenset(FOLDER.parents[:2])
 
 
 def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> None:
-    """Add the options of the suite before the command line is read."""
+    """Add the options of the suite, or the recorder of `challenge`, before the command line is read."""
     if any(map(_is_suite, args)):
         early_config.pluginmanager.import_plugin("viralsync_conform.suite.plugin")
+    if os.environ.get("VIRALSYNC_CHALLENGE_DIR"):
+        early_config.pluginmanager.import_plugin("viralsync_conform.suite.recorder")
 
 
 def _is_suite(argument: str) -> bool:

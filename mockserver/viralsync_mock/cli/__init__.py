@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from viralsync_mock.cli.challenge import challenge
 from viralsync_mock.cli.conform import conform
 from viralsync_mock.cli.faults import faults
 from viralsync_mock.cli.options import FILE, VARIABLE_PREFIX, WRONG_USE, Port, option, unknown_variables
@@ -91,6 +92,7 @@ def main(context: click.Context) -> None:
         click.echo(f"viralsync-mock: {complaint}", err=True)
 
 
+main.add_command(challenge)
 main.add_command(conform)
 main.add_command(faults)
 main.add_command(scenarios)
@@ -200,6 +202,7 @@ def _is_address(host: str) -> bool:
     default="text",
     help="Format of the request log, on standard error.",
 )
+@option("--mutant", metavar="NAME", hidden=True, help="Serve a deliberately wrong server: see `challenge`.")
 @option("--tls-cert", type=FILE, help="Serve HTTPS with this certificate (PEM); needs --tls-key.")
 @option("--tls-key", type=FILE, help="The private key of the certificate (PEM).")
 @click.pass_context
@@ -264,6 +267,7 @@ def settings_of(context: click.Context) -> Settings:
         journal_size=given["journal_size"],
         sandboxes=given["sandboxes"],
         mock_headers=given["mock_headers"],
+        mutant=given["mutant"],
         webhook_hosts=given["allow_webhook_host"],
     )
 

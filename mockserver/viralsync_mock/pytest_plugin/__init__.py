@@ -7,6 +7,7 @@ imported inside the fixtures.
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import ExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -101,12 +102,15 @@ def viralsync_settings() -> Settings:
 @pytest.fixture(scope="session")
 def viralsync_server(pytestconfig: pytest.Config, viralsync_settings: Settings) -> Iterator[BackgroundServer]:
     """A running ViralSync mock on a free port, one for the whole run; `base_url` says where."""
+    from dataclasses import replace
+
     from viralsync_mock.app import create_app
     from viralsync_mock.pytest_plugin.sandboxes import fail_without_traceback
     from viralsync_mock.server import BackgroundServer
 
     with fail_without_traceback():
-        app = create_app(viralsync_settings)
+        mutant = os.environ.get("VIRALSYNC_MOCK_MUTANT") or None  # for `viralsync-mock challenge`
+        app = create_app(replace(viralsync_settings, mutant=mutant) if mutant else viralsync_settings)
     app.mock.on_bug = _log_bug
     waits, monotonic = pytestconfig.stash[reporting.WAITS], viralsync_settings.real.monotonic
     app.mock.on_call = lambda entry, _: waits.record(entry.key, monotonic())

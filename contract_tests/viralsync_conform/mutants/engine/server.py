@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
@@ -15,24 +16,30 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import cast
 
+from viralsync_conform.mutants.catalogue import BEHAVIOUR_MUTANTS
 from viralsync_conform.mutants.engine.asgi import Answer, BrokenOffError, Exchange, Receive, Request, Scope, Send, write
 from viralsync_conform.mutants.engine.exchange import Layer, MutantCall, MutantState, the_mock
+from viralsync_conform.mutants.engine.traffic import TRAFFIC, Traffic
 from viralsync_conform.mutants.engine.webhook_attempts import MutatedSender
 from viralsync_conform.mutants.mutant import Mutant
 from viralsync_mock.app import CONTROL_PREFIX, App, create_app
+from viralsync_mock.errors import SettingsError, did_you_mean
 from viralsync_mock.openapi.spec import load_spec
 from viralsync_mock.server import BackgroundServer
 from viralsync_mock.settings import Settings, shipped
 from viralsync_mock.webhooks.sender import HttpSender
 from viralsync_mock.webhooks.sender import WebhookSender as SendWebhook
 
+NO_MUTANT = "none"
+
 
 class Mutated:
     """The application of a mutant; to its server it looks like the mock's."""
 
-    def __init__(self, world: MutantState, layer: Layer | None) -> None:
+    def __init__(self, world: MutantState, layer: Layer | None, traffic: Traffic | None = None) -> None:
         self.mock, self._app = world.app.mock, world.app
         self._world, self._layer = world, layer or the_mock
+        self._traffic = traffic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection of ASGI."""
@@ -55,9 +62,16 @@ class Mutated:
         watcher = asyncio.ensure_future(_watch(receive, gone, opened))
         request = self._world.named(scope, body)
         try:
-            answer = await self._layer(MutantCall(request, self._world, gone, opened, the_mock))
-            self._take_note(request, answer)
-            await write(answer, request, send, gone)
+            if self._traffic is None:
+                answer = await self._layer(MutantCall(request, self._world, gone, opened, the_mock))
+                self._take_note(request, answer)
+                await write(answer, request, send, gone)
+            else:
+                with self._traffic.watched(request) as watch:
+                    call = MutantCall(request, self._world, gone, opened, watch.below)
+                    answer = watch.sent(await self._layer(call))
+                    self._take_note(request, answer)
+                    await write(answer, request, send, gone)
         except BrokenOffError:
             pass
         finally:
@@ -92,16 +106,33 @@ def _leave(opened: list[Exchange]) -> None:
         exchange.leave()
 
 
-def mutated(app: App, mutant: Mutant | None) -> App:
+def wrong_app(settings: Settings) -> App:
+    """Return the application of the mutant that the settings name, for the tests of a team: see `challenge`.
+
+    `none` is no mutant. Where `VIRALSYNC_CHALLENGE_DIR` names a folder, it is written there what was deviated from.
+    """
+    name = settings.mutant or NO_MUTANT
+    known = {mutant.name: mutant for mutant in BEHAVIOUR_MUTANTS}
+    if name not in {*known, NO_MUTANT}:
+        raise SettingsError(f"VIRALSYNC_MOCK_MUTANT: there is no mutant {name!r}.{did_you_mean(name, known)}")
+    mutant, folder = known.get(name), os.environ.get("VIRALSYNC_CHALLENGE_DIR")
+    traffic = Traffic(Path(folder) / TRAFFIC) if folder else None
+    with TemporaryDirectory() as files:
+        app = create_app(mutated_settings(mutant, replace(settings, mutant=None), Path(files)))
+    return mutated(app, mutant, traffic) if mutant or traffic else app
+
+
+def mutated(app: App, mutant: Mutant | None, traffic: Traffic | None = None) -> App:
     """Return what a server serves in the application's place."""
-    if mutant is None:
+    if mutant is None and traffic is None:
         return app
     world = MutantState.around(app)
     sender: SendWebhook = app.mock.sender or HttpSender(app.mock.settings.webhook_hosts)
-    if mutant.sending is not None:
-        sender = MutatedSender(sender, mutant.sending, world)
+    if mutant is not None and mutant.sending is not None:
+        sending = traffic.watched_sending(mutant.sending) if traffic else mutant.sending
+        sender = MutatedSender(sender, sending, world)
     app.mock.sender = world.quiet.mock.sender = sender
-    return cast(App, Mutated(world, mutant.layer))
+    return cast(App, Mutated(world, mutant.layer if mutant else None, traffic))
 
 
 def mutated_settings(mutant: Mutant | None, settings: Settings, folder: Path) -> Settings:

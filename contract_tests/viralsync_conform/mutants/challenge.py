@@ -1,0 +1,237 @@
+"""Runs the tests of a team against wrong servers, to say which bugs of the API they would not notice.
+
+A mutant counts if it deviated in what the tests did; those whose spec differs cannot be seen to, and are not tried.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import zip_longest
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+
+from viralsync_conform.clocks import RealClock, measured
+from viralsync_conform.mutants.catalogue import BEHAVIOUR_MUTANTS
+from viralsync_conform.mutants.engine.server import NO_MUTANT
+from viralsync_conform.mutants.engine.traffic import DEVIATED, TRAFFIC, WEBHOOK
+from viralsync_conform.mutants.mutant import Mutant
+from viralsync_conform.suite.recorder import FAILED, FOLDER, SKIPPED
+from viralsync_mock.errors import UsageError, did_you_mean
+from viralsync_mock.redaction import sanitised
+
+CONTROLS = 2
+FIRST_TIMEOUT = 600.0
+"""Seconds for the first run, of which nothing is known yet."""
+
+NEEDS = {
+    "streams": "streamJobProgress",
+    "lists": "listJobs",
+    "submissions": "submitRenderJob",
+    "cancel": "cancelJob",
+    "delete": "deleteJob",
+    "usage": "getUsage",
+    "charges": "getUsage",
+    "rate limit": "429",
+    "webhooks": WEBHOOK,
+}
+"""What must be in the traffic for a mutant of a subject to be tried at all."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One run of the tests: its exit code (None: stopped), the tests that failed, the lines of its traffic."""
+
+    exit_code: int | None
+    failed: tuple[str, ...]
+    traffic: frozenset[str]
+    seconds: float
+
+
+@dataclass
+class Challenge:
+    """All runs of a command; `left_out` are the tests that fail on the mock itself."""
+
+    command: Sequence[str]
+    left_out: tuple[str, ...] = ()
+    noticed: dict[Mutant, str] = field(default_factory=dict)
+    survivors: list[Mutant] = field(default_factory=list)
+    unmet: list[Mutant] = field(default_factory=list)
+    untried: list[Mutant] = field(default_factory=list)
+    running: set[int] = field(default_factory=set)
+
+    @property
+    def percent(self) -> float:
+        """The share of the mutants that deviated and were noticed; 100 if none deviated."""
+        tried = len(self.noticed) + len(self.survivors)
+        return 100.0 * len(self.noticed) / tried if tried else 100.0
+
+    def run(self, mutant: str, timeout: float, *, is_whole: bool = False) -> Attempt:
+        """Run the command once; unless `is_whole`, pytest stops at the first failing test."""
+        with TemporaryDirectory() as name:
+            folder = Path(name)
+            (folder / SKIPPED).write_text("".join(f"{test}\n" for test in self.left_out), "utf-8")
+            addopts = f"{os.environ.get('PYTEST_ADDOPTS', '')} -p no:cacheprovider{'' if is_whole else ' -x'}"
+            variables = {FOLDER: name, "VIRALSYNC_MOCK_MUTANT": mutant, "PYTEST_ADDOPTS": addopts.strip()}
+            with measured() as taken:
+                code = self._exit_code({**os.environ, **variables}, timeout)
+            failed, traffic = _lines(folder / FAILED), _lines(folder / TRAFFIC)
+        return Attempt(code, tuple(dict.fromkeys(failed)), frozenset(traffic), taken[0])
+
+    def stop(self) -> None:
+        """End the processes that still run."""
+        for process in tuple(self.running):
+            with suppress(ProcessLookupError):
+                os.killpg(process, signal.SIGKILL)
+
+    def _exit_code(self, environment: dict[str, str], timeout: float) -> int | None:
+        """Run the command in a process group of its own; None if it had to be stopped."""
+        try:
+            process = subprocess.Popen(  # noqa: S603 - the command is the user's own, and no shell reads it
+                self.command,
+                env=environment,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except OSError as problem:
+            raise UsageError(f"{self.command[0]}: cannot be started: {problem.strerror}") from None
+        self.running.add(process.pid)
+        try:
+            return process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            return None
+        finally:
+            self.running.discard(process.pid)
+
+
+def run_challenge(
+    command: Sequence[str], budget: float, only: Sequence[str], report: Path | None, fail_under: float, workers: int
+) -> int:
+    """Run everything, print the result and return the exit code; raises UsageError for what cannot be used."""
+    challenge, chosen = Challenge(command), _chosen(only)
+    deadline = RealClock().now() + timedelta(seconds=budget)
+    controls = _control(challenge)
+    timeout = 2 * max(each.seconds for each in controls) + 5
+    seen = frozenset[str]().union(*(each.traffic for each in controls))
+    likely = [mutant for mutant in chosen if only or _is_likely(mutant, seen)]
+    challenge.unmet += [mutant for mutant in chosen if mutant not in likely]
+
+    def attempt(mutant: Mutant) -> tuple[Mutant, Attempt | None]:
+        in_time = RealClock().now() < deadline
+        return mutant, challenge.run(mutant.name, timeout) if in_time else None
+
+    with ThreadPoolExecutor(workers) as pool:
+        results = pool.map(attempt, _spread(likely))
+        try:
+            with click.progressbar(results, length=len(likely), label="wrong servers", file=sys.stderr) as bar:
+                for mutant, outcome in bar:
+                    _sort(challenge, mutant, outcome)
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            challenge.stop()
+            raise
+    for line in _report(challenge, controls):
+        click.echo(sanitised(line))
+    if report is not None:
+        report.write_text(json.dumps(_document(challenge), indent=2) + "\n", "utf-8")
+    return int(challenge.percent < fail_under)
+
+
+def _chosen(only: Sequence[str]) -> list[Mutant]:
+    known = {mutant.name: mutant for mutant in BEHAVIOUR_MUTANTS if mutant.edit_spec is None}
+    for name in only:
+        if name not in known:
+            raise UsageError(f"--only {name}: there is no such wrong server.{did_you_mean(name, known)}")
+    return [mutant for mutant in known.values() if not only or mutant.name in only]
+
+
+def _control(challenge: Challenge) -> list[Attempt]:
+    """Run the tests on the mock itself, until they pass without those that fail or flicker there."""
+    controls: list[Attempt] = []
+    while len(controls) < CONTROLS or controls[-1].exit_code != 0:
+        attempt = challenge.run(NO_MUTANT, FIRST_TIMEOUT, is_whole=True)
+        controls.append(attempt)
+        if not any("None" not in line for line in attempt.traffic):
+            raise UsageError(
+                "the tests never called the mock: start it with the fixture `viralsync` or with `viralsync-mock serve`"
+            )
+        if attempt.exit_code != 0 and (not attempt.failed or len(controls) > 2 * CONTROLS):
+            raise UsageError(
+                f"the tests fail on the mock itself, with exit code {attempt.exit_code}: run them by themselves first"
+            )
+        challenge.left_out = (*challenge.left_out, *attempt.failed)
+    return controls
+
+
+def _is_likely(mutant: Mutant, traffic: Iterable[str]) -> bool:
+    need = NEEDS.get(mutant.subject, "")
+    return any(need in line for line in traffic) or (mutant.sending is not None and bool(need))
+
+
+def _spread(mutants: Sequence[Mutant]) -> Iterator[Mutant]:
+    """Yield mutants of all subjects in turn, so that a short budget meets each."""
+    subjects: dict[str, list[Mutant]] = {}
+    for mutant in mutants:
+        subjects.setdefault(mutant.subject, []).append(mutant)
+    for row in zip_longest(*subjects.values()):
+        yield from (mutant for mutant in row if mutant is not None)
+
+
+def _sort(challenge: Challenge, mutant: Mutant, attempt: Attempt | None) -> None:
+    if attempt is None:
+        challenge.untried.append(mutant)
+    elif attempt.exit_code is None:
+        challenge.noticed[mutant] = "the tests did not end in time"
+    elif attempt.exit_code != 0:
+        challenge.noticed[mutant] = attempt.failed[0] if attempt.failed else f"exit code {attempt.exit_code}"
+    elif DEVIATED in attempt.traffic:
+        challenge.survivors.append(mutant)
+    else:
+        challenge.unmet.append(mutant)
+
+
+def _report(challenge: Challenge, controls: Sequence[Attempt]) -> Iterator[str]:
+    yield f"{len(controls)} runs on the mock itself, {controls[-1].seconds:.1f} s each"
+    for test in challenge.left_out:
+        yield f"left out, since it fails or flickers there: {test}"
+    tried = len(challenge.noticed) + len(challenge.survivors)
+    yield f"your tests notice {len(challenge.noticed)} of {tried} wrong servers ({challenge.percent:.0f} %)"
+    rest = [f"{len(challenge.unmet)} never deviate in what your tests do"] if challenge.unmet else []
+    rest += [f"{len(challenge.untried)} were not tried within the budget"] if challenge.untried else []
+    if rest:
+        yield f"not counted: {', '.join(rest)}"
+    if challenge.survivors:
+        yield "not noticed; a test for one would assert the opposite:"
+    for mutant in challenge.survivors:
+        yield f"  {mutant.subject}: {mutant.name}: {mutant.statement}"
+
+
+def _document(challenge: Challenge) -> dict[str, object]:
+    return {
+        "command": list(challenge.command),
+        "percent": round(challenge.percent, 1),
+        "noticed": {mutant.name: by for mutant, by in challenge.noticed.items()},
+        "survivors": [
+            {"name": each.name, "subject": each.subject, "statement": each.statement} for each in challenge.survivors
+        ],
+        "left_out": list(challenge.left_out),
+        "unmet": [mutant.name for mutant in challenge.unmet],
+        "untried": [mutant.name for mutant in challenge.untried],
+    }
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text("utf-8").splitlines() if path.exists() else []
