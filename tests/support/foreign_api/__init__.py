@@ -2,7 +2,8 @@
 
 `ForeignServer(Settings(variant="B", breaches=frozenset({"retry-after-missing"})))` serves on a loopback address for
 as long as a `with` block lasts. `VARIANTS` are four sets of readings of what the documentation leaves open,
-`CATALOGUE` holds every regression by name, `ACCOUNTS` every key, `FACTS` the documented sentences.
+`CATALOGUE` holds every regression by name, `ACCOUNTS` every key, `FACTS` the documented sentences. A scene fails when
+one of its layers names an asset whose host ends in `.invalid`, which no name server knows.
 """
 
 from .accounts import ACCOUNTS, PROJECTS, Start

@@ -16,12 +16,19 @@ from .settings import Settings
 
 
 def facts_table() -> str:
-    """Every documented sentence with the breaches that break it, as a Markdown table."""
-    rows = ["| id | sentence | breaches | note |", "|---|---|---|---|"]
+    """Every documented sentence with the breaches that break it, as a Markdown document."""
+    shown = sum(breach.visible for breach in CATALOGUE.values())
+    rows = [
+        f"# The documented facts and what breaks them\n\n{len(FACTS)} facts, {len(CATALOGUE)} breaches, {shown} of them"
+        " visible on an ordinary Pro account; the others are marked with a star.\n",
+        "| id | sentence | breaches | note |",
+        "|---|---|---|---|",
+    ]
     for fact, sentence in FACTS.items():
-        names = ", ".join(f"`{breach.name}`" for breach in CATALOGUE.values() if breach.fact == fact)
-        shown = sentence.replace("|", "\\|")
-        rows.append(f"| {fact} | {shown} | {names or '-'} | {NOTES.get(fact, '')} |")
+        broken = [breach for breach in CATALOGUE.values() if breach.fact == fact]
+        names = ", ".join(f"`{breach.name}`{'' if breach.visible else '*'}" for breach in broken)
+        text = sentence.replace("|", "\\|")
+        rows.append(f"| {fact} | {text} | {names or '-'} | {NOTES.get(fact, '')} |")
     return "\n".join(rows)
 
 

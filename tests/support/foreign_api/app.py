@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import zlib
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from aiohttp import HttpVersion10, web
@@ -16,9 +18,10 @@ from .documents import error_reply
 from .limits import check_rate
 from .model import Account
 from .operations import OPERATIONS, Answer, Operation
-from .wire import Refused, Reply
+from .wire import NothingThere, Refused, Reply
 from .world import World
 
+_LOG: Final = logging.getLogger(__name__)
 _WORLD: Final = web.AppKey("world", World)
 _ROUTES: Final = [
     (method, re.compile(re.sub(r"\{\w+\}", "([^/]+)", path)), name, run) for method, path, name, run in OPERATIONS
@@ -41,13 +44,16 @@ async def _handle(request: web.Request) -> web.StreamResponse:
     call = Call(request, world.calls)
     if world.readings.http_version == "1.0":
         request._version = HttpVersion10  # there is no public way to answer as an old proxy does
+    await clock.pause(world.chance.uniform(*world.settings.latency))
     try:
         answer = await _answer(world, call)
     except Refused as refused:
         answer = error_reply(world, refused.kind, refused.text, refused.headers)
-    except LookupError:
+    except NothingThere:
         answer = Reply(200, {})
-    await clock.pause(world.chance.uniform(*world.settings.latency))
+    except Exception:
+        _LOG.exception("%s %s", request.method, request.path)
+        answer = error_reply(world, "crash", "Something went wrong.", {})
     return _response(world, call, answer) if isinstance(answer, Reply) else answer
 
 
@@ -57,9 +63,10 @@ async def _answer(world: World, call: Call) -> Answer:
         call.body = await call.request.read()
     except web.HTTPRequestEntityTooLarge:
         raise Refused("too-large", f"A body has at most {world.readings.body_limit} bytes.") from None
-    steps: tuple[Callable[[World, Call], None], ...] = (_route, _authenticate, check_rate, _check_plan)
-    if world.readings.check_order == "key_first":
-        steps = (_authenticate, _route, check_rate, _check_plan)
+    allowed = _match(call)
+    steps: tuple[Callable[[World, Call], None], ...] = (_authenticate, check_rate, _check_plan)
+    at = 1 if world.readings.check_order == "key_first" else 0
+    steps = (*steps[:at], partial(_check_route, allowed), *steps[at:])
     try:
         for step in steps:
             step(world, call)
@@ -72,20 +79,24 @@ async def _answer(world: World, call: Call) -> Answer:
     return answer  # type: ignore[no-any-return] # hooks are untyped
 
 
-def _route(world: World, call: Call) -> None:
-    path = call.request.path
-    if world.readings.head == "refused" and call.request.method == "HEAD":
-        world.refuse("method", "HEAD is not served.", {"Allow": "GET"})
-    matches = [(method, name, found) for method, pattern, name, _ in _ROUTES if (found := pattern.fullmatch(path))]
-    for method, name, found in matches:
+def _match(call: Call) -> list[str]:
+    """Find the operation of the call; the methods that its path allows."""
+    matches = [(each, found) for each in _ROUTES if (found := each[1].fullmatch(call.request.path))]
+    for (method, _, name, _), found in matches:
         if method == call.method:
             call.operation = name
             call.job_id = found.group(1) if found.groups() else ""
-    if not matches:
-        raise Refused("unknown-route", f"No route {path}.")
+    return [each[0] for each, _ in matches]
+
+
+def _check_route(allowed: list[str], world: World, call: Call) -> None:
+    headers = {"Allow": ", ".join(allowed)}
+    if world.readings.head == "refused" and call.request.method == "HEAD":
+        raise Refused("method", "HEAD is not served.", headers)
+    if not allowed:
+        raise Refused("unknown-route", f"No route {call.request.path}.")
     if not call.operation:
-        allowed = ", ".join(method for method, _, _ in matches)
-        raise Refused("method", f"{call.request.method} is not allowed here.", {"Allow": allowed})
+        raise Refused("method", f"{call.request.method} is not allowed here.", headers)
 
 
 def _authenticate(world: World, call: Call) -> None:
@@ -128,7 +139,7 @@ def _response(world: World, call: Call, reply: Reply) -> web.StreamResponse:
     if reply.status == 0 and call.request.transport:
         call.request.transport.abort()
     empty = reply.text is None and reply.document is None
-    content = b"" if empty else (reply.text or json.dumps(reply.document, ensure_ascii=False)).encode()
+    content = b"" if empty else (reply.text or json.dumps(reply.document)).encode()
     response = web.Response(status=reply.status or 500, body=content or None, headers=reply.headers)
     if world.readings.etag and call.method == "GET" and reply.status == 200:
         response.headers["ETag"] = f'"{zlib.crc32(content):08x}"'
@@ -136,16 +147,16 @@ def _response(world: World, call: Call, reply: Reply) -> web.StreamResponse:
             return web.Response(status=304, headers={"ETag": response.headers["ETag"]})
     if content:
         response.headers["Content-Type"] = f"{reply.content_type}; charset=utf-8"
-        _encode(world, response, len(content))
+        _encode(world, call, response)
     if world.readings.rate_headers and call.window:
         response.headers["X-RateLimit-Limit"] = str(call.window.limit)
         response.headers["X-RateLimit-Remaining"] = str(call.window.left())
     return response
 
 
-def _encode(world: World, response: web.Response, size: int) -> None:
-    if world.readings.gzip and size > 200:
-        response.enable_compression()
+def _encode(world: World, call: Call, response: web.Response) -> None:
+    if world.readings.gzip and "gzip" in call.request.headers.get("Accept-Encoding", ""):
+        response.enable_compression(web.ContentCoding.gzip)
     if world.readings.chunked:
         response.enable_chunked_encoding()
 

@@ -52,13 +52,6 @@ def in_status(*statuses: str) -> Where:
     return lambda document, _context: document.get("status") in statuses
 
 
-def in_phase(*phases: str) -> Where:
-    """Whether a document shows one of these phases while its job is not over."""
-    return lambda document, _context: (
-        document.get("phase") in phases and document.get("status") in {"queued", "running", "waiting"}
-    )
-
-
 def of_success(change: Callable[[Any], Any], *operations: str) -> Hook:
     """A hook that changes the document of successful replies, of these operations or of all."""
 

@@ -24,22 +24,11 @@ def _status_of_submit(status: int) -> Any:
     )
 
 
-def _as_text(make: Any) -> Any:
-    def hook(reply: Reply, _call: Any) -> Reply:
-        return reply if reply.refusal or reply.document is None else replace(reply, text=make(reply.document))
-
-    return hook
-
-
 def _pruned(value: Any, word: str) -> Any:
     """The document without the numbers whose name, or whose parent's name, holds the word."""
     if not isinstance(value, dict):
         return value
     return {name: _pruned(each, word) for name, each in value.items() if word not in name.lower()}
-
-
-def _renamed(old: str, new: str) -> Any:
-    return lambda document: {(new if name == old else name): value for name, value in document.items()}
 
 
 def _less(name: str) -> Any:
@@ -55,8 +44,16 @@ def _young(call: Any) -> bool:
     return call.operation == "get" and job is not None and job.age < 0.5
 
 
-def _anonymous_writes(call: Any) -> bool:
+def _is_bearer_write(call: Any) -> bool:
     return bool(call.header == "authorization" and call.method != "GET")
+
+
+def _is_usage(call: Any) -> bool:
+    return bool(call.operation == "usage")
+
+
+def _has_prefix(key: str) -> bool:
+    return key.startswith("vs_prod_")
 
 
 def _routes_gone() -> Iterator[Breach]:
@@ -75,14 +72,14 @@ def _open_operations() -> Iterator[Breach]:
         yield tuned(f"{operation}-without-key", "D-2.3", "a request without a key", open_operations=opened)
 
 
-def _charged_data(document: Doc) -> Doc:
+def _with_flag(document: Doc) -> Doc:
     return {"success": True, "data": document}
 
 
 BREACHES: Final = (
     _success("envelope-around-success", "D-1.3", _REQUEST, lambda document: {"data": document}),
     _success("envelope-around-job", "D-1.3", _REQUEST, lambda document: {"job": document}, "get"),
-    _success("envelope-around-list", "D-1.3", _REQUEST, _charged_data, "list"),
+    _success("envelope-around-list", "D-1.3", _REQUEST, _with_flag, "list"),
     _success("envelope-around-me", "D-1.3", _REQUEST, lambda document: {"user": document}, "me"),
     _success("json-encoded-twice", "D-1.1", _REQUEST, json.dumps),
     hooked("submit-answers-200", "D-1.7", _SUBMIT, reply=_status_of_submit(200)),
@@ -99,17 +96,12 @@ BREACHES: Final = (
     hooked("every-tenth-empty", "D-1.9", _TEN, call=_every_tenth(Reply(200))),
     _success("me-without-user-id", "D-1.13", _REQUEST, _less("userId"), "me"),
     _success("me-without-plan", "D-1.13", _REQUEST, _less("plan"), "me"),
-    _success("me-without-email", "D-1.13", _REQUEST, _less("email"), "me"),
+    _success("me-without-email", "D-2.6", _REQUEST, _less("email"), "me"),
     _success("usage-without-minutes-used", "D-1.14", _REQUEST, lambda it: _pruned(it, "used"), "usage"),
     _success("usage-without-limits", "D-1.14", _REQUEST, lambda it: _pruned(it, "limit"), "usage"),
     refusal("missing-key-accepted", "D-2.3", "a missing key", "missing-key"),
     refusal("invalid-key-accepted", "D-2.3", "a wrong key", "invalid-key"),
-    tuned(
-        "key-prefix-checked-only",
-        "D-2.3",
-        "a wrong key with the right prefix",
-        key_accepted_unseen=lambda key: key.startswith("vs_prod_"),
-    ),
+    tuned("key-prefix-checked-only", "D-2.3", "a wrong key of the right form", key_accepted_unseen=_has_prefix),
     *_open_operations(),
     refusal("missing-key-403", "D-2.3", "a missing key", "missing-key", status=403),
     refusal("missing-key-code", "D-2.3", "a missing key", "missing-key", code="MISSING_API_KEY"),
@@ -117,12 +109,10 @@ BREACHES: Final = (
     refusal("invalid-key-code", "D-8.2", "a wrong key", "invalid-key", code="INVALID_API_KEY"),
     tuned("bearer-not-read", "D-2.1", "a bearer token", key_headers=frozenset({"x-api-key"})),
     tuned("x-api-key-not-read", "D-2.1", "a key in x-api-key", key_headers=frozenset({"authorization"})),
-    hooked("bearer-for-reads-only", "D-2.1", "a bearer token", call=refused_when(_anonymous_writes, "invalid-key")),
+    hooked("bearer-for-reads-only", "D-2.1", "a bearer token", call=refused_when(_is_bearer_write, "invalid-key")),
     refusal("revoked-key-accepted", "D-2.4", "a revoked key", "revoked-key", visible=False),
     refusal("revoked-key-403", "D-2.4", "a revoked key", "revoked-key", visible=False, status=403),
     refusal("free-plan-401", "D-2.5", "a Free key", "free-plan", visible=False, variants="ABC", status=401),
     refusal("free-plan-402", "D-8.6", "a Free key", "free-plan", visible=False, variants="ABC", status=402),
-    hooked(
-        "pro-refused-usage", "D-1.6", _REQUEST, call=refused_when(lambda call: call.operation == "usage", "free-plan")
-    ),
+    hooked("pro-refused-usage", "D-1.6", _REQUEST, call=refused_when(_is_usage, "free-plan")),
 )

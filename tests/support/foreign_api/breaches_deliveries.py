@@ -44,10 +44,6 @@ def _unsigned(headers: Mapping[str, str]) -> Mapping[str, str]:
     return {name: value for name, value in headers.items() if name != "x-render-signature"}
 
 
-def _signed_as(name: str) -> Any:
-    return lambda headers: {**_unsigned(headers), name: headers["x-render-signature"]}
-
-
 def _form(delivery: Any, body: Doc) -> Any:
     headers = {**delivery.headers, "Content-Type": "application/x-www-form-urlencoded"}
     return replace(delivery, content=urlencode(body).encode(), headers=headers)

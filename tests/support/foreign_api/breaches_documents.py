@@ -76,10 +76,6 @@ def _with_children(document: Doc, job: Any) -> Doc:
     return {**document, "children": {"total": 0, "succeeded": 0, "running": 0, "queued": 0, "failed": 0}}
 
 
-def _other_type(pattern: str) -> Hook:
-    return lambda document, _job: {**document, "type": pattern.format(document["type"])}
-
-
 def _is_failed_read(call: Any) -> bool:
     job = next((each for each in call.account.jobs if each.job_id == call.job_id), None)
     return call.operation == "get" and job is not None and job.status == "failed"

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from .breach_kinds import hooked, in_status, refusal, refused_when, shown, tuned, without
 from .conduct import Breach, Hook
-from .wire import Doc
 
 _STREAM, _CANCEL, _DELETE = "a stream of a running job", "a cancel", "a delete"
 _ENDS: Final = in_status("done", "failed", "cancelled")
@@ -22,10 +21,6 @@ def _event(name: str, hook: Hook) -> Breach:
 
 def _cut_at(*phases: str) -> Hook:
     return lambda text, raw: None if raw["phase"] in phases or _ENDS(raw, None) else text
-
-
-def _lines(change: Any) -> Hook:
-    return lambda text, _raw: "\n".join(change(line) for line in text.split("\n"))
 
 
 def _status_of(call: Any) -> str:
@@ -48,10 +43,6 @@ def _neighbour_goes(call: Any, world: Any) -> Any:
 
 def _cancel_running(call: Any) -> bool:
     return call.operation == "cancel" and _status_of(call) in {"running", "waiting"}
-
-
-def _frozen(document: Doc, _job: Any) -> Doc:
-    return {**document, "status": "running", "progress": 0.0}
 
 
 BREACHES: Final = (

@@ -25,10 +25,6 @@ def _nested(body: Doc) -> Doc:
     return {"error": {"message": body["error"], "code": body["code"]}}
 
 
-def _problem(body: Doc) -> Doc:
-    return {"type": "about:blank", "title": body["code"], "detail": body["error"]}
-
-
 def _plain(reply: Reply) -> Reply:
     return replace(reply, text=str((reply.document or {}).get("error")), content_type="text/plain")
 
@@ -75,12 +71,7 @@ BREACHES: Final = (
     hooked("error-as-plain-text", "D-1.4", _ERROR, reply=of_refusal(_plain)),
     hooked("error-body-empty", "D-1.4", _ERROR, reply=of_refusal(lambda reply: replace(reply, document=None))),
     hooked("error-as-200", "D-1.3", _ERROR, reply=of_refusal(lambda reply: replace(reply, status=200))),
-    hooked(
-        "rate-limit-error-as-text",
-        "D-1.4",
-        "a 429",
-        reply=of_refusal(_plain, {"rate"}),
-    ),
+    hooked("rate-limit-error-as-text", "D-1.4", "a 429", reply=of_refusal(_plain, {"rate"})),
     *_statuses(),
     refusal("unknown-job-200", "D-7.6", "an unknown job", "unknown-job"),
     hooked("cancel-of-unknown-409", "D-8.7", "a cancel of an unknown job", reply=_not_found_as("cancel", 409)),

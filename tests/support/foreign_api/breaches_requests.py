@@ -149,10 +149,3 @@ BREACHES: Final = (
     tuned("scenes-one-by-one", "D-4.15", _MANY, effective=lambda _asked, _preset, _scenes: 1),
     tuned("scenes-all-at-once", "D-4.15", _MANY, effective=lambda _asked, _preset, scenes: scenes),
 )
-
-
-def _all_running(document: Doc) -> Doc:
-    counts = document.get("children")
-    if not counts or document.get("phase") != "rendering":
-        return document
-    return {**document, "children": {**counts, "running": counts["running"] + counts["queued"], "queued": 0}}

@@ -19,7 +19,7 @@ from .renders import start_render
 from .rules import fault_of, parameter_fault, unknown_field_of
 from .streams import stream
 from .webhooks import is_public
-from .wire import Doc, Reply
+from .wire import Doc, NothingThere, Reply
 
 if TYPE_CHECKING:
     from .call import Call
@@ -212,7 +212,7 @@ def _job(world: World, call: Call) -> Job:
     job = world.jobs.get(call.job_id)
     if job is None or job.account is not call.account:
         world.refuse("unknown-job", f"No job {call.job_id!r}.")
-        raise LookupError(call.job_id)
+        raise NothingThere
     return job
 
 

@@ -63,13 +63,16 @@ async def _render(world: World, job: Job, order: Order) -> None:
     world.change(job, status="waiting", phase="rendering", progress=_SCENES_START)
     await _stall(world, "rendering")
     await _rounds(world, job, order)
-    if failed := next((scene for scene in job.scenes if scene.status == "failed"), None):
-        world.end(job, "failed", error=failed.error)
+    if lost := next((scene for scene in job.scenes if _is_lost(scene)), None):
+        world.end(job, "failed", error=lost.error or f"SCENE_RENDER_FAILED: {lost.job_id} was cancelled")
         return
     assemble = job.assemble if world.conduct.assembles else None
     await _step(world, job, "assembling", _SCENES_END, child=assemble)
+    if assemble and _is_lost(assemble):
+        world.end(job, "failed", error="ASSEMBLE_FAILED: the assemble job was cancelled")
+        return
     if assemble:
-        world.end(assemble, "done", progress=1.0)
+        world.end(assemble, "done", progress=1.0, output_url=output_url_of(world, assemble))
     await _step(world, job, "uploading", 0.95)
     world.end(job, "done", progress=1.0, output_url=output_url_of(world, job), media=media_of(job))
 
@@ -107,20 +110,24 @@ async def _rounds(world: World, job: Job, order: Order) -> None:
             ]
             for next_ended in asyncio.as_completed(tasks):
                 await next_ended
-                if world.conduct.failure_stops_all and _any_failed(job):
+                if world.conduct.failure_stops_all and any(map(_is_lost, job.scenes)):
                     _ = [task.cancel() for task in tasks]
                     return
-        if _any_failed(job) and world.readings.scene_failure == "finish_in_flight":
+        if any(map(_is_lost, job.scenes)) and world.readings.scene_failure == "finish_in_flight":
             return
 
 
-def _any_failed(job: Job) -> bool:
-    return any(scene.status == "failed" for scene in job.scenes)
+def _is_lost(child: Job) -> bool:
+    return child.cancelling or (child.ended and child.status != "done")
 
 
 async def _scene(world: World, job: Job, scene: Job, fails: bool) -> None:
+    if _is_lost(scene):
+        return
     world.change(scene, status="running", phase="rendering")
     await world.pause(SECONDS["scene"] * world.chance.uniform(0.9, 1.1) * (0.5 if fails else 1.0))
+    if _is_lost(scene):
+        return
     if fails:
         name = (scene.payload or {}).get("sceneId")
         code = "SCENE_RENDER_FAILED: " if world.readings.error_text == "code" else ""

@@ -31,7 +31,13 @@ class Field:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_whole(value: Any) -> bool:
+    return _is_number(value) and (isinstance(value, int) or value.is_integer())
 
 
 def _is_colour(text: str) -> bool:
@@ -49,7 +55,7 @@ _TYPES: Final[Mapping[str, Callable[[Any], bool]]] = {
     "string": lambda value: isinstance(value, str),
     "number": _is_number,
     "numeric": lambda value: _is_number(value) or (isinstance(value, str) and value.replace(".", "", 1).isdigit()),
-    "integer": lambda value: _is_number(value) and float(value).is_integer(),
+    "integer": _is_whole,
     "object": lambda value: isinstance(value, dict),
     "array": lambda value: isinstance(value, list),
     "any": lambda _value: True,

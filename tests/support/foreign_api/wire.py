@@ -28,6 +28,10 @@ class Refused(Exception):
         self.headers = dict(headers or {})
 
 
+class NothingThere(Exception):
+    """A job that does not exist where a breach has lifted the refusal: the answer is empty."""
+
+
 @dataclass(frozen=True)
 class Reply:
     """What is answered: a document as JSON, or `text` as it is; status 0 closes the connection without a word."""
