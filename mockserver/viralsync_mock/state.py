@@ -108,7 +108,8 @@ class MockServer:
             from viralsync_mock.webhooks.dispatcher import WebhookDispatcher
             from viralsync_mock.webhooks.sender import HttpSender
 
-            self.sender = self.sender or HttpSender(self.settings.webhook_hosts)
+            own_port = self.listener.port if self.listener else None
+            self.sender = self.sender or HttpSender(self.settings.webhook_hosts, own_port=own_port)
             sandbox.dispatcher = WebhookDispatcher(
                 sandbox,
                 self.sender,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from viralsync_mock.api import submission
 from viralsync_mock.api.pagination import list_page, next_list_change
-from viralsync_mock.api.progress_stream import stream_events
+from viralsync_mock.api.progress_stream import resume_point, stream_events
 from viralsync_mock.errors import ApiError
 from viralsync_mock.generation.response import check_generation
 from viralsync_mock.jobs import timeline
@@ -56,11 +56,15 @@ async def get_job(call: Call) -> Response:
 async def stream_job_progress(call: Call) -> Response:
     """GET /v1/jobs/{jobId}/progress: server-sent events until the job is terminal."""
     subject = find_job(call.sandbox, call.job_id)
+    last = resume_point(call, subject)
+    current = subject.look(call.now)
+    if current.status.is_terminal and last == current.number and call.behaviour.sse_after_end == "no_content":
+        return empty_response()
     return Response(
         200,
         content_type=EVENT_STREAM.encode(),
         headers=((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")),  # nginx would hold events back
-        stream=lambda reader: stream_events(call, subject, reader),
+        stream=lambda reader: stream_events(call, subject, last, reader),
     )
 
 

@@ -24,13 +24,13 @@ MIN_PAUSE = timedelta(milliseconds=1)
 """The shortest pause between two keep-alives."""
 
 
-async def stream_events(call: Call, subject: Subject, reader: StreamClient) -> AsyncGenerator[bytes]:
+async def stream_events(call: Call, subject: Subject, last: int | None, reader: StreamClient) -> AsyncGenerator[bytes]:
     """Yield a snapshot, then one event per step, keep-alives while nothing happens, and end after the terminal one.
 
-    With a `Last-Event-ID` exactly what came after it is told instead of the snapshot.
+    `last` is the step that a resuming client has seen: it gets exactly the following ones instead of the snapshot.
     """
-    sandbox, clock = call.sandbox, call.sandbox.clock
-    last, quiet_since = _resumed(call, subject), clock.now()
+    sandbox, clock, retry = call.sandbox, call.sandbox.clock, call.behaviour.sse_retry_milliseconds
+    quiet_since = clock.now()
     with clock.alarm() as alarm:
         reader.on_disconnect = alarm.wake
         subject.job.subscribe(alarm.wake)
@@ -43,7 +43,8 @@ async def stream_events(call: Call, subject: Subject, reader: StreamClient) -> A
                     last, quiet_since = step.number, now
                     sandbox.sightings.record_step(subject, step)
                     sandbox.record_effect("event", jobId=subject.id, id=str(step.number), status=step.status)
-                    yield _event(call, subject, step)
+                    yield _event(call, subject, step, retry)
+                    retry = None  # once a connection
                 if current.status.is_terminal:
                     return
                 keep_alive = _keep_alive_due(call, quiet_since)
@@ -67,8 +68,8 @@ def _resume_header(call: Call) -> bytes:
     return names[0] if len(names) == 1 else b"last-event-id"
 
 
-def _resumed(call: Call, subject: Subject) -> int | None:
-    """Return the index of the last step that the reader has seen, or None for a first connection."""
+def resume_point(call: Call, subject: Subject) -> int | None:
+    """Return the number of the last step that the client has seen, or None for a first connection."""
     if call.behaviour.sse_resume == "snapshot":
         return None
     last = sse.last_event_id(call.headers.get(_resume_header(call)))
@@ -87,13 +88,13 @@ def _pending_steps(subject: Subject, last: int | None, current: Step) -> tuple[S
     return subject.steps()[last + 1 : current.number + 1]
 
 
-def _event(call: Call, subject: Subject, step: Step) -> bytes:
+def _event(call: Call, subject: Subject, step: Step, retry: int | None) -> bytes:
     if call.behaviour.sse_payload == "job":
         document = job_document_at(subject, step, call.files.movies.output_url)
     else:
         document = event_document(subject, step, call.files.movies.output_url)
     name = event_kind(step) if call.behaviour.sse_event_names == "by_kind" else None
-    return sse.encode(orjson.dumps(document), id=step.number, event=name)
+    return sse.encode(orjson.dumps(document), id=step.number, event=name, retry=retry)
 
 
 def _keep_alive_due(call: Call, quiet_since: datetime) -> datetime | None:

@@ -47,6 +47,10 @@ def _is_seconds(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= MAX_SECONDS
 
 
+def _is_milliseconds(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_SECONDS * 1000
+
+
 def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MAX_ATTEMPTS
 
@@ -79,6 +83,13 @@ class BehaviourProfile:
     sse_payload: str = _switch("sse.payload", "webhook", one_of=("webhook", "job"))
     sse_resume: str = _switch("sse.resume", "replay", one_of=("replay", "snapshot"))
     sse_keep_alive_seconds: float | None = _seconds("sse.keep_alive_seconds", 15, or_null=True)
+    sse_after_end: str = _switch("sse.after_end", "empty_stream", one_of=("empty_stream", "no_content"))
+    sse_retry_milliseconds: int | None = _switch(
+        "sse.retry_milliseconds",
+        None,
+        fits=lambda v: v is None or _is_milliseconds(v),
+        wants=f"a whole number of milliseconds from 0 to {MAX_SECONDS * 1000}, or null",
+    )
     cancel_response: str = _switch("cancel.response", "job", one_of=("job", "empty"))
     delete_response: str = _switch("delete.response", "body", one_of=("body", "empty"))
     quota_check: str = _switch("quota.check", "used", one_of=("used", "forecast"))

@@ -116,12 +116,13 @@ class ControlRequest(Request):
 
 
 def authorize(mock: MockServer, headers: Mapping[bytes, bytes]) -> None:
-    """Raise FORBIDDEN without the control token, or, where there is none, for a page that is not of this machine."""
+    """Raise FORBIDDEN without the control token, or, where there is none, for a page or name of another machine."""
     if token := mock.settings.control_token:
         if not compare_digest(headers.get(b"x-mock-token", b""), token.encode()):
             raise ApiError("FORBIDDEN", reason="send the server's --control-token as x-mock-token.")
         return
-    origin = headers.get(b"origin")
-    if origin is not None and not is_loopback(host_of(origin.decode("latin-1"))):
-        reason = "its origin header is not of this machine. Start the server with --control-token and send it."
-        raise ApiError("FORBIDDEN", reason=reason)
+    for name, allowed in (("host", mock.settings.allowed_hosts), ("origin", ())):
+        host = host_of(headers.get(name.encode(), b"localhost").decode("latin-1"))
+        if not is_loopback(host) and host not in allowed:
+            reason = f"its {name} header is not of this machine. Start the server with --control-token and send it."
+            raise ApiError("FORBIDDEN", reason=reason)

@@ -11,10 +11,11 @@ KEEP_ALIVE = b": keep-alive\n\n"
 _DATA = b"data: "
 
 
-def encode(data: bytes, *, id: object, event: str | None = None) -> bytes:  # noqa: A002 - the field's own name
-    """Write one event; `data` is a single line of JSON."""
+def encode(data: bytes, *, id: object, event: str | None = None, retry: int | None = None) -> bytes:  # noqa: A002 - the field's own name
+    """Write one event; `data` is a single line of JSON, `retry` in milliseconds."""
     name = b"" if event is None else b"event: %s\n" % event.encode()
-    return b"%sid: %s\ndata: %s\n\n" % (name, str(id).encode(), data)
+    wait = b"" if retry is None else b"retry: %d\n" % retry
+    return b"%s%sid: %s\ndata: %s\n\n" % (wait, name, str(id).encode(), data)
 
 
 def document(event: bytes) -> dict[str, Any]:
@@ -31,4 +32,5 @@ def with_document(event: bytes, data: dict[str, Any]) -> bytes:
 def last_event_id(header: bytes | None) -> int | None:
     """Read `Last-Event-ID`; anything that this server cannot have sent reads as None, as on a first connection."""
     text = (header or b"").strip()
-    return int(text) if text.isdigit() and len(text) < 10 else None
+    is_number = text.isdigit() and len(text) < 10
+    return int(text) if is_number and text == b"%d" % int(text) else None

@@ -15,7 +15,7 @@ from urllib.parse import urljoin
 
 from viralsync_mock.config.yaml_source import preview
 from viralsync_mock.errors import MockError
-from viralsync_mock.net import is_loopback
+from viralsync_mock.net import is_loopback, is_this_machine
 from viralsync_mock.redaction import SECRET_HEADERS
 
 if TYPE_CHECKING:
@@ -84,8 +84,11 @@ class WebhookSender(Protocol):
         ...
 
 
-def check_target(url: str, allowed_hosts: Collection[str]) -> None:
-    """Raise DeliveryFailed (`refused_target`) unless a URL leads to this machine or to an allowed host."""
+def check_target(url: str, allowed_hosts: Collection[str], own_port: int | None = None) -> None:
+    """Raise DeliveryFailed (`refused_target`) unless a URL leads to this machine or to an allowed host.
+
+    `own_port` is where the mock itself listens: a webhook to it could reset every sandbox.
+    """
     parts = _PLAIN_URL.fullmatch(url)
     if not parts or not 1 <= int(parts["port"] or 80) <= 65535:
         raise DeliveryFailed(
@@ -94,6 +97,12 @@ def check_target(url: str, allowed_hosts: Collection[str]) -> None:
             "a user name and in ASCII up to the path, or another host that --allow-webhook-host names.",
         )
     _check_host(url, parts["host"], allowed_hosts)
+    port = int(parts["port"] or (443 if url[:5].lower() == "https" else 80))
+    if port == own_port and is_this_machine(parts["host"]):
+        raise DeliveryFailed(
+            "refused_target",
+            f"The webhook URL {preview(url, MAX_SHOWN)} leads to the mock itself: expected the URL of another server.",
+        )
 
 
 def _check_host(url: str, host: str, allowed_hosts: Collection[str]) -> None:
@@ -114,8 +123,10 @@ def _bare(host: str) -> str:
 class HttpSender:
     """Sends webhooks over HTTP/1.1; at most `most_at_once` are under way, others wait, which no time-out counts."""
 
-    def __init__(self, allowed_hosts: Collection[str] = (), most_at_once: int = 32) -> None:
-        self._allowed_hosts = frozenset(allowed_hosts)
+    def __init__(
+        self, allowed_hosts: Collection[str] = (), most_at_once: int = 32, own_port: int | None = None
+    ) -> None:
+        self._allowed_hosts, self._own_port = frozenset(allowed_hosts), own_port
         contexts: dict[str, ssl.SSLContext] = {}
         self._lines = [_ConnectionPool(self._allowed_hosts, contexts) for _ in range(most_at_once)]
         # Last in, first out: sends that follow each other share a connection.
@@ -129,7 +140,7 @@ class HttpSender:
 
     async def __call__(self, request: WebhookRequest) -> Reply:
         """Make one attempt and return the reply, whatever its status; raises DeliveryFailed when there is none."""
-        check_target(request.url, self._allowed_hosts)
+        check_target(request.url, self._allowed_hosts, self._own_port)
         line = await self._free.get()
         try:
             if self._is_closed:
@@ -181,7 +192,7 @@ class HttpSender:
     def _next_url(self, url: str, location: str) -> str:
         try:
             joined = urljoin(url, location)
-            check_target(joined, self._allowed_hosts)
+            check_target(joined, self._allowed_hosts, self._own_port)
         except (DeliveryFailed, ValueError) as error:
             text = f"{preview(url, MAX_SHOWN)} redirects to {preview(location, MAX_SHOWN)}, which is not followed"
             raise DeliveryFailed("redirected_away", f"{text}: {error}") from None

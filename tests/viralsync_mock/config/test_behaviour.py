@@ -125,7 +125,8 @@ def test_a_number_may_be_at_its_bounds(key: str, value: object) -> None:
         ({"sse": {"resum": "replay"}}, '$.sse.resum: no such switch. Did you mean "resume"?'),
         (
             {"sse": {"zzzzzz": 1}},
-            "$.sse.zzzzzz: no such switch. Known: event_names, keep_alive_seconds, payload, resume",
+            "$.sse.zzzzzz: no such switch. Known: after_end, event_names, keep_alive_seconds, payload, resume, "
+            "retry_milliseconds",
         ),
         (
             {"sse": {"resume": "snapshott"}},
