@@ -122,15 +122,13 @@ def does_not_resubmit_failed(evidence: Evidence) -> Iterator[Observation]:
     for calls in evidence.by_request.values():
         known = [each for each in calls if each.operation == SUBMIT and each.job_id and each.status == 202]
         ends = [(each, _shown_failure(evidence, each)) for each in known]
-        failures = [(submission, end) for submission, end in ends if end is not None]
+        failures = [end for _, end in ends if end is not None]
         if not failures:
             continue
-        again = [
-            (end, later) for (_, end), later in zip(failures, known[1:], strict=False) if end.number < later.number
-        ]
+        again = [(end, later) for (_, end), (later, _) in pairwise(ends) if end and end.number < later.number]
         gaps = [waited(end, later, end.answered_at) for end, later in again]
         is_patient = all(gap is not None and gap >= PAUSE for gap in gaps)
-        shown = [each for pair in again for each in pair] or [failures[0][1]]
+        shown = [each for pair in again for each in pair] or failures[:1]
         if len(again) > (MAX_PATIENT_RESUBMISSIONS if is_patient else MAX_RESUBMISSIONS):
             yield failed(f"a movie whose render failed was submitted {len(again)} times more", *shown)
         else:

@@ -113,10 +113,10 @@ def renders(*pauses: float) -> list[JournalEntry]:
     return calls
 
 
-def delivery(seconds: float) -> Delivery:
-    """Return a webhook that was taken after this time."""
+def delivery(seconds: float, status: int | None = 200, problem: str | None = None) -> Delivery:
+    """Return a webhook with one attempt that took this time."""
     hook = WebhookSettings("http://localhost/hook", "secret", BehaviourProfile())
-    attempts = [Attempt(EPOCH, EPOCH, 200, seconds=seconds)]
+    attempts = [Attempt(EPOCH, EPOCH, status, problem=problem, seconds=seconds)]
     return Delivery(1, JOB, "done", hook, (), b"{}", EPOCH, EPOCH, outcome=DeliveryOutcome.DELIVERED, attempts=attempts)
 
 
@@ -227,6 +227,8 @@ TABLE: list[tuple[str, str, Outcome, Sequence[JournalEntry]]] = [
     ("three at once", "stays-on-its-stream", UNSEEN, [
         stream(i, "running", 4, ending=CLIENT_DISCONNECTED, ended_after=3) for i in (1, 2, 3)]),
     ("all pages", "reads-every-page", PASSED, [page(1, following="a"), page(2, "a")]),
+    ("walked, and then its first page alone", "reads-every-page", PASSED, [
+        page(1, following="a"), page(2, "a"), page(3, following="a")]),
     ("one page", "reads-every-page", UNSEEN, [page(1)]),
     ("the first of two pages", "reads-every-page", FAILED, [page(1, following="a")]),
     ("the second of three pages", "reads-every-page", FAILED, [page(1, following="a"), page(2, "a", "b")]),
@@ -242,6 +244,8 @@ TABLE: list[tuple[str, str, Outcome, Sequence[JournalEntry]]] = [
     ("invalid twice", "does-not-repeat-refused", FAILED, refusals(400, 0, 1)),
     ("invalid twice, with a call between", "does-not-repeat-refused", PASSED, [
         *refusals(400, 0), call(2, LIST), *refusals(400, 0, first=3)]),
+    ("refused for another reason", "does-not-repeat-refused", PASSED, [
+        *refusals(402, 0, 1), *refusals(409, 2, 3, first=3)]),
     ("refused, then not", "does-not-repeat-refused", PASSED, [*refusals(402, 0, 1), call(3, SUBMIT, status=202)]),
     ("no slot, and a second", "does-not-repeat-refused", PASSED, refusals(409, 0, 1, 2)),
     ("no slot, twice less than a second", "does-not-repeat-refused", PASSED, refusals(409, 0, 0.9, 1.8, 2.8)),
@@ -249,6 +253,13 @@ TABLE: list[tuple[str, str, Outcome, Sequence[JournalEntry]]] = [
     ("no slot, and growing waits", "does-not-repeat-refused", PASSED, refusals(409, 0, 0.1, 0.3, 0.7, 1.5)),
     ("no slot, and a frozen clock", "does-not-repeat-refused", UNCLEAR, refusals(409, 0, 0, 0)),
     ("another refusal", "does-not-repeat-refused", UNSEEN, refusals(405, 0, 1, 2)),
+    ("submitted three times before any failed", "does-not-resubmit-failed", PASSED, [
+        *[call(i, SUBMIT, status=202, job_id=f"job_{i}", shows={"jobId": f"job_{i}"}) for i in (1, 2, 3)],
+        *[read(i + 3, "failed", job_id=f"job_{i}") for i in (1, 2, 3)]]),
+    ("done between two that failed", "does-not-resubmit-failed", FAILED, [
+        *renders(0), call(3, SUBMIT, status=202, job_id="job_done", shows={}),
+        *[each for i in (4, 6, 8) for each in (
+            call(i, SUBMIT, status=202, job_id=f"job_{i}", shows={}), read(i + 1, "failed", job_id=f"job_{i}"))]]),
     ("failed, and once more", "does-not-resubmit-failed", PASSED, renders(0, 0)),
     ("failed, and twice more", "does-not-resubmit-failed", FAILED, renders(0, 0, 0)),
     ("failed, and twice more after a second", "does-not-resubmit-failed", PASSED, renders(0, 1, 1)),
@@ -258,6 +269,8 @@ TABLE: list[tuple[str, str, Outcome, Sequence[JournalEntry]]] = [
         call(1, SUBMIT, status=202, ending="truncated_body"), call(2, SUBMIT)]),
     ("a 202 that came too late", "does-not-submit-twice", FAILED, [
         call(1, SUBMIT, status=202, ending=CLIENT_DISCONNECTED, over=2), call(2, SUBMIT)]),
+    ("a 202 too large to keep", "does-not-submit-twice", UNSEEN, [
+        call(1, SUBMIT, status=202, answer_size=10**6), call(2, SUBMIT)]),
     ("a 202 that came", "does-not-submit-twice", UNSEEN, [
         call(1, SUBMIT, status=202, shows={"jobId": JOB}), call(2, SUBMIT)]),
     ("seen running, ended since", "believes-no-old-status", FAILED, [read(1, "running")]),
@@ -336,6 +349,24 @@ def test_a_job_that_was_waited_for_is_given_up(reads: int, outcome: Outcome) -> 
     """Three reads show that its client waited."""
     calls = [read(number, "running") for number in range(reads)]
     assert outcome == verdict("cancels-what-it-abandons", *calls, unfinished=[Unfinished(JOB)]).outcome
+
+
+def test_a_copy_that_overtakes_its_original_is_no_disorder() -> None:
+    """Both say the same."""
+    original, copy = delivery(0), delivery(0)
+    original.attempts[0] = original.attempts[0]._replace(at=EPOCH + timedelta(seconds=5))
+    copy.number, copy.copy_of = 2, 1
+    assert verdict("survives-disorder", deliveries=[original, copy]).outcome is UNSEEN
+
+
+def test_a_result_names_twenty_calls_at_most() -> None:
+    """The rest adds nothing."""
+    assert len(verdict("stops-at-terminal", *[read(i, "done") for i in range(1, 40)]).calls) == 20
+
+
+def test_a_receiver_that_is_not_there_is_not_slow() -> None:
+    """However long it took to find out."""
+    assert verdict("answers-webhooks-at-once", deliveries=[delivery(9, None, "unreachable")]).outcome is UNSEEN
 
 
 @pytest.mark.parametrize(("seconds", "outcome"), [(2.0, PASSED), (2.1, FAILED)])
