@@ -1,16 +1,17 @@
-"""Everything that can go wrong, as one tree.
+"""All errors, as one tree.
 
 MockError
-├── ApiError          a refusal in the API's own shape: code from the spec, values for its text
-├── NotSent           a webhook has not reached its receiver (sender.py)
-├── Invalid           a request breaks the spec: where and how (violations.py)
-└── UsageError        a file, option or request to the kit itself is wrong: one clear sentence
-    ├── SpecError         the OpenAPI document
-    ├── ScenarioError     a scenario
-    ├── BehaviourError    a behaviour profile
-    ├── ClockError        time asked to go back, or out of bounds
-    ├── SettingsError     an option of the command or a variable
-    └── ControlError      the control API refuses a client of the kit, or cannot be reached
+├── ApiError            a refusal in the API's own shape: code from the spec, values for its text
+│   └── RateLimited         with the seconds to wait (jobs/limits.py)
+├── DeliveryFailed      a webhook has not reached its receiver (webhooks/sender.py)
+├── ValidationFailed    a request breaks the spec: where and how (validation/schema.py)
+└── UsageError          a file, an option or a request to the mock itself is wrong: one clear sentence
+    ├── SpecError           the OpenAPI document
+    ├── ScenarioError       a scenario
+    ├── BehaviourError      a behaviour profile
+    ├── ClockError          time asked to go back, or out of bounds
+    ├── SettingsError       an option of the command or a variable
+    └── ControlError        the control API refuses a request of ours, or cannot be reached
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class MockError(Exception):
-    """The root of all errors that the kit raises."""
+    """The root of all errors that the mock raises."""
 
 
 class ApiError(MockError):
@@ -49,7 +50,7 @@ class ApiError(MockError):
 
 
 class UsageError(MockError):
-    """The kit was used wrongly; the message says what came, what was expected, where, and what to do."""
+    """Wrong use; the message says what came, what was expected, where, and what to do."""
 
 
 class SpecError(UsageError):
@@ -65,7 +66,7 @@ class BehaviourError(UsageError):
 
 
 class ClockError(UsageError):
-    """A virtual clock was asked for something that time does not do."""
+    """A virtual clock was asked to go back, or out of bounds."""
 
 
 class SettingsError(UsageError):

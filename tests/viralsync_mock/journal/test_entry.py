@@ -19,7 +19,8 @@ from tests.viralsync_mock.control.test_control import refusal, submit, watched
 
 from viralsync_mock.app import create_app
 from viralsync_mock.clock import EPOCH, Mode
-from viralsync_mock.journal.entry import Filter, Journal, JournalEntry
+from viralsync_mock.journal.entry import CLIENT_DISCONNECTED, MAX_BODY, Filter, Journal, JournalEntry
+from viralsync_mock.response import Abort, Response
 from viralsync_mock.server import BackgroundServer
 from viralsync_mock.settings import Settings
 
@@ -68,6 +69,31 @@ def test_the_ring_keeps_the_last_calls(size: int, made: int) -> None:
     kept = [each.number for each in journal.oldest_first()]
     assert kept == list(range(made))[max(made - size, 0) :]
     assert [each.number for each in journal.newest_first(Filter(), made)] == kept[::-1]
+
+
+@pytest.mark.parametrize(("size", "is_cut"), [(MAX_BODY, False), (MAX_BODY + 1, True)])
+def test_a_body_is_cut_past_64_kib(size: int, is_cut: bool) -> None:
+    """Not before."""
+    one = entry(1)
+    one.record_body(bytes(size))
+    assert (len(one.body), one.is_cut) == (MAX_BODY, is_cut)
+
+
+@pytest.mark.parametrize(("share", "seen"), [(None, (None, None)), (0.5, (404, "NOT_FOUND"))])
+def test_a_client_has_seen_the_code_only_if_a_part_of_the_answer_left(share: float | None, seen: object) -> None:
+    """A connection that breaks before the head shows neither status nor code."""
+    one = entry(1)
+    one.code = "NOT_FOUND"
+    one.record_response(Response(404, abort=Abort("broken", share)), b"", EPOCH)
+    assert ((one.status, one.code), one.ending) == (seen, "broken")
+
+
+def test_an_answer_for_a_client_that_has_left_is_no_answer() -> None:
+    """The call is carried out, and its ending stays."""
+    one = entry(1)
+    one.ending = CLIENT_DISCONNECTED
+    one.record_response(Response(202), b"", EPOCH)
+    assert (one.status, one.ending) == (202, CLIENT_DISCONNECTED)
 
 
 def test_older_calls_are_forgotten(start_mock: StartMock) -> None:

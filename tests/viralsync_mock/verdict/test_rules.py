@@ -351,6 +351,12 @@ def test_a_job_that_was_waited_for_is_given_up(reads: int, outcome: Outcome) -> 
     assert outcome == verdict("cancels-what-it-abandons", *calls, unfinished=[Unfinished(JOB)]).outcome
 
 
+def test_a_waiver_hides_nothing_but_a_failure() -> None:
+    """A rule that passed, and one that never applied, stay so."""
+    found = evaluate_rules(Evidence([limited(1, 0), call(2, "getMe", 20)]), waived=list(RULES))
+    assert {each.outcome for each in found} == {PASSED, UNSEEN}
+
+
 def test_a_copy_that_overtakes_its_original_is_no_disorder() -> None:
     """Both say the same."""
     original, copy = delivery(0), delivery(0)
