@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from functools import cache
 from json import JSONDecodeError
+from threading import Lock
 from typing import Any
 
 import httpx2
@@ -43,18 +44,23 @@ class ControlConnection:
         self.base_url, self.api_key = base_url.rstrip("/"), api_key
         self.control_token, self.timeout = control_token, timeout
         self.headers = {"x-api-key": api_key, **({"x-mock-token": control_token} if control_token else {})}
-        self._is_shared = http is not None
-        self._http = open_connections() if http is None else http
+        self._is_shared, self._http = http is not None, http
+        self._opening = Lock()
 
     def with_key(self, api_key: str) -> ControlConnection:
         """Return a connection for another key on the same mock; it shares this one's sockets."""
-        return ControlConnection(self.base_url, api_key, self.control_token, self.timeout, self._http)
+        return ControlConnection(self.base_url, api_key, self.control_token, self.timeout, self._open())
+
+    def _open(self) -> httpx2.Client:
+        with self._opening:
+            self._http = open_connections() if self._http is None else self._http
+        return self._http
 
     def request(self, method: str, path: str, document: object = None, **query: object) -> Any:
         """Make one call under `/__mock` and return the JSON values of its response."""
         target = f"/__mock{path}"
         try:
-            response = self._http.request(
+            response = self._open().request(
                 method,
                 f"{self.base_url}{target}",
                 headers=self.headers,
@@ -89,5 +95,5 @@ class ControlConnection:
 
     def close(self) -> None:
         """Close the connections, unless they were given."""
-        if not self._is_shared:
+        if self._http is not None and not self._is_shared:
             self._http.close()

@@ -46,10 +46,20 @@ class SandboxOpener:
             sandbox.local_clock = self._server.clock(key)
         return sandbox
 
+    def _is_open(self, sandbox: Sandbox) -> bool:
+        """Say whether the mock has the sandbox; True for a mock in another process."""
+        if not isinstance(self._server, BackgroundServer):
+            return True
+        return self._server.mock.sandboxes.get(sandbox.api_key) is not None
+
     def open(self, sandbox: Sandbox, options: Options) -> None:
-        """Open a sandbox; on a refusal closes it and raises SettingsError with the option's origin."""
+        """Open a sandbox; on a refusal closes it and raises SettingsError with the option's origin.
+
+        One without options is opened by the first call that needs it: a test that makes none costs none.
+        """
         try:
-            sandbox.open(**options.document)
+            if options.document or self._is_open(sandbox):
+                sandbox.open(**options.document)
         except ControlError as refusal:
             sandbox.close()
             raise SettingsError(options.explained(refusal, self._settings.spec)) from None
@@ -58,15 +68,20 @@ class SandboxOpener:
         """Run the closing hook and drop the sandbox; fail for calls or a client that the options forbid."""
         with ExitStack() as ending:
             ending.callback(sandbox.close)
-            ending.callback(sandbox.reset)
+            ending.callback(self._drop, sandbox)
             self._config.hook.pytest_viralsync_closing(config=self._config, sandbox=sandbox, nodeid=name)
-            broken = invalid_calls(sandbox) if options.is_strict else []
+            is_strict = options.is_strict and self._is_open(sandbox)
+            broken = invalid_calls(sandbox) if is_strict else []
             texts = [format_calls(broken)] if broken else []
-            if options.is_strict and (unmet := unmet_faults(sandbox, counted=True)):
+            if is_strict and (unmet := unmet_faults(sandbox, counted=True)):
                 texts.append("\n  ".join(["viralsync, strict: no call has met these armed faults:", *unmet]))
             texts += bad_behaviour(sandbox, options)
         if texts:
             pytest.fail("\n".join(texts), pytrace=False)
+
+    def _drop(self, sandbox: Sandbox) -> None:
+        if self._is_open(sandbox):
+            sandbox.reset()
 
 
 def bad_behaviour(sandbox: Sandbox, options: Options) -> list[str]:

@@ -295,7 +295,8 @@ def test_the_marker_explains_itself(run: Run) -> None:
     """`--markers` names every option."""
     run("", "--markers").stdout.fnmatch_lines(
         [
-            "@pytest.mark.viralsync(scenario=..., plan=..., clock=..., seed=..., behaviour=..., strict=...): "
+            "@pytest.mark.viralsync(scenario=..., plan=..., clock=..., seed=..., behaviour=..., strict=..., "
+            "well_behaved=..., sleeps=..., exempt=...): "
             "options of the test's sandbox of the ViralSync mock; nearer markers win, option by option."
         ]
     )
@@ -368,7 +369,7 @@ def test_a_strict_test_fails_on_calls_that_the_api_does_not_take(run: Run) -> No
             "  call_*_1 GET /v1/job/job_0123456789ab[?]x=1",
             "    404 NOT_FOUND: There is no route for GET /v1/job/job_0123456789ab.*",
             "  call_*_2 PUT /v1/jobs",
-            "    405 METHOD_NOT_ALLOWED: PUT is not allowed on /v1/jobs. Allowed: GET.",
+            "    405 METHOD_NOT_ALLOWED: PUT is not allowed on /v1/jobs. Allowed: GET*",
             "  call_*_3 POST /v1/render/jobs",
             "    400 *$.kind: required, but missing, and 2 more.",
             "  call_*_4 POST /v1/render/jobs",
@@ -390,3 +391,20 @@ def test_careful(viralsync):
     assert get(viralsync, "/v1/usage").status_code == 400
 """
     passed(run(source), 1)
+
+
+def test_a_fixture_that_is_not_used_makes_no_call(run: Run) -> None:
+    """The mock never hears of its sandbox, and no connection is opened; the next test's first call opens one."""
+    source = """
+def test_untouched(viralsync, viralsync_server):
+    assert viralsync_server.mock.sandboxes.get(viralsync.api_key) is None
+    assert viralsync._connection._http is None
+
+def test_used(viralsync, viralsync_server):
+    submit(viralsync)
+    assert len(viralsync_server.mock.sandboxes) == 1
+
+def test_all_are_dropped(viralsync_server):
+    assert len(viralsync_server.mock.sandboxes) == 0
+"""
+    passed(run(source), 3)
