@@ -1,4 +1,4 @@
-"""What goes back to the client: an answer with a body, or one with events."""
+"""What goes back to the client: a response with a body, or with events."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Abort:
-    """Where an answer breaks off, by a fault: after a share of its body, or, when None, before its head.
+    """Where a fault breaks a response off: after a share of its body, or, when None, before its head.
 
     Then the connection is closed, or reset (a TCP RST). `name` is what the journal calls it.
     """
@@ -31,10 +31,10 @@ class Abort:
 
 @dataclass(slots=True)
 class Response:
-    """One answer: a body, or `events`, which opens the stream of chunks that takes the body's place.
+    """One response: a body, or a `stream` of chunks in its place, opened with the client at the other end.
 
-    `events` is called with the reader at the other end. `is_scripted` marks what a scenario or a fault put in the
-    API's place. By a fault the body is spread over so many real `seconds`, and the answer `breaks` off.
+    `is_scripted` marks what a scenario or a fault put in the API's place. A fault may spread the body over
+    `body_duration` real seconds, and `abort` the response.
     """
 
     status: int
@@ -54,9 +54,9 @@ class Response:
 
 @dataclass(eq=False, slots=True)
 class StreamClient:
-    """The client at the other end of a stream; `on_leave` is called once when it goes.
+    """The client at the other end of a stream; `on_disconnect` is called once when it goes.
 
-    A fault says with `breaks` how the stream ends when it has no more to give; without, it ends as HTTP has it.
+    With `breaks` a fault says how the stream ends after its last chunk; without, it ends as HTTP has it.
     """
 
     is_disconnected: bool = False
@@ -64,16 +64,16 @@ class StreamClient:
     breaks: Abort | None = None
 
     def disconnect(self) -> None:
-        """Take note that the client has gone."""
+        """Record that the client has gone."""
         self.is_disconnected = True
         self.on_disconnect()
 
 
 def json_response(document: object, status: int = 200, headers: Headers = ()) -> Response:
-    """Return an answer whose body is this document as JSON."""
+    """Return a response whose body is this document as JSON."""
     return Response(status, orjson.dumps(document), JSON, headers)
 
 
 def empty_response(status: int = 204) -> Response:
-    """Return an answer without a body."""
+    """Return a response without a body."""
     return Response(status, content_type=None)

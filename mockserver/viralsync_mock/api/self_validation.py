@@ -1,4 +1,4 @@
-"""The mock held against its own spec: every answer as it leaves, in the tests of the mock."""
+"""Every response of the mock validated against its own spec, in the tests of the mock."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
 
 
 class ResponseViolatesSpec(AssertionError):
-    """The mock answered what its own spec does not allow."""
+    """A response of the mock that its own spec does not allow."""
 
 
-def validate_response(call: Call, answer: Response) -> Response:
-    """Hold an answer against the spec; one that breaks it becomes a bug and a 500 that says where.
+def validate_response(call: Call, response: Response) -> Response:
+    """Validate a response; one that breaks the spec becomes a bug and a 500 that says where.
 
     What a scenario scripts and what a behaviour profile turns may differ from the spec.
     """
-    if answer.is_scripted or not call.operation.id or call.behaviour != BehaviourProfile():
-        return answer
-    if answer.stream is not None:
-        answer.stream = partial(_checked_events, call, answer.stream)
-        return answer
-    content_type = [(b"content-type", answer.content_type)] if answer.content_type else []
-    headers = [*content_type, *answer.headers]
-    violations = call.files.validator.answer(call.operation, answer.status, headers, answer.body)
+    if response.is_scripted or not call.operation.id or call.behaviour != BehaviourProfile():
+        return response
+    if response.stream is not None:
+        response.stream = partial(_checked_events, call, response.stream)
+        return response
+    content_type = [(b"content-type", response.content_type)] if response.content_type else []
+    headers = [*content_type, *response.headers]
+    violations = call.files.validator.answer(call.operation, response.status, headers, response.body)
     if not violations:
-        return answer
-    text = _report(call, answer.status, violations)
+        return response
+    text = _report(call, response.status, violations)
     return json_response({"error": text, "code": "INTERNAL_ERROR"}, 500)
 
 
@@ -52,11 +52,11 @@ async def _checked_events(
 
 
 def _violations(call: Call, chunk: bytes) -> list[Violation]:
-    told = [line[6:] for line in chunk.splitlines() if line.startswith(b"data: ")]
-    return [each for data in told for each in call.files.validator.event(call.operation, data)]
+    data_lines = [line[6:] for line in chunk.splitlines() if line.startswith(b"data: ")]
+    return [each for data in data_lines for each in call.files.validator.event(call.operation, data)]
 
 
 def _report(call: Call, status: int, violations: Sequence[Violation]) -> str:
-    text = f"this answer ({status}) breaks the spec: {'; '.join(map(str, violations))}"
+    text = f"this response ({status}) breaks the spec: {'; '.join(map(str, violations))}"
     call.mock.on_bug(f"{call.method} {call.path}", ResponseViolatesSpec(text))
     return text

@@ -85,7 +85,7 @@ def _wanted(request: ControlRequest) -> Scenario:
 
 
 async def get_account(request: ControlRequest) -> Response:
-    """GET /__mock/account: who the key belongs to."""
+    """GET /__mock/account: the account of the key."""
     sandbox = request.sandbox
     account, standing = sandbox.account(request.scenario), sandbox.store.usage(request.now)
     return JsonResponse(

@@ -98,8 +98,8 @@ async def advance_clock(request: ControlRequest) -> Response:
     instant = WAYS[way](request, how_far)
     check_max_advance(request, f"$.{way}", instant)
     effects, is_truncated = await advance_to(request, instant)
-    answer: dict[str, Any] = {"now": timestamp(request.sandbox.clock.now()), "effects": effects}
-    return JsonResponse(answer | {"truncated": True} if is_truncated else answer)
+    document: dict[str, Any] = {"now": timestamp(request.sandbox.clock.now()), "effects": effects}
+    return JsonResponse(document | {"truncated": True} if is_truncated else document)
 
 
 async def advance_to(request: ControlRequest, instant: datetime) -> tuple[list[Effect], bool]:

@@ -55,6 +55,9 @@ class HttpExchange:
         return next((value for key, value in self.headers if key.lower() == name), "")
 
 
+ENCODING = frozenset({"content-encoding"})
+
+
 def exchange_of(
     sandbox: Sandbox, entry: JournalEntry, host: str, replay: Mapping[str, str] | None = None
 ) -> HttpExchange:
@@ -66,7 +69,7 @@ def exchange_of(
         method=entry.method,
         url=f"http://{host}{_request_target(entry)}",
         request_headers=(
-            *(each for each in _text(entry.headers) if each[0] not in replaced),
+            *(each for each in _text(entry.headers) if each[0] not in replaced | ENCODING),  # the body is kept decoded
             *(replay or {}).items(),
         ),
         request_body=entry.body,
@@ -89,7 +92,7 @@ def call_id(sandbox: Sandbox, entry: JournalEntry) -> str:
 
 
 def _request_target(entry: JournalEntry) -> str:
-    path = quote(entry.path, _SAFE, errors="replace")
+    path = quote(entry.path, _SAFE, errors="replace").replace("%252F", "%2F").replace("%250A", "%0A")  # kept escaped
     return f"{path}?{wire_query(entry)}" if entry.query else path
 
 

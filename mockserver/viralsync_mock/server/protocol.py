@@ -285,7 +285,7 @@ class MockHttpProtocol(HttpToolsProtocol):
         return self.cycle  # None before the first head, whatever uvicorn says of its type
 
     def _is_waiting_for_client(self) -> bool:
-        """Whether only the client keeps the request from going on: no answer is under way, and its bytes are read."""
+        """Whether only the client keeps the request from going on: no response is under way, and its bytes are read."""
         cycle = self._last_cycle
         if cycle is None or cycle.response_complete:
             return True
@@ -293,7 +293,7 @@ class MockHttpProtocol(HttpToolsProtocol):
         return self._awaits_body and not is_held
 
     def _reject(self, violation: str) -> None:
-        """Answer 400 in the API's shape and close; within another answer, only close."""
+        """Answer 400 in the API's shape and close; within another response, only close."""
         if self._is_over:
             return
         self._is_over = True

@@ -143,6 +143,15 @@ def test_a_body_that_cannot_be_decoded_is_refused(client: httpx.Client, coding: 
     assert "header.content-encoding: " in answer.json()["error"]
 
 
+def test_an_encoded_body_is_replayed_plain(client: httpx.Client) -> None:
+    """The journal keeps it decoded, so the command must not say that it is encoded."""
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    made = client.post(SUBMIT, content=gzip.compress(BODY), headers=headers)
+    call = client.get(f"/__mock/journal/{made.headers['x-mock-call-id']}").json()
+    assert json.loads(call["request"]["body"]) == movie()
+    assert "content-encoding" not in call["replay"]["curl"]
+
+
 def test_a_body_is_bounded_after_decoding(client: httpx.Client) -> None:
     """A few bytes that unpack to many are too large."""
     headers = {"content-type": "application/json", "content-encoding": "gzip"}
