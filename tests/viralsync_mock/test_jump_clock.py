@@ -85,7 +85,7 @@ def test_law_sleepers_that_sleep_again_and_again_keep_their_own_time(naps: list[
 
 @given(st.lists(st.integers(1, 500).map(lambda hundredths: hundredths / 100), min_size=1, max_size=6))
 def test_law_no_window_lets_more_than_the_limit_through(pauses: list[float]) -> None:
-    """Workers at different paces meet the rate limit as in real time: at most 120 calls in any 60 s."""
+    """Workers at different job_timings meet the rate limit as in real time: at most 120 calls in any 60 s."""
     counted: list[float] = []
 
     async def story(sandbox: Sandbox) -> None:

@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.paths import ROOT
-from tests.viralsync_mock.jobs.test_timeline import order, paces
+from tests.viralsync_mock.jobs.test_timeline import job_timings, order
 
 from viralsync_mock.clock import EPOCH
 from viralsync_mock.config.behaviour import BehaviourProfile
@@ -55,7 +55,7 @@ timelines = st.builds(
     lambda scenes, workers, pace: plan(order(scenes, workers), pace),
     st.lists(st.floats(0.01, 20), min_size=1, max_size=6),
     st.integers(1, 4),
-    paces,
+    job_timings,
 )
 intervals = st.floats(0.5, 60)
 
