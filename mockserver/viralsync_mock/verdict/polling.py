@@ -21,6 +21,7 @@ from viralsync_mock.verdict.evidence import (
     grows,
     has_fault,
     has_shown_terminal,
+    header,
     inconclusive,
     is_stream,
     last_status,
@@ -71,6 +72,8 @@ def stops_at_terminal(evidence: Evidence) -> Iterator[Observation]:
 
 def _repeats_the_end(entry: JournalEntry) -> bool:
     """Say whether a call showed a terminal job again; a stream that is resumed after its end shows nothing."""
+    if is_stream(entry) and entry.events and header(entry.headers, b"last-event-id") is not None:
+        return False  # its reader had left an earlier stream before the end
     is_empty = is_stream(entry) and entry.ending == ANSWERED and not entry.events
     return has_shown_terminal(entry) or (is_empty and not has_fault(entry, EndWithoutTerminal))
 

@@ -334,6 +334,13 @@ def test_a_body_that_is_no_text_is_read_from_a_file() -> None:
     assert curl(entry).endswith("--data-binary @body")
 
 
+def test_a_body_that_was_not_kept_whole_is_read_from_a_file() -> None:
+    """The rest of it is gone."""
+    entry = JournalEntry(1, EPOCH, {"method": "POST", "path": "/", "query_string": b"", "headers": []}, "")
+    entry.record_body(b"x" * (MAX_BODY + 1))
+    assert curl(entry).endswith("--data-binary @body")
+
+
 # ---------------------------------------------------------------- the page
 
 

@@ -16,7 +16,8 @@ from tests.viralsync_mock.control.test_control import advance, refusal, submit, 
 from viralsync_mock.client import Sandbox
 from viralsync_mock.clock import Mode
 from viralsync_mock.config.behaviour import BehaviourProfile
-from viralsync_mock.journal.coverage import Coverage, coverage, reachable_states
+from viralsync_mock.journal.coverage import Coverage, CoverageRecorder, coverage, reachable_states
+from viralsync_mock.journal.entry import ANSWERED
 from viralsync_mock.openapi.spec import load_spec
 from viralsync_mock.settings import Settings
 
@@ -487,3 +488,15 @@ def test_a_long_story_meets_every_fact(start_mock: StartMock, httpserver: HTTPSe
         assert met_in_the_end(client, "stream ended client left")
         answer = client.get("/__mock/coverage?anonymous=true").json()
     assert (answer["unmet"], answer["percent"]) == ([], 100.0)
+
+
+def test_coverage_is_never_rounded_up_to_100() -> None:
+    """One fact that is missing shows."""
+    assert Coverage(("met",) * 1999, ("not",)).percent == 99.9
+
+
+def test_a_stream_without_an_event_ended_in_no_way_that_counts() -> None:
+    """One that is resumed after its end has nothing to show."""
+    recorder = CoverageRecorder()
+    recorder.record_stream_end(ANSWERED, None)
+    assert recorder.other_states == set()

@@ -178,6 +178,7 @@ def glancing(actor: Actor, times: int) -> None:
 
 def failing_renders(actor: Actor, times: int) -> None:
     actor.order("PUT", "/scenario", {"name": "scene-fails"})
+    actor.order("PATCH", "/clock", {"mode": "jump"})
     for _ in range(times):
         job = actor.submit()
         actor.order("POST", "/clock/advance", {"until": {"jobId": job, "status": "failed"}})
