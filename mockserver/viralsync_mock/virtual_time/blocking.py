@@ -42,7 +42,7 @@ def _wait(keeper: TimeKeeper, given: threading.Condition, timeout: float) -> boo
     waiter = threading.Lock()
     waiter.acquire()
     condition._waiters.append(waiter)
-    sleep = keeper.start(timeout)
+    sleep = keeper.start(timeout, is_alone=True)
     state = condition._release_save()
     try:
         sleep.add_done_callback(lambda _: _release(waiter))

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 
 import httpx
 import pytest
 from tests.conftest import LiveServer, movie
+from tests.support.webhook_receiver import Receiver, Reply
 from tests.viralsync_mock.control.test_control import REFERENCE, advance, refusal, watched
 
 from viralsync_mock.clock import Mode
@@ -25,38 +23,16 @@ SECRET = Webhooks().secret
 BLOCKS = re.findall(r"```http of-a-delivery\n(\w+) (\S+)\n```", REFERENCE)
 
 
-@dataclass
-class Receiver:
-    """A receiver on this machine that takes webhooks with the status that it is told to answer."""
-
-    url: str
-    status: int = 200
-    received: list[tuple[bytes, str]] = field(default_factory=list)
-
-
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    """Yield a receiver that keeps body and signature of whatever comes."""
+    """Yield a receiver whose answers have a body."""
+    with Receiver(otherwise=Reply(200, b"seen")) as receiver:
+        yield receiver
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            it.received.append((body, self.headers["x-render-signature"]))
-            self.send_response(it.status)
-            self.end_headers()
-            self.wfile.write(b"seen")
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    it = Receiver(f"http://127.0.0.1:{server.server_address[1]}/hook")
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield it
-    server.shutdown()
-    thread.join()
-    server.server_close()
+def sent(receiver: Receiver) -> list[tuple[bytes, str]]:
+    """Return body and signature of whatever has come."""
+    return [(each.body, each.signature) for each in receiver.got]
 
 
 @pytest.fixture
@@ -113,7 +89,7 @@ def test_a_sandbox_without_webhooks_has_sent_none(control: httpx.Client) -> None
 def test_a_delivery_shows_what_was_sent_and_what_came_back(control: httpx.Client, receiver: Receiver) -> None:
     """Body, signature, instants of the sandbox's clock, and the receiver's answer."""
     delivery = control.get(first_sent(control, receiver.url)).json()
-    [(body, signature)] = receiver.received
+    [(body, signature)] = sent(receiver)
     assert (httpx.Response(200, content=body).json(), ["x-render-signature", signature]) == (
         delivery["request"]["body"],
         delivery["request"]["headers"][1],
@@ -133,7 +109,7 @@ def test_the_newest_webhook_is_listed_first(control: httpx.Client, receiver: Rec
     submit(control, receiver.url)
     advance(control, seconds=20)
     answer = control.get("/__mock/deliveries", params={"limit": 2}).json()
-    made = len(receiver.received)
+    made = len(receiver.got)
     assert answer["total"] == made
     assert [each["deliveryId"] for each in answer["deliveries"]] == [f"delivery_{made}", f"delivery_{made - 1}"]
 
@@ -170,7 +146,7 @@ def test_what_is_no_longer_kept_is_not_found(start_mock: StartMock, receiver: Re
     with watched(server.client(clock="frozen")) as client:
         submit(client, receiver.url)
         advance(client, seconds=20)
-        made, kept = len(receiver.received), len(listed(client))
+        made, kept = len(receiver.got), len(listed(client))
         status, code, text = refusal(client.get("/__mock/deliveries/delivery_1"))
     assert (status, code, kept) == (404, "DELIVERY_NOT_FOUND", 2)
     assert text.endswith(f"of {made} that were made it keeps the last 2.")
@@ -209,7 +185,7 @@ def test_webhooks_of_another_sandbox_are_not_found(
     with watched(live_server.client(clock="frozen")) as other:
         assert listed(other) == []
         answers = [other.get(path), other.post(f"{path}/redeliver")]
-    assert ([answer.status_code for answer in answers], len(receiver.received)) == ([404, 404], 1)
+    assert ([answer.status_code for answer in answers], len(receiver.got)) == ([404, 404], 1)
 
 
 def test_a_reset_forgets_the_webhooks(control: httpx.Client, receiver: Receiver) -> None:
@@ -226,17 +202,17 @@ def test_a_delivered_webhook_is_sent_again_as_it_was(control: httpx.Client, rece
     """The same bytes and signature, and the answer holds the attempt; the clock stands still."""
     path = first_sent(control, receiver.url)
     delivery = control.post(f"{path}/redeliver").json()
-    assert receiver.received[0] == receiver.received[1]
+    assert sent(receiver)[0] == sent(receiver)[1]
     assert (delivery["outcome"], attempts(delivery)) == ("delivered", [200, 200])
     assert control.get(path).json() == delivery
 
 
 def test_a_failed_webhook_is_delivered_after_all(control: httpx.Client, receiver: Receiver) -> None:
     """Once the receiver is well again, a test can have it sent; before that it stays failed."""
-    receiver.status = 500
+    receiver.otherwise = Reply(500, b"seen")
     path = first_sent(control, receiver.url)
     again = control.post(f"{path}/redeliver").json()
-    receiver.status = 204
+    receiver.otherwise = Reply(204, b"seen")
     after = control.post(f"{path}/redeliver").json()
     assert (again["outcome"], attempts(again)) == ("failed", [500, 500])
     assert (after["outcome"], attempts(after)) == ("delivered", [500, 500, 204])
@@ -257,19 +233,19 @@ def test_a_dropped_webhook_arrives_when_it_is_sent_again(control: httpx.Client, 
     lost = control.get(path).json()
     found = control.post(f"{path}/redeliver").json()
     assert [(each["outcome"], attempts(each)) for each in (lost, found)] == [("dropped", []), ("delivered", [200])]
-    assert len(receiver.received) == 1
+    assert len(receiver.got) == 1
 
 
 def test_a_webhook_that_waits_is_not_sent_once_more_after_it_was_accepted(
     control: httpx.Client, receiver: Receiver
 ) -> None:
     """A redelivery in time takes the place of the next attempt."""
-    receiver.status = 500
+    receiver.otherwise = Reply(500, b"seen")
     job_id = submit(control, receiver.url)
     control.patch(f"/__mock/jobs/{job_id}", json={"status": "failed"})
     advance(control, seconds=0)
     [waits] = listed(control, outcome="pending")
-    receiver.status = 200
+    receiver.otherwise = Reply(200, b"seen")
     control.post(f"/__mock/deliveries/{waits['deliveryId']}/redeliver")
     advance(control, seconds=3600)
     after = control.get(f"/__mock/deliveries/{waits['deliveryId']}").json()
@@ -288,7 +264,7 @@ def test_an_armed_fault_is_done_to_webhooks_as_they_leave(control: httpx.Client,
     oldest = listed(control)[::-1]
     assert [each["copyOf"] for each in oldest[:3]] == [None, "delivery_1", None]
     assert [each["copyOf"] for each in oldest[3:] if each["copyOf"]] == []
-    assert receiver.received[0] == receiver.received[1] != receiver.received[2]
+    assert sent(receiver)[0] == sent(receiver)[1] != sent(receiver)[2]
 
 
 def test_an_armed_fault_of_webhooks_counts_them(control: httpx.Client, receiver: Receiver) -> None:
@@ -297,7 +273,7 @@ def test_an_armed_fault_of_webhooks_counts_them(control: httpx.Client, receiver:
     submit(control, receiver.url)
     advance(control, seconds=20)
     [fault] = control.get("/__mock/faults").json()["faults"]
-    forged = [i for i, (body, signature) in enumerate(receiver.received, 1) if signature != sign(body, SECRET)]
+    forged = [i for i, (body, signature) in enumerate(sent(receiver), 1) if signature != sign(body, SECRET)]
     assert (forged, fault["matched"], fault["isRunning"]) == ([2], 1, False)
 
 
@@ -318,4 +294,4 @@ def test_a_key_in_the_address_of_the_receiver_is_masked(control: httpx.Client, r
     path = first_sent(control, f"{receiver.url}?key={key}")
     shown = [control.get(path).text, control.get("/__mock/deliveries").text, control.post(f"{path}/redeliver").text]
     assert [key in text for text in shown] == [False, False, False]
-    assert len(receiver.received) == 2
+    assert len(receiver.got) == 2
