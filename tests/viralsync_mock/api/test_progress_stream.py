@@ -82,7 +82,7 @@ class Stream:
         self._socket = socket.socket()
         self._socket.settimeout(SECONDS)
         self._socket.connect((client.base_url.host, client.base_url.port))
-        fields = {"host": "mock", "x-api-key": client.headers["x-api-key"], **headers}
+        fields = {"host": "127.0.0.1", "x-api-key": client.headers["x-api-key"], **headers}
         request = h11.Request(method="GET", target=f"/v1/jobs/{job_id}/progress", headers=list(fields.items()))
         self._socket.sendall(self._http.send(request) + self._http.send(h11.EndOfMessage()))
 
