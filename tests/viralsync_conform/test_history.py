@@ -14,7 +14,7 @@ from tests.viralsync_conform.reports.test_page import Page
 from viralsync_conform.baseline import MAX_NIGHTS, night_of, nights_like, read_history, since, write_history
 from viralsync_conform.findings import Category, Finding
 from viralsync_conform.reports.text import format_result
-from viralsync_conform.result import Night, Result
+from viralsync_conform.result import BaselineComparison, Night, Result
 from viralsync_mock.clock import EPOCH
 from viralsync_mock.errors import SettingsError
 
@@ -92,3 +92,13 @@ def test_reports_show_the_nights(tmp_path: Path) -> None:
     assert (len(report["nights"]), report["findings"]["difference"][0]["since"]) == (40, "2026-01-01T00:00:00.000Z")
     assert [report["findings"]["failure"][0][name] for name in ("wrong", "is_new", "since")] == ["target", True, None]
     assert "wrong: the target; new" in texts["summary.md"].replace(", new", "; new")
+
+
+def test_what_is_inconclusive_or_known_from_the_baseline_is_no_news() -> None:
+    """Neither is called new, and neither is counted in the first line."""
+    away = finding(Category.INCONCLUSIVE, "outage", "away")
+    run = tonight(OLD, NEW, away, nights=(night(1),))
+    accepted = replace(run, baseline=BaselineComparison((NEW, away), (OLD,), (), {}))
+    lines = list(format_result(accepted))
+    assert lines[0] == "New since 2 January 2026: 1 finding: progress (getJob)."
+    assert "inconclusive: outage: getJob 200: away (calls 1)" in lines

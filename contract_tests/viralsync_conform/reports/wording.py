@@ -102,7 +102,7 @@ def day(instant: datetime) -> str:
 
 def known_for(result: Result, finding: Finding) -> str:
     """Return `new`, or since when the finding has been seen; empty without a history."""
-    if is_new(result, finding) is None:
+    if is_new(result, finding) is None or is_inconclusive(finding):
         return ""
     first = since(result, finding)
     return f"since {day(first)}" if first else "new"
@@ -115,7 +115,8 @@ def news(result: Result) -> str:
     last = last_night(result)
     if last is None:
         return "No conclusive night before: nothing to compare with."
-    new = [finding for finding in result.findings if is_new(result, finding) and not is_inconclusive(finding)]
+    counted_here = [finding for category in TITLES for finding in counting(result, category)]
+    new = [finding for finding in counted_here if is_new(result, finding) and not is_inconclusive(finding)]
     gone = len(last.findings - {key_of(finding) for finding in result.findings})
     fixed = f"; {counted(gone, 'finding')} gone" if gone else ""
     if not new:
