@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -209,3 +210,13 @@ def test_an_edit_of_the_spec_must_change_something() -> None:
     """A place that the spec does not have is an error, not a mutant that does nothing."""
     with pytest.raises(KeyError, match="no such place"):
         put("x-plans.pro.jobsAtonce", 4)({"x-plans": {"pro": {"jobsAtOnce": 3}}})
+
+
+def test_every_edit_of_the_spec_changes_the_shipped_one() -> None:
+    """When a place of the spec moves, the mutants that change it move with it."""
+    document = load_spec(shipped("openapi.yaml")).document
+    for mutant in BEHAVIOUR_MUTANTS:
+        if mutant.edit_spec is not None:
+            edited = deepcopy(document)
+            mutant.edit_spec(edited)
+            assert edited != document, mutant.name

@@ -17,8 +17,6 @@ from viralsync_conform.mutants.engine.layers import (
 from viralsync_conform.mutants.mutant import Mutant
 
 FORBIDDEN, UNAUTHORIZED, NOT_FOUND = 403, 401, 404
-
-
 keys = partial(response_mutant, "keys")
 
 
@@ -101,18 +99,15 @@ OPEN: tuple[Mutant, ...] = tuple(
     for each in SECURED
 )
 
-
 LAX: tuple[Mutant, ...] = tuple(
     keys(f"{words(each)}-with-any-key", f"`{each}` answers to a key that is none.", let_in(each, which=has_key))
     for each in SECURED
 )
 
-
 BEARERLESS: tuple[Mutant, ...] = tuple(
     keys(f"{words(each)}-without-bearer", f"`{each}` knows no bearer token.", edit_request(without_bearer, each))
     for each in SECURED
 )
-
 
 MUTANTS: tuple[Mutant, ...] = (
     *OPEN,

@@ -20,14 +20,8 @@ from viralsync_conform.mutants.engine.layers import (
 from viralsync_conform.mutants.mutant import Mutant, independent
 
 CANCEL, DELETE, GET, STREAM = "cancelJob", "deleteJob", "getJob", "streamJobProgress"
-
-
 OK, CONFLICT, NOT_FOUND = 200, 409, 404
-
-
 cancels = partial(response_mutant, "cancel")
-
-
 deletes = partial(response_mutant, "delete")
 
 
@@ -118,15 +112,11 @@ async def still_streams(call: MutantCall, _answer: Answer) -> Answer | None:
 async def gone_already(call: MutantCall, _answer: Answer) -> Answer | None:
     if ("deleted", call.request.job_id) not in call.memory:
         return None
-    made = Answer(OK, [(b"content-type", b"application/json")])
-    made.document = {"jobId": call.request.job_id, "deleted": True}
-    return made
+    return ok({"jobId": call.request.job_id, "deleted": True})
 
 
 async def unknown_too(call: MutantCall, _answer: Answer) -> Answer:
-    made = Answer(OK, [(b"content-type", b"application/json")])
-    made.document = {"jobId": call.request.job_id, "deleted": True}
-    return made
+    return ok({"jobId": call.request.job_id, "deleted": True})
 
 
 async def every_one(call: MutantCall, _answer: Answer) -> None:

@@ -22,8 +22,6 @@ from viralsync_conform.mutants.engine.stream_layers import everywhere
 from viralsync_conform.mutants.mutant import Mutant, independent
 
 job = partial(response_mutant, "job fields")
-
-
 OUTPUT = "https://r2.viralsync.io/outputs/{}/output.mp4"
 
 
@@ -135,8 +133,6 @@ def enveloped(answer: Answer) -> None:
 
 
 KNOWN = ("id", "duration", "bgColor", "layers")
-
-
 _SCENE = re.compile(r"scene_(.+)_(\d{3})\Z")
 
 

@@ -18,11 +18,7 @@ from viralsync_conform.mutants.engine.stream_layers import everywhere, without
 from viralsync_conform.mutants.mutant import Mutant, independent
 
 JOBS, SUBMIT = "job life", "submitRenderJob"
-
-
 UNFINISHED: dict[str, object] = {"outputUrl": None, "mediaData": None, "error": None}
-
-
 job = partial(response_mutant, JOBS)
 
 

@@ -24,11 +24,7 @@ from viralsync_conform.mutants.engine.layers import (
 from viralsync_conform.mutants.mutant import Mutant, independent
 
 LIST = "listJobs"
-
-
 DEFAULT_LIMIT = 25
-
-
 lists = partial(response_mutant, "lists")
 
 

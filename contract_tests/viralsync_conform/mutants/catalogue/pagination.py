@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
-from viralsync_conform.mutants.catalogue.listing import limit_of, paged
+from viralsync_conform.mutants.catalogue.listing import DEFAULT_LIMIT, LIST, limit_of, lists, paged
 from viralsync_conform.mutants.engine.asgi import Answer, Request
 from viralsync_conform.mutants.engine.exchange import Layer, MutantCall
 from viralsync_conform.mutants.engine.layers import (
@@ -17,21 +16,11 @@ from viralsync_conform.mutants.engine.layers import (
     edit_json,
     edit_request,
     every_job,
-    response_mutant,
     when,
 )
 from viralsync_conform.mutants.mutant import Mutant
 
-LIST = "listJobs"
-
-
-DEFAULT_LIMIT = 25
-
-
 INVALID = 400
-
-
-lists = partial(response_mutant, "lists")
 
 
 def only_good(name: str, is_good: Callable[[str], bool]) -> Layer:
@@ -128,7 +117,6 @@ def unknown_type_means_all(request: Request) -> Request:
 
 
 STATUSES = frozenset({"queued", "running", "waiting", "done", "failed", "cancelled"})
-
 
 MUTANTS: tuple[Mutant, ...] = (
     lists("cursor-repeats", "A page begins with the last job of the one before.", paged(repeats)),

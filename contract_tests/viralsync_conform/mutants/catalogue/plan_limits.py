@@ -22,8 +22,6 @@ from viralsync_conform.mutants.engine.layers import (
 from viralsync_conform.mutants.mutant import Mutant
 
 SUBMIT, USAGE, DELETE = "submitRenderJob", "getUsage", "deleteJob"
-
-
 ceilings = partial(response_mutant, "ceilings")
 
 

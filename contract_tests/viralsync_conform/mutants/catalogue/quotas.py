@@ -25,17 +25,9 @@ from viralsync_conform.mutants.engine.layers import (
 from viralsync_conform.mutants.mutant import Mutant, independent
 
 SUBMIT, USAGE, DELETE = "submitRenderJob", "getUsage", "deleteJob"
-
-
 SECONDS = 60
-
-
 charges = partial(response_mutant, "charges")
-
-
 usage = partial(response_mutant, "usage")
-
-
 LEDGER = frozenset({SUBMIT, USAGE, DELETE})
 
 

@@ -22,14 +22,8 @@ from viralsync_conform.mutants.engine.stream_layers import Events, rewrite_event
 from viralsync_conform.mutants.mutant import Mutant
 
 LIMITED, UNAUTHORIZED, FORBIDDEN = 429, 401, 403
-
-
 WIDTH = timedelta(seconds=60)
-
-
 REQUESTS = 120
-
-
 rates = partial(response_mutant, "rate limit")
 
 

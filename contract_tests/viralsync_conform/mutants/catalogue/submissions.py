@@ -21,11 +21,7 @@ from viralsync_conform.mutants.engine.layers import (
 from viralsync_conform.mutants.mutant import Mutant, independent
 
 SUBMIT = "submitRenderJob"
-
-
 taken = partial(response_mutant, "submissions")
-
-
 accepts = partial(response_mutant, "validation")
 
 

@@ -16,20 +16,10 @@ from viralsync_conform.mutants.engine.spec_edits import spec_mutant
 from viralsync_conform.mutants.mutant import Mutant
 
 SUBMIT = "submitRenderJob"
-
-
 SCENE = {"id": "only", "duration": 1}
-
-
 VALID = {"kind": "movie", "projectId": "proj_mutant", "movie": {"scenes": [SCENE]}}
-
-
 accepts = partial(response_mutant, "validation")
-
-
 bound = partial(spec_mutant, "validation")
-
-
 INVALID = 400
 
 

@@ -152,13 +152,6 @@ def falls(document: dict[str, Any]) -> None:
 SILENCE = 30.0
 
 
-_RECEIVED = Reply(200, (), b"")
-
-
-async def text(attempt: WebhookAttempt) -> Reply:
-    return await attempt.deliver(headers=with_header(attempt, "content-type", "text/plain"))
-
-
 async def unsigned_end(attempt: WebhookAttempt) -> Reply:
     return (
         await attempt.deliver(headers=with_header(attempt, SIGNATURE, None))
@@ -193,7 +186,7 @@ async def capital_signature(attempt: WebhookAttempt) -> Reply:
 async def rare(attempt: WebhookAttempt) -> Reply:
     at = datetime.fromisoformat(attempt.document["timestamp"]).timestamp()
     if not attempt.is_terminal and at - attempt.memory.get("at", at - SILENCE) < SILENCE:
-        return _RECEIVED
+        return TAKEN
     attempt.memory["at"] = at
     return await attempt.deliver()
 
@@ -206,12 +199,6 @@ async def straggler(attempt: WebhookAttempt) -> Reply:
     return reply
 
 
-async def _twice(attempt: WebhookAttempt) -> Reply:
-    if attempt.is_terminal:
-        await attempt.deliver()
-    return await attempt.deliver()
-
-
 async def wide(attempt: WebhookAttempt) -> Reply:
     body = attempt.outgoing.body.decode().encode("utf-16")
     return await attempt.deliver(body=body, headers=with_header(attempt, SIGNATURE, signed(body, attempt.secret)))
@@ -222,11 +209,11 @@ async def no_query(attempt: WebhookAttempt) -> Reply:
 
 
 async def no_end(attempt: WebhookAttempt) -> Reply:
-    return _RECEIVED if attempt.document["status"] == "cancelled" else await attempt.deliver()
+    return TAKEN if attempt.document["status"] == "cancelled" else await attempt.deliver()
 
 
 async def only_end(attempt: WebhookAttempt) -> Reply:
-    return await attempt.deliver() if attempt.is_terminal else _RECEIVED
+    return await attempt.deliver() if attempt.is_terminal else TAKEN
 
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -311,7 +298,7 @@ MUTANTS: tuple[Mutant, ...] = (
     webhook("webhook-plain-text", "Webhooks are of type text/plain.", other_type),
     webhook("webhook-progress-falls", "Progress falls from webhook to webhook.", resigned(falls)),
     *independent(
-        webhook("hook-as-text", "A webhook is of type text/plain.", text),
+        webhook("hook-as-text", "A webhook is of type text/plain.", other_type),
         webhook("hook-end-unsigned", "The last webhook of a job has no signature.", unsigned_end),
         webhook("hook-progress-unsigned", "Webhooks of progress have no signature.", unsigned_progress),
         webhook("hook-signs-sorted-body", "The signature is that of the body with sorted keys.", sorted_signature),
@@ -319,7 +306,7 @@ MUTANTS: tuple[Mutant, ...] = (
         webhook("hook-signature-capital", "The signature is written in capital letters.", capital_signature),
         webhook("hook-every-thirty-seconds", "At least thirty seconds lie between two webhooks of progress.", rare),
         webhook("hook-progress-after-end", "A webhook of progress follows the terminal one.", straggler),
-        webhook("hook-end-twice", "The terminal webhook is sent twice.", _twice),
+        webhook("hook-end-twice", "The terminal webhook is sent twice.", terminal_twice),
         webhook("hook-in-utf16", "A webhook is written in UTF-16.", wide),
         webhook("hook-drops-query", "A webhook leaves the query of the callbackUrl out.", no_query),
         webhook("hook-cancel-unsaid", "No webhook tells that a job was cancelled.", no_end),
