@@ -111,6 +111,14 @@ def polls_with_a_new_connection_each_time(world: World) -> None:
         world.sleep(0.3)
 
 
+def polls_the_list_ten_times_a_second(world: World) -> None:
+    world.submit()
+    for _ in range(400):
+        if all(job["status"] in TERMINAL for job in world.get("/v1/jobs").json().get("jobs", [{"status": ""}])):
+            return
+        world.sleep(0.1)
+
+
 def polls_beside_its_stream(world: World) -> None:
     job = world.submit()
     with world.http.stream("GET", f"/v1/jobs/{job}/progress") as stream:
@@ -438,6 +446,7 @@ BAD: dict[Callable[[World], None], set[str]] = {
     polls_at_random_too_fast: {POLLS},
     polls_faster_and_faster: {POLLS},
     polls_with_a_new_connection_each_time: {POLLS},
+    polls_the_list_ten_times_a_second: {POLLS},
     polls_beside_its_stream: {"does-not-poll-while-streaming"},
     polls_for_ever: {ENDS},
     reads_a_failed_job_again_and_again: {ENDS},

@@ -57,6 +57,13 @@ def polls_five_jobs_in_turn(world: World) -> None:
         world.sleep(1)
 
 
+def polls_the_list(world: World) -> None:
+    for _ in range(3):
+        world.submit()
+    while any(job["status"] not in TERMINAL for job in world.get("/v1/jobs").json()["jobs"]):
+        world.sleep(2)
+
+
 def looks_twice_at_a_time(world: World) -> None:
     job = world.submit()
     while world.status(job) not in TERMINAL:
@@ -446,7 +453,8 @@ def asks_who_it_is(world: World) -> None:
 
 GOOD: tuple[Callable[[World], None], ...] = (
     *(polls_every_second, polls_every_five_seconds, polls_adaptively, polls_adaptively_by_half, polls_with_jitter),
-    *(polls_with_a_new_connection_each_time, polls_five_jobs_in_turn, looks_twice_at_a_time, three_readers_of_one_job),
+    *(polls_with_a_new_connection_each_time, polls_five_jobs_in_turn, polls_the_list, looks_twice_at_a_time),
+    three_readers_of_one_job,
     *(three_readers_out_of_step, three_readers_without_sessions, reads_a_stream_to_its_end),
     *(reads_a_stream_and_looks_once_more, two_readers_of_one_stream, resumes_a_dropped_stream, falls_back_to_polling),
     *(reconnects_with_the_last_id, closes_its_page_once, waits_out_retry_after, waits_out_retry_after_and_a_little),

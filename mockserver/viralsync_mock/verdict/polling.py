@@ -94,13 +94,17 @@ def _is_during(stream: JournalEntry, read: JournalEntry) -> bool:
 
 
 def polls_no_faster_than(evidence: Evidence) -> Iterator[Observation]:
-    """Between two polls of an unfinished job lies an interval; two looks in short succession are no poll."""
-    for job_id, calls in evidence.by_job.items():
-        for reader in evidence.by_reader(each for each in calls if each.operation == READ):
-            yield from _polls(evidence, job_id, reader)
+    """Between two polls of an unfinished job, or of a list with one, lies an interval."""
+    polled = {job_id: [each for each in calls if each.operation == READ] for job_id, calls in evidence.by_job.items()}
+    for calls in evidence.by_request.values():
+        if calls[0].operation == LIST:
+            polled[f"the list ({calls[0].query.decode('latin-1') or 'without a query'})"] = calls
+    for what, calls in polled.items():
+        for reader in evidence.by_reader(calls):
+            yield from _polls(evidence, what, reader)
 
 
-def _polls(evidence: Evidence, job_id: str, reads: Sequence[JournalEntry]) -> Iterator[Observation]:
+def _polls(evidence: Evidence, what: str, reads: Sequence[JournalEntry]) -> Iterator[Observation]:
     """Look at runs of quick polls, and of polls between which the clock does not tell how long the client waited."""
     quick: list[JournalEntry] = []
     blind: list[JournalEntry] = []
@@ -109,7 +113,7 @@ def _polls(evidence: Evidence, job_id: str, reads: Sequence[JournalEntry]) -> It
         is_poll = _is_unfinished(one) and other.number > one.answered_after
         is_quick = is_poll and gap is not None and gap < evidence.poll_seconds * EARLY
         if not is_quick and quick:
-            yield _quick_run(evidence, job_id, reads, quick)
+            yield _quick_run(evidence, what, reads, quick)
         quick = [*(quick or [one]), other] if is_quick else []
         blind = [*(blind or [one]), other] if is_poll and gap is None else []
         if len(blind) == MANY_READS and evidence.poll_seconds:
@@ -117,20 +121,20 @@ def _polls(evidence: Evidence, job_id: str, reads: Sequence[JournalEntry]) -> It
         elif is_poll and gap is not None and not is_quick:
             yield passed(one, other)
     if quick:
-        yield _quick_run(evidence, job_id, reads, quick)
+        yield _quick_run(evidence, what, reads, quick)
 
 
 def _quick_run(
-    evidence: Evidence, job_id: str, reads: Sequence[JournalEntry], quick: Sequence[JournalEntry]
+    evidence: Evidence, what: str, reads: Sequence[JournalEntry], quick: Sequence[JournalEntry]
 ) -> Observation:
     gaps = [(other.at - one.at).total_seconds() for one, other in pairwise(quick)]
     if len(quick) < MANY_READS or (len(gaps) <= MAX_EASING and grows(gaps)):
         return passed(*quick)
     readers = _readers(evidence, reads)
     if len(quick) <= readers <= MAX_READERS and len(reads) >= 2 * readers:
-        return inconclusive(f"{job_id} was read in bursts: these may be independent parts of the client", *quick)
+        return inconclusive(f"{what} was read in bursts: these may be independent parts of the client", *quick)
     often = f"{len(quick) - 1} times in a row"
-    return failed(f"{job_id} was read again after less than {evidence.poll_seconds:g} s, {often}", *quick)
+    return failed(f"{what} was read again after less than {evidence.poll_seconds:g} s, {often}", *quick)
 
 
 def _readers(evidence: Evidence, reads: Sequence[JournalEntry]) -> int:
@@ -147,8 +151,13 @@ def _readers(evidence: Evidence, reads: Sequence[JournalEntry]) -> int:
 
 
 def _is_unfinished(entry: JournalEntry) -> bool:
-    status = last_status(entry)
-    return status is not None and status not in TERMINAL
+    """Say whether a call showed an unfinished job."""
+    if entry.operation != LIST:
+        status = last_status(entry)
+        return status is not None and status not in TERMINAL
+    page = document(entry)
+    lists = [value for value in page.values() if isinstance(value, list)] if isinstance(page, dict) else []
+    return any(isinstance(job, dict) and job.get("status") not in TERMINAL for jobs in lists for job in jobs)
 
 
 def sleeps_between_calls(evidence: Evidence) -> Iterator[Observation]:

@@ -205,6 +205,9 @@ TABLE: list[tuple[str, str, Outcome, Sequence[JournalEntry]]] = [
     ("read before it was told", "stops-at-terminal", PASSED, [
         stream(1, "done", 9, over=3), read(2, "done", over=3), read(3, "done")]),
     ("an open stream", "stops-at-terminal", UNSEEN, [stream(1, "done", 9, ending=PENDING)]),
+    *[(f"a list with a {status} job", "polls-no-faster-than", outcome, [
+        call(i, LIST, i / 10, shows={"jobs": [{"jobId": JOB, "status": status}], "nextCursor": None})
+        for i in (1, 2, 3)]) for status, outcome in (("running", FAILED), ("done", UNSEEN))],
     ("two quick reads", "polls-no-faster-than", PASSED, polls(0, 0.1)),
     ("three quick reads", "polls-no-faster-than", FAILED, polls(0, 0.1, 0.2)),
     ("a little early", "polls-no-faster-than", PASSED, polls(0, 0.96, 1.92)),
