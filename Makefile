@@ -7,7 +7,7 @@ WORKERS ?= $(shell $(PYTHON) -c "import os; print(2 * (os.cpu_count() or 1))")
 
 UV     := $(BIN)/uv
 
-.PHONY: serve test test-lowest test-newest test-with test-sdist contract check bench mutants wheel constraints clean
+.PHONY: serve test test-lowest test-newest test-with test-sdist contract check bench foreign mutants wheel constraints clean
 
 serve: $(VENV)/.serve            ## the mock on http://127.0.0.1:4747
 	$(BIN)/viralsync-mock serve $(ARGS)
@@ -49,6 +49,9 @@ check: $(VENV)/.dev node_modules ## lint, format, types, the linters of the spec
 
 bench: $(VENV)/.dev node_modules ## the measured comparisons, written to benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks
+
+foreign: $(VENV)/.dev            ## the contract tests against an independent server, in real time; ARGS="--sample 20"
+	$(BIN)/python -m tests.foreign.measure $(ARGS)
 
 mutants: $(VENV)/.dev            ## what the contract tests notice, on servers that are wrong on purpose
 	$(BIN)/python -m viralsync_conform.mutants $(ARGS)

@@ -15,8 +15,8 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from tests.support.old_foreign_api.outages import Trouble
-from tests.support.old_foreign_api.server import KEY, produced, served
+from tests.support.scripted_target.outages import Trouble
+from tests.support.scripted_target.server import KEY, produced, served
 
 pytestmark = pytest.mark.slow
 

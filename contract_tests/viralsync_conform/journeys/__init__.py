@@ -92,7 +92,7 @@ JOURNEYS: tuple[Journey, ...] = (
     webhook_cadence,
     other_operations,
     window,
-    generated_calls,
     real_window,
+    generated_calls,
     explored,
 )

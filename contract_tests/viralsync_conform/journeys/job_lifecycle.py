@@ -27,7 +27,7 @@ MAX_LOOKS = 40
 CLOSING_SECONDS, CLOSING_SECONDS_FOR_REAL = 3.0, 10.0
 """Real seconds that a server is given to close a stream after the terminal event: a mock, and a real target."""
 
-SCENES, WORKERS = 10, 2
+SCENES, WORKERS = 21, 5
 """The job that is rendered to its end takes several rounds, so that there is something to be seen."""
 
 SLOW_SCENES = 12
@@ -114,7 +114,7 @@ def _whole_movie(context: JourneyContext) -> dict[str, Any]:
     listed = changes["movie"]["scenes"]
     return {
         "movie": {"title": changes["movie"]["title"], "scenes": listed[1::2] + listed[::2]},
-        "renderOptions": {"requestedConcurrency": WORKERS, "qualityPreset": "turbo"},
+        "renderOptions": {"requestedConcurrency": WORKERS, "qualityPreset": "fast"},
     }
 
 

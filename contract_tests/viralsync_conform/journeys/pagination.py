@@ -214,7 +214,7 @@ def _cancel(context: JourneyContext, job: Job) -> None:
         if status in TERMINAL:
             settle_budget(context, job, status)
             return
-    cancel(context, job)
+    cancel(context, job, is_kept=True)
 
 
 def _status(context: JourneyContext, job: Job, cancelled: Exchange) -> Any:

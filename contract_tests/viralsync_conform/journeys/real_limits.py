@@ -136,6 +136,7 @@ def _one_too_many(context: JourneyContext, watched: Sequence[Watched]) -> None:
         request = context.build_request(
             known.method, known.path, "CONCURRENCY_LIMIT_EXCEEDED", operation=known.id,
             headers={"content-type": "application/json"}, content=as_json(body), step="one more than there are slots",
+            is_repeatable=True,
         )  # fmt: skip
         context.run.budget.reserve(worst_case(body))
         call = context.client.send(request)
@@ -168,7 +169,7 @@ def _statuses(context: JourneyContext, watched: Sequence[Watched]) -> set[Any]:
     is_real=True,
 )
 def real_window(context: JourneyContext) -> None:
-    """Fill the window once with requests of every kind; it is the last thing that a run does to a real target."""
+    """Fill the window once with requests of every kind."""
     run, account = context.run, context.account
     life = completed_job(context)
     limit = run.contract.spec.rate_limit

@@ -9,7 +9,7 @@ from typing import Any
 from viralsync_conform.budget import worst_case
 from viralsync_conform.calls import Exchange
 from viralsync_conform.contract import documented_behaviour as facts
-from viralsync_conform.contract.schemas import ENDS, LISTS, READS
+from viralsync_conform.contract.schemas import DELETES, ENDS, LISTS, READS
 from viralsync_conform.findings import Check
 from viralsync_conform.run.context import RunContext
 from viralsync_conform.run.job_invariants import TERMINAL, jobs_of
@@ -104,6 +104,8 @@ def cancel_when_possible(context: JourneyContext, job_id: str, step: str) -> Exc
             break
         context.learn("cancel.queued", "refused", call)
         context.account.clock.wait_for_change(look)
+    if call.status != CONFLICT:
+        context.expect(call, 200)
     return call
 
 
@@ -160,14 +162,27 @@ def wait_terminal(context: JourneyContext, job_id: str, step: str) -> Exchange:
     )
 
 
-def cancel(context: JourneyContext, job: Job) -> None:
-    """Cancel a job that is not to be rendered, at once; where a queued job cannot be, as soon as it runs."""
+def _delete(context: JourneyContext, job: Job) -> None:
+    known = context.run.contract.one(DELETES)
+    path = context.run.contract.job_path(known, job.id)
+    if context.call(known.id, 200, path=path, step="delete what was cancelled", is_repeatable=False).is_success:
+        context.run.deleted.add(job.id)
+        context.run.budget.unclean_jobs -= 1
+
+
+def cancel(context: JourneyContext, job: Job, *, is_kept: bool = False) -> None:
+    """Cancel a job that is not to be rendered, at once; where a queued job cannot be, as soon as it runs.
+
+    On a real target it is deleted too, unless it is still needed: what is gone needs no cleaning.
+    """
     if not context.run.target.has_control:
         answer = cancel_when_possible(context, job.id, "cancel what was accepted")
         if answer.document.get("status") != "cancelled":
             answer = wait_terminal(context, job.id, "was it cancelled")
         if answer.document.get("status") in TERMINAL:
             settle_budget(context, job, answer.document.get("status"))
+            if not is_kept:
+                _delete(context, job)
         return
     known = context.run.contract.one(ENDS)
     path = context.run.contract.job_path(known, job.id)

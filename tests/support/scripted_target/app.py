@@ -23,9 +23,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
-from tests.support.old_foreign_api.jobs import TERMINAL, Habits, Job, Step
-from tests.support.old_foreign_api.movies import what_is_wrong
-from tests.support.old_foreign_api.outages import Trouble, make
+from tests.support.scripted_target.jobs import TERMINAL, Habits, Job, Step
+from tests.support.scripted_target.movies import what_is_wrong
+from tests.support.scripted_target.outages import Trouble, make
 
 LIMIT, WINDOW = 120, 60.0
 LARGEST_BODY = 1024 * 1024

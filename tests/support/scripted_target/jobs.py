@@ -76,6 +76,13 @@ class Job:
         return list(self.body["movie"]["scenes"])
 
     @property
+    def workers(self) -> int:
+        """How many scenes render at once."""
+        options = self.body.get("renderOptions") or {}
+        presets = {"stable": 2, "balanced": 3, "fast": 4, "turbo": 6}
+        return int(options.get("requestedConcurrency") or presets[options.get("qualityPreset") or "balanced"])
+
+    @property
     def length(self) -> float:
         """How long the output is, in seconds."""
         return float(sum(scene["duration"] for scene in self.scenes))
@@ -102,11 +109,12 @@ class Job:
         yield Step(0.0, "queued", None, 0.0)
         yield Step(at := QUEUED, "running", "planning", 0.05)
         yield Step(at := at + PLANNED, "running", "dispatching", 0.1)
-        start = at + DISPATCHED
-        yield Step(start, executing, "rendering", 0.15, 0, len(scenes))
+        start, workers = at + DISPATCHED, self.workers
+        yield Step(start, executing, "rendering", 0.15, 0, min(workers, len(scenes)))
         for number, seconds in enumerate(scenes[:-1], start=1):
             at = start + SLOWEST_START + seconds + number / 10
-            yield Step(at, executing, "rendering", 0.15 + 0.6 * number / len(scenes), number, len(scenes) - number)
+            running = min(workers, len(scenes) - number)
+            yield Step(at, executing, "rendering", 0.15 + 0.6 * number / len(scenes), number, running)
         end = start + SLOWEST_START + scenes[-1] + len(scenes) / 10
         yield Step(end, "running", "assembling", 0.3 if self.habits.falls_back else 0.8, len(scenes))
         yield Step(end + ASSEMBLED, "running", "uploading", 0.9, len(scenes))

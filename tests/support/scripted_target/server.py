@@ -14,9 +14,9 @@ from threading import Event, Thread
 from typing import Any
 
 import uvicorn
-from tests.support.old_foreign_api.app import Account, Production
-from tests.support.old_foreign_api.jobs import Habits
-from tests.support.old_foreign_api.outages import Trouble
+from tests.support.scripted_target.app import Account, Production
+from tests.support.scripted_target.jobs import Habits
+from tests.support.scripted_target.outages import Trouble
 
 from viralsync_conform.clocks import RealClock
 
