@@ -213,6 +213,7 @@ def deleting(context: JourneyContext) -> None:
     if not call.is_success:
         return
     context.run.deleted.add(job.id)
+    context.run.budget.unclean_jobs -= context.account.is_main
     if call.document:
         context.check_equal(facts.DELETE_BODY, job.id, call.document.get("jobId"), call)
     for operation in ("getJob", "streamJobProgress", "cancelJob", "deleteJob"):

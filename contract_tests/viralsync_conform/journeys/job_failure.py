@@ -176,3 +176,4 @@ def deleting_failed(context: JourneyContext) -> None:
     call = context.call("deleteJob", 200, path={"jobId": life.job.id}, step="delete a failed job", is_repeatable=False)
     if call.is_success:
         context.run.deleted.add(life.job.id)
+        context.run.budget.unclean_jobs -= 1

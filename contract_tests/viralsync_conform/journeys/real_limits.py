@@ -23,13 +23,13 @@ from viralsync_conform.run.submissions import Job, cancel, register_job, settle_
 
 SLOT = Check("slot", "A slot that is free again can be taken.", facts.D, facts.RATES)
 
-LOOKS = 6
+LOOKS = 4
 """How often the jobs that fill the slots are looked at."""
 
 HEAD_START = 15.0
 """Real seconds between the first request of the window and the others: only its slot is free first."""
 
-BEYOND = 6
+BEYOND = 3
 """How many requests more than the limit are made where none is refused."""
 
 SLACK = 0.5
@@ -164,7 +164,7 @@ def _statuses(context: JourneyContext, watched: Sequence[Watched]) -> set[Any]:
 @journey(
     "real_window",
     "No window holds more requests than documented, nor fewer, and waiting as long as `Retry-After` says is enough.",
-    140,
+    131,
     renders=True,
     is_real=True,
 )

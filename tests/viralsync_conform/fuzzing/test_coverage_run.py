@@ -138,7 +138,7 @@ def test_an_invalid_submission_that_is_accepted_is_cancelled_at_once() -> None:
     })  # fmt: skip
     context = trip_of(api, budget=Budget(99, 60.0))
     generated.send(context, case("submitRenderJob", is_negative=True, place="/properties/kind"))
-    assert api.routes == ["POST /v1/render/jobs", f"POST /v1/jobs/{JOB}/cancel"]
+    assert api.routes == ["POST /v1/render/jobs", f"POST /v1/jobs/{JOB}/cancel", f"DELETE /v1/jobs/{JOB}"]
     assert ("failure", "negative_data_rejection") in found(context.run)
     assert context.run.budget.reserved == pytest.approx(0.0)
 

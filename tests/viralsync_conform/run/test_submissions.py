@@ -18,7 +18,7 @@ from viralsync_conform.target import Account
 
 JOB = "job_0123456789ab"
 SUBMIT = "POST /v1/render/jobs"
-CANCEL = f"POST /v1/jobs/{JOB}/cancel"
+CANCEL, DELETE = f"POST /v1/jobs/{JOB}/cancel", f"DELETE /v1/jobs/{JOB}"
 MADE = answer(202, {"jobId": JOB, "status": "queued"})
 CANCELLED = answer(200, {**spec().document["components"]["examples"]["cancelledJob"]["value"], "jobId": JOB})
 SECOND = 1 / 60
@@ -83,7 +83,7 @@ def test_what_should_have_been_refused_is_cancelled_at_once() -> None:
     """The deviation is found, and it costs nothing."""
     there, api = context(MADE)
     refused(there, "VALIDATION_ERROR", facts.NO_REFUSAL, step="no kind", kind=None)
-    assert api.routes == [SUBMIT, CANCEL]
+    assert api.routes == [SUBMIT, CANCEL, DELETE]
     assert ("failure", "refusal") in found(there.run)
     assert (there.run.budget.reserved, there.run.budget.charged) == (0.0, 0.0)
 
