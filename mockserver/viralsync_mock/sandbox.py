@@ -195,6 +195,7 @@ class SandboxRegistry:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._open: OrderedDict[str, Sandbox] = OrderedDict()
+        self._resets = 0
         self.anonymous = self._new("", None)
         """For calls without a valid key."""
 
@@ -231,6 +232,7 @@ class SandboxRegistry:
         """Reset: the next call of this key opens a new sandbox."""
         if (sandbox := self._open.pop(key, None)) is not None:
             sandbox.close()
+            self._resets += 1
 
     def drop_all(self) -> None:
         """Reset every sandbox."""
@@ -249,8 +251,10 @@ class SandboxRegistry:
             speed=settings.speed,
             real=settings.real,
         )
-        source = (settings.seed, "sandbox", key) if named_seed is None else (named_seed, "sandbox")
-        seed = hexadecimal(*source, length=16)
+        purpose: tuple[object, ...] = ("sandbox", key) if named_seed is None else ("sandbox",)
+        if named_seed is None and settings.renews_seed and self._resets:
+            purpose = (*purpose, self._resets)
+        seed = hexadecimal(settings.seed if named_seed is None else named_seed, *purpose, length=16)
         sandbox = Sandbox(key, seed, clock, JobStore(), opened=clock.now(), named_seed=named_seed)
         sandbox.journal, sandbox.deliveries = Journal(settings.journal_size), DeliveryLog(settings.journal_size)
         if scenario is not None:

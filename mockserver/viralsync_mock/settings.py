@@ -34,6 +34,8 @@ class Settings:
     scenario: str = "happy"
     behaviour: Path | None = None
     seed: str = "0"
+    renews_seed: bool = False
+    """Whether a sandbox that is reset draws otherwise than before, so that no id of a job comes twice."""
     clock: Mode = Mode.REAL
     speed: float = 1.0
     is_rate_limited: bool = True

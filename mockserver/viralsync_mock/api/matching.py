@@ -6,10 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from viralsync_mock.api.asgi import parse_body
+from viralsync_mock.api.handlers import find_job
 from viralsync_mock.errors import ApiError, ScenarioError
 from viralsync_mock.faults.http import Latency
-from viralsync_mock.jobs.limits import next_day, next_month
+from viralsync_mock.jobs.limits import COUNTED_STATUSES, minutes_text, next_day, next_month
 from viralsync_mock.jobs.models import timestamp
+from viralsync_mock.sandbox import usage_under
 from viralsync_mock.scenarios.armed_faults import MatchedFaults
 from viralsync_mock.scenarios.fault_syntax import incompatibility, parse_header, sort_faults, to_header
 from viralsync_mock.scenarios.model import NO_MATCH, RequestFacts
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from viralsync_mock.journal.entry import JournalEntry
     from viralsync_mock.openapi.spec import Spec
     from viralsync_mock.scenarios.model import Respond
+
+
+_ACTIONS = {"ends": "cancel", "deletes": "delete"}
 
 
 def match_rules_and_faults(call: Call) -> tuple[Respond | None, tuple[Fault, ...]]:
@@ -83,20 +88,38 @@ def _of_any_error(call: Call) -> dict[str, object]:
         "allow": method,
         "plan": call.account.plan,
         "jobId": call.job_id,
-        "action": method.lower(),
-        "status": "as it is",
+        **_of_job(call),
     }
+
+
+def _of_job(call: Call) -> dict[str, object]:
+    """Return what is done to the job that the path names, and where it stands."""
+    effect = call.operation.effect
+    action = _ACTIONS.get(effect.kind if effect else "", call.operation.method.lower())
+    try:
+        status = str(find_job(call.sandbox, call.job_id).look(call.now).status)
+    except ApiError:
+        status = "unknown"
+    return {"action": action, "status": status}
 
 
 def _of_limits(call: Call) -> dict[str, dict[str, object]]:
+    """Return the numbers of the account, as getUsage shows them."""
     plan, now = call.spec.plans[call.account.plan], call.now
-    month, day, jobs = plan.minutes_per_month, plan.minutes_per_day, plan.jobs_at_once
+    usage = usage_under(call.sandbox, call.scenario, call.mock.scenario_of(call.sandbox), now)
+    month = {"used": minutes_text(usage.minutes), "limit": _limit(plan.minutes_per_month)}
+    day = {"used": minutes_text(usage.minutes_today), "limit": _limit(plan.minutes_per_day)}
+    running = usage.count(*COUNTED_STATUSES[call.behaviour.concurrency_counts])
     return {
-        "RENDER_QUOTA_EXCEEDED": {"used": month, "limit": month, "resetsAt": timestamp(next_month(now))},
-        "RENDER_QUOTA_DAILY_EXCEEDED": {"used": day, "limit": day, "resetsAt": timestamp(next_day(now))},
-        "CONCURRENCY_LIMIT_EXCEEDED": {"running": jobs, "limit": jobs},
+        "RENDER_QUOTA_EXCEEDED": {**month, "resetsAt": timestamp(next_month(now))},
+        "RENDER_QUOTA_DAILY_EXCEEDED": {**day, "resetsAt": timestamp(next_day(now))},
+        "CONCURRENCY_LIMIT_EXCEEDED": {"running": running, "limit": _limit(plan.jobs_at_once)},
         "PAYLOAD_TOO_LARGE": {"limit": call.spec.body_limit},
     }
+
+
+def _limit(limit: float | None) -> object:
+    return "unlimited" if limit is None else limit
 
 
 class FaultedCall(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +43,12 @@ def _admit(call: Call, job: Job, standing: Callable[[datetime], Usage]) -> None:
         entry.standing = standing(now)
         return entry.standing
 
-    ceilings.check(job.seconds, (job.width, job.height), seen)
+    ceilings.check(_length(call.document["movie"]), (job.width, job.height), seen)
+
+
+def _length(movie: Mapping[str, Any]) -> float:
+    """Return the seconds of all scenes; rounded only so far that sums of decimal fractions come out even."""
+    return round(math.fsum(scene.get("duration") or 0 for scene in movie["scenes"]), 9)
 
 
 def make_job(call: Call, number: int) -> Job:

@@ -143,7 +143,12 @@ def _is_address(host: str) -> bool:
 )
 @option("--behaviour", type=FILE, help="Answers to what the documentation leaves open (YAML).")
 @option("--spec", type=FILE, help="An OpenAPI document instead of the shipped one.")
-@option("--seed", type=int, metavar="N", default=0, help="The same seed makes the same answers.")
+@option(
+    "--seed",
+    type=int,
+    metavar="N",
+    help="The same seed makes the same answers. By default a new one, shown at the start; 0 on a frozen or auto clock.",
+)
 @option(
     "--speed",
     type=float,
@@ -255,7 +260,8 @@ def settings_of(context: click.Context) -> Settings:
     return Settings(
         **files,
         scenario=given["scenario"],
-        seed=str(given["seed"]),
+        seed=str(_new_seed(mode) if given["seed"] is None else given["seed"]),
+        renews_seed=given["seed"] is None and mode.flows,
         clock=mode,
         speed=speed,
         is_rate_limited=not given["no_rate_limit"],
@@ -270,6 +276,11 @@ def settings_of(context: click.Context) -> Settings:
         mutant=given["mutant"],
         webhook_hosts=given["allow_webhook_host"],
     )
+
+
+def _new_seed(mode: Mode) -> int:
+    """Return a seed that no run had before; where time does not flow by itself, the same in every run."""
+    return int.from_bytes(os.urandom(4), "big") if mode.flows else 0
 
 
 def _clock(context: click.Context) -> tuple[Mode, float]:
@@ -314,7 +325,9 @@ def _server(app: App, binding: Binding, listener: socket.socket, log: RequestLog
     tasks = set[asyncio.Task[None]]()  # the loop itself keeps no task alive
 
     def on_ready() -> None:
-        click.echo(f"viralsync-mock ready on {base_url(binding, listener)}")
+        settings = app.mock.settings
+        seed = f"\nseed {settings.seed}" if settings.renews_seed else ""  # the first line stays as scripts read it
+        click.echo(f"viralsync-mock ready on {base_url(binding, listener)}{seed}")
         if stamps is not None:
             tasks.add(asyncio.get_running_loop().create_task(watch(app.mock, stamps, log.message)))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from viralsync_mock.api.handlers import conflict, find_job
 from viralsync_mock.control.request import JsonResponse
 from viralsync_mock.errors import ApiError
-from viralsync_mock.jobs.models import Status
+from viralsync_mock.jobs.models import Phase, Status
 from viralsync_mock.jobs.timeline import bring_forward, raise_progress, terminate
 from viralsync_mock.jobs.views import Subject, timeline_document, timeline_summary
 
@@ -57,14 +57,17 @@ def _rewritten(request: ControlRequest, subject: Subject, step: Step, now: datet
         return timeline
     status = Status(word)
     if status.is_terminal:
-        return terminate(timeline, now, status, _error(request) if status is Status.FAILED else None)
+        error = _error(request, step.phase) if status is Status.FAILED else None
+        scene_error = request.spec.phase_errors.get(Phase.RENDERING)
+        fails_scene = error is not None and error.partition(":")[0] == scene_error
+        return terminate(timeline, now, status, error, fails_scene=fails_scene)
     return _brought_forward(subject, timeline, status, now)
 
 
-def _error(request: ControlRequest) -> str:
-    """Return the error that was given, or the first that the spec knows for jobs."""
-    code, text = next(iter(request.spec.job_errors.items()))
-    return str(request.document.get("error", f"{code}: {text}"))
+def _error(request: ControlRequest, phase: Phase | None) -> str:
+    """Return the error that was given, or that of a job which fails in this phase."""
+    code = request.spec.phase_errors.get(phase or "") or next(iter(request.spec.job_errors))
+    return str(request.document.get("error", f"{code}: {request.spec.job_errors[code]}"))
 
 
 def _brought_forward(subject: Subject, timeline: Timeline, status: Status, now: datetime) -> Timeline:

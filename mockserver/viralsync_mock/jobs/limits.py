@@ -59,11 +59,11 @@ class PlanLimits(NamedTuple):
             ),
         ):
             if limit is not None and (used >= limit or used + ahead > limit):
-                raise ApiError(code, used=f"{round(used, 4):.12g}", limit=limit, resetsAt=timestamp(resets))
+                raise ApiError(code, used=minutes_text(used), limit=limit, resetsAt=timestamp(resets))
 
     def _check_plan_limit(self, seconds: float, frame: tuple[float, float]) -> None:
         if seconds > self.plan.longest_movie_seconds:
-            reason = f"the movie lasts {seconds:g} s, at most {self.plan.longest_movie_seconds:g} s are allowed"
+            reason = f"the movie lasts {seconds:.12g} s, at most {self.plan.longest_movie_seconds:g} s are allowed"
         elif not _fits(frame, self.plan.largest_frame):
             allowed = "x".join(map(str, self.plan.largest_frame))
             reason = f"the frame is {frame[0]:g}x{frame[1]:g}, at most {allowed} (either way up) is allowed"
@@ -75,6 +75,11 @@ class PlanLimits(NamedTuple):
         running = usage.count(*COUNTED_STATUSES[self.behaviour.concurrency_counts])
         if running >= limit:
             raise ApiError("CONCURRENCY_LIMIT_EXCEEDED", running=running, limit=limit)
+
+
+def minutes_text(minutes: float) -> str:
+    """Return render minutes as the text of an error shows them."""
+    return f"{round(minutes, 4):.12g}"
 
 
 def _fits(frame: tuple[float, float], largest: tuple[int, int]) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from viralsync_mock.jobs.models import (
@@ -25,7 +26,6 @@ from viralsync_mock.jobs.steps import steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
 
     from viralsync_mock.jobs.models import Step
 
@@ -94,6 +94,7 @@ class JobTimings:
 ENDLESS = 10 * 365 * 86_400.0
 """Seconds: what lasts this long never ends."""
 
+LATEST = datetime.max.replace(tzinfo=UTC)
 LAST_YEAR = 8000
 """Anything that would start after this year never ends either, since dates end in 9999."""
 
@@ -243,18 +244,25 @@ def terminate(
     error: str | None = None,
     *,
     plan_only: bool = False,
+    fails_scene: bool = False,
 ) -> Timeline:
     """End the job at an instant, with all children that have not ended.
 
     They get `done` with a job that is `done`, else `cancelled`; a job that fails while assembling fails its assemble
-    child. `plan_only` is for the planning itself, when no client can have seen a step yet.
+    child, and with `fails_scene` the first scene that is rendering. `plan_only` is for the planning itself, when no
+    client can have seen a step yet.
     """
     rest = Status.DONE if outcome is Status.DONE else Status.CANCELLED
+    running = (i for i, run in enumerate(timeline.scenes) if run.start and run.start <= instant < (run.end or LATEST))
+    failing = next(running, None) if fails_scene else None
     broken = outcome is Status.FAILED and timeline.mark_at(instant).phase is Phase.ASSEMBLING
     return replace(
         timeline,
         marks=(*(mark for mark in timeline.marks if mark.at <= instant), StatusChange(instant, outcome, None)),
-        scenes=tuple(_cut(span, instant, rest, plan_only=plan_only) for span in timeline.scenes),
+        scenes=tuple(
+            _cut(run, instant, Status.FAILED if index == failing else rest, plan_only=plan_only)
+            for index, run in enumerate(timeline.scenes)
+        ),
         assemble=_cut(timeline.assemble, instant, Status.FAILED if broken else rest, plan_only=plan_only),
         error=error,
         emitted_steps=() if plan_only else _steps_until(timeline, instant),

@@ -36,10 +36,13 @@ def test_a_scripted_rate_limit_says_how_long_to_wait(frozen: httpx.Client) -> No
     assert (answer.headers["retry-after"], "7 seconds" in answer.json()["error"]) == ("7", True)
 
 
-def test_a_scripted_quota_is_that_of_the_plan(frozen: httpx.Client) -> None:
-    """The text names the plan's minutes and when they come back."""
-    text = respond_with(frozen, error="RENDER_QUOTA_EXCEEDED").json()["error"]
-    assert "200 of 200" in text
+def test_a_scripted_quota_is_that_of_the_account(frozen: httpx.Client) -> None:
+    """The text names the minutes that getUsage shows, and when they come back."""
+    respond_with(frozen, error="RENDER_QUOTA_EXCEEDED")
+    frozen.patch("/__mock/account", json={"minutesUsed": 12.5}).raise_for_status()
+    text = frozen.get("/v1/me").json()["error"]
+    used = frozen.get("/v1/usage").json()["renderMinutes"]
+    assert f"{used['used']:g} of {used['limit']:g}" in text
     assert "2026-02-01T00:00:00.000Z" in text
 
 

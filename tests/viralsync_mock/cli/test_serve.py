@@ -36,7 +36,8 @@ KEY = {"x-api-key": f"vs_prod_{SECRET}"}
 PATIENCE = 20
 """Seconds until a test gives up: a machine may be busy."""
 
-SETTINGS = {name: getattr(Settings(), name) for name in Settings.__slots__ if name != "real"}
+OWN = {"real", "seed", "renews_seed"}
+SETTINGS = {name: getattr(Settings(), name) for name in Settings.__slots__ if name not in OWN}
 
 
 def run(*arguments: object, **variables: str) -> Result:
@@ -61,6 +62,15 @@ def test_without_options_the_defaults_of_the_library_hold() -> None:
     """The command repeats no other default than the library's own."""
     assert {name: getattr(settings(), name) for name in SETTINGS} == SETTINGS
     assert Binding(context().params["host"], context().params["port"]) == Binding()
+
+
+def test_a_real_clock_has_a_new_seed_and_a_virtual_one_always_the_same() -> None:
+    """No id of a job comes twice where nobody asked for it; tests stay repeatable."""
+    fresh = [settings(*arguments) for arguments in ((), (), ("--speed", "20"))]
+    assert len({each.seed for each in fresh}) == 3
+    assert all(each.renews_seed for each in fresh)
+    fixed = [settings(*arguments) for arguments in (("--frozen",), ("--auto",), ("--seed", "7"))]
+    assert [(each.seed, each.renews_seed) for each in fixed] == [("0", False), ("0", False), ("7", False)]
 
 
 @pytest.mark.parametrize(
@@ -95,7 +105,7 @@ def test_without_options_the_defaults_of_the_library_hold() -> None:
 def test_an_option_changes_its_setting_alone(arguments: str, expected: dict[str, object]) -> None:
     """Each option reaches the server, and nothing else changes."""
     made = settings(*arguments.split())
-    assert {name: getattr(made, name) for name in SETTINGS} == SETTINGS | expected
+    assert {name: getattr(made, name) for name in SETTINGS | expected} == SETTINGS | expected
 
 
 @pytest.mark.parametrize("option", serve.params, ids=lambda option: option.opts[0])
