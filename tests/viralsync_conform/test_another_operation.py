@@ -48,7 +48,7 @@ RETRY = """  /v1/jobs/{jobId}/retry:
 
 async def retry_job(call: Call) -> Response:
     """Submit what an older job was submitted with."""
-    again = handlers.find_job(call, call.path_parameters["jobId"]).job
+    again = handlers.find_job(call.sandbox, call.path_parameters["jobId"]).job
     call.document = {"kind": "movie", **json.loads(again.payload)}
     return await handlers.submit_render_job(call)
 
