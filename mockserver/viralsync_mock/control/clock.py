@@ -17,6 +17,7 @@ from viralsync_mock.errors import ApiError, ClockError
 from viralsync_mock.jobs.models import add_seconds, parse_timestamp, timestamp
 from viralsync_mock.jobs.steps import next_step, steps_of
 from viralsync_mock.jobs.views import every_step
+from viralsync_mock.scenarios.values import parse_seconds
 from viralsync_mock.validation.schema import invalid
 
 if TYPE_CHECKING:
@@ -53,15 +54,15 @@ async def change_clock(request: ControlRequest) -> Response:
     return await get_clock(request)
 
 
-def _instant(request: ControlRequest, text: str) -> datetime:
+def _instant(request: ControlRequest, text: str, place: str = "$.now") -> datetime:
     try:
         instant = parse_timestamp(text)
         request.sandbox.clock.check(instant)
     except ClockError as error:
-        invalid("$.now", str(error))
+        invalid(place, str(error))
     except (ValueError, OverflowError):
-        invalid("$.now", f"expected an instant such as 2026-01-31T23:58:00Z, got {preview(text)}")
-    check_max_advance(request, "$.now", instant)
+        invalid(place, f"expected an instant such as 2026-01-31T23:58:00Z, got {preview(text)}")
+    check_max_advance(request, place, instant)
     return instant
 
 
@@ -122,12 +123,14 @@ def check_max_advance(request: ControlRequest, place: str, instant: datetime) ->
         )
 
 
-def _by_seconds(request: ControlRequest, seconds: float) -> datetime:
-    return add_seconds(request.now, seconds)
+def _by_seconds(request: ControlRequest, length: float | str) -> datetime:
+    return add_seconds(request.now, min(parse_seconds(length) or 0.0, 2 * MAX_SECONDS.total_seconds()))
 
 
-def _to_next(request: ControlRequest, _: object) -> datetime:
-    """Return when any job has its next step, or a stream the next thing to tell; raises NOTHING_DUE."""
+def _to(request: ControlRequest, goal: str) -> datetime:
+    """Return an instant, or for `next` when any job or stream has its next step; raises NOTHING_DUE."""
+    if goal != "next":
+        return _instant(request, goal, "$.to")
     now, sandbox = request.now, request.sandbox
     coming = [next_step(steps_of(job), now) for job in sandbox.store.unfinished(now)]
     instants = [step.at for step in coming if step is not None]
@@ -163,6 +166,6 @@ def _describe(steps: tuple[Step, ...]) -> str:
 
 
 WAYS: Mapping[str, Callable[[ControlRequest, Any], datetime]] = MappingProxyType(
-    {"seconds": _by_seconds, "to": _to_next, "until": _until}
+    {"seconds": _by_seconds, "to": _to, "until": _until}
 )
 """How far an advance goes, by the key that says so."""

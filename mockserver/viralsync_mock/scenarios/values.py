@@ -182,7 +182,7 @@ def seconds(longest: float = MAX_SECONDS, also: str = "") -> Reader:
     """Return the reader of a length of time with an end: a number of seconds, or a text such as 800ms."""
 
     def read(place: Node) -> float:
-        length = _seconds(place.value)
+        length = parse_seconds(place.value)
         if length is None:
             place.fail(f"expected seconds, or a time such as 800ms, 1s, 2m or 1h{also}, got {preview(place.value)}")
         if not 0 <= length <= longest:
@@ -192,7 +192,8 @@ def seconds(longest: float = MAX_SECONDS, also: str = "") -> Reader:
     return read
 
 
-def _seconds(value: object) -> float | None:
+def parse_seconds(value: object) -> float | None:
+    """Return a length of time in seconds: a number, or a text such as 800ms, 1s, 2m or 1h; None for anything else."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
     found = _LENGTH.fullmatch(value) if isinstance(value, str) else None
@@ -253,7 +254,7 @@ def rate(place: Node) -> dict[str, Any]:
     if isinstance(value, (str, bool)) and value in _SWITCH:
         return {"is_rated": _SWITCH[value]}
     found = _RATE.fullmatch(value) if isinstance(value, str) else None
-    window = _seconds(found[2]) if found else None
+    window = parse_seconds(found[2]) if found else None
     if not found or window is None:
         place.fail(f"expected requests per window such as 120/60s, or on or off, got {preview(value)}")
     if not 0 < window <= DAY:
