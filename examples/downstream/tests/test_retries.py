@@ -68,6 +68,7 @@ def test_trouble_is_waited_out_ever_longer(api: ViralSync, viralsync: Sandbox) -
     assert api.job(job.id).status
     waits = gaps(viralsync, "getJob")
     assert (len(waits), waits) == (3, sorted(set(waits)))
+    api.cancel(job.id)
 
 
 def test_trouble_that_stays_is_told(api: ViralSync, viralsync: Sandbox) -> None:
