@@ -255,7 +255,7 @@ def test_cron_is_told_of_the_third_night_without_a_verdict(home: Path) -> None:
     """Only of the third; and a night with a verdict begins the count anew."""
     mails = [night(home, code)[1] for code in (3, 3, 0, 3, 3, 3, 3)]
     assert [bool(mail) for mail in mails] == [False, False, False, False, False, True, False]
-    assert mails[5] == "Three nights running nothing could be told.\nthe summary\n"
+    assert mails[5] == "Three inconclusive nights in a row.\nthe summary\n"
 
 
 @needs_linux

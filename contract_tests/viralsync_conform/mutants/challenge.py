@@ -89,7 +89,6 @@ class Challenge:
         return Attempt(code, tuple(dict.fromkeys(failed)), frozenset(traffic), taken[0])
 
     def stop(self) -> None:
-        """End the processes that still run."""
         for process in tuple(self.running):
             with suppress(ProcessLookupError):
                 os.killpg(process, signal.SIGKILL)

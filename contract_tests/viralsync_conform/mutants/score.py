@@ -41,7 +41,6 @@ class Score:
         return frozenset[str]().union(*(run.checks for run in self.clean))
 
     def noticed_by(self, mutant: Mutant) -> tuple[str, ...]:
-        """Return the checks that noticed a mutant."""
         return tuple(sorted(self.runs[mutant.name].checks - self.noise))
 
     def noticed_plainly(self, mutant: Mutant) -> bool | None:
@@ -83,7 +82,6 @@ class Score:
 
     @property
     def over_budget(self) -> list[Run]:
-        """The runs that cost more than the profile allows."""
         return [
             run
             for run in (*self.clean, *self.runs.values())

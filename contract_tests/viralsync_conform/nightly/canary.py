@@ -15,7 +15,6 @@ from viralsync_mock.randomness import digest
 
 
 def mutant_of(day: date) -> Mutant:
-    """Return the mutant of a day."""
     known = [mutant for mutant in BEHAVIOUR_MUTANTS if mutant.name not in UNDETECTABLE]
     return known[int.from_bytes(digest("canary", day.isoformat()), "big") % len(known)]
 

@@ -154,7 +154,6 @@ def read_history(path: Path) -> list[NightlyRun]:
 
 
 def write_history(path: Path, nights: Sequence[NightlyRun]) -> None:
-    """Keep the last nights."""
     path.parent.mkdir(parents=True, exist_ok=True)
     kept = [{"run": night.run, "verdict": int(night.verdict)} for night in nights[-NIGHTS_KEPT:]]
     path.write_text(json.dumps(kept, indent=1) + "\n")
@@ -178,7 +177,6 @@ class Tracker:
             raise TrackingError(f"{self.gh} issue list: expected a list of issues, got {found[:200]!r}") from None
 
     def do(self, action: Action, issue: int | None, body: str, run: str) -> None:
-        """Carry out what was decided."""
         number, comment = str(issue), f"{action.comment}\n\n{run}\n"
         if action.kind is Kind.OPEN:
             self._call("label", "create", self.label, "--force", "--color", "b60205", "--description",

@@ -35,7 +35,6 @@ class Case:
 
 
 def junit_of(result: Result) -> str:
-    """Return the document."""
     root = Element("testsuites", name="conform")
     cases = [*_journey_cases(result), *_check_cases(result)]
     for suite in ("journeys", "checks"):

@@ -53,12 +53,10 @@ def section(title: str, anchor: str, *content: str | None, lead: str = "", class
 
 
 def code(text: str) -> Markup:
-    """Return a text in the type of code."""
     return tag("code", text)
 
 
 def listing(*items: str, class_: str | None = None) -> Markup:
-    """Return a list."""
     return tag("ul", *(tag("li", item) for item in items), class_=class_)
 
 

@@ -20,7 +20,6 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def page_of(result: Result) -> str:
-    """Return the page."""
     body = tag("body", tag("main", _head(result), _navigation(result), *_sections(result)), _foot(result))
     return f"<!doctype html>\n{tag('html', _metadata(result), body, lang='en')}\n"
 

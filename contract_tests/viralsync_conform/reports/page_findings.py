@@ -120,7 +120,6 @@ def _comparison(finding: Finding) -> Markup | None:
 
 
 def is_empty(result: Result) -> bool:
-    """Return whether there is no finding that counts."""
     return not any(counting(result, category) for category in Category)
 
 
@@ -138,7 +137,6 @@ class Evidence:
         return cls({call.number: call for call in result.calls}, base_url(result))
 
     def of_finding(self, finding: Finding) -> Markup:
-        """Return what shows that a finding is true."""
         parts = [self._call(self.calls[number]) for number in finding.calls[:MAX_CALLS] if number in self.calls]
         rest = len(finding.calls) - MAX_CALLS
         if rest > 0:

@@ -174,5 +174,4 @@ def unclean(result: Result) -> Markup | None:
 
 
 def notes(result: Result) -> Markup | None:
-    """Return the notes of the run; None if there are none."""
     return section("Notes", "notes", listing(*result.notes, class_="plain")) if result.notes else None

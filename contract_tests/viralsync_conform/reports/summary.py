@@ -40,7 +40,6 @@ _LINK = re.compile(r"(?:\b(?:https?|ftp|mailto|xmpp)(?=:))|\bwww(?=\.)", re.IGNO
 
 
 def summary_of(result: Result) -> str:
-    """Return the text as GitHub's Markdown."""
     parts: list[Iterable[str]] = [_head(result), _counts(result)]
     parts += [_category(result, category) for category in TITLES]
     parts += [_learned(result), _changes(result), _trust(result), _unclean(result)]

@@ -33,7 +33,6 @@ def format_result(result: Result) -> Iterator[str]:
 
 
 def format_headline(finding: Finding) -> str:
-    """Return a finding in one line."""
     where = " ".join(str(part) for part in (finding.operation, finding.status, finding.place) if part)
     parts = (TITLES[finding.category], finding.check, where, finding.message)
     return safe(one_line(": ".join(part for part in parts if part), 300))

@@ -70,7 +70,6 @@ _WORDS_OF_YAML = frozenset({"null", "true", "false", "yes", "no", "on", "off", "
 
 
 def sentence(result: Result) -> str:
-    """Return what the verdict means."""
     return SENTENCES.get(result.verdict, "The command was used wrongly.")
 
 
@@ -96,7 +95,6 @@ def wrong(finding: Finding) -> str | None:
 
 
 def day(instant: datetime) -> str:
-    """Return a date for people."""
     return f"{instant:%d %B %Y}".lstrip("0")
 
 
@@ -146,7 +144,6 @@ def calls_in_words(numbers: Iterable[int], most: int = 5) -> str:
 
 
 def counted(number: int, word: str) -> str:
-    """Return `1 request`, `2 requests`."""
     return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 

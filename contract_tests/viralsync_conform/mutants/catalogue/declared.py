@@ -38,7 +38,6 @@ KEYS = (
 
 
 def declared() -> tuple[Mutant, ...]:
-    """Read the mutants, in the order of the file."""
     subjects = read_yaml(Path(__file__).with_name("mutants.yaml"), UsageError)
     return tuple(_mutant(subject, name, row) for subject, rows in subjects.items() for name, row in rows.items())
 

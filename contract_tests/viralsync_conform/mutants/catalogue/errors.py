@@ -22,7 +22,6 @@ errors = partial(response_mutant, "errors")
 
 
 def each_error(edit: Callable[[Document], object]) -> Layer:
-    """Change the body of every refusal in place."""
     return edit_json(edit, statuses=REFUSALS)
 
 
@@ -31,7 +30,6 @@ def nested(document: Document) -> None:
 
 
 def other_code(code: str, other: str) -> Layer:
-    """Call a refusal by another code."""
     return edit_json(lambda d: d.update(code=other) if d.get("code") == code else None, statuses=REFUSALS)
 
 

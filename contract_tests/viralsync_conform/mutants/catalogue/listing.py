@@ -34,8 +34,6 @@ def limit_of(call: MutantCall) -> int:
 
 
 def paged(edit: Callable[[MutantCall, Document], None]) -> Layer:
-    """Change each page in place."""
-
     async def edited(call: MutantCall, answer: Answer) -> None:
         document = answer.document
         edit(call, document)

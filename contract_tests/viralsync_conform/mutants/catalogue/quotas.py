@@ -65,12 +65,10 @@ def for_status(wanted: str, minutes: Callable[[float], float]) -> Layer:
 
 
 def edit_minutes(edit: Callable[[dict[str, Any]], object]) -> Layer:
-    """Change what is told of render minutes."""
     return edit_json(lambda d: edit(d["renderMinutes"]), USAGE)
 
 
 def edit_slots(edit: Callable[[dict[str, Any]], object]) -> Layer:
-    """Change what is told of jobs at once."""
     return edit_json(lambda d: edit(d["concurrentJobs"]), USAGE)
 
 

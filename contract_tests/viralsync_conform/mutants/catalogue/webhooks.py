@@ -33,8 +33,6 @@ def webhook(name: str, statement: str, sending: Sending) -> Mutant:
 
 
 def signature(make: Callable[[WebhookAttempt], str | None]) -> Sending:
-    """Sign in another way."""
-
     async def sending(attempt: WebhookAttempt) -> Reply:
         return await attempt.deliver(headers=with_header(attempt, SIGNATURE, make(attempt)))
 
@@ -51,8 +49,6 @@ def never(is_lost: Callable[[WebhookAttempt], bool]) -> Sending:
 
 
 def by(method: str) -> Sending:
-    """Send with another method."""
-
     async def sending(attempt: WebhookAttempt) -> Reply:
         out = attempt.outgoing
         try:

@@ -87,7 +87,6 @@ def sample(mutants: Sequence[Mutant], seed: str, number: int) -> tuple[Mutant, .
 
 
 def kebab(text: str) -> str:
-    """Write a name in small letters, with hyphens."""
     return re.sub(r"(?<=[a-z0-9])([A-Z])", r"-\1", text).lower()
 
 

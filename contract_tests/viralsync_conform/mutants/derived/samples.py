@@ -64,7 +64,6 @@ class _Surveyor:
         return document
 
     def submit(self, **options: Any) -> str:
-        """Submit a job and return its id."""
         return str(self.call("submitRenderJob", **options)["jobId"])
 
     def every(self, **options: Any) -> None:

@@ -43,17 +43,14 @@ class Request:
 
     @property
     def method(self) -> str:
-        """GET, POST, and so on."""
         return str(self.scope["method"])
 
     @property
     def path(self) -> str:
-        """The path, decoded."""
         return str(self.scope["path"])
 
     @property
     def parameters(self) -> dict[str, str]:
-        """The parameters of the query."""
         return dict(parse_qsl(self.scope["query_string"].decode("latin-1"), keep_blank_values=True))
 
     @property
@@ -68,7 +65,6 @@ class Request:
         return _json(self.body)
 
     def header(self, name: str) -> str | None:
-        """Return a header, its name in lower case."""
         return next((value.decode("latin-1") for each, value in self.scope["headers"] if each.decode() == name), None)
 
     def with_headers(self, **headers: str | None) -> Request:
@@ -85,12 +81,10 @@ class Request:
         return replace(self, scope={**self.scope, "query_string": query.encode()})
 
     def with_body(self, body: bytes) -> Request:
-        """Return the request with another body, of type JSON."""
         sized = self.with_headers(content_length=str(len(body)), content_type="application/json")
         return replace(sized, body=body)
 
     def with_document(self, document: object) -> Request:
-        """Return the request with another JSON body."""
         return self.with_body(orjson.dumps(document))
 
 
@@ -114,16 +108,13 @@ class Answer:
 
     @property
     def code(self) -> str | None:
-        """The error code of the body, if it has one."""
         document = self.document
         return document.get("code") if isinstance(document, dict) else None
 
     def header(self, name: str) -> str | None:
-        """Return a header, its name in lower case."""
         return next((value.decode("latin-1") for each, value in self.headers if each.decode() == name), None)
 
     def set_header(self, name: str, value: str | None) -> None:
-        """Give a header another value, or leave it out."""
         self.headers = [line for line in self.headers if line[0] != name.encode()]
         if value is not None:
             self.headers.append((name.encode(), value.encode("latin-1")))
@@ -162,7 +153,6 @@ class Exchange:
             self.taken.clear()
 
     async def chunks(self) -> AsyncGenerator[bytes]:
-        """Yield the body as it comes."""
         is_over = False
         while not is_over:
             message = await self.messages.get()
@@ -225,7 +215,6 @@ async def write(answer: Answer, request: Request, send: Send, gone: asyncio.Even
 
 
 def made_request(method: str, target: str, headers: Mapping[str, str], document: object = None) -> Request:
-    """Return a request of the mutant's own."""
     path, _, query = target.partition("?")
     body = b"" if document is None else orjson.dumps(document)
     lines = dict(headers)

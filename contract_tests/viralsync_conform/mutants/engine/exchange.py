@@ -40,7 +40,6 @@ class MutantState:
         return cls(app, App(unlimited), app.mock.files.spec)
 
     def secret_of(self, job_id: str) -> str:
-        """Return the secret that signs the webhooks of a job."""
         sandbox = self.app.mock.sandboxes.get(self.owners.get(job_id, ""))
         scenario = self.app.mock.scenario_of(sandbox) if sandbox else self.app.mock.files.scenario
         return scenario.webhooks.secret
@@ -69,7 +68,6 @@ class MutantCall:
 
     @property
     def memory(self) -> dict[Any, Any]:
-        """What the mutant remembers of this API key."""
         return self.world.of_key.setdefault(self.request.key, {})
 
     async def proceed(self, request: Request | None = None) -> Answer:
@@ -94,7 +92,6 @@ class MutantCall:
         return await ask(cast(Application, self.world.quiet), request, self.opened)
 
     async def now(self) -> datetime:
-        """Return the time of the sandbox's clock."""
         clock = (await self.ask("GET", f"{CONTROL_PREFIX}/clock")).document
         return datetime.fromisoformat(clock["now"])
 

@@ -52,8 +52,6 @@ def edit_response(
 
 
 def edit_json(edit: Callable[[Document], object], *operations: str, statuses: frozenset[int] | None = SUCCESS) -> Layer:
-    """Change the JSON object of an answer in place."""
-
     def edited(answer: Answer) -> None:
         document = answer.document
         if isinstance(document, dict):
@@ -64,7 +62,6 @@ def edit_json(edit: Callable[[Document], object], *operations: str, statuses: fr
 
 
 def edit_error(code: str, edit: Callable[[Answer], None], *operations: str) -> Layer:
-    """Change a refusal with this error code."""
     return edit_response(edit, *operations, statuses=None, code=code)
 
 
@@ -85,7 +82,6 @@ def edit_jobs(edit: Callable[[Document, Seen], object], *operations: str) -> Lay
 
 
 def seen(call: MutantCall, job_id: object) -> Seen:
-    """Return what is remembered of a job."""
     remembered: Seen = call.memory.setdefault(("job", job_id), {})
     return remembered
 
@@ -145,7 +141,6 @@ def both(outer: Layer, inner: Layer) -> Layer:
 
 
 def status(number: int) -> Callable[[Answer], None]:
-    """Return an edit that gives an answer another status."""
     return lambda answer: setattr(answer, "status", number)
 
 
@@ -155,8 +150,6 @@ def header(name: str, value: str | None) -> Callable[[Answer], None]:
 
 
 def body(content: bytes, media_type: str = "application/json") -> Callable[[Answer], None]:
-    """Return an edit that gives an answer another body."""
-
     def edit(answer: Answer) -> None:
         answer.body = content
         answer.set_header("content-type", media_type)
@@ -165,7 +158,6 @@ def body(content: bytes, media_type: str = "application/json") -> Callable[[Answ
 
 
 def fields(**values: Any) -> Callable[..., None]:
-    """Return an edit of a document that sets fields."""
     return lambda document, *_: document.update(values)
 
 
@@ -206,7 +198,6 @@ def under_account(code: str, field: str, meanwhile: object, *operations: str) ->
 
 
 async def every_job(call: MutantCall, **parameters: str) -> list[Document]:
-    """Return all jobs of the account, newest first."""
     jobs: list[Document] = []
     cursor: str | None = None
     while True:

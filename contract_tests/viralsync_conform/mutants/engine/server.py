@@ -42,7 +42,6 @@ class Mutated:
         self._traffic = traffic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection of ASGI."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
         elif scope["path"].startswith(CONTROL_PREFIX):
@@ -52,7 +51,6 @@ class Mutated:
             await self._serve(scope, receive, send)
 
     def _forget(self, scope: Scope) -> None:
-        """Forget a sandbox that is reset."""
         if (scope["method"], scope["path"]) in {("PUT", "/__mock/sandbox"), ("POST", "/__mock/reset")}:
             self._world.of_key.pop(Request(scope).key, None)
 

@@ -36,11 +36,9 @@ class Event:
 
     @property
     def is_terminal(self) -> bool:
-        """Whether the job has ended."""
         return isinstance(self.document, dict) and self.document.get("status") in TERMINAL
 
     def written(self) -> bytes:
-        """Write it, as the mock does."""
         if self.document is None:
             return self.comment
         name = b"" if self.name is None else b"event: %s\n" % self.name.encode()

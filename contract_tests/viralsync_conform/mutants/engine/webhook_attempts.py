@@ -31,16 +31,13 @@ class WebhookAttempt:
 
     @property
     def is_terminal(self) -> bool:
-        """Whether the job has ended."""
         return self.document.get("status") in TERMINAL
 
     async def deliver(self, **changes: Any) -> Reply:
-        """Send it, with other parts than it came with."""
         return await self.send(self.outgoing._replace(**changes))
 
 
 def signed(body: bytes, secret: str) -> str:
-    """Return the right signature of a body."""
     return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
@@ -57,18 +54,15 @@ class MutatedSender:
     memory: dict[str, dict[Any, Any]] = field(default_factory=dict)
 
     async def __call__(self, request: WebhookRequest) -> Reply:
-        """Make one attempt."""
         job_id = json.loads(request.body)["jobId"]
         of_job = self.memory.setdefault(job_id, {})
         return await self.sending(WebhookAttempt(request, self.inner, of_job, self.world.secret_of(job_id)))
 
     async def close(self) -> None:
-        """Close the connections."""
         await self.inner.close()
 
 
 def with_header(attempt: WebhookAttempt, name: str, value: str | None) -> tuple[tuple[str, str], ...]:
-    """Return the headers with one changed, or left out."""
     kept = tuple(line for line in attempt.outgoing.headers if line[0] != name)
     return kept if value is None else (*kept, (name, value))
 
