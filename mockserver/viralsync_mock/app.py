@@ -71,7 +71,7 @@ class App(Starlette):
 
     def build_middleware_stack(self) -> ASGIApp:
         """Leave Starlette's two error layers out: pipeline and control API answer every error themselves."""
-        app: ASGIApp = self.router
+        app: ASGIApp = self.router.app
         for factory, args, kwargs in reversed(self.user_middleware):
             app = factory(app, *args, **kwargs)
         return app
