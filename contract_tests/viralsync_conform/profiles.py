@@ -30,7 +30,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
         profile.name: profile
         for profile in (
             Profile("quick", 59, 0.0, renders=False, generated_cases=12),
-            Profile("nightly", 399, 0.1, renders=True, generated_cases=50, has_canary=True),
+            Profile("nightly", 449, 0.1, renders=True, generated_cases=50, has_canary=True),
             Profile("deep", 20_000, 30.0, renders=True, generated_cases=400, explores=True, has_canary=True),
         )
     }

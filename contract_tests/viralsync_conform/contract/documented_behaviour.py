@@ -115,7 +115,6 @@ ONE_EVENT = Check(
     "stream_of_terminal", "The stream of a job that has ended tells of the end alone, and closes.", A, JOBS
 )
 EVENT_IDS = Check("event_ids", "Every event has an id of its own.", A, JOBS)
-EVENT_NAMES = Check("event_names", "Events are named as assumed.", A, JOBS)
 EVENT_JOB = Check("event_job", "Every event of a stream is about its job.", D, JOBS)
 EVENT_TIMES = Check("event_times", "The timestamps of events never go back.", A, WEBHOOK_PAGE)
 EVERY_CHANGE = Check("stream_every_change", "A stream tells of every change that polling sees.", A, JOBS)

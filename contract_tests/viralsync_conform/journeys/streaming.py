@@ -49,7 +49,8 @@ def resuming(context: JourneyContext) -> None:
     assert stream.call is not None  # noqa: S101 - it was left
     rest, told = [event.data for event in events[middle + 1 :]], [event.data for event in stream.events]
     is_snapshot = len(rest) > 1 and len(told) == 1 and stream.is_terminal
-    context.learn("sse.resume", "snapshot" if is_snapshot else "replay", stream.call)
+    value = "snapshot" if is_snapshot else "replay" if told == rest else f"{len(told)} of {len(rest)} events"
+    context.learn("sse.resume", value, stream.call)
     expected = rest[-1:] if context.run.contract.behaviour.sse_resume == "snapshot" else rest
     context.check(facts.RESUMES, told == expected and closed, stream.call, expected=expected, got=told)
     if not is_snapshot:

@@ -59,8 +59,12 @@ def learn_from(run: RunContext, call: Exchange) -> None:
         if len(keys) == 1:
             learned.learn("list.key", keys[0], call)
     if call.effect in {ENDS, DELETES}:
-        switch, full = {ENDS: ("cancel.response", "job"), DELETES: ("delete.response", "body")}[call.effect]
-        learned.learn(switch, full if call.body else "empty", call)
+        switch, full, fields = {
+            ENDS: ("cancel.response", "job", {"jobId", "status", "progress"}),
+            DELETES: ("delete.response", "body", {"jobId", "deleted"}),
+        }[call.effect]
+        other = f"another body: {', '.join(sorted(call.document)) or call.media_type}"
+        learned.learn(switch, "empty" if not call.body else full if fields <= call.document.keys() else other, call)
     for job in _jobs(run, call):
         _learn_from_job(run, job, call)
 
@@ -83,12 +87,11 @@ def learn_from_events(run: RunContext, call: Exchange) -> None:
     """Learn the switches that a stream shows."""
     if not call.events:
         return
-    named = [event for event in call.events if event.name not in {None, "message"}]
-    run.learned.learn("sse.event_names", "by_kind" if named else "unnamed", call)
-    if named:
-        kinds = {"done": "done", "failed": "failed", "cancelled": "cancelled"}
-        expected = [kinds.get(str(event.document.get("status")), "progress") for event in call.events]
-        run.check(facts.EVENT_NAMES, expected == [event.name for event in call.events], call, expected=expected)
+    names = [event.name for event in call.events if event.name not in {None, "message"}]
+    statuses = [str(event.document.get("status")) for event in call.events]
+    kinds = [status if status in TERMINAL else "progress" for status in statuses]
+    other = f"named {', '.join(sorted(set(map(str, names))))}"
+    run.learned.learn("sse.event_names", "unnamed" if not names else "by_kind" if names == kinds else other, call)
     is_job = all({"createdAt", "payload"} & event.document.keys() for event in call.events)
     run.learned.learn("sse.payload", "job" if is_job else "webhook", call)
 
