@@ -38,6 +38,14 @@ def refuse_other_clocks() -> None:
         )
 
 
+def _check_time_is_ours() -> None:
+    if getattr(getattr(time, "monotonic"), "__wrapped__", None) is None:  # noqa: B009 - reads no time
+        raise UsageError(
+            "the time was replaced inside virtual time, as freezegun does: deadlines would never expire. "
+            "Use time-machine there, or freezegun without virtual time."
+        )
+
+
 @contextmanager
 def time_functions(keeper: TimeKeeper) -> Iterator[None]:
     """Replace `sleep` and everything that tells the time, in `time` and in modules, defaults of arguments included."""
@@ -59,6 +67,7 @@ def _replacement(keeper: TimeKeeper, name: str, original: Callable[..., Any]) ->
         @wraps(original)
         def sleep(seconds: object, /) -> None:
             if isinstance(seconds, (int, float)) and seconds > 0 and keeper.is_virtual(caller()):
+                _check_time_is_ours()
                 keeper.sleep(seconds)
             else:
                 original(seconds)

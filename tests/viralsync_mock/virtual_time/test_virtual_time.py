@@ -336,6 +336,24 @@ def test_time_machine_is_refused(local: Sandbox) -> None:
         local.virtual_time().__enter__()
 
 
+def test_freezegun_inside_is_refused_at_the_next_sleep(local: Sandbox) -> None:
+    """Also when it has ended: it leaves the system's functions behind."""
+    before = functions()
+    with local.virtual_time():
+        with freezegun.freeze_time("2026-01-01"):
+            pass
+        with pytest.raises(UsageError, match="as freezegun does"):
+            time.sleep(1)
+    assert functions() == before
+
+
+def test_time_machine_works_inside(local: Sandbox) -> None:
+    """The instant is where it has travelled to, and goes on with the clock."""
+    with local.virtual_time(), time_machine.travel(1_000_000_000, tick=False):
+        time.sleep(60)
+        assert 1_000_000_060 <= time.time() < 1_000_000_061
+
+
 def test_the_clock_is_auto_again(live_server: LiveServer) -> None:
     """A clock in another mode keeps it, also inside."""
     with live_server.client() as api, Sandbox(live_server.base_url, api.headers["x-api-key"]) as sandbox:
