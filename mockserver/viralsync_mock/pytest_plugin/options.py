@@ -144,6 +144,9 @@ OPTIONS: Mapping[str, Callable[[OptionValue], Any]] = MappingProxyType(
 """The reader of each option: returns a JSON value or raises UsageError."""
 
 
+OF_PROCESS = frozenset({"sleeps", "exempt"})
+"""Options about the sleeps of the test's process."""
+
 OF_TEST = frozenset({"strict", "well_behaved", "sleeps", "exempt"})
 """Options that are checked at the end of a test, by the plugin."""
 
@@ -223,12 +226,21 @@ def options_of_test(item: pytest.Item) -> Options:
 
 
 def options_of_call(config: pytest.Config, arguments: Mapping[str, Any]) -> Options:
-    """Return the options of a sandbox from `make_viralsync`; raises UsageError."""
+    """Return the options of a sandbox from `make_viralsync`; raises UsageError.
+
+    The process sleeps on the clock of the test's own sandbox, so `sleeps` and `exempt` are no options here.
+    """
     origin = "make_viralsync"
     _check_names(arguments, origin)
+    for name in OF_PROCESS & arguments.keys():
+        raise SettingsError(
+            f"{origin}: {name!r} is an option of tests with the fixture `viralsync`. For this sandbox: "
+            "`with sandbox.virtual_time(): ...`"
+        )
     folder = config.invocation_params.dir
     given = {name: OptionValue(value, f"{origin}({name}=...)", folder) for name, value in arguments.items()}
-    return Options({**_general(config), **_without_nothing(given)})
+    general = {name: value for name, value in _general(config).items() if name not in OF_PROCESS}
+    return Options({**general, **_without_nothing(given)})
 
 
 def _general(config: pytest.Config) -> dict[str, OptionValue]:

@@ -232,3 +232,44 @@ def test_a_wrong_option_of_the_factory_is_shown_where_it_was_called(run: Run) ->
             "test_inner.py:17: SettingsError",
         ]
     )
+
+
+@pytest.mark.parametrize("way", ["marker", "variable", "ini"])
+def test_sleeps_are_virtual_in_each_way(
+    run: Run, way: str, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An hour passes on the sandbox's clock, and not for the exempt module."""
+    if way == "variable":
+        monkeypatch.setenv("VIRALSYNC_MOCK_SLEEPS", "virtual")
+        monkeypatch.setenv("VIRALSYNC_MOCK_EXEMPT", "database")
+    if way == "ini":
+        pytester.makeini("[pytest]\nviralsync_sleeps = virtual\nviralsync_exempt = database, cache\n")
+    pytester.makepyfile(database="import time\n\ndef nap(): time.sleep(0.001)\n")
+    pytester.syspathinsert()
+    mark = "@pytest.mark.viralsync(sleeps='virtual', exempt=['database'])" if way == "marker" else ""
+    source = f"""
+import time, database
+{mark}
+def test_inside(viralsync):
+    start = viralsync.clock.now
+    database.nap()
+    time.sleep(3600)
+    assert 3600 <= (viralsync.clock.now - start).total_seconds() < 3600.001
+    assert viralsync.clock.mode == "jump"
+
+def test_after():
+    assert not hasattr(time.sleep, "__wrapped__")
+"""
+    passed(run(source), 2)
+
+
+def test_the_factory_makes_sandboxes_that_nobody_sleeps_on(run: Run, pytester: pytest.Pytester) -> None:
+    """Their clock is `auto` as ever: on a jumping one a job would never end."""
+    pytester.makeini("[pytest]\nviralsync_sleeps = virtual\n")
+    source = """
+def test_inside(make_viralsync):
+    assert make_viralsync().clock.mode == "auto"
+    with pytest.raises(Exception, match="'sleeps' is an option of tests with the fixture"):
+        make_viralsync(sleeps="virtual")
+"""
+    passed(run(source), 1)
