@@ -13,6 +13,7 @@ from time import monotonic, sleep
 from types import ModuleType
 from typing import Any
 
+import aiohttp
 import anyio
 import freezegun
 import httpx
@@ -21,6 +22,7 @@ import requests
 import tenacity
 import time_machine
 import trio
+import urllib3
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -142,6 +144,49 @@ def test_pollers_in_threads_sleep_at_the_same_time(local: Sandbox) -> None:
         polls = list(pool.map(lambda _: with_an_event(local.base_url, local.headers), range(3)))
     assert all(abs(each - POLLS) <= 1 for each in polls)
     assert (local.clock.now - start).total_seconds() < 180
+
+
+def test_pollers_in_one_loop_sleep_at_the_same_time(local: Sandbox) -> None:
+    """Three tasks with aiohttp, each with as many polls as alone."""
+
+    async def poll() -> int:
+        async with aiohttp.ClientSession(local.base_url, headers=local.headers) as session:
+            job = (await (await session.post("/v1/render/jobs", json=MOVIE)).json())["jobId"]
+            polls = 1
+            while (await (await session.get(f"/v1/jobs/{job}")).json())["status"] not in END:
+                await asyncio.sleep(5)
+                polls += 1
+            return polls
+
+    async def crowd() -> list[int]:
+        return await asyncio.gather(*(poll() for _ in range(3)))
+
+    with local.virtual_time():
+        assert asyncio.run(crowd()) == [POLLS] * 3
+
+
+def test_workers_meet_the_rate_limit_as_in_real_time(local: Sandbox) -> None:
+    """Five of them at two calls a second for half a minute: 120 of 300 calls are let through."""
+
+    def work(_: int) -> int:
+        with httpx.Client(base_url=local.base_url, headers=local.headers) as client:
+            statuses = []
+            for _ in range(60):
+                statuses.append(client.get("/v1/me").status_code)
+                time.sleep(0.5)
+            return statuses.count(200)
+
+    with local.virtual_time(), ThreadPoolExecutor(5) as pool:
+        assert sum(pool.map(work, range(5))) == 120
+
+
+def test_a_client_that_obeys_retry_after_waits_it_out(local: Sandbox) -> None:
+    """urllib3's Retry sleeps for the minute that the API asks for."""
+    local.exhaust("rate")
+    start = local.clock.now
+    with local.virtual_time(), urllib3.PoolManager(retries=urllib3.Retry(3, status_forcelist=[429])) as pool:
+        assert pool.request("GET", f"{local.base_url}/v1/me", headers=local.headers).status == 200
+    assert 59 < (local.clock.now - start).total_seconds() < 62
 
 
 # ---------------------------------------------------------------- deadlines
