@@ -18,7 +18,7 @@ WRONG_USE = 2
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-OF_PYTEST = ("PLAN", "STRICT", "WELL_BEHAVED", "SLEEPS")
+OF_PYTEST = ("PLAN", "STRICT", "WELL_BEHAVED", "SLEEPS", "EXEMPT")
 """Variables that only the pytest plugin reads; it shares the others with `serve`."""
 
 

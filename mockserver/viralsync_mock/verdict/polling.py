@@ -202,7 +202,7 @@ def _abandoned(evidence: Evidence, job_id: str, calls: Sequence[JournalEntry]) -
     listed = [each for each in evidence.of(LIST) if job_id.encode() in each.answer_body]
     last = max((each.ended_at or each.at for each in (*calls, *listed)), default=EPOCH)
     quiet = (evidence.now - last).total_seconds()
-    reads = [each for each in calls if each.operation == READ]
+    reads = [each for each in calls if each.operation == READ and last_status(each) is not None]
     what = f"{job_id} is unfinished and was not cancelled"
     if len(reads) >= MANY_READS:
         return failed(f"{what}: it was read {len(reads)} times and given up", *reads[-MANY_READS:])

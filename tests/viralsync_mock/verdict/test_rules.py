@@ -353,7 +353,7 @@ def test_a_job_is_left_behind_after_a_minute_without_a_look(seconds: float, outc
 @pytest.mark.parametrize(("reads", "outcome"), [(2, UNCLEAR), (3, FAILED)])
 def test_a_job_that_was_waited_for_is_given_up(reads: int, outcome: Outcome) -> None:
     """Three reads show that its client waited."""
-    calls = [read(number, "running") for number in range(reads)]
+    calls = [read(number, "running") for number in range(reads)] + [call(9, status=503), call(10, status=503)]
     assert outcome == verdict("cancels-what-it-abandons", *calls, unfinished=[Unfinished(JOB)]).outcome
 
 
