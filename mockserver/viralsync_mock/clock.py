@@ -38,6 +38,9 @@ MAX_RESTARTED_QUIET = 0.05
 """A timer of a slice that fires this late shows that the machine is busy, so clients may be waiting for their turn: the
 threshold starts anew, up to this many seconds after the last activity."""
 
+GROWTH_FACTOR = 20
+"""By this the threshold grows when more sleep at once than ever before: others may be starting."""
+
 JUMP_PATIENCE = 0.1
 """The same while a webhook is being delivered, or a named sleeper that woke up has not slept again."""
 
@@ -167,6 +170,9 @@ class Clock:
     _quiet_since: float = 0.0
     _holding: set[object] = field(default_factory=set)
     _all_asleep: bool = False
+    _asleep: int = 0
+    _most_asleep: int = 0
+    _is_growing: bool = False
 
     def __post_init__(self) -> None:
         self._origin = self.real.monotonic()
@@ -267,10 +273,14 @@ class Clock:
         self._touch()
         self.sleeps += 1
         self._all_asleep = all_asleep
+        self._asleep += 1
+        if self._asleep > self._most_asleep:
+            self._most_asleep, self._is_growing = self._asleep, True
         with self.alarm() as alarm:
             try:
                 await alarm.until(instant)
             finally:  # a sleep that was given up: its sleeper is awake too
+                self._asleep -= 1
                 if sleeper and len(self._holding) < MAX_NAMED_SLEEPERS:
                     self._holding.add(sleeper)  # before the waiter is settled
 
@@ -349,7 +359,9 @@ class Clock:
         """Return how many real seconds without activity have to pass before a jump."""
         if self._holding:
             return self.patience
-        return 0.0 if self._all_asleep else self.threshold
+        if self._all_asleep:
+            return 0.0
+        return self.threshold * GROWTH_FACTOR if self._is_growing else self.threshold
 
     def _can_jump(self) -> bool:
         """Say whether nothing keeps the clock from moving and something waits that it moves for."""
@@ -385,7 +397,7 @@ class Clock:
     def _jump(self) -> None:
         """Go to the earliest wake-up. What kept the clock for all of `patience` keeps it no longer."""
         self._holding.clear()
-        self._all_asleep = False
+        self._all_asleep = self._is_growing = False
         self._forget_cancelled()
         self._stand(max(self._armed[0][0], self.now()))
         self._ring_due()

@@ -21,6 +21,7 @@ LONG: dict[str, str] = {
     "viralsync_conform.contract.documented_behaviour": "one table: the sentences of the documentation",
     "viralsync_conform.journeys.job_lifecycle": "one life, looked at in every way",
     "viralsync_mock.scenarios.loader": "one format: what each part of a scenario may hold",
+    "viralsync_mock.clock": "one clock: its modes share waiters and timers",
 }
 CROWDED = {"viralsync_conform.mutants.catalogue", "viralsync_conform.journeys"}
 """Folders of a catalogue: one module a subject, none of which imports another."""

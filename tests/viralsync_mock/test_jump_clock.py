@@ -222,6 +222,22 @@ def test_a_claim_that_everybody_sleeps_ends_with_a_call() -> None:
     run(story)
 
 
+def test_the_clock_waits_longer_when_more_sleep_than_ever_before() -> None:
+    """A crowd may be arriving; once it has slept, its later sleeps cost no more than the threshold."""
+
+    async def story(sandbox: Sandbox) -> None:
+        clock, quiet = sandbox.clock, list[float]()
+        clock.threshold = 0.001
+        for number in (1, 2, 2, 1):
+            sleeps = [asyncio.ensure_future(sandbox.sleep(5)) for _ in range(number)]
+            await asyncio.tasks.sleep(0)
+            quiet.append(clock._required_quiet())
+            await asyncio.gather(*sleeps)
+        assert quiet == [0.02, 0.02, 0.001, 0.001]
+
+    run(story)
+
+
 def test_a_busy_machine_makes_the_clock_wait_longer() -> None:
     """A timer that fires late starts the threshold anew, for a while."""
     now = [0.0]
@@ -234,7 +250,7 @@ def test_a_busy_machine_makes_the_clock_wait_longer() -> None:
             now[0] = late
             clock._on_slice(expected=late - 0.003)
             assert clock._quiet_since == late
-        now[0] = 0.06
+        now[0] = 10
         clock._on_slice(expected=0.03)
         await asyncio.wait_for(sleeping, timeout=30)
 
