@@ -72,7 +72,7 @@ def test_a_deviation_turns_its_journey_red_and_says_why() -> None:
 def test_what_is_sampled_only_is_a_warning_and_red_when_strict() -> None:
     """A broken S fact is shown at the end and fails no test; `--conform-strict` makes it one."""
     chosen = ("-k", "life_by_polling", "--conform-profile", "nightly")
-    with mutant("payload-title-lost") as url:
+    with mutant("payload-of-another-project") as url:
         lenient, strict = (
             suite("--target", url, *chosen, key=KEY),
             suite("--target", url, *chosen, "--conform-strict", key=KEY),
