@@ -203,9 +203,9 @@ async def _send_slowly(call: Call, response: Response, send: Send) -> None:
     size = max(-(-len(body) // SLOW_BODY_PIECES), 1) if response.body_duration else len(body) or 1
     starts = range(0, len(body), size)
     for start in starts:
-        await send({"type": "http.response.body", "body": body[start : start + size], "more_body": True})
         if response.body_duration:
             await call.pause(response.body_duration / len(starts))
+        await send({"type": "http.response.body", "body": body[start : start + size], "more_body": True})
     if abort is not None:
         call.abort(reset=abort.is_reset)
     else:

@@ -35,9 +35,6 @@ DRAIN_SECONDS = 1
 HELD_SECONDS = 0.5
 """How long a stop waits before it breaks off calls that a fault holds."""
 
-HALF_CLOSE_SECONDS = 0.01
-"""How soon after its request a client closes its side that goes on reading; one that gives up does so later."""
-
 HALF_CLOSED_SECONDS = 300
 """How long a client that has closed its side may wait for its response."""
 
@@ -89,7 +86,6 @@ class MockHttpProtocol(HttpToolsProtocol):
         self._piece = 0  # bytes that came last
         self._framing = 0  # bytes since the last one of a body, or since the last request: head, chunk sizes, trailers
         self._is_over = False
-        self._completed_at = -inf
         self._deadline = inf
         self._timer: asyncio.TimerHandle | None = None
         self._idle_until = inf
@@ -144,12 +140,12 @@ class MockHttpProtocol(HttpToolsProtocol):
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio's own type
         """Keep the connection of a client that closes its side right after its request: it waits for the response.
 
-        One that does so later, while a fault holds its call, or during the response, has gone.
+        One that does so while a fault holds its call, or during the response, has gone.
         """
         cycle = self._last_cycle
         if self._is_over or cycle is None or cycle.response_started or self._awaits_body or self.scheme == "https":
             return False
-        if _is_watched(cycle) and self.loop.time() > self._completed_at + HALF_CLOSE_SECONDS:
+        if _is_watched(cycle):
             return False
         cycle.keep_alive = False
         self._stop_timer()
@@ -204,7 +200,7 @@ class MockHttpProtocol(HttpToolsProtocol):
         """Await nothing: the next request may come or not."""
         if self._awaits_head:
             return  # the head of an offer to upgrade
-        self._awaits_body, self._framing, self._completed_at = False, 0, self.loop.time()
+        self._awaits_body, self._framing = False, 0
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
