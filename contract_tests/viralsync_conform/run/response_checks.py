@@ -21,7 +21,7 @@ GATEWAY = frozenset({502, 504})
 """What a proxy before the API answers: it is not the API's own word."""
 
 FIRST_SERVER_ERROR = 500
-NO_CONTENT = 204
+NO_CONTENT, TOO_MANY = 204, 429
 
 INFRASTRUCTURE_HEADERS = frozenset(
     {
@@ -62,6 +62,9 @@ def check_response(run: RunContext, call: Exchange) -> None:
     if call.status is None or call.problem or call.status >= FIRST_SERVER_ERROR:
         return
     run.check(facts.KEY_SECRET, not call.shows_key, call, expected="no key", got="a key, masked here")
+    if call.status == TOO_MANY and call.code is not None:  # whenever one is met, also when it is waited out
+        expected = run.assumed.behaviour.code("RATE_LIMITED")
+        run.check(facts.ERROR_CODE, call.code == expected, call, expected=expected, got=call.code, name="RATE_LIMITED")
     if call.operation is not None:
         for finding in _findings(run, call, call.operation):
             run.findings.add(finding)
