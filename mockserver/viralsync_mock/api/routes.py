@@ -46,7 +46,7 @@ class PathRoutes(BaseRoute):
         self, paths: Mapping[str, Mapping[str, Operation]], endpoint: Callable[[PathOperations], ASGIApp]
     ) -> None:
         routes = {path: _route(path, paths[path], endpoint) for path in in_order(paths)}
-        self._literal = {path: (route,) for path, route in routes.items() if not route.operations.names}
+        self._literal = {path: route for path, route in routes.items() if not route.operations.names}
         self._by_depth: dict[int, tuple[PathRoute, ...]] = {}
         for path, route in routes.items():
             if route.operations.names:
@@ -55,7 +55,9 @@ class PathRoutes(BaseRoute):
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Return the child scope of the route that takes the path."""
         path = scope["path"]
-        for route in self._literal.get(path) or self._by_depth.get(path.count("/"), ()):
+        if (literal := self._literal.get(path)) is not None:
+            return Match.FULL, {"endpoint": literal.endpoint, "path_params": {}, "route": literal}
+        for route in self._by_depth.get(path.count("/"), ()):
             match, child = route.matches(scope)
             if match is Match.FULL:
                 child["route"] = route
