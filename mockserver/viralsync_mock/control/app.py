@@ -173,17 +173,20 @@ class Access:
             try:
                 authorize(self._mock, by_name(scope["headers"]))
             except ApiError as error:
-                app = self._refusals.api_error(Request(scope), error)
+                app = await self._refusals.api_error(Request(scope), error)
         await app(scope, receive, send)
 
 
 class Refusals:
-    """The exception handlers: errors in the API's shape, codes and texts from the document."""
+    """The exception handlers: errors in the API's shape, codes and texts from the document.
+
+    They are coroutines, because Starlette runs plain functions in a thread, where a sandbox has no business.
+    """
 
     def __init__(self, mock: MockServer, spec: Spec) -> None:
         self._mock, self._spec = mock, spec
 
-    def api_error(self, request: Request, error: Exception) -> Response:
+    async def api_error(self, request: Request, error: Exception) -> Response:
         """Refuse as the code says; the behaviour profile renames no codes of the control API."""
         assert isinstance(error, ApiError)  # noqa: S101 - registered for it
         entry = self._spec.errors[error.code]
@@ -192,18 +195,18 @@ class Refusals:
             self._mock, request, JsonResponse({"error": text, "code": error.code}, entry.status, dict(error.headers))
         )
 
-    def validation_failed(self, request: Request, error: Exception) -> Response:
+    async def validation_failed(self, request: Request, error: Exception) -> Response:
         """Refuse a body or parameter that breaks its schema."""
-        return self.api_error(request, ApiError("VALIDATION_ERROR", violations=error))
+        return await self.api_error(request, ApiError("VALIDATION_ERROR", violations=error))
 
-    def no_route(self, request: Request, error: Exception) -> Response:
+    async def no_route(self, request: Request, error: Exception) -> Response:
         """Refuse an unknown path, with the nearest one, or a method that its path does not have."""
         method, path = request.method, request.scope["path"]
         if not (isinstance(error, HTTPException) and error.status_code == METHOD_NOT_ALLOWED):
             hint = did_you_mean(path, tuple(self._spec.paths))
-            return self.api_error(request, ApiError("NOT_FOUND", method=method, path=path, hint=hint))
+            return await self.api_error(request, ApiError("NOT_FOUND", method=method, path=path, hint=hint))
         methods = self._spec.paths[request.scope["route"].path]
         allow = ", ".join(sorted({*methods, *(["HEAD"] if "GET" in methods else [])}))
-        return self.api_error(
+        return await self.api_error(
             request, ApiError("METHOD_NOT_ALLOWED", method=method, path=path, allow=allow, headers={"allow": allow})
         )
