@@ -38,7 +38,7 @@ def _matches(name: str, types: frozenset[str]) -> bool:
 
 def places(spec: Spec, schema: Mapping[str, Any], value: object, trail: Path = ()) -> Iterator[SchemaPath]:
     """Yield the closed objects of a document, and each of their properties that the schema knows."""
-    branches = [each for each in _branches(spec, schema) if _is_for(value, each)]
+    branches = [each for each in _branches(spec, schema) if _is_for(spec, value, each)]
     for branch in branches[:1]:
         if isinstance(value, dict):
             if branch.get("properties") and branch.get("additionalProperties") is not True:
@@ -66,10 +66,10 @@ def _types(spec: Spec, schema: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _is_for(value: object, branch: Mapping[str, Any]) -> bool:
+def _is_for(spec: Spec, value: object, branch: Mapping[str, Any]) -> bool:
     """Say whether a branch of a schema is meant for a value: by its type, of events by their status."""
     if isinstance(value, dict):
-        status = branch.get("properties", {}).get("status", {})
+        status = spec.resolve(branch.get("properties", {}).get("status", {}))
         allowed = (status["const"],) if "const" in status else status.get("enum")
         return branch.get("type") == "object" and (not allowed or value.get("status") in allowed)
     return branch.get("type") == "array" if isinstance(value, list) else False
