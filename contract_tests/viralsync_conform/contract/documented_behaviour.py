@@ -156,7 +156,7 @@ REFUSED_FREE = Check("refused_free", "Calls without a valid key, and refused one
 
 # webhooks
 EVENT_CHILDREN = Check("event_children_streamed", "A stream counts the children of a parent.", A, JOBS)
-WEBHOOK_CHILDREN = Check("event_children", "What is told of a parent's progress counts its children.", D, WEBHOOK_PAGE)
+WEBHOOK_CHILDREN = Check("event_children", "A webhook about a parent's progress counts its children.", D, WEBHOOK_PAGE)
 WEBHOOK_URL = Check(
     "webhook_url", "A webhook goes to the very address that was given, its query included.", D, WEBHOOK_PAGE
 )

@@ -105,9 +105,9 @@ FACTS: Mapping[str, Check] = MappingProxyType(
 
 def add_findings(run: RunContext, exploration: FuzzingResult) -> None:
     """Turn failed checks and what was inconclusive into findings; count what was checked."""
-    told = {number for finding in run.findings for number in finding.calls}
+    reported = {number for finding in run.findings for number in finding.calls}
     for unkept in exploration.unkept:
-        if unkept.check not in JUDGED or unkept.call not in told:
+        if unkept.check not in JUDGED or unkept.call not in reported:
             check = _check(run, unkept)
             calls = [run.calls[unkept.call - 1]] if unkept.call else []
             run.check(

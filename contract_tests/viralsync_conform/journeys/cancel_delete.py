@@ -77,8 +77,8 @@ def _is_cancelled(
     """The job becomes `cancelled`, unless it was nearly done; what progress was made stays."""
     status = ended.document.get("status")
     if cancel.document:
-        told = (cancel.document.get("jobId"), cancel.document.get("status"))
-        context.check_equal(facts.CANCEL_ANSWER, (life.job.id, "cancelled"), told, cancel)
+        reported = (cancel.document.get("jobId"), cancel.document.get("status"))
+        context.check_equal(facts.CANCEL_ANSWER, (life.job.id, "cancelled"), reported, cancel)
     if is_early or status != "done":
         context.check_equal(facts.CANCELS, "cancelled", status, ended, cancel)
     if context.run.target.has_control:  # a real job makes progress between two calls

@@ -105,9 +105,11 @@ def _afterwards(context: JourneyContext, life: ObservedJob, before: float | None
         context.check(facts.NOT_CHARGED, abs(after - before) < 1e-6, usage, expected=before, got=after, name="failed")
     with context.stream(life.job.id, step="stream of a failed job") as stream:
         closed = stream.wait_closed(CLOSING_SECONDS)
-    told = [event.document.get("status") for event in stream.events]
+    reported = [event.document.get("status") for event in stream.events]
     if stream.call is not None:
-        context.check(facts.ONE_EVENT, told == ["failed"] and closed, stream.call, expected=["failed"], got=told)
+        context.check(
+            facts.ONE_EVENT, reported == ["failed"] and closed, stream.call, expected=["failed"], got=reported
+        )
     context.call("deleteJob", 200, path=path, step="delete a failed job", is_repeatable=False)
     context.call("getJob", "JOB_NOT_FOUND", fact=facts.DELETES, path=path, step="read a deleted failed job")
 

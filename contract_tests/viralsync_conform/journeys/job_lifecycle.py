@@ -58,7 +58,7 @@ def slow_movie(context: JourneyContext, scenes: int = SLOW_SCENES, workers: int 
 
 @dataclass
 class ObservedJob:
-    """A job from its submission to its end, as it was polled and as its stream told it."""
+    """A job from its submission to its end, as polls and its stream showed it."""
 
     job: Job
     polls: list[Exchange] = field(default_factory=list)
@@ -196,8 +196,8 @@ def life_by_polling(context: JourneyContext) -> None:
     context.check(facts.CREATED, len(created) == 1, *polls[-2:], expected="one instant", got=sorted(map(str, created)))
     _created_now(context, life, polls[0])
     updates = instants(poll.document.get("updatedAt") for poll in polls)
-    told = list(map(str, updates))
-    context.check(facts.UPDATED, updates == sorted(updates), *polls[-2:], expected="ascending", got=told)
+    reported = list(map(str, updates))
+    context.check(facts.UPDATED, updates == sorted(updates), *polls[-2:], expected="ascending", got=reported)
     _changes_are_dated(context, polls)
 
 
@@ -268,8 +268,8 @@ def check_transitions(context: JourneyContext, calls: Sequence[Exchange], states
     context.check(facts.PROGRESS, progress == sorted(progress), *evidence, expected="never falling", got=progress)
     ranks = [rank(state) for state in states]
     known = [each for each in ranks if each is not None]
-    told = [f"{state.get('status')}/{state.get('phase')}" for state in states]
-    context.check(facts.EDGES, known == sorted(known), *evidence, expected="forward only", got=told)
+    reported = [f"{state.get('status')}/{state.get('phase')}" for state in states]
+    context.check(facts.EDGES, known == sorted(known), *evidence, expected="forward only", got=reported)
     ended = [state.get("status") for state in states if state.get("status") in TERMINAL]
     context.check(facts.STAYS, len(set(ended)) <= 1, *evidence, expected="one end", got=ended)
 
@@ -297,7 +297,7 @@ def life_by_stream(context: JourneyContext) -> None:
     call, events = life.stream, life.stream.events
     check_end_of_stream(context, call, life.status, life.last)
     if not events:
-        raise context.stop("the stream told nothing", call)
+        raise context.stop("the stream had no event", call)
     states = [event.document for event in events]
     check_transitions(context, [call], states)
     named = {state["jobId"] for state in states if isinstance(state.get("jobId"), str)}
@@ -322,7 +322,7 @@ def life_by_stream(context: JourneyContext) -> None:
 
 
 def check_end_of_stream(context: JourneyContext, call: Exchange, status: Any, look: Exchange) -> None:
-    """A stream that was read to its end, or long after the end of its job, has told of that end."""
+    """A stream that was read to its end, or long after the end of its job, has shown that end."""
     if status not in TERMINAL or call.problem:
         return
     ends = [event.document.get("status") for event in call.events if event.document.get("status") in TERMINAL]
@@ -349,7 +349,7 @@ def _is_live(context: JourneyContext, life: ObservedJob, call: Exchange) -> None
 
 
 def _is_dated(context: JourneyContext, life: ObservedJob, call: Exchange, written: Sequence[Any]) -> None:
-    """The instants of events follow each other; that an event has none is told by its schema."""
+    """The instants of events follow each other; an event without one breaks its schema."""
     if None in written:
         return
     times = instants(written)
@@ -373,15 +373,17 @@ def _ends_once(context: JourneyContext, life: ObservedJob, call: Exchange) -> No
 def _tells_the_same(
     context: JourneyContext, life: ObservedJob, call: Exchange, states: Sequence[dict[str, Any]]
 ) -> None:
-    """Whatever a look saw, the stream has told: the same status, phase and progress, or at least what lies around."""
-    told = {state_of(state) for state in states}
+    """The stream has what every poll saw: the same status, phase and progress, or the steps around it."""
+    reported = {state_of(state) for state in states}
     is_readable = all("phase" in state for state in states if state.get("status") not in TERMINAL)
     is_readable = is_readable and all({"status", "progress"} <= state.keys() for state in states)
     for poll in life.polls:
         if poll.is_success and is_readable:
             seen, is_passed = state_of(poll.document), _lies_between(poll.document, states)
             check = facts.EVERY_CHANGE if is_passed and not context.run.target.has_control else facts.AGREES
-            context.check(check, seen in told, poll, call, expected=sorted(map(str, told)), got=seen, name="state")
+            context.check(
+                check, seen in reported, poll, call, expected=sorted(map(str, reported)), got=seen, name="state"
+            )
     if context.run.target.has_control and is_readable:
         _at_the_same_time(context, life, call, states)
 
@@ -389,7 +391,7 @@ def _tells_the_same(
 def _at_the_same_time(
     context: JourneyContext, life: ObservedJob, call: Exchange, states: Sequence[dict[str, Any]]
 ) -> None:
-    """On a mock's clock a look shows what the stream told last: neither is behind the other."""
+    """On a mock's clock a poll shows the stream's last event: neither lags."""
     times = instants(state.get("timestamp", state.get("updatedAt")) for state in states)
     if not all(isinstance(each, datetime) for each in times):
         return

@@ -83,9 +83,9 @@ def reading_a_job(context: JourneyContext) -> None:
         )
     with context.stream(path["jobId"], step="stream of a done job", has_ended=True) as stream:
         closed = stream.wait_closed(closing_seconds(context))
-    told = [event.document.get("status") for event in stream.events]
+    reported = [event.document.get("status") for event in stream.events]
     if stream.call is not None:
-        context.check(facts.ONE_EVENT, told == ["done"] and closed, stream.call, expected=["done"], got=told)
+        context.check(facts.ONE_EVENT, reported == ["done"] and closed, stream.call, expected=["done"], got=reported)
         context.call("getJob", 200, path=path, step="read it again")
 
 

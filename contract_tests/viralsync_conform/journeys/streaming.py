@@ -21,9 +21,11 @@ def stream_of_an_ended_job(context: JourneyContext) -> None:
     life = completed_job(context)
     with context.stream(life.job.id, step="stream of a done job", has_ended=True) as stream:
         closed = stream.wait_closed(closing_seconds(context))
-    told = [event.document.get("status") for event in stream.events]
+    reported = [event.document.get("status") for event in stream.events]
     assert stream.call is not None  # noqa: S101 - it was left
-    context.check(facts.ONE_EVENT, told == [life.status] and closed, stream.call, expected=[life.status], got=told)
+    context.check(
+        facts.ONE_EVENT, reported == [life.status] and closed, stream.call, expected=[life.status], got=reported
+    )
     if stream.events and life.stream is not None and life.stream.events:
         first, last = life.stream.events[-1].document, stream.events[-1].document
         odd = sorted(name for name in first.keys() | last.keys() if first.get(name) != last.get(name))
@@ -47,12 +49,12 @@ def resuming(context: JourneyContext) -> None:
     with context.stream(life.job.id, step="resume", last_event_id=ids[middle], has_ended=True) as stream:
         closed = stream.wait_closed(closing_seconds(context))
     assert stream.call is not None  # noqa: S101 - it was left
-    rest, told = [event.data for event in events[middle + 1 :]], [event.data for event in stream.events]
-    is_snapshot = len(rest) > 1 and len(told) == 1 and stream.is_terminal
-    value = "snapshot" if is_snapshot else "replay" if told == rest else f"{len(told)} of {len(rest)} events"
+    rest, reported = [event.data for event in events[middle + 1 :]], [event.data for event in stream.events]
+    is_snapshot = len(rest) > 1 and len(reported) == 1 and stream.is_terminal
+    value = "snapshot" if is_snapshot else "replay" if reported == rest else f"{len(reported)} of {len(rest)} events"
     context.learn("sse.resume", value, stream.call)
     expected = rest[-1:] if context.run.contract.behaviour.sse_resume == "snapshot" else rest
-    context.check(facts.RESUMES, told == expected and closed, stream.call, expected=expected, got=told)
+    context.check(facts.RESUMES, reported == expected and closed, stream.call, expected=expected, got=reported)
     if not is_snapshot:
         again = [event.id for event in stream.events]
         context.check_equal(facts.EVENT_IDS, ids[middle + 1 :], again, stream.call, name="resumed")

@@ -89,8 +89,8 @@ def webhooks_of_a_life(context: JourneyContext) -> None:
         context.check(facts.WEBHOOK_PROGRESS, bool(progress), life.last, expected="progress events", got=len(progress))
     if life.stream is not None and life.stream.events:
         streamed = [event.document for event in life.stream.events]
-        told, begun = set(map(_bare, streamed)), rank(streamed[0]) or 0
-        odd = [state_of(state) for state in states if _bare(state) not in told and (rank(state) or 0) >= begun]
+        reported, begun = set(map(_bare, streamed)), rank(streamed[0]) or 0
+        odd = [state_of(state) for state in states if _bare(state) not in reported and (rank(state) or 0) >= begun]
         context.check(HOOKS_AGREE, not odd, life.stream, expected="states of the stream", got=odd, name="webhooks")
 
 

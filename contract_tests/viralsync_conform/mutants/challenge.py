@@ -1,6 +1,6 @@
 """Runs the tests of a team against wrong servers, to say which bugs of the API they would not notice.
 
-A mutant counts if it deviated in what the tests did; those whose spec differs cannot be seen to, and are not tried.
+A mutant counts if it deviated in what the tests did; those that differ only in their spec are not tried.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The lives of the jobs that a run saw: what polls and streams told of each, in the order in which it happened.
+"""The lives of the jobs that a run saw: what polls and streams showed of each, in order.
 
 Nothing is judged here. Instants are the target's own: `updatedAt` of a job, `timestamp` of an event; when one cannot
 be read, that of the call or of the event's arrival stands in.
@@ -61,7 +61,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class JobHistory:
-    """One job as it was seen; `scenes` are the lengths of its scenes in seconds, where somebody told them."""
+    """One job as it was seen; `scenes` are the lengths of its scenes in seconds, where the payload has them."""
 
     job_id: str
     parent: str | None
@@ -94,8 +94,8 @@ class JobHistory:
     @property
     def gaps(self) -> tuple[float, ...]:
         """Seconds from each event of its streams to the next."""
-        told = sorted({each.at for each in self.sightings if each.source == STREAM})
-        return tuple((after - before).total_seconds() for before, after in pairwise(told))
+        reported = sorted({each.at for each in self.sightings if each.source == STREAM})
+        return tuple((after - before).total_seconds() for before, after in pairwise(reported))
 
 
 def job_histories(calls: Iterable[Exchange]) -> tuple[JobHistory, ...]:
@@ -132,24 +132,24 @@ def _sightings(call: Exchange) -> Iterator[tuple[str, StatusSample]]:
 
 
 def _sighting(
-    told: Mapping[str, Any], when: str, otherwise: datetime, source: str, call: int
+    reported: Mapping[str, Any], when: str, otherwise: datetime, source: str, call: int
 ) -> Iterator[tuple[str, StatusSample]]:
-    job_id, status, phase, progress = (told.get(name) for name in ("jobId", "status", "phase", "progress"))
+    job_id, status, phase, progress = (reported.get(name) for name in ("jobId", "status", "phase", "progress"))
     if isinstance(job_id, str) and isinstance(status, str):
-        at = _instant(told.get(when)) or _instant(told.get("updatedAt")) or otherwise
+        at = _instant(reported.get(when)) or _instant(reported.get("updatedAt")) or otherwise
         known = phase if isinstance(phase, str) else None
         yield job_id, StatusSample(at, status, known, _number(progress), source, call)
 
 
 def _ordered(sightings: list[StatusSample]) -> tuple[StatusSample, ...]:
-    """Sort by time, what happens in one instant by the order of a job's steps; drop what was told again.
+    """Sort by time, what happens in one instant by the order of a job's steps; drop repetitions.
 
     When a job was created is its first sighting if nothing can have been missed between the two.
     """
-    told = sorted((each for each in sightings if each.source != CREATED), key=lambda each: (each.at, _rank(each)))
-    born = [each for each in sightings if each.source == CREATED and each.at <= told[0].at]
-    first = born[:1] if _rank(told[0]) <= 1 else []
-    return (*first, *{replace(each, call=0): each for each in told}.values())
+    reported = sorted((each for each in sightings if each.source != CREATED), key=lambda each: (each.at, _rank(each)))
+    born = [each for each in sightings if each.source == CREATED and each.at <= reported[0].at]
+    first = born[:1] if _rank(reported[0]) <= 1 else []
+    return (*first, *{replace(each, call=0): each for each in reported}.values())
 
 
 def _rank(sighting: StatusSample) -> int:

@@ -214,9 +214,9 @@ def _family(job: Document, status: object) -> Iterator[Invariant]:
         yield facts.CHILDREN, isinstance(children, dict), "counters", children
     if isinstance(children, dict) and all(isinstance(children.get(name), int) for name in ("total", *COUNTERS)):
         counts = {name: int(count) for name, count in children.items() if isinstance(count, int)}
-        told, total = sum(counts[name] for name in COUNTERS), counts["total"]
-        yield facts.CHILDREN_MOST, told <= total, f"at most {total} in all", children
-        yield facts.CHILDREN_SUM, status in TERMINAL or told == total, f"{total} in all", children
+        reported, total = sum(counts[name] for name in COUNTERS), counts["total"]
+        yield facts.CHILDREN_MOST, reported <= total, f"at most {total} in all", children
+        yield facts.CHILDREN_SUM, status in TERMINAL or reported == total, f"{total} in all", children
         if status in TERMINAL:
             yield facts.CHILDREN_END, counts["running"] + counts["queued"] == 0, "none at work", counts
         if status == "done":

@@ -12,7 +12,7 @@ JourneyFunction = Callable[[JourneyContext], None]
 
 @dataclass(frozen=True, slots=True)
 class Journey:
-    """A story told to the target, call by call.
+    """A sequence of calls to the target, with what must hold.
 
     `requests` is the most that it makes; `renders` says whether it submits jobs on the account under test, `writes`
     whether it sends what could change something, were it not refused.

@@ -131,7 +131,7 @@ class JourneyContext:
         self.run.learned.mark_unobservable(switch, reason)
 
     def stop(self, reason: str, *calls: Exchange) -> StopJourneyError:
-        """Return what ends the journey; what is missing has been found already, or is told here."""
+        """Return what ends the journey; what is missing was found already, or is reported here."""
         if not any(
             finding.calls and set(finding.calls) & {call.number for call in calls} for finding in self.run.findings
         ):

@@ -46,7 +46,7 @@ class Stream:
 
     @property
     def is_terminal(self) -> bool:
-        """Whether the last event told of a terminal status."""
+        """Whether the last event has a terminal status."""
         return bool(self.events) and self.events[-1].document.get("status") in {"done", "failed", "cancelled"}
 
     def wait_closed(self, seconds: float) -> bool:
@@ -120,7 +120,7 @@ def parsed(
 ) -> Iterator[Event]:
     """Yield the events of a stream; a block without data is none, and what a stream's end cuts off is lost.
 
-    The id is the last one told since the event before; None where none was: a client then keeps the one it has.
+    The id is the last one sent since the event before; None where none was: a client then keeps the one it has.
     """
     own_id: str | None = None
     name, data = "", list[str]()

@@ -115,7 +115,7 @@ def _server(host: str, port: int) -> HTTPServer:
         """Takes every path, and stops without waiting half a second."""
 
         def thread_target(self) -> None:
-            """Serve until told to stop."""
+            """Serve until stopped."""
             if self.server is not None:
                 self.server.serve_forever(poll_interval=POLL_INTERVAL)
 

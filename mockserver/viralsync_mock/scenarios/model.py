@@ -161,7 +161,7 @@ class Webhooks:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scenario:
-    """A script for the server: whose account it is, how jobs run, and which calls go otherwise."""
+    """A script for the server: the account, how jobs run, and the rules for calls."""
 
     name: str
     description: str = ""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from viralsync_mock.config.yaml_source import Trail
     from viralsync_mock.openapi.spec import Operation, Spec
 
-# To find all faults of a huge body full of them takes seconds: beyond this size, only the first is told.
+# To find all faults of a huge body full of them takes seconds: beyond this size only the first is reported.
 MAX_EXPLAINED = 32 * 1024
 MAX_DEPTH = 200  # orjson writes 254 levels, and the body stands some levels deep in a list of jobs
 EVERY = -1  # in a trail: each item of an array

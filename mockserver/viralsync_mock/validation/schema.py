@@ -115,8 +115,8 @@ def _refers(value: object) -> bool:
 def _telling(errors: Iterable[jsonschema_rs.ValidationError]) -> list[jsonschema_rs.ValidationError]:
     """Return the errors without those of a type where another says which values are expected."""
     found = list(errors)
-    told = {tuple(error.instance_path) for error in found if error.kind.name in {"enum", "const"}}
-    return [error for error in found if error.kind.name != "type" or tuple(error.instance_path) not in told]
+    reported = {tuple(error.instance_path) for error in found if error.kind.name in {"enum", "const"}}
+    return [error for error in found if error.kind.name != "type" or tuple(error.instance_path) not in reported]
 
 
 def _explain(error: jsonschema_rs.ValidationError, prefix: str, root: object) -> Iterator[Violation]:

@@ -46,7 +46,7 @@ class HttpClock:
         """Return None: asking takes longer than the answer is true."""
 
     def now(self) -> datetime:
-        """Return the last instant that an answer told."""
+        """Return the instant of the last response."""
         return self._now
 
 

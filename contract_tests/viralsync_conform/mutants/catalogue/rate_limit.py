@@ -1,4 +1,4 @@
-"""Mutants whose rate limit is another one, or told wrongly."""
+"""Mutants with another rate limit, or a wrong answer about it."""
 
 from __future__ import annotations
 

@@ -29,12 +29,12 @@ stream = partial(response_mutant, "streams")
 
 
 async def whole_story(call: MutantCall, events: Events) -> Events:
-    told = call.memory.setdefault(("told", call.request.job_id), [])
-    for event in tuple(told):
+    reported = call.memory.setdefault(("told", call.request.job_id), [])
+    for event in tuple(reported):
         yield event
     async for event in events:
         if event.document is not None:
-            told.append(event)
+            reported.append(event)
         yield event
 
 

@@ -123,7 +123,7 @@ async def as_form(attempt: WebhookAttempt) -> Reply:
 
 
 def wrapped(wrap: Callable[[dict[str, Any]], object]) -> Sending:
-    """Send what is told inside of something else, rightly signed."""
+    """Send the payload inside another document, correctly signed."""
 
     async def sending(attempt: WebhookAttempt) -> Reply:
         body = json.dumps(wrap(attempt.document)).encode()
@@ -287,9 +287,11 @@ MUTANTS: tuple[Mutant, ...] = (
     webhook("webhook-put", "Webhooks are sent with PUT.", by("PUT")),
     webhook("webhook-get", "Webhooks are sent with GET.", by("GET")),
     webhook("webhook-as-form", "Webhooks are forms.", as_form),
-    webhook("webhook-as-list", "Webhooks are lists.", wrapped(lambda told: [told])),
+    webhook("webhook-as-list", "Webhooks are lists.", wrapped(lambda data: [data])),
     webhook(
-        "webhook-in-envelope", "Webhooks have an envelope.", wrapped(lambda told: {"event": "progress", "data": told})
+        "webhook-in-envelope",
+        "Webhooks have an envelope.",
+        wrapped(lambda data: {"event": "progress", "data": data}),
     ),
     webhook("webhook-plain-text", "Webhooks are of type text/plain.", other_type),
     webhook("webhook-progress-falls", "Progress falls from webhook to webhook.", resigned(falls)),
