@@ -288,6 +288,8 @@ def _in_reading(document: Mapping[str, Any], behaviour: BehaviourProfile) -> dic
             if effect == STREAMS and behaviour.sse_payload == "job":  # webhooks stay as they are
                 stream = operation["responses"]["200"]["content"][EVENT_STREAM]
                 stream["x-event-schema"] = {"$ref": "#/components/schemas/Job"}
+            if effect == STREAMS and behaviour.sse_after_end == "no_content":
+                operation["responses"][NO_CONTENT] = {"description": "The job has ended, and the client has seen it."}
             if empty.get(str(effect)) and "200" in operation["responses"]:
                 links = operation["responses"].pop("200")
                 operation["responses"][NO_CONTENT] = {key: part for key, part in links.items() if key != "content"}

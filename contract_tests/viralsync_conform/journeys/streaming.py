@@ -35,7 +35,7 @@ def stream_of_an_ended_job(context: JourneyContext) -> None:
 @journey(
     "resuming",
     "With `Last-Event-ID` a stream tells exactly what came after that event.",
-    3,
+    4,
     renders=True,
 )
 def resuming(context: JourneyContext) -> None:
@@ -43,7 +43,8 @@ def resuming(context: JourneyContext) -> None:
     events = life.stream.events if life.stream else ()
     ids = [event.id for event in events]
     if len(events) < 3 or None in ids:
-        context.mark_unobservable("sse.resume", "the stream gave its events no ids")
+        for switch in ("sse.resume", "sse.after_end"):
+            context.mark_unobservable(switch, "the stream gave its events no ids")
         return
     middle = len(events) // 2
     with context.stream(life.job.id, step="resume", last_event_id=ids[middle], has_ended=True) as stream:
@@ -58,6 +59,17 @@ def resuming(context: JourneyContext) -> None:
     if not is_snapshot:
         again = [event.id for event in stream.events]
         context.check_equal(facts.EVENT_IDS, ids[middle + 1 :], again, stream.call, name="resumed")
+    retries = [line.removeprefix("retry:").strip() for line in stream.text.splitlines() if line.startswith("retry:")]
+    context.learn(
+        "sse.retry_milliseconds", int(retries[0]) if retries and retries[0].isdecimal() else None, stream.call
+    )
+    with context.stream(life.job.id, step="after the end", last_event_id=ids[-1], has_ended=True) as stream:
+        closed = stream.wait_closed(closing_seconds(context))  # 204 is learned where the stream is opened
+    assert stream.call is not None  # noqa: S101 - it was left
+    if closed and not stream.events:
+        context.learn("sse.after_end", "empty_stream", stream.call)
+    else:
+        context.mark_unobservable("sse.after_end", "a stream that is opened again after its end repeats its last event")
 
 
 @journey(

@@ -18,6 +18,7 @@ from viralsync_conform.conformance import MOCK, Options
 from viralsync_conform.findings import Category
 from viralsync_conform.reports.text import format_headline
 from viralsync_conform.suite.session import DEFAULT_PROFILES, INCONCLUSIVE, MARKERS, Suite, of, opened
+from viralsync_conform.target.wire import TargetAwayError
 from viralsync_mock.errors import UsageError
 
 FILES = ("test_journeys", "test_schemathesis", "test_completeness", "test_volume")
@@ -98,6 +99,8 @@ def suite(pytestconfig: pytest.Config, options: Options) -> Iterator[Suite]:
             suite = ending.enter_context(opened(options))
         except UsageError as error:
             pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
+        except TargetAwayError as away:
+            pytest.exit(str(away), returncode=INCONCLUSIVE)
         pytestconfig.stash[SUITE] = suite
         yield suite
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from viralsync_mock.api import submission
 from viralsync_mock.api.pagination import list_page, next_list_change
-from viralsync_mock.api.progress_stream import resume_point, stream_events
+from viralsync_mock.api.progress_stream import has_seen_the_end, resume_point, stream_events
 from viralsync_mock.errors import ApiError
 from viralsync_mock.generation.response import check_generation
 from viralsync_mock.jobs import timeline
@@ -56,10 +56,9 @@ async def get_job(call: Call) -> Response:
 async def stream_job_progress(call: Call) -> Response:
     """GET /v1/jobs/{jobId}/progress: server-sent events until the job is terminal."""
     subject = find_job(call.sandbox, call.job_id)
-    last = resume_point(call, subject)
-    current = subject.look(call.now)
-    if current.status.is_terminal and last == current.number and call.behaviour.sse_after_end == "no_content":
+    if call.behaviour.sse_after_end == "no_content" and has_seen_the_end(call, subject):
         return empty_response()
+    last = resume_point(call, subject)
     return Response(
         200,
         content_type=EVENT_STREAM.encode(),

@@ -70,13 +70,17 @@ def _resume_header(call: Call) -> bytes:
 
 def resume_point(call: Call, subject: Subject) -> int | None:
     """Return the number of the last step that the client has seen, or None for a first connection."""
-    if call.behaviour.sse_resume == "snapshot":
-        return None
     last = sse.last_event_id(call.headers.get(_resume_header(call)))
-    if last is None or last > subject.look(call.now).number:
+    if call.behaviour.sse_resume == "snapshot" or last is None or last > subject.look(call.now).number:
         return None
     call.sandbox.sightings.record_resume()
     return last
+
+
+def has_seen_the_end(call: Call, subject: Subject) -> bool:
+    """Say whether a client reconnects after the terminal event of a job, as an EventSource does of itself."""
+    current = subject.look(call.now)
+    return current.status.is_terminal and sse.last_event_id(call.headers.get(_resume_header(call))) == current.number
 
 
 def _pending_steps(subject: Subject, last: int | None, current: Step) -> tuple[Step, ...]:
