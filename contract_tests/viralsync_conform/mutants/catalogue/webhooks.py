@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-import httpx
+import httpx2
 import orjson
 
 from viralsync_conform.mutants.engine.webhook_attempts import (
@@ -56,7 +56,7 @@ def by(method: str) -> Sending:
                 answer = await client.request(
                     method, out.url, content=out.body, headers=out.headers, timeout=out.timeout
                 )
-        except httpx.HTTPError as problem:
+        except httpx2.HTTPError as problem:
             raise DeliveryFailed("unreachable", str(problem)) from problem
         return Reply(answer.status_code, (), b"")
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
+import httpx2
 
 from viralsync_conform.mutants.engine.server import serving
 from viralsync_conform.mutants.engine.stream_layers import STREAM, Event
@@ -39,7 +39,7 @@ class Sample:
 class _Surveyor:
     """Calls operations by their ids, and keeps what comes back."""
 
-    def __init__(self, spec: Spec, http: httpx.Client, sandbox: Sandbox) -> None:
+    def __init__(self, spec: Spec, http: httpx2.Client, sandbox: Sandbox) -> None:
         self.spec, self.http, self.sandbox = spec, http, sandbox
         self.samples: list[Sample] = []
 
@@ -84,7 +84,7 @@ def collect_samples(spec: Spec) -> tuple[Sample, ...]:
 def _surveyor(spec: Spec) -> Iterator[_Surveyor]:
     with (
         serving(None) as url,
-        httpx.Client(base_url=url, headers={"x-api-key": KEY}, trust_env=False, verify=False) as http,  # noqa: S501 - saves reading the CAs
+        httpx2.Client(base_url=url, headers={"x-api-key": KEY}, trust_env=False, verify=False) as http,  # noqa: S501 - saves reading the CAs
         Sandbox(url, KEY) as sandbox,
     ):
         yield _Surveyor(spec, http, sandbox)
