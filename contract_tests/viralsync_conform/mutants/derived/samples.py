@@ -52,7 +52,7 @@ class _Surveyor:
         with self.http.stream(options.pop("method", known.method), path, **options) as answer:
             text = answer.read().decode()
         names = frozenset(answer.headers)
-        if answer.status_code == httpx.codes.OK and operation == STREAM:
+        if answer.status_code == httpx2.codes.OK and operation == STREAM:
             for chunk in text.split("\n\n"):
                 event = Event.read(f"{chunk}\n\n".encode())
                 if event.document is not None:
@@ -84,7 +84,7 @@ def collect_samples(spec: Spec) -> tuple[Sample, ...]:
 def _surveyor(spec: Spec) -> Iterator[_Surveyor]:
     with (
         serving(None) as url,
-        httpx2.Client(base_url=url, headers={"x-api-key": KEY}, trust_env=False, verify=False) as http,  # noqa: S501 - saves reading the CAs
+        httpx2.Client(base_url=url, headers={"x-api-key": KEY}, trust_env=False, verify=False) as http,
         Sandbox(url, KEY) as sandbox,
     ):
         yield _Surveyor(spec, http, sandbox)
