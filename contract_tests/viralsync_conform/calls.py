@@ -11,6 +11,9 @@ from typing import Any
 
 Headers = tuple[tuple[str, str], ...]
 
+TERMINAL = ("done", "failed", "cancelled")
+"""The statuses in which a job ends."""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:

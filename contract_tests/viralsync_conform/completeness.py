@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from viralsync_conform.calls import Exchange
+from viralsync_conform.calls import TERMINAL, Exchange
 from viralsync_conform.contract.schemas import CREATES, DELETES, ENDS, LISTS, READS, STREAMS
 from viralsync_conform.findings import Provenance
 from viralsync_conform.run.context import RunContext
-from viralsync_conform.run.job_invariants import TERMINAL, jobs_of
+from viralsync_conform.run.job_invariants import jobs_of
 
 FAULTS_ONLY = frozenset({"500", "503"})
 """What only a failing server answers."""

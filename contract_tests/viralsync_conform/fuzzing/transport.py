@@ -19,11 +19,10 @@ from schemathesis.transport.requests import REQUESTS_TRANSPORT, ManagedCookiesSe
 from urllib3 import HTTPHeaderDict, HTTPResponse
 
 from viralsync_conform.budget import BudgetSpentError
-from viralsync_conform.calls import Exchange
+from viralsync_conform.calls import TERMINAL, Exchange
 from viralsync_conform.contract.schemas import CREATES, DELETES, ENDS, READS, STREAMS
 from viralsync_conform.fuzzing.coverage_cases import BASE
 from viralsync_conform.run.context import StopRunError
-from viralsync_conform.run.job_invariants import TERMINAL
 from viralsync_conform.run.journey_context import JourneyContext
 from viralsync_conform.run.request import Request
 from viralsync_conform.run.submissions import Job, cancel, register_job, reserve, settle_budget

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from viralsync_conform.calls import Exchange
+from viralsync_conform.calls import TERMINAL, Exchange
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.findings import Check
 from viralsync_conform.journeys.account import paid_by_others, usage_of, used
@@ -16,7 +16,7 @@ from viralsync_conform.journeys.job_lifecycle import (
     slow_movie,
     state_of,
 )
-from viralsync_conform.run.job_invariants import TERMINAL, jobs_of, known_of
+from viralsync_conform.run.job_invariants import jobs_of, known_of
 from viralsync_conform.run.journey import journey
 from viralsync_conform.run.journey_context import JourneyContext
 from viralsync_conform.run.submissions import Job, settle_budget, submit, wait_terminal

@@ -11,10 +11,10 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from viralsync_conform.budget import worst_case
-from viralsync_conform.calls import Exchange
+from viralsync_conform.calls import TERMINAL, Exchange
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.journeys.account import length_of, paid_by_others, usage_of, used
-from viralsync_conform.run.job_invariants import PHASES, TERMINAL, instants
+from viralsync_conform.run.job_invariants import PHASES, instants
 from viralsync_conform.run.journey import journey
 from viralsync_conform.run.journey_context import JourneyContext
 from viralsync_conform.run.request import as_json

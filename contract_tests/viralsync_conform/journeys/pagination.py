@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from viralsync_conform.calls import Exchange
+from viralsync_conform.calls import TERMINAL, Exchange
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.findings import Check
 from viralsync_conform.journeys.job_lifecycle import closing_seconds, completed_job, slow_movie
-from viralsync_conform.run.job_invariants import TERMINAL, instants, jobs_of, known_of
+from viralsync_conform.run.job_invariants import instants, jobs_of, known_of
 from viralsync_conform.run.journey import journey
 from viralsync_conform.run.journey_context import JourneyContext
 from viralsync_conform.run.submissions import (

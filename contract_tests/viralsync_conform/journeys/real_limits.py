@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from viralsync_conform.budget import worst_case
-from viralsync_conform.calls import Exchange
+from viralsync_conform.calls import TERMINAL, Exchange
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.findings import Check
 from viralsync_conform.journeys.job_lifecycle import CERTAIN_LOOKS, completed_job, slow_movie
 from viralsync_conform.journeys.unusual_input import WORKERS
 from viralsync_conform.run.context import StopJourneyError
 from viralsync_conform.run.http_client import wait_for_rate
-from viralsync_conform.run.job_invariants import TERMINAL
 from viralsync_conform.run.journey import journey
 from viralsync_conform.run.journey_context import JourneyContext
 from viralsync_conform.run.request import as_json

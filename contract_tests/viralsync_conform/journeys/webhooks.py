@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from viralsync_conform.calls import Exchange
+from viralsync_conform.calls import TERMINAL, Exchange
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.findings import CATEGORY_OF_MARK, Category, Check, Finding
 from viralsync_conform.journeys.job_lifecycle import (
@@ -23,7 +23,7 @@ from viralsync_conform.journeys.job_lifecycle import (
 )
 from viralsync_conform.journeys.plan_limits import sandbox_of
 from viralsync_conform.journeys.streaming import as_number
-from viralsync_conform.run.job_invariants import TERMINAL, instants
+from viralsync_conform.run.job_invariants import instants
 from viralsync_conform.run.journey import journey
 from viralsync_conform.run.journey_context import JourneyContext
 from viralsync_conform.run.submissions import Job, submit

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from viralsync_conform.calls import TERMINAL
 from viralsync_conform.reports.markup import Markup, code, joined, tag
 from viralsync_conform.reports.wording import amount, counted, one_line
 from viralsync_conform.run.job_history import CREATED, STREAM, Interval, JobHistory, StatusSample
 
 STEPS = frozenset({"queued", "planning", "dispatching", "rendering", "assembling", "uploading"})
-ENDS = frozenset({"done", "failed", "cancelled"})
+ENDS = frozenset(TERMINAL)
 
 PROGRESS_HEIGHT, BAR_HEIGHT = 44, 14
 POLLS_BELOW, EVENTS_BELOW, HEIGHT = 25, 34, 40

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from viralsync_conform.budget import BudgetSpentError
-from viralsync_conform.calls import Exchange
+from viralsync_conform.calls import TERMINAL, Exchange
 from viralsync_conform.contract.schemas import CREATES, DELETES, ENDS, LISTS, READS
 from viralsync_conform.ownership_guard import ForeignIdError
 from viralsync_conform.run.context import RunContext, StopRunError
 from viralsync_conform.run.http_client import HttpClient
-from viralsync_conform.run.job_invariants import TERMINAL, jobs_of
+from viralsync_conform.run.job_invariants import jobs_of
 from viralsync_conform.run.journey_context import JourneyContext
 from viralsync_conform.run.submissions import (
     TITLE,

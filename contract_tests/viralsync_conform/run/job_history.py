@@ -15,9 +15,9 @@ from itertools import groupby, pairwise
 from math import isfinite
 from typing import Any
 
-from viralsync_conform.calls import Exchange
+from viralsync_conform.calls import TERMINAL, Exchange
 from viralsync_conform.contract.schemas import CREATES, ENDS, READS, STREAMS
-from viralsync_conform.run.job_invariants import PHASES, TERMINAL
+from viralsync_conform.run.job_invariants import PHASES
 
 POLL, STREAM, CREATED = "poll", "stream", "created"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from viralsync_conform.calls import Exchange
+from viralsync_conform.calls import TERMINAL, Exchange
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.contract.schemas import DELETES, ENDS, EVENT_STREAM, LISTS, READS
 from viralsync_conform.findings import Check
@@ -15,7 +15,6 @@ from viralsync_conform.run.context import RunContext
 
 Document = Mapping[str, Any]
 
-TERMINAL = ("done", "failed", "cancelled")
 PHASES = ("planning", "dispatching", "rendering", "assembling", "uploading")
 SWITCHED = {"rendering": "job.executing_status", "assembling": "job.assembling_status"}
 COUNTERS = ("succeeded", "running", "queued", "failed")

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from viralsync_conform.calls import Exchange
+from viralsync_conform.calls import TERMINAL, Exchange
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.contract.schemas import ACCOUNT, CREATES, ENDS, LISTS, READS
 from viralsync_conform.findings import Category, Finding
 from viralsync_conform.run.context import RunContext, StopRunError
-from viralsync_conform.run.job_invariants import TERMINAL, jobs_of
+from viralsync_conform.run.job_invariants import jobs_of
 from viralsync_conform.run.request import Request, encoded
 from viralsync_conform.run.response_checks import is_gateway_error
 from viralsync_conform.target import Account

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from viralsync_conform.budget import worst_case
-from viralsync_conform.calls import Exchange
+from viralsync_conform.calls import TERMINAL, Exchange
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.contract.schemas import DELETES, ENDS, LISTS, READS
 from viralsync_conform.findings import Check
 from viralsync_conform.run.context import RunContext
-from viralsync_conform.run.job_invariants import TERMINAL, jobs_of
+from viralsync_conform.run.job_invariants import jobs_of
 from viralsync_conform.run.journey_context import JourneyContext
 from viralsync_conform.run.request import encoded
 

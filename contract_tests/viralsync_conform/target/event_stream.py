@@ -11,7 +11,7 @@ from datetime import datetime
 
 import httpx2
 
-from viralsync_conform.calls import Event, Exchange, Headers
+from viralsync_conform.calls import TERMINAL, Event, Exchange, Headers
 from viralsync_conform.target.wire import bounded
 
 FEW_MOMENTS = 0.5
@@ -47,7 +47,7 @@ class Stream:
     @property
     def is_terminal(self) -> bool:
         """Whether the last event has a terminal status."""
-        return bool(self.events) and self.events[-1].document.get("status") in {"done", "failed", "cancelled"}
+        return bool(self.events) and self.events[-1].document.get("status") in TERMINAL
 
     def wait_closed(self, seconds: float) -> bool:
         """Say whether the server ends the stream within so many real seconds."""

@@ -5,18 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
+from viralsync_conform.calls import TERMINAL
 from viralsync_conform.mutants.engine.asgi import Answer
 from viralsync_conform.mutants.engine.exchange import MutantCall
-from viralsync_conform.mutants.engine.layers import (
-    TERMINAL,
-    Document,
-    Seen,
-    after,
-    both,
-    edit_jobs,
-    response_mutant,
-    when,
-)
+from viralsync_conform.mutants.engine.layers import Document, Seen, after, both, edit_jobs, response_mutant, when
 from viralsync_conform.mutants.mutant import Mutant, independent
 
 CANCEL, DELETE, GET, STREAM = "cancelJob", "deleteJob", "getJob", "streamJobProgress"

@@ -7,17 +7,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from viralsync_conform.calls import TERMINAL
 from viralsync_conform.mutants.engine.asgi import Answer, Request
 from viralsync_conform.mutants.engine.exchange import MutantCall
-from viralsync_conform.mutants.engine.layers import (
-    TERMINAL,
-    Document,
-    Seen,
-    after,
-    edit_jobs,
-    edit_response,
-    response_mutant,
-)
+from viralsync_conform.mutants.engine.layers import Document, Seen, after, edit_jobs, edit_response, response_mutant
 from viralsync_conform.mutants.engine.stream_layers import everywhere
 from viralsync_conform.mutants.mutant import Mutant, independent
 

@@ -5,15 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from functools import partial
 
+from viralsync_conform.calls import TERMINAL
 from viralsync_conform.mutants.engine.asgi import Answer
 from viralsync_conform.mutants.engine.exchange import MutantCall
-from viralsync_conform.mutants.engine.layers import (
-    TERMINAL,
-    Document,
-    Seen,
-    edit_jobs,
-    response_mutant,
-)
+from viralsync_conform.mutants.engine.layers import Document, Seen, edit_jobs, response_mutant
 from viralsync_conform.mutants.engine.stream_layers import everywhere, without
 from viralsync_conform.mutants.mutant import Mutant, independent
 

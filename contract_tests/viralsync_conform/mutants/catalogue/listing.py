@@ -7,10 +7,10 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from viralsync_conform.calls import TERMINAL
 from viralsync_conform.mutants.engine.asgi import Answer, Request
 from viralsync_conform.mutants.engine.exchange import Layer, MutantCall
 from viralsync_conform.mutants.engine.layers import (
-    TERMINAL,
     Document,
     after,
     both,

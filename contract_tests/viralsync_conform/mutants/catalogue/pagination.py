@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from viralsync_conform.calls import TERMINAL
 from viralsync_conform.mutants.catalogue.listing import DEFAULT_LIMIT, LIST, limit_of, lists, paged
 from viralsync_conform.mutants.engine.asgi import Answer, Request
 from viralsync_conform.mutants.engine.exchange import Layer, MutantCall
 from viralsync_conform.mutants.engine.layers import (
     MAX_LISTED,
-    TERMINAL,
     Document,
     after,
     both,

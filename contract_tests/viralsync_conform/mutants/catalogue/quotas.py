@@ -10,11 +10,11 @@ from functools import partial
 from math import ceil
 from typing import Any
 
+from viralsync_conform.calls import TERMINAL
 from viralsync_conform.mutants.engine.asgi import Answer
 from viralsync_conform.mutants.engine.exchange import Layer, MutantCall
 from viralsync_conform.mutants.engine.layers import (
     ACCOUNT,
-    TERMINAL,
     Document,
     after,
     edit_error,

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from viralsync_conform.calls import TERMINAL
 from viralsync_conform.mutants.engine.asgi import Answer, ask, made_request
 from viralsync_conform.mutants.engine.exchange import Layer, MutantCall
 from viralsync_conform.mutants.engine.layers import (
@@ -98,7 +99,7 @@ async def terminal_too_early(_call: MutantCall, events: Events) -> Events:
 
 async def missing_when_over(call: MutantCall) -> bool:
     job = (await call.ask("GET", f"/v1/jobs/{call.request.job_id}")).document
-    return job.get("status") in {"done", "failed", "cancelled"}
+    return job.get("status") in TERMINAL
 
 
 async def gone_when_over(call: MutantCall, _answer: Answer) -> Answer | None:
@@ -185,7 +186,7 @@ async def free(call: MutantCall) -> Answer:
 async def terminal_refused(call: MutantCall) -> Answer:
     if call.request.operation == STREAM:
         job = (await call.ask("GET", f"/v1/jobs/{call.request.job_id}")).document
-        if isinstance(job, dict) and job.get("status") in {"done", "failed", "cancelled"}:
+        if isinstance(job, dict) and job.get("status") in TERMINAL:
             return call.refusal("INVALID_STATE_TRANSITION", action="stream", **job)
     return await call.proceed()
 

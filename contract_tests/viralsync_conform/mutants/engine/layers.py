@@ -12,7 +12,6 @@ from viralsync_conform.mutants.mutant import BEHAVIOUR, Mutant
 from viralsync_mock.app import CONTROL_PREFIX
 
 JOB_VIEWS = ("getJob", "listJobs", "cancelJob")
-TERMINAL = frozenset({"done", "failed", "cancelled"})
 SUCCESS = frozenset({200, 201, 202, 204})
 REFUSALS = frozenset({400, 401, 402, 403, 404, 405, 409, 413, 429})
 ACCOUNT = f"{CONTROL_PREFIX}/account"

@@ -8,12 +8,12 @@ from typing import Any
 
 import orjson
 
+from viralsync_conform.calls import TERMINAL
 from viralsync_conform.mutants.engine.asgi import Answer
 from viralsync_conform.mutants.engine.exchange import Layer, MutantCall
 from viralsync_conform.mutants.engine.layers import Document, Seen, both, edit_jobs, seen
 
 STREAM = "streamJobProgress"
-TERMINAL = frozenset({"done", "failed", "cancelled"})
 
 
 @dataclass(eq=False)

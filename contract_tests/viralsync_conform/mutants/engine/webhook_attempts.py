@@ -9,11 +9,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from viralsync_conform.calls import TERMINAL
 from viralsync_conform.mutants.engine.exchange import MutantState
 from viralsync_mock.webhooks.sender import Reply, WebhookRequest, WebhookSender
 
 SIGNATURE = "x-render-signature"
-TERMINAL = frozenset({"done", "failed", "cancelled"})
 
 
 @dataclass(frozen=True, eq=False)
