@@ -11,7 +11,7 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 
-from viralsync_conform.contract.schemas import CREATES, DELETES, ENDS, ExpectedSpec
+from viralsync_conform.contract.schemas import CREATES, DELETES, ENDS, EVENT_STREAM, ExpectedSpec
 from viralsync_conform.fuzzing.case_filter import CaseFilter
 from viralsync_conform.fuzzing.results import PHASES, FailedCheck, FuzzingResult
 from viralsync_conform.fuzzing.transport import KEY_HEADER, KEY_PLACEHOLDER, EngineTransport, Transport
@@ -97,11 +97,32 @@ def _execute(exploration: FuzzingResult, gateway: EngineTransport, schema: OpenA
 def _schema(context: JourneyContext, gateway: EngineTransport, config: dict[str, Any]) -> OpenApiSchema:
     document = deepcopy(context.run.contract.document)
     document["servers"] = [{"url": "/"}]  # no address, so that the engine's own probes go nowhere
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            _describe_events(operation)
     loaded = schemathesis.openapi.from_dict(document, config=SchemathesisConfig.from_dict(config))
     schema = _Schema(raw_schema=loaded.raw_schema, config=loaded.config)
     schema.way = Transport(gateway)
     _censored(schema, CaseFilter(context, gateway.handed_out))
     return schema
+
+
+def _describe_events(operation: object) -> None:
+    """Give the engine the schema of one event: that is how it reads the schema of a stream."""
+    responses = operation.get("responses", {}) if isinstance(operation, dict) else {}
+    for response in responses.values():
+        if (stream := response.get("content", {}).get(EVENT_STREAM)) and "x-event-schema" in stream:
+            data = {
+                "type": "string",
+                "contentMediaType": "application/json",
+                "contentSchema": stream["x-event-schema"],
+            }
+            text = {"type": "string"}
+            stream["schema"] = {
+                "type": "object",
+                "required": ["data"],
+                "properties": {"event": text, "data": data, "id": text, "retry": {"type": "integer", "minimum": 0}},
+            }
 
 
 def _censored(schema: OpenApiSchema, censor: CaseFilter) -> None:
