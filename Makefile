@@ -25,7 +25,8 @@ WITH ?= $(PYTHON)
 test-with:
 	$(UV) venv --quiet --clear --seed --python $(WITH) $(VENV)-$(RESOLUTION)
 	$(UV) pip install --quiet --python $(VENV)-$(RESOLUTION)/bin/python --resolution $(RESOLUTION) -e '.[dev]'
-	$(VENV)-$(RESOLUTION)/bin/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	$(VENV)-$(RESOLUTION)/bin/python -m pytest -n $(WORKERS) --dist worksteal \
+	  -W ignore::pytest.PytestUnraisableExceptionWarning $(ARGS) # what other versions of libraries leak is not ours
 
 test-sdist: $(VENV)/.dev         ## the tests of the source distribution, with the oldest dependencies
 	rm -rf build/sdist && mkdir -p build/sdist
