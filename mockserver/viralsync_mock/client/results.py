@@ -104,14 +104,22 @@ class VerdictMixin:
 
     _connection: ControlConnection
 
-    def verdict(self, waived: Mapping[str, str] | None = None, *, poll_seconds: float | None = None) -> Verdict:
+    def verdict(
+        self,
+        waived: Mapping[str, str] | None = None,
+        *,
+        poll_seconds: float | None = None,
+        sleeps: Literal["clock", "real"] | None = None,
+        client_ended: bool = False,
+    ) -> Verdict:
         """Return the verdict; `waived` gives for each rule that may fail the reason why.
 
-        Ask when the code under test has finished. Raises ControlError for an unknown rule.
+        Ask when the code under test has finished. `sleeps="real"` is for a client that sleeps in real time while a
+        scaled clock runs faster; `client_ended` says that its process is over. Raises ControlError for an unknown rule.
         """
         reasons = dict(waived or {})
-        names = ",".join(reasons) or None
-        answer = self._connection.request("GET", "/verdict", waived=names, pollSeconds=poll_seconds)
+        query = {"waived": ",".join(reasons) or None, "pollSeconds": poll_seconds, "sleeps": sleeps}
+        answer = self._connection.request("GET", "/verdict", **query, clientEnded="true" if client_ended else None)
         rules = [
             RuleVerdict(each["rule"], each["outcome"], each["reason"], tuple(each["evidence"]))
             for each in answer["rules"]

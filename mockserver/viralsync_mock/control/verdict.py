@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from viralsync_mock.config.yaml_source import preview
@@ -32,6 +33,9 @@ async def get_verdict(request: ControlRequest) -> Response:
             known = ", ".join(RULES)
             invalid("query.waived", f"expected rules, got {preview(name)}.{did_you_mean(name, RULES)} Known: {known}")
     evidence = collect_evidence(request.sandbox, request.mock.sandboxes.anonymous, request.parameters["pollSeconds"])
+    evidence = replace(evidence, has_ended=request.parameters["clientEnded"])
+    if request.parameters["sleeps"] == "real":
+        evidence = evidence.in_real_time(request.sandbox.opened)
     judgements, key = evaluate_rules(evidence, waived), request.sandbox.key
     rules = [
         {

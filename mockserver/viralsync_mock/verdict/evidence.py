@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from itertools import pairwise
@@ -83,7 +84,8 @@ class Evidence:
 
     `calls` and `deliveries` are sorted, oldest first. `anonymous_calls` have no key in a header but this client's key
     in their URL. `is_whole` says that none of them was dropped. `poll_seconds` is the shortest interval between polls.
-    `prefix` and `anonymous_prefix` turn numbers of calls into ids.
+    `has_ended` says that the client's process is over, so that nothing more will come. `prefix` and `anonymous_prefix`
+    turn numbers of calls into ids.
     """
 
     calls: Sequence[JournalEntry] = ()
@@ -93,6 +95,7 @@ class Evidence:
     now: datetime = EPOCH
     is_whole: bool = True
     poll_seconds: float = 1.0
+    has_ended: bool = False
     prefix: str = "call_"
     anonymous_prefix: str = "call_outside_"
 
@@ -102,6 +105,17 @@ class Evidence:
             return thing.id
         prefix = self.anonymous_prefix if any(thing is each for each in self.anonymous_calls) else self.prefix
         return f"{prefix}{thing.number}"
+
+    def in_real_time(self, since: datetime) -> Evidence:
+        """Return the same for a client that sleeps in real time while the sandbox's clock runs faster.
+
+        The clock had one rate since the instant `since`; where it had not, nothing changes.
+        """
+        rates = {(each.mode, each.rate) for each in self.calls}
+        if len(rates) != 1 or (rate := rates.pop())[0] is not Mode.SCALED or rate[1] <= 1:
+            return self
+        calls = [_slowed(each, since, rate[1]) for each in self.calls]
+        return replace(self, calls=calls, now=since + (self.now - since) / rate[1])
 
     @cached_property
     def by_job(self) -> Mapping[str, list[JournalEntry]]:
@@ -161,6 +175,15 @@ class Evidence:
             for each in between
             if each is not last
         )
+
+
+def _slowed(entry: JournalEntry, since: datetime, rate: float) -> JournalEntry:
+    slowed = copy(entry)
+    for name in ("at", "answered_at", "ended_at"):
+        if (instant := getattr(entry, name)) is not None:
+            setattr(slowed, name, since + (instant - since) / rate)
+    slowed.mode, slowed.rate = Mode.REAL, 1.0
+    return slowed
 
 
 def _grouped(pairs: Iterable[tuple[Key, JournalEntry]]) -> dict[Key, list[JournalEntry]]:

@@ -206,6 +206,8 @@ def _abandoned(evidence: Evidence, job_id: str, calls: Sequence[JournalEntry]) -
     what = f"{job_id} is unfinished and was not cancelled"
     if len(reads) >= MANY_READS:
         return failed(f"{what}: it was read {len(reads)} times and given up", *reads[-MANY_READS:])
+    if evidence.has_ended:
+        return failed(f"{what} when the client ended", *calls[-1:])
     if quiet >= QUIET:
         return failed(f"{what}: the client has not looked at it for {quiet:.0f} s", *calls[-1:])
     return inconclusive(f"{what}, but the client may still wait for it: ask again when it has finished", *calls[-1:])

@@ -513,3 +513,36 @@ def test_law_no_journal_is_too_odd(calls: list[dict[str, Any]], is_whole: bool) 
     entries = [call(number, **facts) for number, facts in enumerate(calls, 1)]
     found = evaluate_rules(Evidence(entries, unfinished=[Unfinished(JOB)], is_whole=is_whole))
     assert list(RULES) == [each.rule for each in found]
+
+
+def on_a_quick_clock(*calls: JournalEntry, **facts: Any) -> Evidence:
+    for each in calls:
+        each.mode, each.rate = Mode.SCALED, 20
+    return Evidence(calls=calls, now=EPOCH + timedelta(hours=1), **facts)
+
+
+def test_a_client_that_sleeps_in_real_time_is_not_measured_on_the_quick_clock() -> None:
+    """10 s of a clock that runs 20 times as fast are half a second: too early after Retry-After: 10."""
+    evidence = on_a_quick_clock(limited(1, 0), call(2, "getMe", 11))
+    assert outcome_of("waits-out-retry-after", evidence) is Outcome.PASSED
+    assert outcome_of("waits-out-retry-after", evidence.in_real_time(EPOCH)) is Outcome.FAILED
+    slow = on_a_quick_clock(limited(1, 0), call(2, "getMe", 201))
+    assert outcome_of("waits-out-retry-after", slow.in_real_time(EPOCH)) is Outcome.PASSED
+
+
+def test_a_clock_that_changed_its_rate_is_left_as_it_is() -> None:
+    """What cannot be translated into real time is not guessed."""
+    evidence = on_a_quick_clock(limited(1, 0), call(2, "getMe", 11))
+    evidence.calls[0].rate = 10
+    assert evidence.in_real_time(EPOCH) is evidence
+
+
+def test_a_job_that_is_unfinished_when_its_client_ends_is_left_behind() -> None:
+    """Without the knowledge that the client has ended it may still be waited for."""
+    facts = {"calls": [call(1, SUBMIT, shows={"jobId": JOB})], "unfinished": [Unfinished(JOB)]}
+    assert outcome_of("cancels-what-it-abandons", Evidence(**facts)) is Outcome.INCONCLUSIVE
+    assert outcome_of("cancels-what-it-abandons", Evidence(**facts, has_ended=True)) is Outcome.FAILED
+
+
+def outcome_of(rule: str, evidence: Evidence) -> Outcome:
+    return next(each.outcome for each in evaluate_rules(evidence) if each.rule == rule)
