@@ -14,7 +14,7 @@ from tests.conftest import LiveServer
 from tests.support.paths import ROOT
 
 BLOCK = re.compile(r"<!-- test: (\w+) -->\n```(\w+)\n(.*?)```", re.DOTALL)
-PAGES = ("README.md", "docs/getting-started.md")
+PAGES = ("README.md", "docs/getting-started.md", "docs/operations.md")
 TEXT = "".join((ROOT / page).read_text() for page in PAGES)
 BLOCKS = {name: (language, code) for name, language, code in BLOCK.findall(TEXT)}
 
@@ -96,6 +96,11 @@ def test_the_clock_is_stopped_and_moved(live_server: LiveServer) -> None:
     printed = run("clock", live_server)
     assert '"mode":"frozen"' in printed
     assert '"effects":[' in printed
+
+
+def test_the_mock_is_asked_whether_it_is_up(live_server: LiveServer) -> None:
+    """As a container's probe does."""
+    assert run("health", live_server) == f"ok {live_server.base_url}\n"
 
 
 def test_every_code_block_is_tested() -> None:

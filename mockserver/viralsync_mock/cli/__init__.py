@@ -20,6 +20,7 @@ from click.core import ParameterSource
 from viralsync_mock.cli.challenge import challenge
 from viralsync_mock.cli.conform import conform
 from viralsync_mock.cli.faults import faults
+from viralsync_mock.cli.health import health
 from viralsync_mock.cli.options import FILE, VARIABLE_PREFIX, WRONG_USE, Port, option, unknown_variables
 from viralsync_mock.cli.scenarios import scenarios
 from viralsync_mock.errors import UsageError
@@ -95,6 +96,7 @@ def main(context: click.Context) -> None:
 main.add_command(challenge)
 main.add_command(conform)
 main.add_command(faults)
+main.add_command(health)
 main.add_command(scenarios)
 
 

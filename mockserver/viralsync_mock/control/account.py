@@ -6,7 +6,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from viralsync_mock.control.clock import advance_to, check_max_advance
-from viralsync_mock.control.request import JsonResponse
+from viralsync_mock.control.request import JsonResponse, is_authorized
 from viralsync_mock.errors import ApiError, ScenarioError, did_you_mean
 from viralsync_mock.scenarios.loader import parse_scenario
 from viralsync_mock.validation.schema import invalid
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 
 async def get_health(request: ControlRequest) -> Response:
-    """GET /__mock/health: it is up."""
+    """GET /__mock/health: it is up. It is open, so that a probe needs no token; the details are not."""
+    if not is_authorized(request.mock, request.headers_by_name):
+        return JsonResponse({"status": "ok"})
     spec, sandboxes = request.spec, len(request.mock.sandboxes)
     return JsonResponse(
         {

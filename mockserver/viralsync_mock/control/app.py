@@ -161,7 +161,10 @@ def dated(mock: MockServer, request: Request, response: Response) -> Response:
 
 
 class Access:
-    """Middleware that refuses a request without the token, or of a page that is not of this machine."""
+    """Middleware that refuses a request without the token, or of a page that is not of this machine.
+
+    `/__mock/health` is open to all.
+    """
 
     def __init__(self, app: ASGIApp, mock: MockServer, refusals: Refusals) -> None:
         self.app, self._mock, self._refusals = app, mock, refusals
@@ -169,7 +172,7 @@ class Access:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         app = self.app
-        if scope["type"] == "http":
+        if scope["type"] == "http" and scope["path"] != "/__mock/health":
             try:
                 authorize(self._mock, by_name(scope["headers"]))
             except ApiError as error:

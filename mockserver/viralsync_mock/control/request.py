@@ -115,6 +115,15 @@ class ControlRequest(Request):
                 invalid(f"query.{name}", f"not a parameter of this call.{did_you_mean(name, known)}")
 
 
+def is_authorized(mock: MockServer, headers: Mapping[bytes, bytes]) -> bool:
+    """Say whether `authorize` lets a request in."""
+    try:
+        authorize(mock, headers)
+    except ApiError:
+        return False
+    return True
+
+
 def authorize(mock: MockServer, headers: Mapping[bytes, bytes]) -> None:
     """Raise FORBIDDEN without the control token, or, where there is none, for a page or name of another machine."""
     if token := mock.settings.control_token:

@@ -452,7 +452,7 @@ def test_the_log_can_be_read_by_programs_and_holds_no_key(watching: tuple[Served
 def test_the_control_token_reaches_the_server_by_its_variable(watching: tuple[Served, Path]) -> None:
     """A secret need not stand in the list of processes."""
     server, _ = watching
-    url = f"{server.base_url}/__mock/health"
+    url = f"{server.base_url}/__mock/scenarios"
     tokens: list[dict[str, str]] = [{}, {"x-mock-token": "sesame"}]
     assert [httpx.get(url, headers=token).is_success for token in tokens] == [False, True]
 

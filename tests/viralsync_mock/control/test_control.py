@@ -21,6 +21,7 @@ from viralsync_mock.api.routes import PathRoutes
 from viralsync_mock.clock import EPOCH, Mode, RealTime
 from viralsync_mock.control.app import ACTIONS, DOCUMENT, create_control, read_control_spec
 from viralsync_mock.settings import Settings
+from viralsync_mock.state import Listener
 from viralsync_mock.validation.schema import Schema
 from viralsync_mock.validation.validator import Validator
 
@@ -192,14 +193,32 @@ def test_a_bearer_token_names_the_same_sandbox(live_server: LiveServer) -> None:
 
 
 def test_with_a_token_each_call_has_to_carry_it(start_mock: StartMock) -> None:
-    """Health is no exception, and a wrong token is as good as none."""
+    """A wrong token is as good as none."""
     server = start_mock(Settings(clock=Mode.FROZEN, control_token="open sesame"))
     with watched(httpx.Client(base_url=server.base_url)) as client:
         answers = [
-            client.get("/__mock/health", headers=headers).status_code
+            client.get("/__mock/scenarios", headers=headers).status_code
             for headers in ({}, {"x-mock-token": "open"}, {"x-mock-token": ""}, {"x-mock-token": "open sesame"})
         ]
     assert answers == [403, 403, 403, 200]
+
+
+@pytest.mark.parametrize("headers", [{}, {"x-mock-token": "wrong"}, {"origin": "https://studio.example"}])
+def test_health_is_open_and_says_no_more_than_that_it_is_up(start_mock: StartMock, headers: dict[str, str]) -> None:
+    """A probe needs no token; version, spec and sandboxes are for those who may use the control API."""
+    server = start_mock(Settings(clock=Mode.FROZEN, control_token="open sesame"))
+    with watched(httpx.Client(base_url=server.base_url)) as client:
+        assert client.get("/__mock/health", headers=headers).json() == {"status": "ok"}
+        assert client.get("/__mock/health", headers={"x-mock-token": "open sesame"}).json()["sandboxes"] == 0
+
+
+def test_a_probe_may_use_any_name_where_the_server_is_not_on_loopback(start_mock: StartMock) -> None:
+    """An orchestrator asks by the address of the container."""
+    server = start_mock(Settings(clock=Mode.FROZEN))
+    server.app.mock.listener = Listener("0.0.0.0", 4747, is_loopback=False)  # noqa: S104 - not bound
+    with watched(httpx.Client(base_url=server.base_url, headers={"host": "10.0.0.7:4747"})) as client:
+        assert client.get("/__mock/health").json() == {"status": "ok"}
+        assert client.get("/__mock/scenarios").status_code == 403
 
 
 def test_a_token_opens_the_control_api_to_other_machines(start_mock: StartMock) -> None:
