@@ -23,10 +23,10 @@ from viralsync_conform.profiles import PROFILES
 from viralsync_conform.reports import write_reports
 from viralsync_conform.reports.text import format_result
 from viralsync_conform.reports.wording import one_line
-from viralsync_conform.reports.writing import safe, write
 from viralsync_conform.result import Night
 from viralsync_conform.target.wire import TargetAwayError
 from viralsync_mock.errors import UsageError
+from viralsync_mock.writing import safe, write
 
 __all__ = ["Options", "run_and_report"]
 

@@ -15,8 +15,8 @@ from viralsync_conform.reports.profile import profile_of
 from viralsync_conform.reports.sarif import sarif_of
 from viralsync_conform.reports.summary import summary_of
 from viralsync_conform.reports.timings import scenario_of
-from viralsync_conform.reports.writing import as_json, write
 from viralsync_conform.result import Result
+from viralsync_mock.writing import as_json, write
 
 ARTEFACTS: Mapping[str, Callable[[Result], str]] = MappingProxyType(
     {

@@ -10,7 +10,6 @@ from viralsync_conform.baseline import is_folded
 from viralsync_conform.calls import Exchange, Headers
 from viralsync_conform.findings import Category, Finding
 from viralsync_conform.reports.har import curl
-from viralsync_conform.reports.markup import Markup, code, escaped, joined, listing, section, tag
 from viralsync_conform.reports.wording import (
     MARKS,
     MEANINGS,
@@ -23,8 +22,9 @@ from viralsync_conform.reports.wording import (
     where,
     wrong,
 )
-from viralsync_conform.reports.writing import shown_headers, text_of
 from viralsync_conform.result import Result
+from viralsync_mock.markup import Markup, code, escaped, joined, listing, section, tag
+from viralsync_mock.writing import shown_headers, text_of
 
 MAX_CALLS = 3
 """Of each finding; the others are in the archive."""

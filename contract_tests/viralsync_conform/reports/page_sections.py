@@ -6,10 +6,10 @@ from viralsync_conform.baseline import night_of
 from viralsync_conform.contract.learned_behaviour import Observation, position_of
 from viralsync_conform.findings import Category
 from viralsync_conform.reports.json_report import SKIPPED
-from viralsync_conform.reports.markup import Markup, code, joined, listing, section, tag
 from viralsync_conform.reports.page_findings import known_of
 from viralsync_conform.reports.wording import VERDICTS, calls_in_words, counted, day, news, position
 from viralsync_conform.result import JourneyOutcome, Night, Result
+from viralsync_mock.markup import Markup, code, joined, listing, section, tag
 
 MAX_DIFFERENCES = 60
 MAX_NIGHTS, NIGHT_HEIGHT = 30, 60

@@ -11,10 +11,10 @@ from tests.support.results import JOB, call, finding, job, life_steps, polls, re
 from viralsync_conform.calls import Exchange
 from viralsync_conform.findings import Category
 from viralsync_conform.reports.job_chart import lives_drawn
-from viralsync_conform.reports.markup import Markup, tag
 from viralsync_conform.reports.page_findings import pretty
 from viralsync_conform.result import CanaryOutcome, Result
 from viralsync_conform.run.job_history import job_histories
+from viralsync_mock.markup import Markup, tag
 
 EVIL = "</pre></code></title></style><script>alert('x')</script><img src=x onerror=alert(1)>\"' onload=\"alert(2)"
 VOID = {"meta", "rect", "circle", "path"}
