@@ -202,6 +202,10 @@ class SandboxRegistry:
     def __len__(self) -> int:
         return len(self._open)
 
+    def all(self) -> tuple[Sandbox, ...]:
+        """Return the open sandboxes, the one idle longest first."""
+        return tuple(self._open.values())
+
     def get(self, key: str) -> Sandbox | None:
         """Return the open sandbox of a key."""
         sandbox = self._open.get(key)

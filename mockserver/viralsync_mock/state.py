@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -63,6 +64,16 @@ class Listener(NamedTuple):
 
 
 @dataclass(eq=False, slots=True)
+class Totals:
+    """What has happened since the start: calls by operation and status, ended deliveries by outcome, streams."""
+
+    calls: Counter[tuple[str, int | None]] = field(default_factory=Counter)
+    deliveries: Counter[str] = field(default_factory=Counter)
+    streams: int = 0
+    open_streams: int = 0
+
+
+@dataclass(eq=False, slots=True)
 class MockServer:
     """One server: its settings, its files, and a sandbox for each key.
 
@@ -82,6 +93,7 @@ class MockServer:
     on_reload: Callable[[], None] = noop
     sender: WebhookSender | None = None
     listener: Listener | None = None
+    totals: Totals = field(default_factory=Totals)
 
     @classmethod
     def start(cls, settings: Settings, check_spec: Callable[[Spec], None] = noop) -> MockServer:
@@ -115,9 +127,13 @@ class MockServer:
                 self.sender,
                 self.files.movies.output_url,
                 self._report,
-                lambda each: self.on_delivery(sandbox.key, each),
+                lambda each: self._end_delivery(sandbox.key, each),
             )
         return sandbox.dispatcher
+
+    def _end_delivery(self, key: str, delivery: Delivery) -> None:
+        self.totals.deliveries[delivery.outcome] += 1
+        self.on_delivery(key, delivery)
 
     def _report(self, where: str, error: BaseException) -> None:
         self.on_bug(where, error)

@@ -10,8 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from tests.conftest import LiveServer
 from tests.support.paths import ROOT
+
+from viralsync_mock.control.app import read_control_spec
 
 BLOCK = re.compile(r"<!-- test: (\w+) -->\n```(\w+)\n(.*?)```", re.DOTALL)
 PAGES = ("README.md", "docs/getting-started.md", "docs/operations.md")
@@ -101,6 +104,19 @@ def test_the_clock_is_stopped_and_moved(live_server: LiveServer) -> None:
 def test_the_mock_is_asked_whether_it_is_up(live_server: LiveServer) -> None:
     """As a container's probe does."""
     assert run("health", live_server) == f"ok {live_server.base_url}\n"
+
+
+def test_the_metrics_can_be_read(live_server: LiveServer) -> None:
+    """A call that was made is counted."""
+    with live_server.client() as client:
+        client.get("/v1/me")
+    assert 'viralsync_mock_calls_total{operation="getMe",status="200"}' in run("metrics", live_server)
+
+
+def test_prometheus_is_told_where_the_metrics_are() -> None:
+    """Its configuration names the path that there is."""
+    (job,) = yaml.safe_load(BLOCKS["prometheus"][1])["scrape_configs"]
+    assert job["metrics_path"] in read_control_spec().paths
 
 
 def test_every_code_block_is_tested() -> None:

@@ -215,7 +215,9 @@ async def _send_slowly(call: Call, response: Response, send: Send) -> None:
 async def _send_events(call: Call, response: Response, send: Send) -> None:
     """Send the events of a stream until they end, the client goes, or a fault breaks the connection."""
     assert response.stream is not None  # noqa: S101 - `send_response` has looked
-    entry, last = call.entry, None
+    entry, last, totals = call.entry, None, call.mock.totals
+    totals.streams += 1
+    totals.open_streams += 1
     async with call.reader() as reader:
         try:
             with call.sandbox.clock.waiting_call():
@@ -227,6 +229,7 @@ async def _send_events(call: Call, response: Response, send: Send) -> None:
                                 entry.last_event = chunk
                         await send({"type": "http.response.body", "body": chunk, "more_body": True})
         finally:
+            totals.open_streams -= 1
             entry.ended_at, entry.ended_after = call.sandbox.clock.now(), call.sandbox.calls
             entry.ending = (
                 CLIENT_DISCONNECTED if reader.is_disconnected else reader.breaks.name if reader.breaks else ANSWERED

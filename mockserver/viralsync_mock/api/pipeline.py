@@ -96,6 +96,7 @@ async def respond(call: Call, operations: PathOperations | None, values: Mapping
     entry.answered_after = call.sandbox.calls
     entry.record_response(response, head, call.now)
     call.sandbox.sightings.answers.add((entry.operation, entry.status, entry.code))
+    mock.totals.calls[entry.operation, entry.status] += 1
     mock.on_call(entry, response)
     await send_response(call, response, head, send)
 

@@ -183,6 +183,7 @@ def _is_address(host: str) -> bool:
     help="Require this token, as x-mock-token, on every call to /__mock.",
 )
 @option("--no-control", is_flag=True, help="Serve no control API under /__mock.")
+@option("--open-metrics", is_flag=True, help="Let everyone read /__mock/metrics, without the token.")
 @option("--journal-size", type=click.IntRange(min=0), metavar="N", default=1000, help="Calls to keep for each API key.")
 @option(
     "--sandboxes",
@@ -272,6 +273,7 @@ def settings_of(context: click.Context) -> Settings:
         allowed_hosts=given["allow_host"],
         control=not given["no_control"],
         control_token=given["control_token"],
+        open_metrics=given["open_metrics"],
         journal_size=given["journal_size"],
         sandboxes=given["sandboxes"],
         mock_headers=given["mock_headers"],

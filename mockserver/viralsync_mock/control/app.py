@@ -16,7 +16,7 @@ from starlette.routing import Route
 from viralsync_mock.api.asgi import by_name
 from viralsync_mock.api.routes import in_order
 from viralsync_mock.config.yaml_source import Node, read_yaml
-from viralsync_mock.control import account, clock, deliveries, faults, jobs, journal, sandbox, verdict
+from viralsync_mock.control import account, clock, deliveries, faults, jobs, journal, metrics, sandbox, verdict
 from viralsync_mock.control.request import ControlRequest, JsonResponse, authorize
 from viralsync_mock.errors import ApiError, SpecError, did_you_mean
 from viralsync_mock.openapi.extensions import read_errors
@@ -74,6 +74,7 @@ ACTIONS: Mapping[str, Action] = MappingProxyType(
         "getIndex": get_index,
         "getDocument": get_document,
         "getHealth": account.get_health,
+        "getMetrics": metrics.get_metrics,
         "reset": account.reset,
         "listScenarios": account.list_scenarios,
         "getScenario": account.get_scenario,
@@ -163,16 +164,17 @@ def dated(mock: MockServer, request: Request, response: Response) -> Response:
 class Access:
     """Middleware that refuses a request without the token, or of a page that is not of this machine.
 
-    `/__mock/health` is open to all.
+    `/__mock/health` is open to all, and `/__mock/metrics` where the settings say so.
     """
 
     def __init__(self, app: ASGIApp, mock: MockServer, refusals: Refusals) -> None:
         self.app, self._mock, self._refusals = app, mock, refusals
+        self._open = {"/__mock/health", *(["/__mock/metrics"] if mock.settings.open_metrics else [])}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         app = self.app
-        if scope["type"] == "http" and scope["path"] != "/__mock/health":
+        if scope["type"] == "http" and scope["path"] not in self._open:
             try:
                 authorize(self._mock, by_name(scope["headers"]))
             except ApiError as error:
