@@ -25,8 +25,8 @@ from viralsync_conform.reports.text import format_result
 from viralsync_conform.reports.wording import one_line
 from viralsync_conform.result import Night
 from viralsync_conform.target.wire import TargetAwayError
+from viralsync_mock.artefacts.writing import safe, write
 from viralsync_mock.errors import UsageError
-from viralsync_mock.writing import safe, write
 
 __all__ = ["Options", "run_and_report"]
 

@@ -53,7 +53,7 @@ LIBRARIES = {
 PUBLIC = {
     *("viralsync_mock.app", "viralsync_mock.client", "viralsync_mock.server", "viralsync_mock.settings"),
     *("viralsync_mock.config", "viralsync_mock.errors", "viralsync_mock.openapi", "viralsync_mock.inspection"),
-    *("viralsync_mock.markup", "viralsync_mock.writing"),
+    "viralsync_mock.artefacts",
     *(
         "viralsync_mock.net",
         "viralsync_mock.randomness",

@@ -16,7 +16,7 @@ from viralsync_conform.reports.sarif import sarif_of
 from viralsync_conform.reports.summary import summary_of
 from viralsync_conform.reports.timings import scenario_of
 from viralsync_conform.result import Result
-from viralsync_mock.writing import as_json, write
+from viralsync_mock.artefacts.writing import as_json, write
 
 ARTEFACTS: Mapping[str, Callable[[Result], str]] = MappingProxyType(
     {

@@ -7,11 +7,11 @@ from typing import Any
 from viralsync_conform.calls import Exchange
 from viralsync_conform.reports.wording import base_url
 from viralsync_conform.result import Result
+from viralsync_mock.artefacts.writing import shown_headers
 from viralsync_mock.inspection.curl import LINES, to_curl
 from viralsync_mock.inspection.exchange import HttpExchange
 from viralsync_mock.inspection.har import archive
 from viralsync_mock.redaction import sanitised
-from viralsync_mock.writing import shown_headers
 
 
 def archive_of(result: Result) -> dict[str, Any]:

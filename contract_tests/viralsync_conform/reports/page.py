@@ -11,7 +11,7 @@ from viralsync_conform.reports.page_sections import canary, changes, fidelity, j
 from viralsync_conform.reports.wording import TITLES, VERDICTS, amount, counted, counting, one_line, sentence
 from viralsync_conform.result import Result
 from viralsync_conform.run.job_history import job_histories
-from viralsync_mock.markup import Markup, code, joined, section, tag
+from viralsync_mock.artefacts.markup import Markup, code, joined, section, tag
 
 STYLE = Path(__file__).with_name("page.css")
 

@@ -23,8 +23,8 @@ from viralsync_conform.reports.wording import (
     wrong,
 )
 from viralsync_conform.result import Result
-from viralsync_mock.markup import Markup, code, escaped, joined, listing, section, tag
-from viralsync_mock.writing import shown_headers, text_of
+from viralsync_mock.artefacts.markup import Markup, code, escaped, joined, listing, section, tag
+from viralsync_mock.artefacts.writing import shown_headers, text_of
 
 MAX_CALLS = 3
 """Of each finding; the others are in the archive."""

@@ -9,7 +9,7 @@ from viralsync_conform.reports.json_report import SKIPPED
 from viralsync_conform.reports.page_findings import known_of
 from viralsync_conform.reports.wording import VERDICTS, calls_in_words, counted, day, news, position
 from viralsync_conform.result import JourneyOutcome, Night, Result
-from viralsync_mock.markup import Markup, code, joined, listing, section, tag
+from viralsync_mock.artefacts.markup import Markup, code, joined, listing, section, tag
 
 MAX_DIFFERENCES = 60
 MAX_NIGHTS, NIGHT_HEIGHT = 30, 60

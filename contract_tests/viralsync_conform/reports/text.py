@@ -12,7 +12,7 @@ from viralsync_conform.reports.har import curl
 from viralsync_conform.reports.json_report import SKIPPED
 from viralsync_conform.reports.wording import MARKS, counting, known_for, news, one_line, sentence, wrong
 from viralsync_conform.result import Result
-from viralsync_mock.writing import safe, shown_headers, text_of
+from viralsync_mock.artefacts.writing import safe, shown_headers, text_of
 
 MAX_LINE = 300
 MAX_CALLS = 3

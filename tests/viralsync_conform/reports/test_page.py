@@ -14,7 +14,7 @@ from viralsync_conform.reports.job_chart import lives_drawn
 from viralsync_conform.reports.page_findings import pretty
 from viralsync_conform.result import CanaryOutcome, Result
 from viralsync_conform.run.job_history import job_histories
-from viralsync_mock.markup import Markup, tag
+from viralsync_mock.artefacts.markup import Markup, tag
 
 EVIL = "</pre></code></title></style><script>alert('x')</script><img src=x onerror=alert(1)>\"' onload=\"alert(2)"
 VOID = {"meta", "rect", "circle", "path"}
