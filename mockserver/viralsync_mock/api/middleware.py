@@ -22,7 +22,15 @@ if TYPE_CHECKING:
 
     from viralsync_mock.state import MockServer
 
-EXPOSED_HEADERS = ("retry-after", "date", "x-mock-call-id", "x-mock-seed", "x-mock-fault", "x-mock-warning")
+EXPOSED_HEADERS = (
+    "retry-after",
+    "date",
+    "x-mock-call-id",
+    "x-mock-seed",
+    "x-mock-fault",
+    "x-mock-warning",
+    "x-request-id",
+)
 REFUSED_PREFLIGHT = 400
 
 

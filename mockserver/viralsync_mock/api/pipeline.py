@@ -26,7 +26,7 @@ from viralsync_mock.errors import ApiError, ScenarioError
 from viralsync_mock.generation.response import synthesise
 from viralsync_mock.jobs.limits import RateLimited, count_request
 from viralsync_mock.jobs.views import parse_child_id
-from viralsync_mock.journal.entry import serialize_headers
+from viralsync_mock.journal.entry import REQUEST_ID_HEADER, serialize_headers, well_formed_request_id
 from viralsync_mock.response import Response, empty_response, json_response
 from viralsync_mock.state import behaviour_under
 from viralsync_mock.validation.validator import ValidationFailed, Violation
@@ -333,17 +333,19 @@ def refuse(call: Call, error: ApiError) -> Response:
 
 
 def mock_headers(call: Call, response: Response) -> Headers:
-    """Return the headers that the API does not send: the call's id, and for a failure what reproduces it."""
+    """Return the headers that the API does not send: the call's ids, and for a failure what reproduces it."""
     if not call.mock.settings.mock_headers:
         return ()
-    call_id = (b"x-mock-call-id", b"%b%d" % (call.sandbox.call_prefix, call.entry.number))
+    ids: Headers = ((b"x-mock-call-id", b"%b%d" % (call.sandbox.call_prefix, call.entry.number)),)
+    if request_id := well_formed_request_id(call.headers.get(REQUEST_ID_HEADER)):
+        ids = (*ids, (REQUEST_ID_HEADER, request_id.encode()))
     faults = call.entry.matched_faults
     if not faults and response.status < FAILURE:
-        return (call_id,)
+        return ids
     seed = (b"x-mock-seed", (call.sandbox.named_seed or call.mock.settings.seed).encode("latin-1"))
     if not faults:
-        return (call_id, seed)
-    return (call_id, seed, (b"x-mock-fault", _matching().replay_header(call).encode("latin-1")))
+        return (*ids, seed)
+    return (*ids, seed, (b"x-mock-fault", _matching().replay_header(call).encode("latin-1")))
 
 
 async def auto_advance_after_refusal(call: Call, error: ApiError) -> None:

@@ -69,13 +69,12 @@ def hook(call: Call, url: str) -> WebhookSettings:
     """Return how the webhooks of a job that this call submits are sent."""
     # imported here: most servers start faster than they need webhooks
     from viralsync_mock.faults.webhook import WebhookFault
-    from viralsync_mock.webhooks.payload import WebhookSettings
+    from viralsync_mock.webhooks.payload import WebhookSettings, trace_headers
 
     webhooks = call.scenario.webhooks
     faults = (*webhooks.deliver, *call.webhook_faults)
-    return WebhookSettings(
-        url, webhooks.secret, call.behaviour, tuple(each for each in faults if isinstance(each, WebhookFault))
-    )
+    of_webhooks = tuple(each for each in faults if isinstance(each, WebhookFault))
+    return WebhookSettings(url, webhooks.secret, call.behaviour, of_webhooks, trace_headers(call.headers))
 
 
 def _workers(options: Mapping[str, Any], call: Call) -> int:

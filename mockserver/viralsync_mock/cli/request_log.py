@@ -18,9 +18,11 @@ import orjson
 
 from viralsync_mock.clock import RealTime
 from viralsync_mock.jobs.models import timestamp
+from viralsync_mock.journal.entry import REQUEST_ID_HEADER, well_formed_request_id
 from viralsync_mock.redaction import masked
 from viralsync_mock.sandbox import user_id
 from viralsync_mock.webhooks.delivery import DeliveryOutcome
+from viralsync_mock.webhooks.payload import trace_headers, trace_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -56,6 +58,9 @@ class LoggedCall(NamedTuple):
     key: str
     scenario: str | None
     is_default_scenario: bool
+    number: int
+    request_id: str | None
+    trace_id: str | None
 
 
 def wire_path(path: str) -> str:
@@ -103,6 +108,7 @@ class RequestLog:
     def on_call(self, entry: JournalEntry, response: Response) -> None:
         """Log a call."""
         scenario, status = entry.scenario, response.status
+        request_id, trace = _ids(entry) if self._as_json else (None, None)
         self._calls.append(
             LoggedCall(
                 self._now(),
@@ -116,6 +122,9 @@ class RequestLog:
                 entry.key,
                 scenario.name if scenario else None,
                 scenario is None or entry.chosen_by == "server",
+                entry.number,
+                request_id,
+                trace,
             )
         )
         if self._timer is None:
@@ -141,7 +150,7 @@ class RequestLog:
             "sandbox": self._tag(key),
         }
         if self._as_json:
-            self._say(_as_json(document))
+            self._say(_as_json({**document, "traceId": trace_id(delivery.headers)}))
             return
         status = f" {document['status']}" if document["status"] else ""
         because = f": {_fit(str(document['reason']))}" if reason else ""
@@ -193,6 +202,7 @@ class RequestLog:
         return f"{_FAINT}{time}{_RESET} {method:<6} {target} {colour}{result}{_RESET}{_FAINT}{rest}{_RESET}\n"
 
     def _record(self, call: LoggedCall, method: str, path: str, query: str | None) -> str:
+        call_id = f"call_{self._tag(call.key) if call.key else 'outside'}_{call.number}"
         return _as_json(
             {
                 "time": timestamp(call.time),
@@ -205,8 +215,17 @@ class RequestLog:
                 "code": call.code,
                 "sandbox": self._tag(call.key) if call.key else None,
                 "scenario": call.scenario,
+                "callId": call_id,
+                "requestId": masked(call.request_id, call.key) if call.request_id else call_id,
+                "traceId": call.trace_id,
             }
         )
+
+
+def _ids(entry: JournalEntry) -> tuple[str | None, str | None]:
+    """Return the request's id and the id of its trace, if it came with them."""
+    context = trace_headers({b"traceparent": entry.sent(b"traceparent") or b""})
+    return well_formed_request_id(entry.sent(REQUEST_ID_HEADER)), trace_id(context)
 
 
 class LibraryRecords(logging.Handler):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from dataclasses import dataclass
 from itertools import islice
@@ -30,6 +31,9 @@ MAX_BODY = 64 * 1024
 """Bytes of a body that are kept."""
 
 PENDING, ANSWERED, CLIENT_DISCONNECTED = "pending", "answered", "client left"
+
+REQUEST_ID_HEADER = b"x-request-id"
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}")
 
 OBSERVER_HEADER = b"x-mock-observer"
 """A call with this header is the test's own: the verdict on the client leaves it out."""
@@ -100,6 +104,13 @@ class JournalEntry:
         """The query as it came."""
         return masked_bytes(self.unmasked_query, self.key)
 
+    def sent(self, name: bytes) -> bytes | None:
+        """Return a header that the request has exactly once, unmasked."""
+        if name not in self._headers:  # most calls have none of those that are asked for
+            return None
+        values = [value for other, value in parse_headers(self._headers) if other == name]
+        return values[0] if len(values) == 1 else None
+
     @property
     def headers(self) -> Headers:
         """The header lines of the request."""
@@ -156,6 +167,11 @@ class JournalEntry:
             self.ending = ANSWERED
         if breaks is None or breaks.share is not None:
             self.status = answer.status
+
+
+def well_formed_request_id(sent: bytes | None) -> str | None:
+    """Return an `x-request-id` that can be logged and sent back as it is."""
+    return sent.decode() if sent is not None and _REQUEST_ID.fullmatch(sent) else None
 
 
 def serialize_headers(headers: Headers) -> bytes:

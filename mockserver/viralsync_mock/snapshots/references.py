@@ -91,7 +91,7 @@ class ReferenceWriter:
 
     def _hook(self, hook: WebhookSettings) -> HookPart:
         behaviour, faults = self.behaviour(hook.behaviour), self.faults(hook.faults)
-        return HookPart(url=hook.url, secret=hook.secret, behaviour=behaviour, faults=faults)
+        return HookPart(url=hook.url, secret=hook.secret, behaviour=behaviour, faults=faults, trace=list(hook.trace))
 
     def faults(self, faults: Iterable[Fault]) -> list[Document]:
         """Return each fault as an object of its own, since two may be of one kind."""
@@ -151,7 +151,8 @@ class ReferenceReader:
     def _hook(self, part: HookPart, place: str) -> WebhookSettings:
         behaviour = lookup(self.behaviours, part.behaviour, f"{place}.behaviour")
         faults = self.faults(part.faults, f"{place}.faults", WEBHOOK_KINDS)
-        return WebhookSettings(part.url, part.secret, behaviour, cast("tuple[WebhookFault, ...]", faults))
+        of_webhooks = cast("tuple[WebhookFault, ...]", faults)
+        return WebhookSettings(part.url, part.secret, behaviour, of_webhooks, tuple(part.trace))
 
     def faults(self, documents: Sequence[Document], place: str, kinds: Collection[str] = KINDS) -> tuple[Fault, ...]:
         """Return the faults, in order."""

@@ -152,12 +152,13 @@ class JobPart(Part):
 
 
 class HookPart(Part):
-    """A `WebhookSettings`; each fault is an object of one kind."""
+    """A `WebhookSettings`; each fault is an object of one kind. `trace` is missing in older snapshots."""
 
     url: str
     secret: str
     behaviour: Count
     faults: list[Document]
+    trace: list[tuple[str, str]] = []
 
 
 class AttemptPart(Part):

@@ -224,7 +224,11 @@ class WebhookDispatcher:
             job_id=outbox.job.id,
             kind=webhook.kind,
             hook=outbox.hook,
-            headers=(("content-type", "application/json"), (webhooks.SIGNATURE_HEADER, webhook.signature)),
+            headers=(
+                ("content-type", "application/json"),
+                (webhooks.SIGNATURE_HEADER, webhook.signature),
+                *outbox.hook.trace,
+            ),
             body=webhook.body,
             made_at=at,
             due=add_seconds(at, webhook.wait),

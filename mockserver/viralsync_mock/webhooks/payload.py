@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
@@ -15,7 +16,7 @@ from viralsync_mock.jobs.steps import step_at as step_at
 from viralsync_mock.jobs.views import event_document, event_kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from viralsync_mock.config.behaviour import BehaviourProfile
@@ -23,17 +24,43 @@ if TYPE_CHECKING:
 
 SIGNATURE_HEADER = "x-render-signature"
 
+# https://www.w3.org/TR/trace-context/: ids of zeros and version ff are invalid, newer versions may say more
+_TRACEPARENT = re.compile(
+    rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-[!-~]{1,200})?"
+)
+TRACEPARENT_LENGTH = 55
+_TRACESTATE = re.compile(rb"[ -~]{1,512}")
+
 MIN_PAUSE = 0.001
 """Seconds: no two webhooks of progress have the same `timestamp`, which has milliseconds."""
 
 
 class WebhookSettings(NamedTuple):
-    """Where and how the webhooks of one job are sent, by its submission and the scenario of that call."""
+    """Where and how the webhooks of one job are sent, by its submission and the scenario of that call.
+
+    `trace` are the headers of W3C Trace Context that the submission came with.
+    """
 
     url: str
     secret: str
     behaviour: BehaviourProfile
     faults: tuple[WebhookFault, ...] = ()
+    trace: tuple[tuple[str, str], ...] = ()
+
+
+def trace_headers(headers: Mapping[bytes, bytes]) -> tuple[tuple[str, str], ...]:
+    """Return the headers of W3C Trace Context to pass on; none without a valid `traceparent`."""
+    parent, state = headers.get(b"traceparent", b""), headers.get(b"tracestate", b"")
+    is_longer = len(parent) > TRACEPARENT_LENGTH and parent.startswith(b"00")
+    if is_longer or not _TRACEPARENT.fullmatch(parent):
+        return ()
+    passed = (("traceparent", parent.decode()),)
+    return (*passed, ("tracestate", state.decode())) if _TRACESTATE.fullmatch(state) else passed
+
+
+def trace_id(headers: Iterable[tuple[str, str]]) -> str | None:
+    """Return the id of the trace that these headers continue."""
+    return next((value.split("-")[1] for name, value in headers if name == "traceparent"), None)
 
 
 class SentStep(NamedTuple):

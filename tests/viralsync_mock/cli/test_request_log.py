@@ -106,6 +106,9 @@ def test_json_lines_have_the_same_fields_each_time() -> None:
         "code": "RENDER_QUOTA_EXCEEDED",
         "sandbox": tag(KEY),
         "scenario": None,
+        "callId": f"call_{tag(KEY)}_1",
+        "requestId": f"call_{tag(KEY)}_1",
+        "traceId": None,
     }
     assert json.loads(logged(call(), answer=refused("RENDER_QUOTA_EXCEEDED", 402), as_json=True)) == expected
     assert json.loads(logged(call("/v2", "a=b", key=None), as_json=True)) == expected | {
@@ -116,6 +119,8 @@ def test_json_lines_have_the_same_fields_each_time() -> None:
         "status": 200,
         "code": None,
         "sandbox": None,
+        "callId": "call_outside_1",
+        "requestId": "call_outside_1",
     }
 
 
@@ -385,6 +390,7 @@ def test_a_webhook_in_json_has_the_same_fields() -> None:
         "reason": None,
         "attempts": 1,
         "sandbox": tag(KEY),
+        "traceId": None,
     }
 
 
