@@ -160,6 +160,8 @@ class Clock:
     patience: float = JUMP_PATIENCE
     activities: int = 0
     """How many calls, sleeps and deliveries have begun or ended in mode `jump`."""
+    on_move: Callable[[datetime], None] | None = None
+    """Gets the instant before each move and each change of mode."""
     _origin: float = 0.0
     _armed: list[tuple[datetime, int, Waiter]] = field(default_factory=list)
     _order: count[int] = field(default_factory=count)
@@ -192,14 +194,18 @@ class Clock:
         """Go on in another mode from the present instant; `speed` counts in mode `scaled` only."""
         if mode is Mode.SCALED and not 0 < speed <= 1e6:
             raise ClockError(f"clock rate: expected a number above 0 and up to 1000000, got {speed}")
-        self._stand(self.now())
+        now = self.now()
+        self._stand(now)
         self.mode, self.speed = mode, speed if mode is Mode.SCALED else 1.0
+        self._moved(now)
         self._set_timer()
 
     def set_time(self, instant: datetime) -> None:
         """Set the clock forward without waking any waiter; raises ClockError for an instant in its past."""
         self.check(instant)
+        now = self.now()
         self._stand(instant)
+        self._moved(now)
 
     def check(self, instant: datetime) -> None:
         """Raise ClockError unless the clock can be moved to this instant."""
@@ -211,6 +217,7 @@ class Clock:
     async def advance(self, instant: datetime) -> None:
         """Go to an instant by way of everything due before it; return when all of it has been delivered."""
         self.check(instant)
+        since = self.now()
         async with self._moving:
             await self.wait_idle()
             while self._armed and self._armed[0][0] <= instant:
@@ -218,6 +225,7 @@ class Clock:
                 self._ring_due()
                 await self.wait_idle()
             self._stand(max(instant, self.now()))
+        self._moved(since)
         self._set_timer()
 
     async def wait_settled(self) -> None:
@@ -316,6 +324,10 @@ class Clock:
             if self.mode is Mode.JUMP:
                 self._set_timer()
 
+    def _moved(self, since: datetime) -> None:
+        if self.on_move is not None:
+            self.on_move(since)
+
     def _stand(self, instant: datetime) -> None:
         self.anchor, self._origin = instant, self.real.monotonic()
 
@@ -399,6 +411,8 @@ class Clock:
         self._holding.clear()
         self._all_asleep = self._is_growing = False
         self._forget_cancelled()
-        self._stand(max(self._armed[0][0], self.now()))
+        now = self.now()
+        self._stand(max(self._armed[0][0], now))
+        self._moved(now)
         self._ring_due()
         self._touch()

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from viralsync_mock.clock import EPOCH, Clock, Mode
 from viralsync_mock.jobs.models import Status, add_seconds, timestamp
@@ -40,6 +40,22 @@ def user_id(key: str) -> str:
     return f"user_{hexadecimal(key, 'user', length=12)}"
 
 
+class Watcher(Protocol):
+    """Tells listeners what happens in the sandbox of a key."""
+
+    def attach(self, sandbox: Sandbox) -> None:
+        """Follow this sandbox from now on."""
+
+    def note(self, kind: str, subject: object = None) -> None:
+        """Note that something has happened to a call, job or delivery, or to a part of the sandbox."""
+
+    def note_effect(self, effect: Effect) -> None:
+        """Note an effect of the passing time."""
+
+    def close(self) -> None:
+        """Stop listening."""
+
+
 @dataclass(eq=False, slots=True)
 class Sandbox:
     """Everything mutable of one account: its clock, jobs, limits, scenario, faults, journal, deliveries.
@@ -69,6 +85,7 @@ class Sandbox:
     call_prefix: bytes = b""
     named_seed: str | None = None
     sightings: CoverageRecorder = field(default_factory=CoverageRecorder)
+    watcher: Watcher | None = None
 
     def __post_init__(self) -> None:
         self.call_prefix = f"call_{self.user_id[5:11] if self.key else 'outside'}_".encode()
@@ -141,13 +158,26 @@ class Sandbox:
             await self.clock.advance(instant)
         finally:
             self.listeners = [listener for listener in self.listeners if listener is not seen]
-        found = [effect for job in jobs[:MAX_JOBS_LISTED] for effect in _effects_of(job, since, instant)]
+        found = [effect for job in jobs[:MAX_JOBS_LISTED] for effect in effects_of(job, since, instant)]
         return sorted(found + seen, key=_sort_key), len(jobs) > MAX_JOBS_LISTED
 
     def record_effect(self, kind: str, **what: object) -> None:
         """Add something that happened to the list of every `advance` under way."""
-        for listener in self.listeners:
-            listener.append({"at": timestamp(self.clock.now()), "kind": kind, **what})
+        if self.listeners or self.watcher is not None:
+            effect = {"at": timestamp(self.clock.now()), "kind": kind, **what}
+            for listener in self.listeners:
+                listener.append(effect)
+            if self.watcher is not None:
+                self.watcher.note_effect(effect)
+
+    def note(self, kind: str, subject: object = None) -> None:
+        """Tell those who watch this sandbox, if any, that something has happened."""
+        if self.watcher is not None:
+            self.watcher.note(kind, subject)
+
+    def unwatch(self) -> None:
+        """Tell nobody any more."""
+        self.watcher = self.clock.on_move = self.store.on_change = None
 
     def date_header(self, now: datetime) -> bytes:
         """Return an instant as HTTP writes it; the last one is cached."""
@@ -160,6 +190,8 @@ class Sandbox:
     def close(self) -> None:
         """End everything that waits in this sandbox."""
         self.is_closed = True
+        self.note("reset")
+        self.unwatch()
         if self.dispatcher is not None:
             self.dispatcher.close()
         for alarm in tuple(self.clock.alarms):
@@ -172,7 +204,7 @@ def _sort_key(effect: Effect) -> tuple[object, ...]:
     return effect["at"], len(delivery), delivery
 
 
-def _effects_of(job: Job, since: datetime, until: datetime) -> Iterator[Effect]:
+def effects_of(job: Job, since: datetime, until: datetime) -> Iterator[Effect]:
     """Yield the steps of one job in an interval, and its charge."""
     for step in steps(job.timeline):
         if since < step.at <= until:
@@ -196,6 +228,8 @@ class SandboxRegistry:
         self._settings = settings
         self._open: OrderedDict[str, Sandbox] = OrderedDict()
         self._resets = 0
+        self.watchers: dict[str, Watcher] = {}
+        """Of the keys whose sandboxes are watched; a reset does not end that."""
         self.anonymous = self._new("", None)
         """For calls without a valid key."""
 
@@ -229,6 +263,8 @@ class SandboxRegistry:
 
     def _keep(self, sandbox: Sandbox) -> None:
         self._open[sandbox.key] = sandbox
+        if self.watchers and (watcher := self.watchers.get(sandbox.key)) is not None:
+            watcher.attach(sandbox)
         if len(self._open) > self._settings.sandboxes:
             self._open.popitem(last=False)[1].close()
 

@@ -140,6 +140,8 @@ class MockServer:
 
     async def close(self) -> None:
         """End open streams and webhooks under way."""
+        for watcher in tuple(self.sandboxes.watchers.values()):
+            watcher.close()
         self.sandboxes.drop_all()
         self.sandboxes.anonymous.close()
         if self.sender is not None:

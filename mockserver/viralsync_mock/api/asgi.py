@@ -225,6 +225,7 @@ async def _send_events(call: Call, response: Response, send: Send) -> None:
                     async for chunk in chunks:
                         if chunk is not KEEP_ALIVE:
                             entry.events, last = entry.events + 1, chunk
+                            call.sandbox.note("call", entry)
                             if chunk[-1:] == b"\n":  # a fault may have cut it
                                 entry.last_event = chunk
                         await send({"type": "http.response.body", "body": chunk, "more_body": True})
@@ -235,6 +236,7 @@ async def _send_events(call: Call, response: Response, send: Send) -> None:
                 CLIENT_DISCONNECTED if reader.is_disconnected else reader.breaks.name if reader.breaks else ANSWERED
             )
             call.sandbox.sightings.record_stream_end(entry.ending, last)
+            call.sandbox.note("call", entry)
         if reader.breaks is not None:
             call.abort(reset=reader.breaks.is_reset)
         else:

@@ -39,6 +39,7 @@ def match_rules_and_faults(call: Call) -> tuple[Respond | None, tuple[Fault, ...
     matched = list(_asked_for(call, asked_for)) if asked_for is not None else []
     if armed is not None:
         matched += armed.match_request(replace(asked, age=armed.age(call.now)), sandbox.draw)
+        sandbox.note("faults")
     choice = sandbox.script(call.scenario).first_match(asked, sandbox.draw) if call.scenario.rules else NO_MATCH
     if choice.rule is not None and choice.rule.faults:
         matched.append(MatchedFaults(f"rule {choice.number}", choice.rule.faults))

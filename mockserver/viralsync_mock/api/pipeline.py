@@ -98,6 +98,8 @@ async def respond(call: Call, operations: PathOperations | None, values: Mapping
     call.sandbox.sightings.answers.add((entry.operation, entry.status, entry.code))
     mock.totals.calls[entry.operation, entry.status] += 1
     mock.on_call(entry, response)
+    if call.sandbox.watcher is not None:
+        call.sandbox.watcher.note("call", entry)
     await send_response(call, response, head, send)
 
 
@@ -122,6 +124,8 @@ def record_call(call: Call) -> None:
     entry.mode, entry.rate = sandbox.clock.mode, sandbox.clock.rate
     sandbox.calls += 1
     sandbox.journal.add(entry)
+    if sandbox.watcher is not None:
+        sandbox.watcher.note("call", entry)
 
 
 async def dispatch(call: Call, operations: PathOperations | None, values: Mapping[str, str]) -> Response:

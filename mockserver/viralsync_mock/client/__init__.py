@@ -1,7 +1,7 @@
 """The typed client of the control API, for tests and scripts."""
 
 from viralsync_mock.client.connection import open_connections
-from viralsync_mock.client.records import Call, Delivery, Effect, Step, Timeline
+from viralsync_mock.client.records import Call, Delivery, Effect, Event, Step, Timeline
 from viralsync_mock.client.results import Coverage, RuleVerdict, Verdict
 from viralsync_mock.client.sandbox import Sandbox, environment
 from viralsync_mock.errors import ControlError
@@ -12,6 +12,7 @@ __all__ = [
     "Coverage",
     "Delivery",
     "Effect",
+    "Event",
     "RuleVerdict",
     "Sandbox",
     "Step",

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ssl
+from contextlib import contextmanager
 from functools import cache
 from json import JSONDecodeError
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 
 from viralsync_mock.errors import ControlError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 KEEPALIVE_SECONDS = 3.0
 """How long an idle connection is kept: less than the mock's server keeps it."""
@@ -74,6 +78,21 @@ class ControlConnection:
             start = "Start one with: viralsync-mock serve"
             raise ControlError(f"no mock answers at {self.base_url}: {str(problem).rstrip('.')}. {start}") from None
         return self._read(response, f"{method} {target}")
+
+    @contextmanager
+    def stream(self, path: str, headers: Mapping[str, str]) -> Iterator[Iterator[str]]:
+        """Make a call whose response is a stream of events; yield its lines as they come."""
+        call, sent = f"GET /__mock{path}", {**self.headers, **headers}
+        try:
+            with self._open().stream(
+                "GET", f"{self.base_url}/__mock{path}", headers=sent, timeout=self.timeout
+            ) as response:
+                if not response.is_success:
+                    response.read()
+                    self._read(response, call)
+                yield response.iter_lines()
+        except (httpx2.HTTPError, httpx2.InvalidURL) as problem:
+            raise ControlError(f"{self.base_url} has broken off {call}: {str(problem).rstrip('.')}") from None
 
     def _read(self, response: httpx2.Response, call: str) -> Any:
         try:

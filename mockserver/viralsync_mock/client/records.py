@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -41,6 +41,32 @@ class Effect:
     def __repr__(self) -> str:
         details = " ".join(f"{name}={value}" for name, value in self.details.items() if value is not None)
         return f"<{self.kind} at {format_timestamp(self.at)} {details}>"
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened in a sandbox: its kind, such as `call` or `job`, and what the control API says of it."""
+
+    id: str
+    kind: str
+    at: datetime
+    data: Mapping[str, Any]
+
+    @classmethod
+    def parse(cls, lines: Iterable[str]) -> Iterator[Event]:
+        """Read a stream of events."""
+        fields: dict[str, str] = {}
+        for line in lines:
+            if line:
+                name, _, value = line.partition(": ")
+                fields[name] = value
+            elif "data" in fields:
+                data = json.loads(fields["data"])
+                yield cls(fields["id"], fields["event"], datetime.fromisoformat(data["at"]), data)
+                fields = {}
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} at {format_timestamp(self.at)}>"
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ import httpx2
 
 from viralsync_mock.client.assertions import AssertionMixin
 from viralsync_mock.client.connection import ControlConnection, unverified
-from viralsync_mock.client.records import Delivery
+from viralsync_mock.client.records import Delivery, Event
 from viralsync_mock.client.resources import PAGE_SIZE, ClockControl, FaultControl, JobList, JournalView
 from viralsync_mock.client.results import CoverageMixin, VerdictMixin
 from viralsync_mock.errors import ControlError, UsageError, did_you_mean
@@ -171,6 +171,16 @@ class Sandbox(AssertionMixin, VerdictMixin, CoverageMixin):
         """Send a webhook once more, now; return it with the new attempt."""
         name = delivery if isinstance(delivery, str) else delivery.id
         return Delivery.of(self._connection.request("POST", f"/deliveries/{name}/redeliver"))
+
+    def events(self, *, after: Event | str | None = None) -> Iterator[Event]:
+        """Yield what happens in this sandbox, as it happens, until the caller stops or the mock does.
+
+        The first event is `hello`. With `after`, the last event of an earlier loop, it goes on behind that one; if the
+        mock no longer knows it, `hello` has `isResumed` false. Raises ControlError when the connection breaks.
+        """
+        last = after.id if isinstance(after, Event) else after
+        with self._connection.stream("/events", {"last-event-id": last} if last else {}) as lines:
+            yield from Event.parse(lines)
 
     def sleep(self, seconds: float) -> None:
         """Sleep on the sandbox's clock: pass it to the code under test in place of `time.sleep`."""

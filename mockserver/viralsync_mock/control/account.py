@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from viralsync_mock.control.clock import advance_to, check_max_advance
 from viralsync_mock.control.request import JsonResponse, is_authorized
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from viralsync_mock.control.request import ControlRequest
+    from viralsync_mock.sandbox import Sandbox
     from viralsync_mock.scenarios.model import Scenario
+    from viralsync_mock.state import MockServer
 
 
 async def get_health(request: ControlRequest) -> Response:
@@ -53,8 +55,12 @@ async def list_scenarios(request: ControlRequest) -> Response:
 
 async def get_scenario(request: ControlRequest) -> Response:
     """GET /__mock/scenario: the one that the sandbox is in."""
-    scenario, is_chosen = request.mock.scenario_of(request.sandbox), request.sandbox.scenario_override is not None
-    return JsonResponse({"name": scenario.name, "description": scenario.description, "isChosen": is_chosen})
+    return JsonResponse(scenario_document(request.mock, request.sandbox))
+
+
+def scenario_document(mock: MockServer, sandbox: Sandbox) -> dict[str, Any]:
+    scenario, is_chosen = mock.scenario_of(sandbox), sandbox.scenario_override is not None
+    return {"name": scenario.name, "description": scenario.description, "isChosen": is_chosen}
 
 
 async def choose_scenario(request: ControlRequest) -> Response:
@@ -88,18 +94,20 @@ def _wanted(request: ControlRequest) -> Scenario:
 
 async def get_account(request: ControlRequest) -> Response:
     """GET /__mock/account: the account of the key."""
-    sandbox = request.sandbox
-    account, standing = sandbox.account(request.scenario), sandbox.store.usage(request.now)
-    return JsonResponse(
-        {
-            "userId": sandbox.user_id,
-            "plan": account.plan,
-            "minutesUsed": round(standing.minutes, 6),
-            "minutesUsedToday": round(standing.minutes_today, 6),
-            "revoked": account.revoked,
-            "email": account.email,
-        }
-    )
+    return JsonResponse(account_document(request.mock, request.sandbox))
+
+
+def account_document(mock: MockServer, sandbox: Sandbox) -> dict[str, Any]:
+    now = sandbox.clock.now()
+    account, standing = sandbox.account(mock.scenario_of(sandbox)), sandbox.store.usage(now)
+    return {
+        "userId": sandbox.user_id,
+        "plan": account.plan,
+        "minutesUsed": round(standing.minutes, 6),
+        "minutesUsedToday": round(standing.minutes_today, 6),
+        "revoked": account.revoked,
+        "email": account.email,
+    }
 
 
 async def change_account(request: ControlRequest) -> Response:

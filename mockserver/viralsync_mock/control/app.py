@@ -16,7 +16,7 @@ from starlette.routing import Route
 from viralsync_mock.api.asgi import by_name
 from viralsync_mock.api.routes import in_order
 from viralsync_mock.config.yaml_source import Node, read_yaml
-from viralsync_mock.control import account, clock, deliveries, faults, jobs, journal, metrics, sandbox, verdict
+from viralsync_mock.control import account, clock, deliveries, events, faults, jobs, journal, metrics, sandbox, verdict
 from viralsync_mock.control.request import ControlRequest, JsonResponse, authorize
 from viralsync_mock.errors import ApiError, SpecError, did_you_mean
 from viralsync_mock.openapi.extensions import read_errors
@@ -85,6 +85,7 @@ ACTIONS: Mapping[str, Action] = MappingProxyType(
         "changeClock": clock.change_clock,
         "advanceClock": clock.advance_clock,
         "sleepOnClock": clock.sleep_on_clock,
+        "streamEvents": events.stream_events,
         "getCoverage": verdict.get_coverage,
         "takeSnapshot": sandbox.take_snapshot,
         "restoreSnapshot": sandbox.restore_snapshot,
@@ -107,6 +108,18 @@ ACTIONS: Mapping[str, Action] = MappingProxyType(
     }
 )
 """By operationId."""
+
+CHANGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "chooseScenario": ("scenario", "account"),
+        "changeAccount": ("account",),
+        "exhaustLimit": ("account",),
+        "armFaults": ("faults",),
+        "disarmFaults": ("faults",),
+        "clearJournal": ("journal",),
+    }
+)
+"""What the listeners of a sandbox are told after an operation, where the sandbox itself does not notice."""
 
 
 def create_control(mock: MockServer, actions: Mapping[str, Action] = ACTIONS) -> Starlette:
@@ -144,6 +157,8 @@ def _endpoint(
             with request.authenticated():
                 await request.read()
                 response = await action(request)
+                for part in CHANGES.get(operation.id, ()):
+                    request.sandbox.note(part)
         except (ApiError, ValidationFailed):
             raise
         except Exception as error:  # a bug of ours: the client still gets the API's shape

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from viralsync_mock.control.request import ControlRequest
     from viralsync_mock.jobs.models import Step
-    from viralsync_mock.sandbox import Effect
+    from viralsync_mock.sandbox import Effect, Sandbox
 
 MAX_SECONDS = timedelta(days=31)
 """How far one call moves a clock: an open stream tells of each keep-alive on the way."""
@@ -39,8 +39,12 @@ RATES = {Mode.REAL: 1, Mode.FROZEN: 0, Mode.AUTO: 0, Mode.JUMP: 0}
 
 async def get_clock(request: ControlRequest) -> Response:
     """GET /__mock/clock: the instant, and how the clock runs."""
-    clock = request.sandbox.clock
-    return JsonResponse({"now": timestamp(clock.now()), "mode": clock.mode, "rate": clock.rate})
+    return JsonResponse(clock_document(request.sandbox))
+
+
+def clock_document(sandbox: Sandbox) -> dict[str, Any]:
+    clock = sandbox.clock
+    return {"now": timestamp(clock.now()), "mode": clock.mode, "rate": clock.rate}
 
 
 async def change_clock(request: ControlRequest) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from viralsync_mock.control.request import JsonResponse
 from viralsync_mock.errors import ApiError, ScenarioError
@@ -14,21 +14,25 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from viralsync_mock.control.request import ControlRequest
+    from viralsync_mock.sandbox import Sandbox
 
 
 async def get_faults(request: ControlRequest) -> Response:
     """GET /__mock/faults: those that are armed, and all kinds."""
-    armed = request.sandbox.armed
-    states = armed.status(request.now) if armed is not None else []
     return JsonResponse(
         {
-            "faults": [
-                {**each.document, "id": each.id, "matched": matched, "isRunning": is_running}
-                for each, matched, is_running in states
-            ],
+            "faults": armed_document(request.sandbox),
             "kinds": [{"name": name, "description": kind.title, "of": kind.group} for name, kind in KINDS.items()],
         }
     )
+
+
+def armed_document(sandbox: Sandbox) -> list[dict[str, Any]]:
+    states = sandbox.armed.status(sandbox.clock.now()) if sandbox.armed is not None else []
+    return [
+        {**each.document, "id": each.id, "matched": matched, "isRunning": is_running}
+        for each, matched, is_running in states
+    ]
 
 
 async def arm_faults(request: ControlRequest) -> Response:

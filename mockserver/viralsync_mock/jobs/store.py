@@ -73,6 +73,8 @@ class JobStore:
     _entries: count[int] = field(default_factory=count)
     _charged: Counter[tuple[int, ...]] = field(default_factory=Counter)
     _calls: deque[datetime] = field(default_factory=deque)
+    on_change: Callable[[Job], None] | None = None
+    """Gets each job that is submitted, deleted, or has another status or phase or timeline."""
 
     @classmethod
     def holding(cls, contents: Contents, now: datetime) -> Self:
@@ -105,6 +107,8 @@ class JobStore:
         else:
             self._in_order.append(job)
         self._fresh.append(job)
+        if self.on_change is not None:
+            self.on_change(job)
 
     def read(self, job_id: str) -> Job | None:
         """Return a job by its id."""
@@ -138,6 +142,8 @@ class JobStore:
         self._types[job.type] -= 1
         _remove(self._in_order, job)
         _remove(self._by_status[job.status], job)
+        if self.on_change is not None:
+            self.on_change(job)
 
     def usage(self, now: datetime) -> Usage:
         """Return what is used up at an instant."""
@@ -195,6 +201,8 @@ class JobStore:
             self._charge(mark.at, job.seconds)
         if mark.status.is_terminal:
             job.drop_timeline()
+        if self.on_change is not None:
+            self.on_change(job)
 
     def _settle(self, now: datetime) -> None:
         """Bring every index up to this instant."""

@@ -144,6 +144,7 @@ class WebhookDispatcher:
     async def _try_again(self, delivery: Delivery) -> None:
         if (await self._attempt(delivery)).is_accepted:
             delivery.outcome = DeliveryOutcome.DELIVERED
+            self._sandbox.note("delivery", delivery)
             self._sandbox.sightings.record_delivery(delivery.kind, delivery.body, None)
 
     def close(self) -> None:
@@ -204,6 +205,8 @@ class WebhookDispatcher:
         outbox.made += 1
         webhook = webhooks.prepare(number, Subject(outbox.job), event, hook, self._output_url)
         faults = armed.match_webhook(self._clock.now(), self._sandbox.draw) if armed else ()
+        if faults:
+            self._sandbox.note("faults")
         webhook = webhooks.apply_faults(webhook, (*hook.faults, *faults), hook)
         first = self._delivery(outbox, webhook, event.at, None)
         copies = [self._delivery(outbox, webhook, event.at, first.number) for _ in range(webhook.copies)]
@@ -236,6 +239,7 @@ class WebhookDispatcher:
             copy_of=copy_of,
         )
         self.log.add(delivery)
+        self._sandbox.note("delivery", delivery)
         return delivery
 
     def _deliver(self, outbox: JobOutbox) -> asyncio.Task[None]:
@@ -283,6 +287,7 @@ class WebhookDispatcher:
             took = (attempt.ended_at - at).total_seconds()
         attempt = attempt._replace(seconds=took)
         delivery.attempts.append(attempt)
+        self._sandbox.note("delivery", delivery)
         return attempt
 
     async def _send_in_time(self, request: WebhookRequest) -> Reply:
@@ -306,6 +311,7 @@ class WebhookDispatcher:
             sending.cancel()
 
     def _record(self, delivery: Delivery) -> None:
+        self._sandbox.note("delivery", delivery)
         if delivery.is_final:
             self._on_end(delivery)
         self._sandbox.record_effect(

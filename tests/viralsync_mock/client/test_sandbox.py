@@ -67,7 +67,18 @@ def test_every_name_of_the_sandbox_is_in_a_manual(name: str) -> None:
 
 def test_public_names_are_pinned() -> None:
     """A name that users import does not go unnoticed."""
-    records = ["Call", "Coverage", "Delivery", "Effect", "RuleVerdict", "Step", "Timeline", "Verdict", "environment"]
+    records = [
+        "Call",
+        "Coverage",
+        "Delivery",
+        "Effect",
+        "Event",
+        "RuleVerdict",
+        "Step",
+        "Timeline",
+        "Verdict",
+        "environment",
+    ]
     assert sorted([*records, "ControlError", "Sandbox", "open_connections"]) == client.__all__
     assert all(hasattr(client, name) for name in client.__all__)
 
