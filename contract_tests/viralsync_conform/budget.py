@@ -54,9 +54,12 @@ class Budget:
         """Say whether so many render minutes could be charged without going over."""
         return self.charged + self.reserved + minutes <= self.max_render_minutes + 1e-9
 
-    def reserve(self, minutes: float) -> None:
-        """Keep so many minutes for a submission; raises BudgetSpentError when they could go over what is allowed."""
-        if not self.can_afford(minutes):
+    def reserve(self, minutes: float, *, is_free: bool = False) -> None:
+        """Keep so many minutes for a submission; raises BudgetSpentError when they could go over what is allowed.
+
+        A job that is cancelled at once is free (`is_free`): it may be longer, and nothing else fits beside it.
+        """
+        if not is_free and not self.can_afford(minutes):
             raise BudgetSpentError(
                 f"a submission could cost {minutes:.3f} render minutes, and {self.charged + self.reserved:.3f} of "
                 f"{self.max_render_minutes:g} are spent or reserved: allow more with --max-render-minutes"

@@ -101,6 +101,11 @@ class Exchange:
         return self.json if isinstance(self.json, dict) else {}
 
     @property
+    def sent(self) -> dict[str, Any]:
+        """The body of the request as a JSON object; an empty one where it is something else."""
+        return _object(self.request_body)
+
+    @property
     def code(self) -> str | None:
         """The error code of the body, if it has one."""
         code = self.document.get("code")
@@ -111,7 +116,7 @@ class Exchange:
         return f"<#{self.number} {self.method} {self.url} -> {result}>"
 
 
-def _object(text: str) -> dict[str, Any]:
+def _object(text: str | bytes) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except ValueError:

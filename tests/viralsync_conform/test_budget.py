@@ -122,3 +122,12 @@ JSON = st.recursive(
 def test_the_worst_case_of_anything_is_a_number_of_minutes(scenes: list[object]) -> None:
     """No body makes it raise, turn negative or be no number: then the wall could not compare it."""
     assert worst_case({"movie": {"scenes": scenes}}) >= 0.0
+
+
+def test_a_job_that_is_cancelled_at_once_may_be_longer_than_the_wall() -> None:
+    """It is free; but until it is known to be cancelled nothing else fits beside it."""
+    budget = Budget(9, 0.1)
+    budget.reserve(10, is_free=True)
+    assert not budget.can_afford(0.01)
+    budget.release(10)
+    assert budget.can_afford(0.1)

@@ -12,22 +12,28 @@ from viralsync_conform.budget import worst_case
 from viralsync_conform.calls import Exchange
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.findings import Check
+from viralsync_conform.journeys.account import usage_of
 from viralsync_conform.run.context import StopJourneyError
 from viralsync_conform.run.journey import journey
 from viralsync_conform.run.journey_context import JourneyContext
 from viralsync_conform.run.request import as_json
 from viralsync_conform.run.submissions import Job, cancel, register_job, reserve, submission, submit
+from viralsync_mock.openapi.extensions import Plan
 
 LIMIT = Check("limit_enforced", "A submission that breaks a documented constraint is refused.", facts.D, facts.RENDER)
 LIMIT_A = Check("limit_assumed", "A submission that breaks an assumed constraint is refused.", facts.A, facts.RENDER)
 WITHIN = Check("within_limits", "A submission within all documented constraints is accepted.", facts.D, facts.RENDER)
 LENGTH = Check("longest_job", "A movie longer than the plan allows is refused.", facts.D, facts.RATES)
+WITHIN_PLAN = Check("longest_job_accepted", "A movie as long as the plan allows is accepted.", facts.D, facts.RATES)
 FRAME = Check("largest_frame", "A frame larger than the plan allows is refused.", facts.D, facts.RATES)
 
 REMOVED = object()
 """In the place of a value: the property is left out."""
 
-LARGE = {"width": 1920, "height": 1080}
+SMALL = 360
+LONG_SCENES = 100
+"""Scenes of the longest movie: rendered one by one, they leave time to cancel."""
+
 LAYERS = ("video", "image", "audio", "text")
 
 
@@ -92,8 +98,9 @@ def spoilt(body: Mapping[str, Any], flaw: Flaw) -> dict[str, Any]:
     return found
 
 
-def twins(context: JourneyContext) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield what is valid, each limit and each word of a list in one of them."""
+def twins(context: JourneyContext, frame: tuple[int, int]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield what is valid, each limit and each word of a list in one of them; `frame` is as large as may be."""
+    width, height = frame
     body = body_of(context)
     movie = body["movie"]
     one = [{"id": "only", "duration": 0.3}]
@@ -106,7 +113,8 @@ def twins(context: JourneyContext) -> Iterator[tuple[str, dict[str, Any]]]:
     yield "with every part", body
     least = {"qualityPreset": "stable", "requestedConcurrency": 1}
     yield "smallest", valid(least, width=360, height=360, fps=1, scenes=one)
-    yield "largest", valid({"qualityPreset": "turbo", "requestedConcurrency": 32}, fps=60, scenes=many, **LARGE)
+    most = {"qualityPreset": "turbo", "requestedConcurrency": 32}
+    yield "largest", valid(most, width=width, height=height, fps=60, scenes=many)
     yield "fractions", valid({"qualityPreset": "fast"}, width=640.5, height=360.5, fps=29.97, scenes=layered)
     yield "only what is required", {**submission(context.run.project_id), "movie": {"scenes": one}}
 
@@ -114,19 +122,25 @@ def twins(context: JourneyContext) -> Iterator[tuple[str, dict[str, Any]]]:
 @journey(
     "boundaries",
     "Each constraint of a submission is enforced, and nothing but what breaks one is refused.",
-    80,
+    92,
     renders=True,
     is_real=True,
 )
 def boundaries(context: JourneyContext) -> None:
-    for name, body in twins(context):
+    me = context.call("getMe", 200, step="which plan")
+    terms = context.run.contract.spec.plans.get(str(me.document.get("plan")).lower())
+    frame = terms.largest_frame if terms else (1280, 720)
+    for name, body in twins(context, frame):
         with suppress(StopJourneyError):  # a body that is refused keeps no other from being tried
             cancel(context, _accepted(context, name, body))
-    body = body_of(context)
+    body, sides = body_of(context), {"width": frame[0], "height": frame[1]}
     for flaw in flaws():
-        is_large = flaw.path[-1] in LARGE and isinstance(flaw.value, int) and flaw.value > LARGE[str(flaw.path[-1])]
+        side = sides.get(str(flaw.path[-1]))
+        is_large = side is not None and isinstance(flaw.value, int) and flaw.value > side
         refuse(context, spoilt(body, flaw), flaw.check, f"invalid: {flaw.name}", PLAN if is_large else frozenset())
-    _beyond_the_plan(context)
+    if terms is not None:
+        _frames_beyond_the_plan(context, terms)
+        _longest_job(context, terms)
 
 
 def _accepted(context: JourneyContext, name: str, body: Mapping[str, Any]) -> Job:
@@ -144,10 +158,12 @@ def refuse(
     step: str,
     others: frozenset[int] = frozenset(),
     code: str = "VALIDATION_ERROR",
+    *,
+    is_free: bool = False,
 ) -> Exchange:
     """Submit what must be refused, with this code or one of the other statuses; cancel it if it is accepted."""
     known, minutes = context.run.contract.submit, worst_case(body)
-    reserve(context, minutes)
+    reserve(context, minutes, is_free=is_free)
     request = context.build_request(
         known.method, known.path, code, operation=known.id, headers={"content-type": "application/json"},
         content=as_json(body), step=step, is_repeatable=True,
@@ -161,18 +177,55 @@ def refuse(
     return call
 
 
-def _beyond_the_plan(context: JourneyContext) -> None:
-    """A frame or a movie beyond the account's plan is refused; the longest one is tried where it could be paid for."""
-    me = context.call("getMe", 200, step="which plan")
-    terms = context.run.contract.spec.plans.get(str(me.document.get("plan")).lower())
+def _frames_beyond_the_plan(context: JourneyContext, terms: Plan) -> None:
+    """A frame that no reading of the plan's largest one holds is refused by the plan: for the API it is valid."""
     sides = context.run.contract.document["components"]["schemas"]["Movie"]["properties"]
-    if terms is None:
-        return
-    body = body_of(context)
+    widest, tallest = sides["width"]["maximum"], sides["height"]["maximum"]
     width, height = terms.largest_frame
-    if width < sides["width"]["maximum"]:
-        body["movie"].update(width=width + 2, height=height + 2)
-        refuse(context, body, FRAME, "frame beyond the plan", PLAN, "PLAN_LIMIT_EXCEEDED")
-    long = {**body_of(context), "movie": {"scenes": [{"id": "only", "duration": terms.longest_movie_seconds + 1}]}}
-    if context.run.budget.can_afford(worst_case(long)):
-        refuse(context, long, LENGTH, "longer than the plan", PLAN, "PLAN_LIMIT_EXCEEDED")
+    beyond = []
+    if width < widest and height < tallest:
+        beyond.append((width + 2, height + 2))
+    if widest > max(width, height):
+        beyond.append((widest, SMALL))
+    if tallest > max(width, height):
+        beyond.append((SMALL, tallest))
+    for frame in beyond:
+        body = body_of(context)
+        body["movie"].update(width=frame[0], height=frame[1])
+        refuse(context, body, FRAME, f"frame of {frame[0]}x{frame[1]}", PLAN, "PLAN_LIMIT_EXCEEDED")
+
+
+def _longest_job(context: JourneyContext, terms: Plan) -> None:
+    """A movie as long as the plan allows is accepted, a longer one is not; both are cancelled at once.
+
+    That costs nothing if cancelling does. So it is tried only where this run has seen a job cancelled while it ran,
+    without a charge, and where the account has the minutes that the movie would cost.
+    """
+    longest = terms.longest_movie_seconds
+    if not _is_cancelling_free(context) or not _has_minutes(context, longest / 60 + 1):
+        return
+    scenes = [{"id": f"scene-{number}", "duration": longest / LONG_SCENES} for number in range(LONG_SCENES)]
+    body = {
+        **submission(context.run.project_id),
+        "renderOptions": {"requestedConcurrency": 1},  # it renders so slowly that it can be cancelled in time
+    }
+    with suppress(StopJourneyError):
+        movie = {**body["movie"], "scenes": scenes}
+        job = submit(
+            context, step="as long as the plan allows", fact=WITHIN_PLAN, is_free=True, **{**body, "movie": movie}
+        )
+        cancel(context, job)
+    movie = {**body["movie"], "scenes": [*scenes, {"id": "one more", "duration": 1}]}
+    refuse(context, {**body, "movie": movie}, LENGTH, "longer than the plan", PLAN, "PLAN_LIMIT_EXCEEDED", is_free=True)
+
+
+def _is_cancelling_free(context: JourneyContext) -> bool:
+    costly = {facts.NOT_CHARGED.name, facts.CANCELS.name}
+    return "cancelled" in context.run.shared and not any(each.check in costly for each in context.run.findings)
+
+
+def _has_minutes(context: JourneyContext, minutes: float) -> bool:
+    """Say whether the account has so many minutes left; one that does not show them may have."""
+    shown = usage_of(context, "minutes that are left").document.get("renderMinutes")
+    left = shown.get("remaining") if isinstance(shown, dict) else None
+    return not isinstance(left, int | float) or left > minutes

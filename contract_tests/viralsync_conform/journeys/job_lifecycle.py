@@ -37,6 +37,9 @@ CERTAIN_LOOKS = 3
 REFUSED_ADDRESS = frozenset({400, 403})
 """What a target may say of a receiver that is not public."""
 
+MAX_SUBMISSION, AT_THE_END = 5.0, 2.0
+"""Seconds that a submission may take however short its job is; and how soon after the end of one it was waited for."""
+
 LATE = 6.0
 """Seconds after a change was seen by which a stream must have sent something."""
 
@@ -190,11 +193,11 @@ def life_by_polling(context: JourneyContext) -> None:
         context.check_equal(facts.JOB_ID, life.job.id, poll.document.get("jobId"), poll)
     check_transitions(context, polls, [poll.document for poll in polls])
     _echo(context, life, polls[0])
-    _defaults(context, life, polls[-1])
     _workers(context, life, polls)
     created = {poll.document.get("createdAt") for poll in polls}
     context.check(facts.CREATED, len(created) == 1, *polls[-2:], expected="one instant", got=sorted(map(str, created)))
     _created_now(context, life, polls[0])
+    _is_asynchronous(context, life, polls[0])
     updates = instants(poll.document.get("updatedAt") for poll in polls)
     reported = list(map(str, updates))
     context.check(facts.UPDATED, updates == sorted(updates), *polls[-2:], expected="ascending", got=reported)
@@ -209,6 +212,19 @@ def _created_now(context: JourneyContext, life: ObservedJob, poll: Exchange) -> 
         context.check(
             facts.CREATED, apart < MAX_APART, poll, life.job.submitted, expected=date, got=created[0], name="now"
         )
+
+
+def _is_asynchronous(context: JourneyContext, life: ObservedJob, poll: Exchange) -> None:
+    """By the target's own clock a submission is not answered when its job has ended, but long before."""
+    date = life.job.submitted.header("date")
+    created, ended = instants(poll.document.get(name) for name in ("createdAt", "updatedAt"))
+    if date is None or not (isinstance(created, datetime) and isinstance(ended, datetime)):
+        return
+    answered = parsedate_to_datetime(date)
+    took, late = (answered - created).total_seconds(), (answered - ended).total_seconds()
+    waited = took > MAX_SUBMISSION and late < AT_THE_END and poll.document.get("status") in TERMINAL
+    got = f"{took:.0f} s, when the job was {poll.document.get('status')}"
+    context.check(facts.ASYNCHRONOUS, not waited, life.job.submitted, poll, expected="at once", got=got)
 
 
 def _changes_are_dated(context: JourneyContext, polls: Sequence[Exchange]) -> None:
@@ -228,25 +244,6 @@ def _echo(context: JourneyContext, life: ObservedJob, poll: Exchange) -> None:
     movie, echoed = life.job.body["movie"], payload.get("movie")
     fits = isinstance(echoed, dict) and all(echoed.get(name) == value for name, value in movie.items())
     context.check(facts.ECHO, fits, poll, expected=movie, got=echoed, name="movie")
-
-
-def _defaults(context: JourneyContext, life: ObservedJob, poll: Exchange) -> None:
-    """What was left out of the movie has its documented default, wherever the job shows it; scenes keep their order."""
-    sent, document = life.job.body["movie"], poll.document
-    payload = document.get("payload")
-    echoed = payload.get("movie") if isinstance(payload, dict) else None
-    echoed = echoed if isinstance(echoed, dict) else {}
-    for name, part in context.run.contract.document["components"]["schemas"]["Movie"]["properties"].items():
-        if "default" in part and name not in sent and echoed.get(name) is not None:
-            context.check_equal(facts.DEFAULTS, part["default"], echoed[name], poll, name=name)
-    ids, shown = ([scene.get("id") for scene in _scenes(movie)] for movie in (sent, echoed))
-    if sorted(map(str, ids)) == sorted(map(str, shown)):
-        context.check_equal(facts.SCENE_ORDER, ids, shown, poll)
-
-
-def _scenes(movie: dict[str, Any]) -> list[dict[str, Any]]:
-    scenes = movie.get("scenes")
-    return [scene for scene in scenes if isinstance(scene, dict)] if isinstance(scenes, list) else []
 
 
 def _workers(context: JourneyContext, life: ObservedJob, polls: Sequence[Exchange]) -> None:

@@ -134,12 +134,14 @@ def _ends(context: JourneyContext, call: Exchange, jobs: Sequence[Any], limit: i
 
 def _is_last(context: JourneyContext, call: Exchange, cursor: Any, limit: int) -> None:
     """Nothing comes after the last page: its cursor is null, or leads to an empty page whose cursor is."""
-    after: Sequence[Any] = ()
-    if cursor is not None and isinstance(cursor, str) and cursor:
+    if isinstance(cursor, str) and cursor:
+        size, short = len(jobs_of(context.run, call)), call
         call, after = _page(context, "page after the last", limit=limit, cursor=cursor)
         cursor = call.document.get("nextCursor")
-    if not after:
-        context.check(facts.LAST_PAGE, cursor is None, call, expected=None, got=cursor)
+        if after:
+            context.check(facts.FULL_PAGE, size >= limit, short, call, expected=limit, got=f"{size}, and more follow")
+            return
+    context.check(facts.LAST_PAGE, cursor is None, call, expected=None, got=cursor)
 
 
 @journey(

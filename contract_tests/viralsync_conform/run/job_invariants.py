@@ -21,6 +21,9 @@ COUNTERS = ("succeeded", "running", "queued", "failed")
 _JOB_ID = re.compile(r"job_[0-9a-f]{12}|scene_job_[0-9a-f]{12}_\d{3}|assemble_job_[0-9a-f]{12}")
 _ERROR = re.compile(r"[A-Z][A-Z0-9_]*: .+", re.DOTALL)
 ECHOED = frozenset({"projectId", "movie"})
+MAX_ROUNDED = 1
+"""Pixels by which a video may differ from its frame: it has whole ones, and an even number of them."""
+
 PARENT_TYPES = ("render", "render.movie")
 
 
@@ -102,6 +105,8 @@ def check_jobs(run: RunContext, call: Exchange) -> None:
     for job in _jobs(run, call):
         for check, holds, expected, got in job_invariants(run, job):
             run.check(check, holds, call, expected=expected, got=got, place="/job", name=str(job.get("status")))
+        for check, holds, expected, got in as_submitted(run, job):
+            run.check(check, holds, call, expected=expected, got=got, place="/job")
 
 
 def _jobs(run: RunContext, call: Exchange) -> list[Document]:
@@ -128,6 +133,35 @@ def job_invariants(run: RunContext, job: Document) -> Iterator[Invariant]:
         yield facts.UPDATED, created <= updated, f"at or after {job['createdAt']}", job["updatedAt"]
     if isinstance(job.get("jobId"), str):
         yield facts.JOB_ID_FORM, _JOB_ID.fullmatch(job["jobId"]) is not None, _JOB_ID.pattern, job["jobId"]
+
+
+def as_submitted(run: RunContext, job: Document) -> Iterator[Invariant]:
+    """Yield what must hold of a job that this run submitted: defaults, the order of scenes, the frame."""
+    submitted = run.jobs.get(str(job.get("jobId")))
+    sent = submitted.body.get("movie") if submitted else None
+    if not isinstance(sent, Mapping):
+        return
+    shown, media = _movie(job), job.get("mediaData")
+    properties = run.contract.document["components"]["schemas"]["Movie"]["properties"]
+    defaults = {name: part["x-default"] for name, part in properties.items() if "x-default" in part}
+    filled = [name for name in defaults if name not in sent and shown.get(name) is not None]
+    for name in filled:
+        yield facts.DEFAULTS, shown[name] == defaults[name], f"{name} {defaults[name]}", shown[name]
+    if filled and "id" not in sent:
+        yield facts.DEFAULTS, bool(shown.get("id")), "a generated id", shown.get("id")
+    ids, order = ([scene.get("id") for scene in _scenes(movie)] for movie in (sent, shown))
+    if sorted(map(str, ids)) == sorted(map(str, order)):
+        yield facts.SCENE_ORDER, ids == order, ids, order
+    if job.get("status") == "done" and isinstance(media, Mapping):
+        for side in ("width", "height"):
+            asked, got = sent.get(side, defaults[side]), media.get(side)
+            if isinstance(asked, int | float) and isinstance(got, int | float):
+                yield facts.FRAME, abs(got - asked) <= MAX_ROUNDED, f"{side} {asked}", got
+
+
+def _scenes(movie: Document) -> list[Document]:
+    scenes = movie.get("scenes")
+    return [scene for scene in scenes if isinstance(scene, dict)] if isinstance(scenes, list) else []
 
 
 def _ending(run: RunContext, job: Document, status: object) -> Iterator[Invariant]:
@@ -176,7 +210,7 @@ def _media(job: Document, media: Document) -> Iterator[Invariant]:
         wanted = movie.get(side)
         if lengths and isinstance(media.get(side), int | float):
             expected = round(wanted) if isinstance(wanted, int | float) else default
-            yield facts.MEDIA_SIZE, abs(media[side] - expected) <= 1, f"{side} {expected}", media[side]
+            yield facts.MEDIA_SIZE, abs(media[side] - expected) <= MAX_ROUNDED, f"{side} {expected}", media[side]
 
 
 def _phase(run: RunContext, job: Document, status: object) -> Iterator[Invariant]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from viralsync_conform.budget import worst_case
 from viralsync_conform.calls import TERMINAL, Exchange
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.contract.schemas import ACCOUNT, CREATES, ENDS, LISTS, READS
@@ -40,10 +41,17 @@ OWN_ERRORS = frozenset({500, 503})
 MAX_EPISODES = 5
 """At how many different times a target may fail for a moment before that is no accident."""
 
+DROPPED = ("RemoteProtocolError", "ReadError")
+"""How a connection ends that was made, took the request, and was closed."""
+
+MAX_DROPS, MAX_DROPPED = 10, 0.05
+"""At how many different times that happens on a poor line, and to which share of the requests, at most."""
+
 MAX_RETRY_AFTER = 120.0
 SERVER_ERROR = 500
 TOO_MANY, PAYMENT, CONFLICT, FORBIDDEN, UNAUTHORIZED = 429, 402, 409, 403, 401
 OF_THE_KEY = frozenset({UNAUTHORIZED, FORBIDDEN})
+QUOTA_CODES = frozenset({"RENDER_QUOTA_EXCEEDED", "RENDER_QUOTA_DAILY_EXCEEDED"})
 KEY_CODES = frozenset({"UNAUTHORIZED", "API_KEY_REVOKED", "FORBIDDEN"})
 """What is expected where another key is shown, or none."""
 
@@ -108,12 +116,15 @@ def _attribute_failure(run: RunContext, send: Send, request: Request, call: Exch
 
 
 def check_stability(run: RunContext) -> None:
-    """Errors of the API's own that come and go all the time are no outage: what is asked for fails again and again."""
+    """What comes and goes all the time is no outage: errors of the API's own, and connections closed unanswered."""
     failed = [call for call in run.calls if call.status in OWN_ERRORS and call.code is not None]
-    episodes = [call for call in failed if call.number > 1 and run.calls[call.number - 2].is_success]
-    if len(episodes) >= MAX_EPISODES:
-        got = f"{len(failed)} of {len(run.calls)} requests failed, at {len(episodes)} different times"
-        run.check(facts.SERVER_ERROR, False, *episodes, got=got, name="again and again")
+    dropped = [call for call in run.calls if call.status is None and call.problem.startswith(DROPPED)]
+    for calls, name in ((failed, "again and again"), (dropped, "without an answer")):
+        episodes = [call for call in calls if call.number > 1 and run.calls[call.number - 2].is_success]
+        most = MAX_EPISODES if calls is failed else max(MAX_DROPS, MAX_DROPPED * len(run.calls))
+        if len(episodes) >= most:
+            got = f"{len(calls)} of {len(run.calls)} requests failed, at {len(episodes)} different times"
+            run.check(facts.SERVER_ERROR, False, *episodes, got=got, name=name)
 
 
 def is_healthy(run: RunContext, send: Send, call: Exchange) -> bool:
@@ -176,10 +187,11 @@ def _excuse_of_the_account(run: RunContext, send: Send, account: Account, call: 
 
 def _is_quota_spent(run: RunContext, send: Send, account: Account, call: Exchange) -> bool:
     minutes = _usage(run, send, account, call).get("renderMinutes")
-    if not isinstance(minutes, dict):
-        return account.sandbox is None  # an account that does not say what it used has to be believed
+    if not isinstance(minutes, dict):  # an account that does not say what it used has to be believed
+        return account.sandbox is None and call.code in QUOTA_CODES
     used, limit = minutes.get("used"), minutes.get("limit")
-    return isinstance(used, int | float) and isinstance(limit, int | float) and used >= limit
+    asked = worst_case(call.sent)  # a submission may be refused by what it would cost
+    return isinstance(used, int | float) and isinstance(limit, int | float) and used + asked >= limit
 
 
 def _has_others(run: RunContext, send: Send, account: Account, call: Exchange) -> bool:

@@ -51,12 +51,18 @@ def submission(project_id: str, **changes: Any) -> Document:
 
 
 def submit(
-    context: JourneyContext, *, step: str = "submit", fact: Check | None = None, auth: str = "header", **changes: Any
+    context: JourneyContext,
+    *,
+    step: str = "submit",
+    fact: Check | None = None,
+    auth: str = "header",
+    is_free: bool = False,
+    **changes: Any,
 ) -> Job:
     """Submit a movie that must be accepted; raises StopJourneyError when no job came of it."""
     body = submission(context.run.project_id, **changes)
     minutes = worst_case(body)
-    reserve(context, minutes)
+    reserve(context, minutes, is_free=is_free)
     call = context.call(
         context.run.contract.submit.id, 202, body=body, step=step, fact=fact, auth=auth, is_repeatable=False
     )
@@ -109,10 +115,13 @@ def cancel_when_possible(context: JourneyContext, job_id: str, step: str) -> Exc
     return call
 
 
-def reserve(context: JourneyContext, minutes: float) -> None:
-    """Keep the render minutes that a submission could cost; those of throwaway accounts are nobody's."""
+def reserve(context: JourneyContext, minutes: float, *, is_free: bool = False) -> None:
+    """Keep the render minutes that a submission could cost; those of throwaway accounts are nobody's.
+
+    `is_free` says that the job is cancelled at once, and that this run has seen that to cost nothing.
+    """
     if context.account.is_main:
-        context.run.budget.reserve(minutes)
+        context.run.budget.reserve(minutes, is_free=is_free)
 
 
 def register_job(context: JourneyContext, call: Exchange, body: Document, minutes: float) -> Job | None:

@@ -45,6 +45,8 @@ async def _handle(request: web.Request) -> web.StreamResponse:
     if world.readings.http_version == "1.0":
         request._version = HttpVersion10  # there is no public way to answer as an old proxy does
     await clock.pause(world.chance.uniform(*world.settings.latency))
+    if world.is_away():
+        return web.Response(status=502, text="<h1>502 Bad Gateway</h1>", content_type="text/html")
     try:
         answer = await _answer(world, call)
     except Refused as refused:

@@ -16,7 +16,8 @@ class Settings:
     A render of one round takes about six seconds times `render_scale`: 0.05 gives 0.3 s, 5 gives 30 s.
     `latency` are the fewest and the most seconds added to every answer. `rate_limit` is requests and seconds.
     `readings` takes the place of those of the `variant`. `webhook_retry_wait` is the wait before the second attempt
-    of a delivery, doubled before each further one.
+    of a delivery, doubled before each further one. `outages` are seconds after the start, and lengths in seconds, in
+    which a gateway answers 502 for the server.
     """
 
     variant: str = "A"
@@ -29,6 +30,7 @@ class Settings:
     readings: Readings | None = None
     webhook_secret: str = "viralsync-webhook-secret"
     webhook_retry_wait: float = 1.0
+    outages: tuple[tuple[float, float], ...] = ()
 
     @property
     def chosen(self) -> Readings:

@@ -38,11 +38,17 @@ class World:
         self.windows: dict[str, Window] = {}
         self.background: set[asyncio.Task[Any]] = set()
         self.calls = 0
+        self.started = clock.monotonic()
         self.jobs_made = 0
 
     def now(self) -> datetime:
         """The time of day as this server believes it."""
         return clock.wall(self.readings.clock_offset)
+
+    def is_away(self) -> bool:
+        """Whether only the gateway in front answers just now."""
+        since = clock.monotonic() - self.started
+        return any(start <= since < start + length for start, length in self.settings.outages)
 
     async def pause(self, seconds: float) -> None:
         """Wait as long as a render would for that many seconds at scale 1."""

@@ -14,6 +14,7 @@ from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.findings import Check
 from viralsync_conform.run import job_invariants
 from viralsync_conform.run.context import RunContext
+from viralsync_conform.run.submissions import Job
 from viralsync_mock.clock import EPOCH
 from viralsync_mock.config.behaviour import BehaviourProfile
 
@@ -90,6 +91,29 @@ def test_the_jobs_of_the_spec_keep_every_law(name: str) -> None:
 def test_a_job_that_breaks_a_law_is_noticed(law: Check, job: Document) -> None:
     """One thing changed, and that law no longer holds."""
     assert law in broken(job)
+
+
+SENT = {"scenes": [{"id": "b", "duration": 26}, {"id": "a", "duration": 26}]}
+
+
+@pytest.mark.parametrize(
+    ("check", "echo", "media"),
+    [
+        (facts.DEFAULTS, {"title": ""}, {}),
+        (facts.DEFAULTS, {"fps": 24, "id": "movie"}, {}),
+        (facts.DEFAULTS, {"fps": 30}, {}),
+        (facts.SCENE_ORDER, {"scenes": SENT["scenes"][::-1]}, {}),
+        (facts.FRAME, {}, {"width": 1280}),
+        (None, {"title": "Untitled Movie", "width": 1920, "id": "movie"}, {}),
+        (None, {"scenes": None}, {"width": 1921, "height": "1080"}),
+    ],
+)
+def test_a_job_is_held_against_what_was_submitted(check: Check | None, echo: Document, media: Document) -> None:
+    """Whatever a target shows of the defaults must be the documented ones, in its echo and in its output."""
+    run = run_of(Api())
+    run.jobs[DONE["jobId"]] = Job(DONE["jobId"], {"movie": SENT}, 0.0, call(1, "submitRenderJob", {}))
+    job = described(over(DONE, payload={"projectId": "p", "movie": {**SENT, **echo}}), **media)
+    assert {each for each, holds, _, _ in job_invariants.as_submitted(run, job) if not holds} == {check} - {None}
 
 
 def test_a_law_tells_what_it_expected_and_what_came() -> None:

@@ -184,6 +184,14 @@ def test_a_refused_submission_is_held_against_the_usage(used: float, category: s
     assert [each for each, _ in found(context.run)] == [category]
 
 
+@pytest.mark.parametrize(("used", "category"), [(199.99, "inconclusive"), (199.5, "failure")])
+def test_a_submission_may_be_refused_by_what_it_would_cost(used: float, category: str) -> None:
+    """Whether the quota is held against what is used or against the forecast is open: a movie of a second is 0.017."""
+    minutes = {"used": used, "limit": 200, "remaining": 200 - used}
+    context, _ = submitted(refusal(402, "RENDER_QUOTA_EXCEEDED"), usage={**USAGE, "renderMinutes": minutes})
+    assert [each for each, _ in found(context.run)] == [category]
+
+
 @pytest.mark.parametrize(("listed", "category"), [("queued", "inconclusive"), ("done", "failure")])
 def test_a_slot_that_is_refused_is_held_against_the_list(listed: str, category: str) -> None:
     """Where another job of the account is under way it may take the slot; where none is, a slot must be free."""
@@ -216,3 +224,14 @@ def test_probes_are_paid_for() -> None:
     """Looking whether the target is well costs a request like any other."""
     context, api = listed(BROKEN)
     assert context.run.budget.requests == len(api.asked) == len(context.run.calls) > outages.TRIES
+
+
+@pytest.mark.parametrize(("drops", "category"), [(9, set()), (10, {"failure"})])
+def test_connections_that_close_unanswered_again_and_again_are_a_failure(drops: int, category: set[str]) -> None:
+    """A poor line loses an answer now and then; a server that hangs up on one request of ten is broken."""
+    closed = httpx2.RemoteProtocolError("Server disconnected without sending a response.")
+    context = trip_of(Api({LIST: [WELL, closed] * drops + [WELL]}))
+    for _ in range(drops + 1):
+        context.call("listJobs", 200)
+    outages.check_stability(context.run)
+    assert {each for each, check in found(context.run) if check == "server_error"} == category
