@@ -9,7 +9,7 @@ from functools import wraps
 from inspect import iscoroutinefunction
 from itertools import count
 from threading import Lock
-from typing import Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 from unittest import TestCase
 from unittest.mock import patch
 
@@ -20,6 +20,9 @@ from viralsync_mock.errors import UsageError
 from viralsync_mock.randomness import hexadecimal
 from viralsync_mock.server import BackgroundServer
 from viralsync_mock.settings import Settings
+
+if TYPE_CHECKING:
+    from viralsync_mock.client import Clock, Plan
 
 T = TypeVar("T")
 
@@ -52,8 +55,8 @@ class open_sandbox:  # noqa: N801 - used like a function
         sleeps: Literal["real", "virtual"] = "real",
         exempt: Iterable[str] = (),
         scenario: str | Mapping[str, Any] | None = None,
-        plan: str | None = None,
-        clock: str | None = None,
+        plan: Plan | None = None,
+        clock: Clock | None = None,
         seed: str | int | None = None,
         behaviour: Mapping[str, Any] | None = None,
     ) -> None:

@@ -12,14 +12,14 @@ from viralsync_conform.journeys.plan_limits import sandbox_of
 from viralsync_conform.run.journey import journey
 from viralsync_conform.run.journey_context import JourneyContext
 from viralsync_conform.run.submissions import Job, refused, register_job, submission, submit
-from viralsync_mock.client import ControlError
+from viralsync_mock.client import ControlError, JobStatus
 
 SCENES_LATER = {
     "name": "slow-scenes-of-conform",
     "description": "Scenes take an hour.",
     "job": {"scene": {"at_least": "1h"}},
 }
-STATUSES = ("queued", "running", "waiting")
+STATUSES: tuple[JobStatus, ...] = ("queued", "running", "waiting")
 READINGS = {
     "unfinished": frozenset({"queued", "running", "waiting"}),
     "running+waiting": frozenset({"running", "waiting"}),
@@ -90,7 +90,7 @@ def _learned(context: JourneyContext, jobs: Sequence[Job]) -> tuple[Exchange, st
     return call, _believed(context) if _believed(context) in fitting else next(iter(fitting), None)
 
 
-def _bring(context: JourneyContext, jobs: Sequence[Job], status: str) -> bool:
+def _bring(context: JourneyContext, jobs: Sequence[Job], status: JobStatus) -> bool:
     """Move time to where all jobs have a status; say whether there is such a time."""
     sandbox = sandbox_of(context)
     try:

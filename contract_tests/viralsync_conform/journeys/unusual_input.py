@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.findings import Check
@@ -11,6 +11,7 @@ from viralsync_conform.journeys.plan_limits import sandbox_of
 from viralsync_conform.run.journey import journey
 from viralsync_conform.run.journey_context import JourneyContext
 from viralsync_conform.run.submissions import refused, submit
+from viralsync_mock.client import JobStatus
 
 Changes = Mapping[str, Any]
 
@@ -178,7 +179,7 @@ def workers(context: JourneyContext) -> None:
     asked["one"] = {"renderOptions": {"requestedConcurrency": 1, "qualityPreset": "turbo"}}, 1
     for name, (options, expected) in asked.items():
         job = submit(crew, step=f"submit for workers: {name}", movie={"scenes": scenes(SCENES)}, **options)
-        sandbox_of(crew).clock.run_until(job.id, crew.run.contract.behaviour.job_executing_status)
+        sandbox_of(crew).clock.run_until(job.id, cast("JobStatus", crew.run.contract.behaviour.job_executing_status))
         sandbox_of(crew).clock.advance(2)
         call = crew.call("getJob", 200, path={"jobId": job.id}, step=f"workers: {name}")
         children = call.document.get("children")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import httpx2
@@ -14,7 +14,7 @@ import httpx2
 from viralsync_conform.clocks import Clock, RealClock, VirtualClock, pause
 from viralsync_conform.target.webhook_receiver import WebhookReceiver
 from viralsync_conform.target.wire import check_reachable
-from viralsync_mock.client import ControlError, Sandbox
+from viralsync_mock.client import ControlError, Plan, Sandbox
 from viralsync_mock.errors import SettingsError
 from viralsync_mock.net import host_of, is_loopback
 from viralsync_mock.randomness import hexadecimal
@@ -177,7 +177,7 @@ def seeded(target: Target, plan: str, *, with_jobs: bool) -> None:
     sandbox = target.main.sandbox
     if sandbox is None:
         return
-    sandbox.account(plan=plan)
+    sandbox.account(plan=cast("Plan", plan))
     if with_jobs:
         movie = {"scenes": [{"id": "only", "duration": 1}]}
         body = {"kind": "movie", "projectId": "proj_of_the_mock", "movie": movie}

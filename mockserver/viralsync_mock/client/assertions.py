@@ -12,6 +12,7 @@ from viralsync_mock.json_subset import differences, is_subset, short_repr
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from viralsync_mock.client.literals import Operation, WebhookKind
     from viralsync_mock.client.records import Call, Delivery
     from viralsync_mock.client.resources import JournalView
 
@@ -37,7 +38,7 @@ class AssertionMixin:
 
     def assert_called(
         self,
-        operation: str,
+        operation: Operation,
         *,
         times: int | None = None,
         body: Any = None,
@@ -57,13 +58,13 @@ class AssertionMixin:
             raise AssertionError(self._difference(criteria, times, found, calls))
         return found
 
-    def assert_not_called(self, operation: str) -> None:
+    def assert_not_called(self, operation: Operation) -> None:
         """Fail when the operation was called."""
         __tracebackhide__ = True
         if calls := self.journal.calls(operation):
             raise AssertionError(f"expected no call of {operation}, got {len(calls)}:{_last(calls)}")
 
-    def assert_only_called(self, *operations: str) -> None:
+    def assert_only_called(self, *operations: Operation) -> None:
         """Fail when any other operation was called."""
         __tracebackhide__ = True
         if calls := [call for call in self.journal.calls() if call.operation not in operations]:
@@ -71,7 +72,7 @@ class AssertionMixin:
             raise AssertionError(f"expected {expected}, got also:{_last(calls)}")
 
     def assert_webhook_delivered(
-        self, kind: str | None = None, job_id: str | None = None, *, times: int | None = None
+        self, kind: WebhookKind | None = None, job_id: str | None = None, *, times: int | None = None
     ) -> list[Delivery]:
         """Return the delivered webhooks of a kind (`progress`, `done` ...) or of a job; fail when there are none.
 
@@ -100,7 +101,7 @@ class AssertionMixin:
 
     def wait_for_call(
         self,
-        operation: str,
+        operation: Operation,
         *,
         timeout: float = 5.0,
         times: int = 1,
@@ -162,7 +163,7 @@ class AssertionMixin:
 class CallCriteria:
     """Which calls an assertion is about."""
 
-    operation: str
+    operation: Operation
     body: Any
     status: int | None
     job_id: str | None

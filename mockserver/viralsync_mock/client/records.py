@@ -6,7 +6,10 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from viralsync_mock.client.literals import DeliveryOutcome, ErrorCode, JobStatus, Operation, WebhookKind
 
 
 def _instant(text: str | None) -> datetime | None:
@@ -81,10 +84,10 @@ class Call:
     method: str
     path: str
     query: str
-    operation: str | None
+    operation: Operation | None
     job_id: str | None
     status: int | None
-    code: str | None
+    code: ErrorCode | None
     ending: str
     summary: str = ""
     violations: tuple[str, ...] = ()
@@ -146,8 +149,8 @@ class Delivery:
 
     id: str
     job_id: str
-    kind: str
-    outcome: str
+    kind: WebhookKind
+    outcome: DeliveryOutcome
     url: str
     at: datetime
     body: Mapping[str, Any]
@@ -184,7 +187,7 @@ class Step:
     """The state of a job from `at` until its next step."""
 
     at: datetime
-    status: str
+    status: JobStatus
     phase: str | None
     progress: float
 
@@ -199,7 +202,7 @@ class Timeline:
     """All steps of a job, past and future; `status` and `progress` are the present ones."""
 
     job_id: str
-    status: str
+    status: JobStatus
     phase: str | None
     progress: float
     outcome: str

@@ -10,7 +10,10 @@ from viralsync_mock.client.records import Call, Effect, Timeline, format_last, f
 from viralsync_mock.errors import UsageError
 
 if TYPE_CHECKING:
+    from typing import Unpack
+
     from viralsync_mock.client.connection import ControlConnection
+    from viralsync_mock.client.literals import Clock, ErrorCode, FaultName, Faults, JobStatus, Operation
 
 PAGE_SIZE = 1000
 """Most calls or deliveries that the control API returns at a time."""
@@ -33,9 +36,10 @@ class ClockControl:
         return datetime.fromisoformat(self._connection.request("GET", "/clock")["now"])
 
     @property
-    def mode(self) -> str:
+    def mode(self) -> Clock:
         """`real`, `scaled`, `frozen`, `auto` or `jump`."""
-        return str(self._connection.request("GET", "/clock")["mode"])
+        mode: Clock = self._connection.request("GET", "/clock")["mode"]
+        return mode
 
     @property
     def rate(self) -> float:
@@ -51,7 +55,7 @@ class ClockControl:
         """Move to whatever is due next: a step of a job, an event, an attempt of a webhook."""
         return self._advance({"to": "next"})
 
-    def run_until(self, job_id: str, status: str = "done") -> list[Effect]:
+    def run_until(self, job_id: str, status: JobStatus = "done") -> list[Effect]:
         """Move to the instant at which a job reaches a status."""
         return self._advance({"until": {"jobId": job_id, "status": status}})
 
@@ -92,14 +96,14 @@ class FaultControl:
 
     def arm(
         self,
-        fault: Mapping[str, Any] | str | None = None,
+        fault: Faults | FaultName | None = None,
         /,
         *,
-        match: Mapping[str, Any] | str | None = None,
+        match: Operation | Mapping[str, Any] | None = None,
         times: int | None = None,
         probability: float | None = None,
         lasts: float | str | None = None,
-        **kinds: Any,
+        **kinds: Unpack[Faults],
     ) -> None:
         """Arm one more fault: `arm("reset_peer", match="getJob", times=1)`, `arm(status=503)`.
 
@@ -156,7 +160,7 @@ class JobControl:
         return Timeline.of(self._connection.request("GET", f"/jobs/{self.id}"))
 
     @property
-    def status(self) -> str:
+    def status(self) -> JobStatus:
         """Its present status."""
         return self.timeline.status
 
@@ -217,10 +221,10 @@ class JournalView:
 
     def calls(
         self,
-        operation: str | None = None,
+        operation: Operation | None = None,
         *,
         status: int | None = None,
-        code: str | None = None,
+        code: ErrorCode | None = None,
         job_id: str | None = None,
         limit: int = PAGE_SIZE,
     ) -> list[Call]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 from xml.etree import ElementTree as Xml
 
 from viralsync_mock.client.records import Call, Delivery
@@ -13,8 +13,10 @@ from viralsync_mock.errors import ControlError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Unpack
 
     from viralsync_mock.client.connection import ControlConnection
+    from viralsync_mock.client.literals import Outcome, Rule, Waivers
 
 FAILED, PASSED, WAIVED, INCONCLUSIVE = "failed", "passed", "waived", "inconclusive"
 
@@ -28,8 +30,8 @@ class RuleVerdict:
     `evidence` are ids of calls and webhooks; of a failed rule `shown` holds a line for each of the first of them.
     """
 
-    rule: str
-    outcome: str
+    rule: Rule
+    outcome: Outcome
     reason: str
     evidence: tuple[str, ...] = ()
     shown: tuple[str, ...] = ()
@@ -59,7 +61,7 @@ class Verdict:
         """The rules that the journal does not hold enough for."""
         return tuple(each for each in self.rules if each.outcome == INCONCLUSIVE)
 
-    def __getitem__(self, rule: str) -> RuleVerdict:
+    def __getitem__(self, rule: Rule) -> RuleVerdict:
         by_name = {each.rule: each for each in self.rules}
         if rule not in by_name:
             raise KeyError(f'there is no rule "{rule}".{did_you_mean(rule, by_name)}')
@@ -106,7 +108,7 @@ class VerdictMixin:
 
     def verdict(
         self,
-        waived: Mapping[str, str] | None = None,
+        waived: Mapping[Rule, str] | None = None,
         *,
         poll_seconds: float | None = None,
         sleeps: Literal["clock", "real"] | None = None,
@@ -117,7 +119,7 @@ class VerdictMixin:
         Ask when the code under test has finished. `sleeps="real"` is for a client that sleeps in real time while a
         scaled clock runs faster; `client_ended` says that its process is over. Raises ControlError for an unknown rule.
         """
-        reasons = dict(waived or {})
+        reasons: dict[Rule, str] = dict(waived or {})
         query = {"waived": ",".join(reasons) or None, "pollSeconds": poll_seconds, "sleeps": sleeps}
         answer = self._connection.request("GET", "/verdict", **query, clientEnded="true" if client_ended else None)
         rules = [
@@ -127,7 +129,11 @@ class VerdictMixin:
         return Verdict(tuple(self._with_details(each, reasons) for each in rules))
 
     def assert_well_behaved(
-        self, *, inconclusive: Literal["pass", "fail"] = "pass", poll_seconds: float | None = None, **waived: str
+        self,
+        *,
+        inconclusive: Literal["pass", "fail"] = "pass",
+        poll_seconds: float | None = None,
+        **waived: Unpack[Waivers],
     ) -> Verdict:
         """Fail when a rule failed, and show the calls: `assert_well_behaved(stops_at_terminal="a demo")`.
 
@@ -137,7 +143,7 @@ class VerdictMixin:
         __tracebackhide__ = True
         if inconclusive not in ("pass", "fail"):
             raise UsageError(f'inconclusive: expected "pass" or "fail", got {inconclusive!r}.')
-        reasons = {name.replace("_", "-"): why for name, why in waived.items()}
+        reasons = {cast("Rule", name.replace("_", "-")): str(why) for name, why in waived.items()}
         verdict = self.verdict(reasons, poll_seconds=poll_seconds)
         undecided = [each for each in verdict.inconclusive if inconclusive == "fail" and each.rule not in reasons]
         if verdict.failed or undecided:
@@ -146,18 +152,18 @@ class VerdictMixin:
             raise AssertionError("\n".join([head, *map(str, (*verdict.failed, *undecided))]))
         return verdict
 
-    def assert_rule(self, rule: str, *, poll_seconds: float | None = None) -> RuleVerdict:
+    def assert_rule(self, rule: Rule, *, poll_seconds: float | None = None) -> RuleVerdict:
         """Fail unless a rule passed: the situation occurred, and the client handled it right each time.
 
         Raises KeyError for an unknown rule.
         """
         __tracebackhide__ = True
-        found = self.verdict(poll_seconds=poll_seconds)[rule.replace("_", "-")]
+        found = self.verdict(poll_seconds=poll_seconds)[cast("Rule", rule.replace("_", "-"))]
         if found.outcome != PASSED:
             raise AssertionError(f"expected {found.rule} to have passed, got {found.outcome}:\n{found}")
         return found
 
-    def _with_details(self, rule: RuleVerdict, reasons: Mapping[str, str]) -> RuleVerdict:
+    def _with_details(self, rule: RuleVerdict, reasons: Mapping[Rule, str]) -> RuleVerdict:
         """Add the reason of the waiver, or the calls that show how a rule failed."""
         if rule.outcome == WAIVED:
             return replace(rule, reason=f"{reasons[rule.rule]} ({rule.reason})")

@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from contextlib import ExitStack, contextmanager
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Self, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypedDict
 from urllib.parse import urlsplit
 
 import httpx2
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Unpack
 
+    from viralsync_mock.client.literals import Clock, Limit, Plan, Rule
     from viralsync_mock.virtual_time import ClockConnection
 
 OBSERVER: Mapping[str, str] = MappingProxyType({"x-mock-observer": "test"})
@@ -50,11 +51,30 @@ LIMITS = ("quota", "rate", "concurrency")
 class AccountChanges(TypedDict, total=False):
     """What to change of an account; minutes are render minutes of the calendar month and day."""
 
-    plan: str
+    plan: Plan
     minutes_used: float
     minutes_used_today: float
     revoked: bool
     email: str | None
+
+
+class FactoryOptions(TypedDict, total=False):
+    """The options of a sandbox from `make_viralsync`."""
+
+    scenario: str | Mapping[str, Any] | None
+    plan: Plan | None
+    clock: Clock | None
+    seed: str | int | None
+    behaviour: str | Mapping[str, Any] | None
+    strict: bool | None
+    well_behaved: bool | Literal["decided"] | Mapping[Rule, str] | None
+
+
+class SandboxFactory(Protocol):
+    """The value of the fixture `make_viralsync`."""
+
+    def __call__(self, name: str | None = None, **options: Unpack[FactoryOptions]) -> Sandbox:
+        """Return a new sandbox; raises SettingsError for an unknown option or a wrong value."""
 
 
 class Sandbox(AssertionMixin, VerdictMixin, CoverageMixin):
@@ -114,8 +134,8 @@ class Sandbox(AssertionMixin, VerdictMixin, CoverageMixin):
         self,
         *,
         scenario: str | Mapping[str, Any] | None = None,
-        plan: str | None = None,
-        clock: str | None = None,
+        plan: Plan | None = None,
+        clock: Clock | None = None,
         seed: str | int | None = None,
         behaviour: Mapping[str, Any] | None = None,
     ) -> Self:
@@ -155,7 +175,7 @@ class Sandbox(AssertionMixin, VerdictMixin, CoverageMixin):
         )
         return {name: document[key] for name, key in ACCOUNT.items()}
 
-    def exhaust(self, limit: str) -> None:
+    def exhaust(self, limit: Limit) -> None:
         """Use up the `quota` (402), `rate` (429) or `concurrency` (409) limit: the next call meets it."""
         if limit not in LIMITS:
             raise UsageError(f"expected one of {', '.join(LIMITS)}, got {limit!r}.{did_you_mean(limit, LIMITS)}")

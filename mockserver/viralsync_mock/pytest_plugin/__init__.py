@@ -19,8 +19,7 @@ from viralsync_mock.pytest_plugin import reporting
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from viralsync_mock.client import Sandbox
-    from viralsync_mock.pytest_plugin.sandboxes import SandboxFactory
+    from viralsync_mock.client import Sandbox, SandboxFactory
     from viralsync_mock.server import BackgroundServer
     from viralsync_mock.settings import Settings
     from viralsync_mock.testing import WebhookReceiver
@@ -154,9 +153,9 @@ def make_viralsync(
     """Call it as `make_viralsync(name=None, **options)` for a further sandbox: for fixtures of other scopes, and for
     several accounts in one test. All are dropped at the end of the run.
     """
-    from viralsync_mock.pytest_plugin.sandboxes import SandboxFactory
+    from viralsync_mock.pytest_plugin.sandboxes import SandboxMaker
 
-    factory = SandboxFactory(request.config, viralsync_server, viralsync_settings)
+    factory = SandboxMaker(request.config, viralsync_server, viralsync_settings)
     yield factory
     factory.close()
 

@@ -18,8 +18,9 @@ from viralsync_mock.server import BackgroundServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from typing import Protocol
+    from typing import Protocol, Unpack
 
+    from viralsync_mock.client.sandbox import FactoryOptions
     from viralsync_mock.settings import Settings
 
     class Server(Protocol):
@@ -121,7 +122,7 @@ def fail_without_traceback() -> Iterator[None]:
         raise pytest.fail.Exception(f"viralsync: {problem}", pytrace=False) from None
 
 
-class SandboxFactory:
+class SandboxMaker:
     """Makes sandboxes of any scope: the value of the fixture `make_viralsync`."""
 
     def __init__(self, config: pytest.Config, server: Server, settings: Settings) -> None:
@@ -129,7 +130,7 @@ class SandboxFactory:
         self._names: Counter[str] = Counter()
         self._made = ExitStack()
 
-    def __call__(self, name: str | None = None, **options: Any) -> Sandbox:
+    def __call__(self, name: str | None = None, **options: Unpack[FactoryOptions]) -> Sandbox:
         """Return a new sandbox; its key depends on its name and on how often the name was used before.
 
         Raises SettingsError for an unknown option or a wrong value.
