@@ -6,6 +6,7 @@ import pytest
 from bad_clients import Careless, Impatient, careless_endpoint
 from conftest import MOVIE, served
 from viralsync_mock import Sandbox
+from viralsync_mock.client import Rule
 
 from viralsync_client import ViralSync
 
@@ -89,6 +90,6 @@ def test_the_good_client_behaves_on_the_same_day(api: ViralSync, viralsync: Sand
     """One job, one video, and every wait as long as it should be."""
     api.render(MOVIE)
     rules = viralsync.assert_well_behaved()
-    waits = ["waits-out-retry-after", "backs-off-after-5xx", "does-not-submit-twice"]
+    waits: list[Rule] = ["waits-out-retry-after", "backs-off-after-5xx", "does-not-submit-twice"]
     assert [rules[name].outcome for name in waits] == ["passed"] * 3
     assert len(viralsync.jobs) == 1

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 from conftest import MOVIE
 from viralsync_mock import Sandbox
+from viralsync_mock.client import FaultName, Operation
 
 from viralsync_client import (
     Conflict,
@@ -19,7 +20,7 @@ from viralsync_client import (
 )
 
 
-def gaps(viralsync: Sandbox, operation: str) -> list[float]:
+def gaps(viralsync: Sandbox, operation: Operation) -> list[float]:
     """Return the seconds between the calls of an operation."""
     instants = [call.at for call in viralsync.journal.calls(operation)]
     return [(later - earlier).total_seconds() for earlier, later in pairwise(instants)]
@@ -80,7 +81,7 @@ def test_trouble_that_stays_is_told(api: ViralSync, viralsync: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("fault", ["reset_peer", "empty_response", "truncated_body", "malformed_json"])
-def test_an_answer_that_is_lost_is_asked_for_again(api: ViralSync, viralsync: Sandbox, fault: str) -> None:
+def test_an_answer_that_is_lost_is_asked_for_again(api: ViralSync, viralsync: Sandbox, fault: FaultName) -> None:
     """Reading twice does no harm."""
     job = api.submit(MOVIE)
     viralsync.faults.arm(fault, match="getJob", times=1)
@@ -88,7 +89,9 @@ def test_an_answer_that_is_lost_is_asked_for_again(api: ViralSync, viralsync: Sa
 
 
 @pytest.mark.parametrize("fault", ["reset_peer", "empty_response", "truncated_body", "malformed_json"])
-def test_a_submission_whose_answer_is_lost_is_not_made_twice(api: ViralSync, viralsync: Sandbox, fault: str) -> None:
+def test_a_submission_whose_answer_is_lost_is_not_made_twice(
+    api: ViralSync, viralsync: Sandbox, fault: FaultName
+) -> None:
     """The list has the job: the client takes that."""
     viralsync.faults.arm(fault, match="submitRenderJob", times=1)
     job = api.submit(MOVIE)
@@ -98,7 +101,7 @@ def test_a_submission_whose_answer_is_lost_is_not_made_twice(api: ViralSync, vir
 
 @pytest.mark.parametrize("fault", [{"reset_peer": "before"}, {"status": 503}])
 def test_a_submission_that_never_arrived_is_made_again(
-    api: ViralSync, viralsync: Sandbox, fault: dict[str, object]
+    api: ViralSync, viralsync: Sandbox, fault: dict[FaultName, object]
 ) -> None:
     """The list has no job, so there is none."""
     viralsync.faults.arm(fault, match="submitRenderJob", times=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from conftest import MOVIE
 from viralsync_mock import Sandbox
+from viralsync_mock.client import FaultName
 
 from viralsync_client import NotFound, ViralSync
 
@@ -28,7 +29,7 @@ def test_every_change_is_told(api: ViralSync, viralsync: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("fault", ["drop_after_events", "cut_inside_event"])
-def test_a_stream_that_breaks_is_resumed(api: ViralSync, viralsync: Sandbox, fault: str) -> None:
+def test_a_stream_that_breaks_is_resumed(api: ViralSync, viralsync: Sandbox, fault: FaultName) -> None:
     """Each change is told once, though two connections were lost."""
     viralsync.faults.arm({fault: 2}, match="streamJobProgress", times=2)
     assert followed(api) == steps(viralsync)

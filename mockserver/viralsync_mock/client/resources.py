@@ -96,7 +96,7 @@ class FaultControl:
 
     def arm(
         self,
-        fault: Faults | FaultName | None = None,
+        fault: Mapping[FaultName, Any] | FaultName | None = None,
         /,
         *,
         match: Operation | Mapping[str, Any] | None = None,

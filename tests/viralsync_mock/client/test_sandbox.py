@@ -67,19 +67,10 @@ def test_every_name_of_the_sandbox_is_in_a_manual(name: str) -> None:
 
 def test_public_names_are_pinned() -> None:
     """A name that users import does not go unnoticed."""
-    records = [
-        "Call",
-        "Coverage",
-        "Delivery",
-        "Effect",
-        "Event",
-        "RuleVerdict",
-        "Step",
-        "Timeline",
-        "Verdict",
-        "environment",
-    ]
-    assert sorted([*records, "ControlError", "Sandbox", "open_connections"]) == client.__all__
+    records = "Call Coverage Delivery Effect Event RuleVerdict Step Timeline Verdict"
+    things = "ControlError Sandbox SandboxFactory environment open_connections"
+    types = "Clock DeliveryOutcome ErrorCode FaultName Faults JobStatus Limit Operation Outcome Plan Rule Waivers"
+    assert sorted(f"{records} {things} {types} WebhookKind".split()) == sorted(client.__all__)
     assert all(hasattr(client, name) for name in client.__all__)
 
 
