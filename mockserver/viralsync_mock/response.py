@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 JSON = b"application/json"
 EVENT_STREAM = "text/event-stream"
 
+SLICE = 64 * 1024
+"""A body that shows more of payloads than this is written in slices, each when the client has read the one before."""
+
 Headers = Sequence[tuple[bytes, bytes]]
 
 
@@ -34,7 +37,8 @@ class Response:
     """One response: a body, or a `stream` of chunks in its place, opened with the client at the other end.
 
     `is_scripted` marks what a scenario or a fault put in the API's place. A fault may spread the body over
-    `body_duration` real seconds, and `abort` the response.
+    `body_duration` real seconds, and `abort` the response. `pieces` take the place of a large body: they are shared
+    with what they show, so that many slow clients do not hold many copies.
     """
 
     status: int
@@ -45,11 +49,33 @@ class Response:
     is_scripted: bool = False
     body_duration: float = 0.0
     abort: Abort | None = None
+    pieces: Sequence[bytes] = ()
+
+    @property
+    def size(self) -> int:
+        """The bytes of the whole body."""
+        return sum(map(len, self.pieces)) if self.pieces else len(self.body)
+
+    def join(self) -> Response:
+        """Make one body of the pieces, for what looks at it or changes it."""
+        if self.pieces:
+            self.body, self.pieces = b"".join(self.pieces), ()
+        return self
+
+    def beginning(self, size: int) -> bytes:
+        """Return the first bytes of the body."""
+        start, missing = [], size
+        for piece in self.pieces or (self.body,):
+            if missing <= 0:
+                break
+            start.append(memoryview(piece)[:missing])
+            missing -= len(start[-1])
+        return b"".join(start)
 
     @property
     def is_plain(self) -> bool:
         """Whether the body goes out whole and at once."""
-        return self.stream is None and self.abort is None and not self.body_duration
+        return self.stream is None and self.abort is None and not (self.body_duration or self.pieces)
 
 
 @dataclass(eq=False, slots=True)

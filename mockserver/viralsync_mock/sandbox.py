@@ -1,8 +1,7 @@
-"""Everything mutable of one API key, and the table of all of them. Reset is dropping a sandbox."""
+"""Everything mutable of one API key. Reset is dropping a sandbox."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from email.utils import format_datetime
@@ -26,11 +25,13 @@ if TYPE_CHECKING:
     from viralsync_mock.jobs.models import Job, Timeline
     from viralsync_mock.scenarios.armed_faults import ArmedFaults
     from viralsync_mock.scenarios.model import Scenario
-    from viralsync_mock.settings import Settings
     from viralsync_mock.webhooks.delivery import Dispatcher
 
 MAX_JOBS_LISTED = 1_000
 """An `advance` lists the steps of this many jobs, the oldest first, and says when there were more."""
+
+SANDBOX_SIZE = 12 * 1024
+"""What an empty sandbox takes in memory."""
 
 Effect = dict[str, Any]
 
@@ -86,6 +87,10 @@ class Sandbox:
     named_seed: str | None = None
     sightings: CoverageRecorder = field(default_factory=CoverageRecorder)
     watcher: Watcher | None = None
+    in_use: int = 0
+    """How many calls it is answering, open streams included."""
+    counted: int = 0
+    """Bytes that the registry has counted for it."""
 
     def __post_init__(self) -> None:
         self.call_prefix = f"call_{self.user_id[5:11] if self.key else 'outside'}_".encode()
@@ -94,6 +99,11 @@ class Sandbox:
     def user_id(self) -> str:
         """The id of the account: the same for the same key."""
         return user_id(self.key)
+
+    @property
+    def held(self) -> int:
+        """Bytes that this sandbox takes in memory, estimated."""
+        return SANDBOX_SIZE + self.journal.held + self.store.held + self.deliveries.held
 
     def account(self, scenario: Scenario) -> Account:
         """Return the account that a scenario gives to this key, with the fields that a test has set."""
@@ -219,87 +229,6 @@ def effects_of(job: Job, since: datetime, until: datetime) -> Iterator[Effect]:
             }
             if step.status is Status.DONE:
                 yield {"at": at, "kind": "charge", "jobId": job.id, "minutes": round(job.seconds / 60, 6)}
-
-
-class SandboxRegistry:
-    """The sandboxes by key. Over the maximum, the one that was idle longest is dropped."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._open: OrderedDict[str, Sandbox] = OrderedDict()
-        self._resets = 0
-        self.watchers: dict[str, Watcher] = {}
-        """Of the keys whose sandboxes are watched; a reset does not end that."""
-        self.anonymous = self._new("", None)
-        """For calls without a valid key."""
-
-    def __len__(self) -> int:
-        return len(self._open)
-
-    def all(self) -> tuple[Sandbox, ...]:
-        """Return the open sandboxes, the one idle longest first."""
-        return tuple(self._open.values())
-
-    def get(self, key: str) -> Sandbox | None:
-        """Return the open sandbox of a key."""
-        sandbox = self._open.get(key)
-        if sandbox is not None:
-            self._open.move_to_end(key)
-        return sandbox
-
-    def open(self, key: str, scenario: Scenario, mode: Mode | None = None, seed: str | None = None) -> Sandbox:
-        """Open a sandbox for a key; `scenario` has the start of its clock and the minutes its account has used.
-
-        By default mode and seed are the server's; two sandboxes with the same named seed draw alike.
-        """
-        sandbox = self._new(key, scenario, mode, seed)
-        self._keep(sandbox)
-        return sandbox
-
-    def replace(self, sandbox: Sandbox) -> None:
-        """Replace the sandbox of a key."""
-        self.drop(sandbox.key)
-        self._keep(sandbox)
-
-    def _keep(self, sandbox: Sandbox) -> None:
-        self._open[sandbox.key] = sandbox
-        if self.watchers and (watcher := self.watchers.get(sandbox.key)) is not None:
-            watcher.attach(sandbox)
-        if len(self._open) > self._settings.sandboxes:
-            self._open.popitem(last=False)[1].close()
-
-    def drop(self, key: str) -> None:
-        """Reset: the next call of this key opens a new sandbox."""
-        if (sandbox := self._open.pop(key, None)) is not None:
-            sandbox.close()
-            self._resets += 1
-
-    def drop_all(self) -> None:
-        """Reset every sandbox."""
-        for key in tuple(self._open):
-            self.drop(key)
-
-    def _new(
-        self, key: str, scenario: Scenario | None, mode: Mode | None = None, named_seed: str | None = None
-    ) -> Sandbox:
-        settings = self._settings
-        mode = mode or settings.clock
-        start = scenario.clock_start if scenario else None
-        clock = Clock(
-            anchor=start or (settings.real.wall() if mode.flows else EPOCH),
-            mode=mode,
-            speed=settings.speed,
-            real=settings.real,
-        )
-        purpose: tuple[object, ...] = ("sandbox", key) if named_seed is None else ("sandbox",)
-        if named_seed is None and settings.renews_seed and self._resets:
-            purpose = (*purpose, self._resets)
-        seed = hexadecimal(settings.seed if named_seed is None else named_seed, *purpose, length=16)
-        sandbox = Sandbox(key, seed, clock, JobStore(), opened=clock.now(), named_seed=named_seed)
-        sandbox.journal, sandbox.deliveries = Journal(settings.journal_size), DeliveryLog(settings.journal_size)
-        if scenario is not None:
-            use_account(sandbox, scenario)
-        return sandbox
 
 
 def use_account(sandbox: Sandbox, scenario: Scenario) -> None:

@@ -25,10 +25,10 @@ class Settings:
     `scenario` is a shipped name or a file; `speed` counts in clock mode `scaled`. `cors` lets in web pages on loopback
     origins and on `cors_origins`. A server on a loopback address answers to `Host`s that are loopback or among
     `allowed_hosts`. With `open_metrics` the metrics need no token. `sandboxes` bounds how many API keys are served at
-    once; the one idle for longest goes first. `mock_headers` are those that the API does not send: `x-mock-call-id` and
-    its like. Webhooks go to this machine and to the `webhook_hosts`. `check_answers` validates every response against
-    the spec: for tests of the mock itself. `mutant` names a wrong server of the conformance kit, for tests of the tests
-    of a client.
+    once, `memory` the bytes that they hold together; the one idle for longest goes first. `mock_headers` are those that
+    the API does not send: `x-mock-call-id` and its like. Webhooks go to this machine and to the `webhook_hosts`.
+    `check_answers` validates every response against the spec: for tests of the mock itself. `mutant` names a wrong
+    server of the conformance kit, for tests of the tests of a client.
     """
 
     spec: Path = field(default_factory=lambda: shipped("openapi.yaml"))
@@ -47,6 +47,7 @@ class Settings:
     control_token: str | None = field(default=None, repr=False)
     open_metrics: bool = False
     sandboxes: int = 10_000
+    memory: int = 256 * 2**20
     journal_size: int = 1000
     mock_headers: bool = True
     webhook_hosts: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from viralsync_mock.config.behaviour import BehaviourProfile, load_behaviour, parse_behaviour
 from viralsync_mock.openapi.defaults import MovieDefaults, read_movie_defaults
 from viralsync_mock.openapi.spec import load_spec
-from viralsync_mock.sandbox import Sandbox, SandboxRegistry
+from viralsync_mock.registry import SandboxRegistry
 from viralsync_mock.scenarios.loader import ScenarioLibrary, load_scenario
 from viralsync_mock.settings import Settings, shipped
 from viralsync_mock.validation.validator import Validator
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from viralsync_mock.journal.entry import JournalEntry
     from viralsync_mock.openapi.spec import Spec
     from viralsync_mock.response import Response
+    from viralsync_mock.sandbox import Sandbox
     from viralsync_mock.scenarios.model import Scenario
     from viralsync_mock.webhooks.delivery import Delivery, Dispatcher
     from viralsync_mock.webhooks.sender import WebhookSender

@@ -18,7 +18,8 @@ from viralsync_mock.api.asgi import ABORT_EXTENSION
 from viralsync_mock.app import App
 from viralsync_mock.clock import Mode, RealTime
 from viralsync_mock.faults.stream import StreamFault
-from viralsync_mock.sandbox import Sandbox, SandboxRegistry
+from viralsync_mock.registry import SandboxRegistry
+from viralsync_mock.sandbox import Sandbox
 from viralsync_mock.scenarios.fault_syntax import KINDS, WEBHOOK_KINDS
 from viralsync_mock.settings import Settings
 from viralsync_mock.state import LoadedFiles, MockServer, read_files

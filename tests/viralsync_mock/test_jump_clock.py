@@ -20,7 +20,8 @@ from tests.support.webhook_receiver import Receiver
 
 from viralsync_mock.app import create_app
 from viralsync_mock.clock import EPOCH, Clock, Mode, RealTime
-from viralsync_mock.sandbox import Sandbox, SandboxRegistry
+from viralsync_mock.registry import SandboxRegistry
+from viralsync_mock.sandbox import Sandbox
 from viralsync_mock.scenarios.model import Scenario
 from viralsync_mock.server import BackgroundServer
 from viralsync_mock.settings import Settings

@@ -13,10 +13,10 @@ from viralsync_mock.errors import ApiError
 from viralsync_mock.jobs.sse import KEEP_ALIVE
 from viralsync_mock.journal.entry import ANSWERED, CLIENT_DISCONNECTED, JournalEntry, parse_headers
 from viralsync_mock.redaction import masked
-from viralsync_mock.response import Response, json_response
+from viralsync_mock.response import SLICE, Response, json_response
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from starlette.types import Receive, Scope, Send
 
@@ -179,6 +179,8 @@ async def send_response(call: Call, response: Response, head: bytes, send: Send)
         await send({"type": "http.response.body", "body": b""})
     elif response.stream is not None:
         await _send_events(call, response, send)
+    elif response.pieces:
+        await _send_pieces(response.pieces, send)
     elif response.abort is not None or response.body_duration:
         await _send_slowly(call, response, send)
     else:
@@ -191,8 +193,16 @@ def response_headers(call: Call, response: Response, more: Headers = ()) -> Head
     if response.content_type is not None:
         headers.append((b"content-type", response.content_type))
     if response.stream is None and response.status != NO_CONTENT:
-        headers.append((b"content-length", b"%d" % len(response.body)))
+        headers.append((b"content-length", b"%d" % response.size))
     return headers
+
+
+async def _send_pieces(pieces: Sequence[bytes], send: Send) -> None:
+    """Send a large body in slices: the server waits before each until the client has read what was sent before."""
+    for piece in pieces:
+        for start in range(0, len(piece), SLICE):
+            await send({"type": "http.response.body", "body": piece[start : start + SLICE], "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def _send_slowly(call: Call, response: Response, send: Send) -> None:

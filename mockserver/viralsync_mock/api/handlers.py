@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import chain
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from viralsync_mock.api import submission
 from viralsync_mock.api.pagination import list_page, next_list_change
@@ -15,11 +18,11 @@ from viralsync_mock.jobs import timeline
 from viralsync_mock.jobs.limits import COUNTED_STATUSES, next_month, this_month
 from viralsync_mock.jobs.models import Status, timestamp
 from viralsync_mock.jobs.views import Subject, job_document_at, parse_child_id
-from viralsync_mock.response import EVENT_STREAM, Response, empty_response, json_response
+from viralsync_mock.response import EVENT_STREAM, SLICE, Response, empty_response, json_response
 from viralsync_mock.sandbox import usage_under
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from datetime import datetime
 
     from viralsync_mock.api.call import Call
@@ -43,14 +46,15 @@ async def list_jobs(call: Call) -> Response:
     page = list_page(call)
     call.sandbox.sightings.record_page(call.parameters.get("cursor"), page.next_cursor)
     jobs = [job_document(call, subject, call.seen_at) for subject in page.subjects]
-    return json_response({call.behaviour.list_key: jobs, "nextCursor": page.next_cursor})
+    return _showing({call.behaviour.list_key: jobs, "nextCursor": page.next_cursor}, page.subjects, jobs)
 
 
 async def get_job(call: Call) -> Response:
     """GET /v1/jobs/{jobId}: the job, or a child of it, as it stands (docs page /api-reference/jobs)."""
     subject = find_job(call.sandbox, call.job_id)
     await call.auto_advance(subject.next_change)
-    return json_response(job_document(call, subject, call.seen_at))
+    document = job_document(call, subject, call.seen_at)
+    return _showing(document, (subject,), (document,))
 
 
 async def stream_job_progress(call: Call) -> Response:
@@ -75,7 +79,8 @@ async def cancel_job(call: Call) -> Response:
     await call.sandbox.rewrite(subject.job, timeline.terminate(subject.job.timeline, call.now, Status.CANCELLED))
     if call.behaviour.cancel_response == "empty":
         return empty_response()
-    return json_response(job_document(call, subject, call.now))
+    document = job_document(call, subject, call.now)
+    return _showing(document, (subject,), (document,))
 
 
 async def delete_job(call: Call) -> Response:
@@ -184,6 +189,22 @@ def job_document(call: Call, subject: Subject, instant: datetime) -> dict[str, A
     step = subject.look(instant)
     call.sandbox.sightings.record_step(subject, step)
     return job_document_at(subject, step, call.files.movies.output_url)
+
+
+def _showing(document: object, subjects: Sequence[Subject], shown: Sequence[dict[str, Any]]) -> Response:
+    """Return a response that shows jobs; it shares large payloads with them instead of copying them."""
+    payloads = [subject.job.payload for subject in subjects if not subject.is_child]
+    if sum(map(len, payloads)) <= SLICE:
+        return json_response(document)
+    for subject, each in zip(subjects, shown, strict=True):
+        if not subject.is_child:
+            each["payload"] = _PAYLOAD
+    texts = orjson.dumps(document).split(b"\0")  # JSON has no such byte
+    return Response(200, pieces=[*chain.from_iterable(zip(texts, payloads, strict=False)), texts[-1]])
+
+
+_PAYLOAD = orjson.Fragment(b"\0")
+"""Where the payload of a job will stand."""
 
 
 def conflict(subject: Subject, now: datetime, action: str) -> ApiError:

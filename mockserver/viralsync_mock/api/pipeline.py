@@ -69,12 +69,14 @@ async def serve(
     """Answer one request to a path with these operations."""
     headers = by_name(scope["headers"])
     call = create_call(mock, scope, receive, sandbox_of(mock, headers), headers)
-    clock = call.sandbox.clock
-    clock.begin_call()
+    sandbox = call.sandbox
+    sandbox.in_use += 1
+    sandbox.clock.begin_call()
     try:
         await respond(call, operations, scope.get("path_params", {}), send)
     finally:
-        clock.end_call()
+        sandbox.clock.end_call()
+        sandbox.in_use -= 1
 
 
 async def respond(call: Call, operations: PathOperations | None, values: Mapping[str, str], send: Send) -> None:
@@ -95,6 +97,8 @@ async def respond(call: Call, operations: PathOperations | None, values: Mapping
     entry = call.entry
     entry.answered_after = call.sandbox.calls
     entry.record_response(response, head, call.now)
+    call.sandbox.journal.weigh(entry)
+    mock.sandboxes.count(call.sandbox)
     call.sandbox.sightings.answers.add((entry.operation, entry.status, entry.code))
     mock.totals.calls[entry.operation, entry.status] += 1
     mock.on_call(entry, response)
@@ -265,7 +269,7 @@ async def run_with_faults(call: Call, response: Respond | None, faults: tuple[Fa
 async def catch_api_error(call: Call, proceed: CallNext) -> Response:
     """Turn a refusal into a response, so that faults apply to it too."""
     try:
-        return await proceed()
+        return (await proceed()).join()
     except ApiError as error:
         await auto_advance_after_refusal(call, error)
         return refuse(call, error)

@@ -33,6 +33,7 @@ def validate_response(call: Call, response: Response) -> Response:
         return response
     content_type = [(b"content-type", response.content_type)] if response.content_type else []
     headers = [*content_type, *response.headers]
+    response.join()
     violations = call.files.validator.answer(call.operation, response.status, headers, response.body)
     if not violations:
         return response

@@ -21,7 +21,7 @@ from viralsync_mock.cli.challenge import challenge
 from viralsync_mock.cli.conform import conform
 from viralsync_mock.cli.faults import faults
 from viralsync_mock.cli.health import health
-from viralsync_mock.cli.options import FILE, VARIABLE_PREFIX, WRONG_USE, Port, option, unknown_variables
+from viralsync_mock.cli.options import FILE, VARIABLE_PREFIX, WRONG_USE, Port, Size, option, unknown_variables
 from viralsync_mock.cli.scenarios import scenarios
 from viralsync_mock.errors import UsageError
 
@@ -193,6 +193,13 @@ def _is_address(host: str) -> bool:
     help="API keys to keep; the one idle longest is dropped first.",
 )
 @option(
+    "--memory",
+    type=Size(),
+    metavar="SIZE",
+    default="256MiB",
+    help="What all sandboxes may hold together; the one idle longest is dropped first.",
+)
+@option(
     "--mock-headers/--no-mock-headers",
     default=True,
     help="Send x-mock-call-id and other headers that the API does not have.",
@@ -240,6 +247,7 @@ def _serve(context: click.Context) -> None:
         app = create_app(settings)
         log = _request_log(given["log_format"])
         app.mock.on_call, app.mock.on_bug, app.mock.on_delivery = log.on_call, log.on_bug, log.on_delivery
+        app.mock.sandboxes.report = log.message
         server = _server(app, binding, listener, log, stamps)
         try:
             server.run_in_foreground(listener)
@@ -276,6 +284,7 @@ def settings_of(context: click.Context) -> Settings:
         open_metrics=given["open_metrics"],
         journal_size=given["journal_size"],
         sandboxes=given["sandboxes"],
+        memory=given["memory"],
         mock_headers=given["mock_headers"],
         mutant=given["mutant"],
         webhook_hosts=given["allow_webhook_host"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,28 @@ class Port(click.IntRange):
         except click.BadParameter:
             self.fail(f"expected a port: a whole number from 0 (picks a free one) to 65535, got {value!r}.", param, ctx)
         return port
+
+
+class Size(click.IntRange):
+    """An amount of memory: bytes, or a number with KiB, MiB or GiB (KB, MB and GB are powers of ten)."""
+
+    name = "size"
+
+    def __init__(self) -> None:
+        super().__init__(MIN_MEMORY)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number of bytes."""
+        match = _SIZE.fullmatch(str(value).strip().lower())
+        base = 1000 if match and match[3] == "b" else 1024
+        size = round(float(match[1]) * base ** "_kmg".index(match[2] or "_")) if match else 0
+        if size < MIN_MEMORY:
+            self.fail(f"expected a size of at least 1MiB, such as 256MiB or 1GiB, got {value!r}.", param, ctx)
+        return size
+
+
+MIN_MEMORY = 1024 * 1024
+_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?) ?([kmg]?)(b|ib?|)", re.ASCII)
 
 
 def unknown_variables(names: Iterable[str], known: Collection[str]) -> Iterator[str]:

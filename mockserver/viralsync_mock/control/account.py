@@ -24,13 +24,18 @@ async def get_health(request: ControlRequest) -> Response:
     """GET /__mock/health: it is up. It is open, so that a probe needs no token; the details are not."""
     if not is_authorized(request.mock, request.headers_by_name):
         return JsonResponse({"status": "ok"})
-    spec, sandboxes = request.spec, len(request.mock.sandboxes)
+    spec, sandboxes = request.spec, request.mock.sandboxes
     return JsonResponse(
         {
             "status": "ok",
             "version": version("viralsync-mock"),
             "spec": f"{spec.title} {spec.version}",
-            "sandboxes": sandboxes,
+            "sandboxes": len(sandboxes),
+            "memory": {
+                "limit": sandboxes.memory.limit,
+                "used": sandboxes.memory.used,
+                "sandboxesDropped": sandboxes.times_dropped,
+            },
         }
     )
 

@@ -37,7 +37,12 @@ async def list_calls(request: ControlRequest) -> Response:
         until=_instant(request, "until"),
     )
     newest = sandbox.journal.newest_first(sought, parameters["limit"])
-    return JsonResponse({"total": len(sandbox.journal), "calls": [summarize(sandbox, entry) for entry in newest]})
+    document = {"total": len(sandbox.journal), "calls": [summarize(sandbox, entry) for entry in newest]}
+    if (dropped := request.mock.sandboxes.dropped.get(sandbox.key)) is not None:
+        document["dropped"] = dropped
+    if sandbox.journal.forgotten:
+        document["forgotten"] = sandbox.journal.forgotten
+    return JsonResponse(document)
 
 
 def _known(request: ControlRequest, name: str, words: Collection[str]) -> str | None:

@@ -81,10 +81,13 @@ class ControlRequest(Request):
         if self.operation.secured:
             sandbox = self.mock.sandbox(self.require_key())
             sandbox.clock.begin_call()
+        sandbox.in_use += 1
         self.use(sandbox)
         try:
             yield
         finally:
+            sandbox.in_use -= 1
+            self.mock.sandboxes.count(self.sandbox)
             if self.operation.secured:
                 sandbox.clock.end_call()
 

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+JOB_SIZE, SCENE_SIZE = 2048, 1200
+"""What a job takes in memory beside its payload, and each scene while its steps are kept."""
+
+
 class Status(StrEnum):
     """Where a job stands; `done`, `failed` and `cancelled` are terminal."""
 
@@ -178,6 +182,8 @@ class Job:
     version: int = 0
     watchers: dict[Callable[[], None], None] | None = None
     last_reported_status: Status | None = None
+    held: int = 0
+    """Bytes that the store has counted for this job."""
     _timeline: Timeline | None = None
 
     @property
@@ -189,6 +195,12 @@ class Job:
         if not self.status.is_terminal:
             self._timeline = timeline
         return timeline
+
+    @property
+    def size(self) -> int:
+        """The memory that this job takes, estimated."""
+        scenes = len(self._timeline.scenes) if self._timeline is not None else 0
+        return JOB_SIZE + len(self.payload) + SCENE_SIZE * scenes
 
     def rewrite(self, timeline: Timeline) -> None:
         """Replace the timeline, which no longer follows from the recipe."""

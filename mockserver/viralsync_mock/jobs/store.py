@@ -75,6 +75,8 @@ class JobStore:
     _calls: deque[datetime] = field(default_factory=deque)
     on_change: Callable[[Job], None] | None = None
     """Gets each job that is submitted, deleted, or has another status or phase or timeline."""
+    held: int = 0
+    """Bytes that the jobs take in memory."""
 
     @classmethod
     def holding(cls, contents: Contents, now: datetime) -> Self:
@@ -85,6 +87,7 @@ class JobStore:
             store._types[job.type] += 1
             store._in_order.append(job)
             store._by_status[job.status].append(job)
+            store._weigh(job)
             if not job.status.is_terminal:
                 store._enter(job, now)
         return store
@@ -107,6 +110,7 @@ class JobStore:
         else:
             self._in_order.append(job)
         self._fresh.append(job)
+        self._weigh(job)
         if self.on_change is not None:
             self.on_change(job)
 
@@ -139,11 +143,20 @@ class JobStore:
         """Forget a job; what it was charged stays charged."""
         self._settle(now)
         del self._jobs[job.id]
+        self.held -= job.held
         self._types[job.type] -= 1
         _remove(self._in_order, job)
         _remove(self._by_status[job.status], job)
         if self.on_change is not None:
             self.on_change(job)
+
+    def forget_oldest(self, now: datetime) -> bool:
+        """Delete the oldest finished job to free its memory; False if there is none."""
+        self._settle(now)
+        finished = [jobs[0] for status, jobs in self._by_status.items() if status.is_terminal and jobs]
+        if finished:
+            self.delete(min(finished, key=_NUMBER), now)
+        return bool(finished)
 
     def usage(self, now: datetime) -> Usage:
         """Return what is used up at an instant."""
@@ -201,8 +214,13 @@ class JobStore:
             self._charge(mark.at, job.seconds)
         if mark.status.is_terminal:
             job.drop_timeline()
+        self._weigh(job)
         if self.on_change is not None:
             self.on_change(job)
+
+    def _weigh(self, job: Job) -> None:
+        self.held += job.size - job.held
+        job.held = job.size
 
     def _settle(self, now: datetime) -> None:
         """Bring every index up to this instant."""

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 MAX_BODY = 64 * 1024
 """Bytes of a body that are kept."""
 
+ENTRY_SIZE, VIOLATION_SIZE = 1536, 256
+"""What a call takes beside its texts, and each of its violations beside its message."""
+
 PENDING, ANSWERED, CLIENT_DISCONNECTED = "pending", "answered", "client left"
 
 REQUEST_ID_HEADER = b"x-request-id"
@@ -65,6 +68,7 @@ class JournalEntry:
             "_body",
             "_answer_headers",
             "_answer_body",
+            "held",
         ),
     )
 
@@ -93,6 +97,8 @@ class JournalEntry:
         self.standing: Usage | None = None
         self.plan: str | None = None
         self.violations: tuple[Violation, ...] = ()
+        self.held: int | None = None
+        """Bytes that the journal has counted for this call; None when it is not kept."""
 
     @property
     def path(self) -> str:
@@ -131,6 +137,13 @@ class JournalEntry:
         """The body of the answer, as much of it as is kept."""
         return masked_bytes(self._answer_body, self.key)
 
+    @property
+    def size(self) -> int:
+        """The memory that this call takes, estimated."""
+        size = ENTRY_SIZE + len(self._headers) + len(self._answer_headers) + len(self._body) + len(self._answer_body)
+        size += 2 * len(self.unmasked_path) + len(self.unmasked_query)
+        return size + sum([VIOLATION_SIZE + len(each.message) for each in self.violations])
+
     def names_key(self, key: str) -> bool:
         """Say whether this key stands in path or query, in whatever form."""
         return key in unquote(f"{self.unmasked_path}?{self.unmasked_query.decode('latin-1')}")
@@ -157,9 +170,9 @@ class JournalEntry:
 
     def record_response(self, answer: Response, head: bytes, now: datetime) -> None:
         """Keep the answer, as it is about to leave; `head` holds all its headers, packed."""
-        body, breaks = answer.body, answer.abort
-        self.answered_at, self._answer_headers, self.answer_size = now, head, len(body)
-        self._answer_body = bytes(memoryview(body)[:MAX_BODY])  # without the room that orjson leaves behind a text
+        breaks = answer.abort
+        self.answered_at, self._answer_headers, self.answer_size = now, head, answer.size
+        self._answer_body = answer.beginning(MAX_BODY)  # without the room that orjson leaves behind a text
         if breaks is not None:
             self.ending = breaks.name
             self.code = self.code if breaks.share is not None else None  # the client did not see it
@@ -209,10 +222,12 @@ class Filter:
 
 
 class Journal:
-    """The last `size` calls of a sandbox."""
+    """The last `size` calls of a sandbox; `held` is the memory they take, `forgotten` counts those dropped for it."""
 
     def __init__(self, size: int) -> None:
-        self._entries: deque[JournalEntry] = deque(maxlen=size)
+        self._entries: deque[JournalEntry] = deque()
+        self._size = size
+        self.held = self.forgotten = 0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -220,6 +235,30 @@ class Journal:
     def add(self, entry: JournalEntry) -> None:
         """Keep a call, from its arrival on."""
         self._entries.append(entry)
+        self.held += ENTRY_SIZE
+        entry.held = ENTRY_SIZE
+        if len(self._entries) > self._size:
+            self._drop_oldest()
+
+    def weigh(self, entry: JournalEntry) -> None:
+        """Count the memory of a call anew, now that its texts are known."""
+        if entry.held is not None:
+            size = entry.size
+            self.held += size - entry.held
+            entry.held = size
+
+    def forget_oldest(self) -> bool:
+        """Drop the oldest call to free its memory; False if only the newest is left."""
+        if len(self._entries) < 2:
+            return False
+        self._drop_oldest()
+        self.forgotten += 1
+        return True
+
+    def _drop_oldest(self) -> None:
+        entry = self._entries.popleft()
+        self.held -= entry.held or 0
+        entry.held = None
 
     def read(self, number: int) -> JournalEntry | None:
         """Return the call of this number."""
@@ -235,4 +274,5 @@ class Journal:
 
     def clear(self) -> None:
         """Drop all calls; numbers go on."""
-        self._entries.clear()
+        while self._entries:
+            self._drop_oldest()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from uvicorn.server import ServerState
 
     from viralsync_mock.app import App
+    from viralsync_mock.registry import Memory
 
 HEAD_LIMIT = 64 * 1024
 """Bytes that a request line and headers may have together, and everything else of a request that is not its body."""
@@ -100,8 +101,30 @@ class MockHttpProtocol(HttpToolsProtocol):
         self.flow = _Flow(transport)
         self._postpone()
 
+    def pause_writing(self) -> None:
+        """Count what the client has not read against the memory of the server."""
+        super().pause_writing()
+        self._memory.hold(self, self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        """Write again: the client has caught up."""
+        super().resume_writing()
+        self._memory.release(self)
+
+    def break_off(self) -> None:
+        """Close the connection, and forget what the client has not read."""
+        self._is_over = True
+        if (cycle := self._last_cycle) is not None:
+            _disconnect(cycle)
+        self.transport.abort()
+
+    @property
+    def _memory(self) -> Memory:
+        return cast("App", self.app).mock.sandboxes.memory
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
+        self._memory.release(self)
         self._stop_timer()
         if self._idle_timer is not None:
             self._idle_timer.cancel()

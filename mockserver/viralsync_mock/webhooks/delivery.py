@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from viralsync_mock.webhooks.payload import WebhookSettings
 
 
+DELIVERY_SIZE = 8192
+"""What a delivery with its attempts takes in memory: of a response at most 4 KiB are kept, and most have less."""
+
 MAX_WAIT = 86_400.0
 """Seconds from one attempt to the next, at most, since dates end in 9999."""
 
@@ -144,6 +147,11 @@ class DeliveryLog:
     def __init__(self, size: int) -> None:
         self._kept: deque[Delivery] = deque(maxlen=size)
         self.made = 0
+
+    @property
+    def held(self) -> int:
+        """Bytes that the deliveries take in memory, estimated."""
+        return DELIVERY_SIZE * len(self._kept)
 
     def __len__(self) -> int:
         return len(self._kept)

@@ -22,8 +22,8 @@ from viralsync_mock.clock import EPOCH, Mode
 from viralsync_mock.inspection.curl import to_curl
 from viralsync_mock.inspection.exchange import exchange_of
 from viralsync_mock.journal.entry import MAX_BODY, JournalEntry
+from viralsync_mock.registry import SandboxRegistry
 from viralsync_mock.response import json_response
-from viralsync_mock.sandbox import SandboxRegistry
 from viralsync_mock.settings import Settings
 
 PAGE = (ROOT / "docs" / "journal.md").read_text(encoding="utf-8")
