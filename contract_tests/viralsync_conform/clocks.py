@@ -49,7 +49,12 @@ class RealClock:
 
     def wait_for_change(self, looks: int) -> None:
         """Sleep, longer the more often one has looked."""
-        self.wait(POLL_INTERVAL[min(looks, len(POLL_INTERVAL) - 1)])
+        self.wait(self.interval(looks))
+
+    @staticmethod
+    def interval(looks: int) -> float:
+        """Return the seconds to the next look, after so many."""
+        return POLL_INTERVAL[min(looks, len(POLL_INTERVAL) - 1)]
 
 
 class VirtualClock:

@@ -25,6 +25,8 @@ SCHEMA = Check("schema", "A body has the schema that is documented.", D, OVERVIE
 HEADERS = Check("headers", "The headers that are documented are there, and of their schema.", D, OVERVIEW)
 SERVER_ERROR = Check("server_error", "No request makes the server fail.", D, ERRORS)
 PLACE = Check("place", "The text of a 400 names the place.", A, ERRORS)
+REFUSED_AS = Check("refused_as", "What is refused is refused with the status that is documented.", D, ERRORS)
+UNKNOWN_ROUTE = Check("unknown_route", "A path that the API does not have is refused.", D, ERRORS)
 NO_REFUSAL = Check("refusal", "What is not valid is refused.", D, ERRORS)
 
 # keys
@@ -96,6 +98,7 @@ UPDATED = Check("updated_at", "The instant of the last change follows the change
 SCENE_FAILS = Check("scene_failure", "A failing scene does not stop the others at once.", D, PIPELINE)
 
 # the list
+BARE = Check("bare", "Success returns the data bare: a list has its jobs at the top.", D, OVERVIEW)
 LISTED = Check("listed", "The list has every job of the account.", D, JOBS)
 ORDER = Check("order", "The list is sorted by `createdAt`, the newest first.", D, JOBS)
 LIMIT = Check("limit", "A page holds at most as many jobs as were asked for.", D, JOBS)
@@ -162,6 +165,11 @@ EVENT_CHILDREN = Check("event_children_streamed", "A stream counts the children 
 WEBHOOK_CHILDREN = Check("event_children", "A webhook about a parent's progress counts its children.", D, WEBHOOK_PAGE)
 WEBHOOK_URL = Check(
     "webhook_url", "A webhook goes to the very address that was given, its query included.", D, WEBHOOK_PAGE
+)
+WEBHOOK_JOB = Check("webhook_job", "A webhook names the job that it is about.", D, WEBHOOK_PAGE)
+WEBHOOK_PHASE = Check("webhook_phase", "Webhooks of progress name the phase.", D, WEBHOOK_PAGE)
+WEBHOOK_MEDIA = Check(
+    "webhook_media", "The webhook of a job that is done has duration, width, height and size.", D, WEBHOOK_PAGE
 )
 WEBHOOK_SAME = Check("webhook_same", "A webhook that is sent again says the same.", A, WEBHOOK_PAGE)
 WEBHOOK_SENT = Check("webhook_sent", "A job with a `callbackUrl` sends webhooks.", D, WEBHOOK_PAGE)

@@ -19,7 +19,7 @@ from viralsync_conform.journeys.job_lifecycle import (
 from viralsync_conform.run.job_invariants import jobs_of, known_of
 from viralsync_conform.run.journey import journey
 from viralsync_conform.run.journey_context import JourneyContext
-from viralsync_conform.run.submissions import Job, settle_budget, submit, wait_terminal
+from viralsync_conform.run.submissions import CONFLICT, Job, settle_budget, submit, wait_terminal
 
 WHILE_CANCELLED, WHILE_CANCELLED_FOR_REAL = 30.0, 3.0
 """Seconds in which a job that was not really cancelled would go on: for a mock, and in real time."""
@@ -156,10 +156,11 @@ def _stream_of_cancelled(context: JourneyContext, life: ObservedJob) -> None:
 
 
 def _again(context: JourneyContext, job: Job) -> None:
-    context.call(
+    again = context.call(
         "cancelJob", "INVALID_STATE_TRANSITION", fact=facts.CANCEL_TERMINAL, path={"jobId": job.id},
         step="cancel a cancelled job",
     )  # fmt: skip
+    context.check_refusal(again, CONFLICT)
     with context.stream(job.id, step="stream of a cancelled job", has_ended=True) as stream:
         closed = stream.wait_closed(closing_seconds(context))
     statuses = [event.document.get("status") for event in stream.events]
@@ -184,10 +185,11 @@ def _costs_nothing(context: JourneyContext, before: Exchange, after: Exchange) -
 )
 def ended_jobs(context: JourneyContext) -> None:
     life = completed_job(context)
-    context.call(
+    late = context.call(
         "cancelJob", "INVALID_STATE_TRANSITION", fact=facts.CANCEL_TERMINAL, path={"jobId": life.job.id}, auth="bearer",
         step="cancel a job that is done",
     )  # fmt: skip
+    context.check_refusal(late, CONFLICT)
     call = _look(context, life.job, "read it again")
     odd = sorted(name for name, value in known_of(context.run, life.last).items() if call.document.get(name) != value)
     gone_on = [name for name in odd if name in LAST_FIELDS]

@@ -23,7 +23,9 @@ JSON_TYPE = {"content-type": "application/json"}
 )
 def unknown_routes(context: JourneyContext) -> None:
     for number, path in enumerate(("/v1/conformance", "/")):
-        context.request("GET", path, "NOT_FOUND", step=f"unknown route {number}")
+        call = context.request("GET", path, "NOT_FOUND", step=f"unknown route {number}")
+        if path != "/":  # there may be a page
+            context.check(facts.UNKNOWN_ROUTE, not call.is_success, call, expected=404, got=call.status)
 
 
 @journey(

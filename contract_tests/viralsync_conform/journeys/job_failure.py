@@ -129,7 +129,7 @@ def failing_asset(context: JourneyContext) -> None:
     )
     life = ObservedJob(job)
     with context.stream(job.id, step="stream a failing life") as stream:
-        poll_until(context, life)
+        poll_until(context, life, stream=stream)
         life.closed_in_time = stream.wait_closed(closing_seconds(context))
     life.stream = stream.call
     settle_budget(context, job, life.status)

@@ -12,6 +12,7 @@ from typing import Any
 
 from viralsync_conform.budget import worst_case
 from viralsync_conform.calls import TERMINAL, Exchange
+from viralsync_conform.clocks import RealClock
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.journeys.account import length_of, paid_by_others, usage_of, used
 from viralsync_conform.run.job_invariants import PHASES, instants
@@ -19,6 +20,7 @@ from viralsync_conform.run.journey import journey
 from viralsync_conform.run.journey_context import JourneyContext
 from viralsync_conform.run.request import as_json
 from viralsync_conform.run.submissions import Job, register_job, reserve, settle_budget, submission, submit
+from viralsync_conform.target.event_stream import Stream
 
 MAX_APART = 120.0
 """Seconds between `Date` and `createdAt`: caches and skew, but no time zone."""
@@ -98,7 +100,7 @@ def _live(context: JourneyContext) -> ObservedJob:
     life = ObservedJob(job, usage_before=before)
     with ExitStack() as open_streams:
         stream = open_streams.enter_context(context.stream(job.id, step="stream a life"))
-        poll_until(context, life)
+        poll_until(context, life, stream=stream)
         life.closed_in_time = stream.wait_closed(closing_seconds(context))
     life.stream = stream.call
     settle_budget(context, job, life.status)
@@ -147,8 +149,13 @@ def _submit_with_callback(context: JourneyContext, changes: dict[str, Any]) -> J
     return job
 
 
-def poll_until(context: JourneyContext, life: ObservedJob, until: Sequence[str] = TERMINAL) -> None:
-    """Poll a job from step to step until it has such a status, or has had all the time that it may need."""
+def poll_until(
+    context: JourneyContext, life: ObservedJob, until: Sequence[str] = TERMINAL, stream: Stream | None = None
+) -> None:
+    """Poll a job from step to step until it has such a status, or has had all the time that it may need.
+
+    Where its stream tells of another status or phase, the job is looked at at once.
+    """
     clock = context.account.clock
     start = clock.now()
     while True:
@@ -161,7 +168,15 @@ def poll_until(context: JourneyContext, life: ObservedJob, until: Sequence[str] 
         if len(life.polls) >= MAX_LOOKS or waited > clock.patience:
             _never_ends(context, life, waited)
             return
-        clock.wait_for_change(len(life.polls))
+        _wait_for_change(context, len(life.polls), stream, state_of(life.last.document)[:2])
+
+
+def _wait_for_change(context: JourneyContext, looks: int, stream: Stream | None, seen: tuple[Any, Any]) -> None:
+    clock = context.account.clock
+    if stream is None or not isinstance(clock, RealClock):
+        clock.wait_for_change(looks)
+    else:
+        stream.wait_news(lambda event: state_of(event.document)[:2] != seen, clock.interval(looks))
 
 
 def _never_ends(context: JourneyContext, life: ObservedJob, waited: float) -> None:

@@ -25,6 +25,7 @@ MAX_LISTED = 100
 SMALL = 2
 MAX_PAGES = 4
 OTHER_TYPES = 2
+BAD_REQUEST = 400
 UNKNOWN = "conformance.unknown"
 
 
@@ -56,6 +57,9 @@ def reading_the_list(context: JourneyContext) -> None:
         "listJobs", "VALIDATION_ERROR", fact=BAD_CURSOR, query={"cursor": "no cursor"}, step="bad cursor"
     )
     context.check(BAD_CURSOR, not wrong.is_success, wrong)
+    context.check_refusal(wrong, BAD_REQUEST)
+    odd = context.call_any("listJobs", query={"limit": "many"}, step="limit that is no number")
+    context.check_refusal(odd, BAD_REQUEST)
     _unknown_type(context)
 
 
@@ -292,7 +296,8 @@ def _was_changed(context: JourneyContext, whole: list[Any]) -> bool:
     if context.run.target.has_control:
         return False
     _, jobs = _page(context, "whole list again", limit=MAX_LISTED)
-    return [each for each in ids(jobs) if each in whole] != whole[: len(ids(jobs))]
+    kept = [each for each in ids(jobs) if each in whole]
+    return kept != whole[: len(kept)]
 
 
 def _filters(context: JourneyContext, by_status: dict[Any, str], poll: Exchange, whole: Sequence[Any]) -> None:

@@ -23,7 +23,7 @@ from viralsync_conform.journeys.job_lifecycle import (
 )
 from viralsync_conform.journeys.plan_limits import sandbox_of
 from viralsync_conform.journeys.streaming import as_number
-from viralsync_conform.run.job_invariants import instants
+from viralsync_conform.run.job_invariants import PHASES, instants
 from viralsync_conform.run.journey import journey
 from viralsync_conform.run.journey_context import JourneyContext
 from viralsync_conform.run.submissions import Job, submit
@@ -43,6 +43,9 @@ LONG_SCENE = {
 CERTAIN_INTERVAL = 12.0
 """Seconds of rendering in which a webhook that comes about every 5 to 10 must have come."""
 
+SHORT_INTERVAL, LONG_INTERVAL, TOO_OFTEN = 5.0, 13.0, 5
+"""Seconds from one webhook of progress to the next, with room for a busy server; and how much more is too many."""
+
 MIN_COUNT = 4
 """One about every 5 to 10 seconds: so many in a minute at the least."""
 
@@ -59,14 +62,14 @@ def receiver_of(context: JourneyContext) -> WebhookReceiver:
 
 def webhooks_of(context: JourneyContext, job: Job) -> list[Webhook]:
     """Return the webhooks of a job, once that of its end is there or has had its time."""
-    receiver = receiver_of(context)
+    receiver, url = receiver_of(context), str(job.body.get("callbackUrl"))
     patience = CLOSING_SECONDS if context.run.target.has_control else TIMEOUT_SECONDS
-    while not any(each.document.get("status") in TERMINAL for each in receiver.of(job.id)):
+    while not any(each.document.get("status") in TERMINAL for each in receiver.at(url, job.id)):
         if not receiver.wait_for(len(receiver.received) + 1, patience):
             break
     if not context.run.target.has_control:
         receiver.wait_for(len(receiver.received) + 1, AFTER_END)  # whatever comes after the end comes soon
-    return receiver.of(job.id)
+    return receiver.at(url, job.id)
 
 
 @journey(
@@ -79,7 +82,7 @@ def webhooks_of(context: JourneyContext, job: Job) -> list[Webhook]:
 def webhooks_of_a_life(context: JourneyContext) -> None:
     life = completed_job(context)
     hooks = webhooks_of(context, life.job)
-    check(context, hooks, str(life.status), life.last)
+    check(context, life.job, hooks, str(life.status), life.last)
     states = [hook.document for hook in hooks]
     rendering = [state.get("status") for state in states if state.get("phase") == "rendering"]
     for status in rendering[:1]:
@@ -87,11 +90,39 @@ def webhooks_of_a_life(context: JourneyContext) -> None:
     progress = [state for state in states if state.get("status") not in TERMINAL]
     if context.run.target.has_control or rendering_seconds(life) > CERTAIN_INTERVAL:
         context.check(facts.WEBHOOK_PROGRESS, bool(progress), life.last, expected="progress events", got=len(progress))
+    if not context.run.target.has_control:
+        _cadence(context, life, states)
     if life.stream is not None and life.stream.events:
         streamed = [event.document for event in life.stream.events]
         reported, begun = set(map(_bare, streamed)), rank(streamed[0]) or 0
         odd = [state_of(state) for state in states if _bare(state) not in reported and (rank(state) or 0) >= begun]
         context.check(HOOKS_AGREE, not odd, life.stream, expected="states of the stream", got=odd, name="webhooks")
+
+
+def _cadence(context: JourneyContext, life: ObservedJob, states: Sequence[dict[str, Any]]) -> None:
+    """Progress is told about every 5 to 10 seconds while a job renders, and perhaps when its phase changes."""
+    progress = [state for state in states if state.get("status") not in TERMINAL]
+    times = [each for each in instants(state.get("timestamp") for state in states) if isinstance(each, datetime)]
+    if len(times) < len(states) or not progress:
+        return
+    seconds = (max(times) - min(times)).total_seconds()
+    most = TOO_OFTEN * (seconds / SHORT_INTERVAL + len(PHASES))
+    context.check(
+        facts.WEBHOOK_PROGRESS, len(progress) <= most, life.last, expected=f"{most:.0f} in {seconds:.0f} s, at most",
+        got=len(progress), name="too often",
+    )  # fmt: skip
+    gaps = [
+        (after - before).total_seconds()
+        for (before, after), state in zip(pairwise(times), states, strict=False)
+        if state.get("phase") == "rendering"
+    ]
+    context.check(
+        facts.WEBHOOK_PROGRESS, max(gaps, default=0.0) <= LONG_INTERVAL, life.last, expected=f"{LONG_INTERVAL:g} s",
+        got=gaps, name="too seldom",
+    )  # fmt: skip
+    named = [state for state in progress if state.get("phase") is not None]
+    is_certain = any(state.get("status") in {"running", "waiting"} for state in progress)
+    context.check(facts.WEBHOOK_PHASE, bool(named) or not is_certain, life.last, expected="a phase", got="none")
 
 
 def rendering_seconds(life: ObservedJob) -> float:
@@ -118,21 +149,24 @@ def _bare(state: dict[str, Any]) -> tuple[Any, Any]:
 def webhooks_of_other_ends(context: JourneyContext) -> None:
     cancelled, failed = context.run.shared.get("cancelled while queued"), context.run.shared.get("failed")
     if cancelled is not None:
-        check(context, webhooks_of(context, cancelled), "cancelled", cancelled.submitted)
+        check(context, cancelled, webhooks_of(context, cancelled), "cancelled", cancelled.submitted)
     if failed is not None:
-        check(context, webhooks_of(context, failed.job), "failed", failed.last)
+        check(context, failed.job, webhooks_of(context, failed.job), "failed", failed.last)
 
 
-def check(context: JourneyContext, hooks: Sequence[Webhook], status: str, call: Exchange) -> None:
+def check(context: JourneyContext, job: Job, hooks: Sequence[Webhook], status: str, call: Exchange) -> None:
     """Hold the webhooks of a job against what is known of them."""
     context.check(facts.WEBHOOK_SENT, bool(hooks), call, expected="webhooks", got="none", name=status)
-    if not hooks:
-        return
     for hook in hooks:
         _form(context, hook, call)
         _body(context, hook, call)
-    states = [hook.document for hook in hooks]
+        named = hook.document.get("jobId", job.id)  # that it is there is for the schema
+        context.check(facts.WEBHOOK_JOB, named == job.id, call, expected=job.id, got=named)
+    states = [hook.document for hook in hooks if hook.document]
     _count_children(context, states, call)
+    if not states:
+        context.check(facts.WEBHOOK_END, False, call, expected=[status], got="none", name=status)
+        return
     ends = [state.get("status") for state in states if state.get("status") in TERMINAL]
     last = states[-1].get("status")
     context.check(facts.WEBHOOK_END, ends == [status], call, expected=[status], got=ends, name=status)
@@ -143,7 +177,9 @@ def check(context: JourneyContext, hooks: Sequence[Webhook], status: str, call: 
     context.check(
         facts.WEBHOOK_ONCE, len(set(bodies)) == len(bodies), call, expected="each once", got=len(bodies), name=status
     )
-    check_transitions(context, [call], states)
+    in_order = all(isinstance(each, datetime) for each in times)  # that they arrive in order is assumed
+    sent = [states[at] for at in sorted(range(len(times)), key=times.__getitem__)] if in_order else states
+    check_transitions(context, [call], sent)
 
 
 WEBHOOK_LAST = Check("webhook_last", "The webhook of the end comes after all others.", facts.A, facts.WEBHOOK_PAGE)
@@ -155,7 +191,7 @@ def _count_children(context: JourneyContext, states: Sequence[dict[str, Any]], c
 
 
 def _form(context: JourneyContext, hook: Webhook, call: Exchange) -> None:
-    context.check_equal(facts.WEBHOOK_URL, QUERY, hook.query, call)
+    context.check(facts.WEBHOOK_URL, hook.query.startswith(f"{QUERY}&number="), call, expected=QUERY, got=hook.query)
     media_type = hook.headers.get("content-type", "").partition(";")[0].strip().lower()
     is_json = hook.method == "POST" and media_type == "application/json" and bool(hook.document)
     context.check(
@@ -194,6 +230,10 @@ def _body(context: JourneyContext, hook: Webhook, call: Exchange) -> None:
     kind = str(hook.document.get("status"))
     for place, keyword, name, message, mark, source in schema.violations(hook.document):
         _found(context, CATEGORY_OF_MARK[mark], call, message, f"{kind}{place}", keyword, name, source)
+    media = hook.document.get("mediaData")
+    if kind == "done" and isinstance(media, dict):
+        wanted = context.run.contract.document["components"]["schemas"]["MediaData"]["required"]
+        context.check(facts.WEBHOOK_MEDIA, set(wanted) <= set(media), call, expected=wanted, got=sorted(media))
     for place, name in schema.additions(hook.document):
         _found(
             context, Category.ADDITIVE, call, f"`{name}` is not documented", f"{kind}{place}", "additional", name, ""

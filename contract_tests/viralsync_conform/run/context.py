@@ -31,8 +31,9 @@ class RunContext:
     """One run against one target; everything mutable of it is here.
 
     `asserted` counts how often each check was made, `shelf` holds what journeys share, `left_out` why a journey was
-    not made. `jobs` are those that it made on the account under test, `settled` those whose cost is known, `unclean`
-    those that it could not delete. `on_call` and `on_journey` are for whoever shows how far it has come.
+    not made. `excused` are the numbers of calls whose answers say nothing of the contract. `jobs` are those that it
+    made on the account under test, `settled` those whose cost is known, `unclean` those that it could not delete.
+    `on_call` and `on_journey` are for whoever shows how far it has come.
     """
 
     target: Target
@@ -53,6 +54,7 @@ class RunContext:
     settled: set[str] = field(default_factory=set)
     deleted: set[str] = field(default_factory=set)
     unclean: list[str] = field(default_factory=list)
+    excused: set[int] = field(default_factory=set)
     on_call: Callable[[Exchange], None] = lambda _: None
     on_journey: Callable[[str], None] = lambda _: None
 
@@ -119,7 +121,7 @@ class RunContext:
     ) -> bool:
         """Count a check; where it does not hold, put a finding into the category that goes with its mark."""
         self.asserted[check] += 1
-        if not holds:
+        if not holds and not any(call.number in self.excused for call in calls):
             last = calls[-1] if calls else None
             finding = Finding(
                 category=category or CATEGORY_OF_MARK[check.mark],

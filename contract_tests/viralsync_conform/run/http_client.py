@@ -23,9 +23,6 @@ from viralsync_conform.target.event_stream import Stream
 from viralsync_conform.target.wire import ERRORS, Answer, ask, begin, described, headers_of, read
 from viralsync_mock.redaction import shown_value
 
-SHARE = 0.8
-"""How much of the rate limit a run uses: others may need the rest."""
-
 MAX_SILENCE = 600.0
 """Real seconds that a stream may be silent: that a sign of life comes more often is only assumed."""
 
@@ -199,7 +196,7 @@ class HttpClient:
 def wait_for_rate(run: RunContext, account: Account, requests: int = 1) -> None:
     """Wait until this many requests can be sent without a pause: time that passes within a journey would change it."""
     limit = run.contract.spec.rate_limit
-    most = max(1, int(limit.requests * SHARE))
+    most = max(1, int(limit.requests * account.share))
     now = account.clock.now().timestamp()
     account.instants = [each for each in account.instants if each > now - limit.window]
     if len(account.instants) + min(requests, most) > most:

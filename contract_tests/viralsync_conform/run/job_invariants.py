@@ -102,6 +102,9 @@ def check_jobs(run: RunContext, call: Exchange) -> None:
     """Hold every job of an answer against the laws of jobs."""
     if call.media_type == EVENT_STREAM:
         return
+    if call.effect == LISTS and call.is_success and call.document:
+        has_list = any(isinstance(value, list) for value in call.document.values())
+        run.check(facts.BARE, has_list, call, expected="a list", got=", ".join(sorted(call.document)))
     for job in _jobs(run, call):
         for check, holds, expected, got in job_invariants(run, job):
             run.check(check, holds, call, expected=expected, got=got, place="/job", name=str(job.get("status")))

@@ -24,6 +24,7 @@ Expected = int | str
 CATCH_UP_SECONDS, CATCH_UP_INTERVAL = 20.0, 2.0
 """How long lists, charges and cancels of a real target may lag behind, and how often they are looked at."""
 
+TOO_MANY = 429
 ANY_SUCCESS = frozenset({ENDS, DELETES})
 """What these operations answer is open, so long as it is a success."""
 
@@ -122,6 +123,11 @@ class JourneyContext:
         """Say that two values must be equal."""
         return self.check(check, expected == got, *calls, expected=expected, got=got, **rest)
 
+    def check_refusal(self, call: Exchange, status: int) -> None:
+        """Say that if a call is refused, it is refused so; whether it is refused at all is open."""
+        is_refused = call.status is not None and 400 <= call.status < 500 and call.status != TOO_MANY
+        self.check(facts.REFUSED_AS, not is_refused or call.status == status, call, expected=status, got=call.status)
+
     def learn(self, switch: str, value: object, *calls: Exchange) -> None:
         """Note in which position a switch of the behaviour profile was seen."""
         self.run.learned.learn(switch, value, *calls)
@@ -145,11 +151,12 @@ class JourneyContext:
         contract = self.run.contract
         status = expect if isinstance(expect, int) else contract.status_of_code(expect)
         if call.status == status or (isinstance(expect, int) and self._is_learned_success(call, status)):
-            self._expect_code(call, expect)
+            self._expect_code(call, expect, fact)
             self.run.asserted[fact or facts.STATUS] += 1
             return
         reason = outages.excusing_reason(self.run, self.client.attempt, self.account, call, is_paced=self.is_paced)
         if reason:
+            self.run.excused.add(call.number)
             if reason != outages.TOO_LATE:
                 self.run.mark_inconclusive("outage", reason, call)
             return
@@ -196,10 +203,12 @@ class JourneyContext:
         is_error = (got or 500) >= 400
         return facts.D if status < 300 and is_error else marks(call.operation, status)
 
-    def _expect_code(self, call: Exchange, expect: Expected) -> None:
+    def _expect_code(self, call: Exchange, expect: Expected, fact: Check | None) -> None:
+        """Hold the code against what was expected; where the refusal is assumed, so is its code."""
         if isinstance(expect, int) or call.code is None:
             return
-        check = facts.ERROR_CODE if self.run.contract.mark_of_code(expect) is facts.D else facts.ERROR_CODE_A
+        is_documented = self.run.contract.mark_of_code(expect) is facts.D and (fact is None or fact.mark is facts.D)
+        check = facts.ERROR_CODE if is_documented else facts.ERROR_CODE_A
         if check is facts.ERROR_CODE:
             self.check_equal(
                 check, self.run.assumed.behaviour.code(expect), call.code, call, place=call.step, name=expect

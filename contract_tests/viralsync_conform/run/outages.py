@@ -47,6 +47,9 @@ DROPPED = ("RemoteProtocolError", "ReadError")
 MAX_DROPS, MAX_DROPPED = 10, 0.05
 """At how many different times that happens on a poor line, and to which share of the requests, at most."""
 
+MIN_SHARE = 0.2
+"""How much of the rate limit a run uses at least, however many 429s it meets."""
+
 MAX_RETRY_AFTER = 120.0
 SERVER_ERROR = 500
 TOO_MANY, PAYMENT, CONFLICT, FORBIDDEN, UNAUTHORIZED = 429, 402, 409, 403, 401
@@ -81,7 +84,8 @@ def _is_failure(call: Exchange) -> bool:
 
 
 def _wait_out(account: Account, call: Exchange) -> None:
-    """Obey `Retry-After`: somebody else may use the same key."""
+    """Obey `Retry-After`, and be slower from now on: the key is used by others too."""
+    account.share = max(MIN_SHARE, account.share / 2)
     header = call.header("retry-after") or ""
     account.clock.wait(min(float(header) if header.isdecimal() else 5.0, MAX_RETRY_AFTER))
 
@@ -120,7 +124,7 @@ def check_stability(run: RunContext) -> None:
     failed = [call for call in run.calls if call.status in OWN_ERRORS and call.code is not None]
     dropped = [call for call in run.calls if call.status is None and call.problem.startswith(DROPPED)]
     for calls, name in ((failed, "again and again"), (dropped, "without an answer")):
-        episodes = [call for call in calls if call.number > 1 and run.calls[call.number - 2].is_success]
+        episodes = [call for call in calls if call.number > 1 and not _is_failure(run.calls[call.number - 2])]
         most = MAX_EPISODES if calls is failed else max(MAX_DROPS, MAX_DROPPED * len(run.calls))
         if len(episodes) >= most:
             got = f"{len(calls)} of {len(run.calls)} requests failed, at {len(episodes)} different times"

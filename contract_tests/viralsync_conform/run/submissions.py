@@ -94,10 +94,13 @@ def refused(
 
 
 def cancel_when_possible(context: JourneyContext, job_id: str, step: str) -> Exchange:
-    """Cancel a job, again while the target refuses since it is queued; what a refusal of an ended job is, is open."""
+    """Cancel a job, again while the target refuses since it is queued; a running job can be cancelled.
+
+    What the refusal for an ended job is, is open.
+    """
     contract = context.run.contract
     known, read = contract.one(ENDS), contract.one(READS)
-    path = contract.job_path(known, job_id)
+    path, was_running = contract.job_path(known, job_id), False
     for look in range(CANCEL_TRIES):
         request = context.build_request(
             known.method, encoded(known.path, path), 200, operation=known.id, path_parameters=path, step=step
@@ -106,11 +109,13 @@ def cancel_when_possible(context: JourneyContext, job_id: str, step: str) -> Exc
         if call.status != CONFLICT:
             break
         status = context.call(read.id, 200, path=path, step=f"{step}: look").document.get("status")
-        if status != "queued":
+        if was_running or status not in {"queued", "running", "waiting"}:
             break
-        context.learn("cancel.queued", "refused", call)
-        context.account.clock.wait_for_change(look)
-    if call.status != CONFLICT:
+        was_running = status != "queued"
+        if not was_running:
+            context.learn("cancel.queued", "refused", call)
+            context.account.clock.wait_for_change(look)
+    if call.status != CONFLICT or (was_running and status not in TERMINAL):
         context.expect(call, 200)
     return call
 

@@ -39,6 +39,9 @@ class Account:
     clock: Clock
     sandbox: Sandbox | None = None
     is_main: bool = False
+    share: float = 0.8
+    """How much of the rate limit this account's calls use: others may need the rest, and some need more."""
+
     instants: list[float] = field(default_factory=list)
     """When this account's calls of the last window were made, in seconds of its clock."""
 

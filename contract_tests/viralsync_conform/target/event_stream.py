@@ -58,6 +58,12 @@ class Stream:
         with self._changed:
             return self._changed.wait_for(lambda: len(self.events) >= number or self.is_closed, seconds)
 
+    def wait_news(self, is_news: Callable[[Event], bool], seconds: float) -> bool:
+        """Say whether news arrives within so many real seconds; events that are there already are none."""
+        with self._changed:
+            known = len(self.events)
+            return self._changed.wait_for(lambda: any(map(is_news, self.events[known:])), seconds)
+
     def wait_comments(self, number: int, seconds: float) -> bool:
         """Say whether so many comments have arrived within so many real seconds."""
         with self._changed:

@@ -6,8 +6,10 @@ import json
 import logging
 import re
 from dataclasses import dataclass, field
+from itertools import count
 from threading import Condition
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
 
 from viralsync_conform.redaction import redact_bytes
 from viralsync_mock.errors import UsageError
@@ -58,14 +60,22 @@ class WebhookReceiver:
     received: list[Webhook] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._arrival = Condition()
+        self._arrival, self._numbers = Condition(), count(1)
         self._server = _server(self.host, self.port)
         self._server.expect_request(re.compile(".*")).respond_with_handler(self._answer)
 
     def url(self, path: str = "/received") -> str:
-        """Return where webhooks are to be sent; each path has an answer of its own."""
+        """Return where webhooks are to be sent, another address each time; each path has an answer of its own."""
+        return self._url(path, f"{QUERY}&number={next(self._numbers)}")
+
+    def _url(self, path: str, query: str) -> str:
         base = self.public_url or self._server.url_for("")
-        return f"{base.rstrip('/')}{path}?{QUERY}"
+        return f"{base.rstrip('/')}{path}?{query}"
+
+    def at(self, url: str, job_id: str) -> list[Webhook]:
+        """Return what came in at an address, and what says that it is about the job, in order."""
+        query = urlsplit(url).query
+        return [each for each in tuple(self.received) if each.query == query or each.document.get("jobId") == job_id]
 
     def of(self, job_id: str) -> list[Webhook]:
         """Return what came in about a job, in order."""
@@ -92,7 +102,11 @@ class WebhookReceiver:
             )
             self._arrival.notify_all()
         status = ANSWERS.get(request.path, 200)
-        extra = {"location": self.url(LANDING)} if status == ANSWERS["/moved"] else {}
+        extra = (
+            {"location": self._url(LANDING, request.query_string.decode("latin-1"))}
+            if status == ANSWERS["/moved"]
+            else {}
+        )
         return Response(status=status, headers={"connection": "close", **extra})
 
     def __enter__(self) -> Self:

@@ -75,7 +75,7 @@ BREACHES: Final = (
     tuned("cancel-ignored", "D-7.3", _CANCEL, cancel_outcome="ignored"),
     tuned("cancel-never-ends", "D-7.3", _CANCEL, cancel_outcome="stuck"),
     hooked("cancel-of-running-refused", "D-1.11", _CANCEL, call=refused_when(_cancel_running, "cancel-state")),
-    refusal("cancel-of-ended-accepted", "D-7.5", "a cancel of an ended job", "cancel-state"),
+    refusal("cancel-of-ended-accepted", "D-7.5", "nothing: it may be accepted", "cancel-state", visible=False),
     tuned("cancel-of-ended-changes-it", "D-5.14", "a cancel of a finished job", cancel_of_ended="cancelled"),
     tuned("cancel-of-ended-restarts-it", "D-5.14", "a cancel of a finished job", cancel_of_ended="running"),
     refusal("delete-of-unfinished-accepted", "D-7.4", "a delete of a running job", "delete-state"),

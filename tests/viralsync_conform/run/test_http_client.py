@@ -13,7 +13,7 @@ from tests.support.results import spec
 from viralsync_conform.budget import Budget, BudgetSpentError
 from viralsync_conform.ownership_guard import ForeignIdError
 from viralsync_conform.run.context import RunContext
-from viralsync_conform.run.http_client import MAX_KEPT_REQUEST, SHARE, HttpClient
+from viralsync_conform.run.http_client import MAX_KEPT_REQUEST, HttpClient
 from viralsync_conform.run.request import Request, encoded
 
 OWN, FOREIGN = "job_0000000000aa", "job_0000000000bb"
@@ -88,7 +88,7 @@ def test_the_pace_leaves_room_in_the_rate_limit() -> None:
         client.send(request(run))
         clock.waits[:] = [wait for wait in clock.waits if wait > 0]
     at = [call.at.timestamp() for call in run.calls]
-    most = int(LIMIT.requests * SHARE)
+    most = int(LIMIT.requests * run.target.main.share)
     assert all(later - earlier >= LIMIT.window for earlier, later in zip(at, at[most:], strict=False))
     assert clock.waits
 

@@ -127,6 +127,19 @@ def test_a_429_that_stays_is_inconclusive_and_no_failure() -> None:
     assert len(api.asked) == outages.TRIES
 
 
+def test_a_run_that_meets_a_429_leaves_more_room_to_others() -> None:
+    """Somebody else uses the key: half the pace, and half of that, until no more 429 comes."""
+    context, _ = listed(refusal(429, "RATE_LIMITED", retry_after="1"), refusal(429, "RATE_LIMITED"), WELL)
+    assert context.account.share == 0.8 / 4
+
+
+def test_what_an_excused_answer_does_not_show_is_no_finding() -> None:
+    """A check that rests on a call which was refused for no fault of the contract says nothing."""
+    context, _ = listed(refusal(429, "RATE_LIMITED", retry_after="1"))
+    context.check(facts.STAYS, False, context.run.calls[-1])
+    assert ("failure", facts.STAYS.name) not in found(context.run)
+
+
 def test_a_429_that_was_asked_for_is_not_waited_out() -> None:
     """The journey that fills the window wants to see it."""
     api = Api({LIST: [refusal(429, "RATE_LIMITED", retry_after="17")]})

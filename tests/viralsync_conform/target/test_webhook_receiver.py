@@ -33,7 +33,20 @@ def test_each_path_has_an_answer_of_its_own(path: str, status: int) -> None:
     with WebhookReceiver() as receiver:
         answer = post(receiver, path)
         assert answer.status_code == status
-        assert answer.headers.get("location") == (receiver.url(LANDING) if status == 307 else None)
+        moved = answer.headers.get("location", "").partition("?")
+        assert moved[::2] == (
+            (receiver.url(LANDING).partition("?")[0], f"{QUERY}&number=1") if status == 307 else ("", "")
+        )
+
+
+def test_what_does_not_name_its_job_is_known_by_its_address() -> None:
+    """Each address is another one: what comes there is about that job, whatever it says."""
+    with WebhookReceiver() as receiver:
+        first, second = receiver.url(), receiver.url()
+        with httpx2.Client(verify=False) as client:
+            for url, content in ((first, b"jobId=a"), (second, b'{"jobId": "a"}'), (second, b"{}")):
+                client.post(url, content=content)
+        assert [hook.body for hook in receiver.at(first, "a")] == [b"jobId=a", b'{"jobId": "a"}']
 
 
 def test_a_webhook_may_hold_anything() -> None:
@@ -58,4 +71,4 @@ def test_waiting_ends_when_it_comes_or_in_vain() -> None:
 def test_the_public_url_is_what_targets_are_told() -> None:
     """Behind a tunnel the address of this machine is of no use."""
     receiver = WebhookReceiver(public_url="https://hooks.example/base/")
-    assert receiver.url() == f"https://hooks.example/base/received?{QUERY}"
+    assert receiver.url() == f"https://hooks.example/base/received?{QUERY}&number=1"
