@@ -111,7 +111,7 @@ def test_thread_pool_of_three(number, viralsync):
 
 def measure(options: Options) -> Section:
     """Milliseconds of each."""
-    builds, tests, rounds = (200, 100, 1) if options.quick else (1000, 300, 5)
+    builds, tests, rounds = (200, 100, 1) if options.quick else (1000, 500, 3)
     options.say("fresh sandboxes")
     sandbox_row = _sandbox_row(builds)
     with tempfile.TemporaryDirectory() as folder:

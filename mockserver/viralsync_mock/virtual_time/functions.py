@@ -1,16 +1,18 @@
-"""The functions of `time`, wherever a module has bound them."""
+"""The functions of `time`, and `datetime.now`, wherever a module has bound them."""
 
 from __future__ import annotations
 
+import datetime
 import sys
 import time
 from contextlib import contextmanager
 from functools import wraps
-from inspect import isclass, isfunction
+from inspect import isclass, isfunction, unwrap
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from viralsync_mock.errors import UsageError
+from viralsync_mock.virtual_time.datetimes import asks_for_the_present, stand_ins
 from viralsync_mock.virtual_time.keeper import caller
 
 if TYPE_CHECKING:
@@ -54,11 +56,13 @@ def time_functions(keeper: TimeKeeper) -> Iterator[None]:
     originals = {name: getattr(time, name) for name in names}
     there = {id(originals[name]): replacements[name] for name in names}
     back = {id(replacements[name]): originals[name] for name in names}
+    dates = stand_ins(keeper)
+    real_dates = {id(dates[id(each)]): each for each in (datetime, datetime.datetime)}
     try:
-        _exchange(there, keeper.is_exempt)
+        _exchange(there, dates, keeper.is_exempt)
         yield
     finally:
-        _exchange(back, lambda _: False)
+        _exchange({**back, **real_dates}, {}, lambda _: False)
 
 
 def _replacement(keeper: TimeKeeper, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
@@ -82,26 +86,38 @@ def _replacement(keeper: TimeKeeper, name: str, original: Callable[..., Any]) ->
     return read
 
 
-def _exchange(table: Mapping[int, Callable[..., Any]], is_exempt: Callable[[str], bool]) -> None:
-    """Replace objects by identity in all modules, `time` itself too."""
+def _exchange(table: Mapping[int, Any], dates: Mapping[int, Any], is_exempt: Callable[[str], bool]) -> None:
+    """Replace objects by identity in all modules, `time` itself too; `dates` where the present is asked for."""
+    replaced = {*table, *dates}
     modules: list[object] = [*sys.modules.values()]
     for module in modules:
-        if isinstance(module, ModuleType) and not is_exempt(module.__name__):
-            namespace = vars(module)
-            found = [name for name, value in tuple(namespace.items()) if id(value) in table]
-            for name in found:
-                namespace[name] = table[id(namespace[name])]
-            if found or namespace.get("time") is time:
-                for function in _functions(module):
-                    _exchange_defaults(function, table)
+        if not isinstance(module, ModuleType) or is_exempt(module.__name__):
+            continue
+        namespace = vars(module)
+        is_found = not replaced.isdisjoint(map(id, tuple(namespace.values())))
+        if is_found:
+            known = {**table, **dates} if dates and _asks_for_the_present(module) else table
+            namespace.update({name: known[id(value)] for name, value in tuple(namespace.items()) if id(value) in known})
+        if is_found or namespace.get("time") is time:
+            for function in _functions(module):
+                _exchange_defaults(function, table)
+
+
+def _asks_for_the_present(module: ModuleType) -> bool:
+    return asks_for_the_present(module.__name__, (function.__code__ for function in _functions(module)))
 
 
 def _functions(module: ModuleType) -> Iterator[FunctionType]:
-    """Yield the functions that a module defines, those of its classes too."""
+    """Yield the functions that a module defines, those of its classes too, without their decorators."""
     for value in tuple(vars(module).values()):
         if getattr(value, "__module__", None) == module.__name__:
-            members = tuple(vars(value).values()) if isclass(value) else (value,)
-            yield from (member for member in members if isfunction(member))
+            members: tuple[Any, ...] = tuple(vars(value).values()) if isclass(value) else (value,)
+            for member in members:
+                function = getattr(member, "__func__", None) or getattr(member, "fget", None) or member
+                if isfunction(function):
+                    yield function
+                    if hasattr(function, "__wrapped__") and isfunction(inner := unwrap(function)):
+                        yield inner
 
 
 def _exchange_defaults(function: FunctionType, table: Mapping[int, Callable[..., Any]]) -> None:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import queue
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import pairwise
+from math import ceil
 from time import monotonic, sleep
 from types import ModuleType
 from typing import Any
 
 import aiohttp
 import anyio
+import backoff
 import freezegun
 import httpx
 import pytest
@@ -189,6 +193,44 @@ def test_a_client_that_obeys_retry_after_waits_it_out(local: Sandbox) -> None:
     assert 59 < (local.clock.now - start).total_seconds() < 62
 
 
+def test_retries_wait_longer_each_time(local: Sandbox) -> None:
+    """Those of requests, by urllib3's Retry: at once, then after 4 s and 8 s."""
+    local.faults.arm(status=503, times=3)
+    retry = urllib3.Retry(5, backoff_factor=2, status_forcelist=[503])
+    with local.virtual_time(), requests.Session() as session:
+        session.mount("http://", requests.adapters.HTTPAdapter(max_retries=retry))
+        assert session.get(f"{local.base_url}/v1/me", headers=local.headers, timeout=10).status_code == 200
+    instants = [call.at for call in local.journal.calls("getMe")]
+    assert [round((after - before).total_seconds()) for before, after in pairwise(instants)] == [0, 4, 8]
+
+
+@hypothesis_settings(max_examples=8)
+@given(pauses=st.lists(st.integers(3, 60), min_size=2, max_size=5))
+def test_law_a_crowd_polls_as_often_as_in_real_time(server: BackgroundServer, pauses: list[int]) -> None:
+    """Threads that look at one job, each at its own pace, until it is done: each as often as time allows."""
+    with Sandbox(server.base_url, f"vs_prod_{hexadecimal('crowd', *pauses, length=32)}") as sandbox:
+        sandbox.open(clock="jump")
+        sandbox.local_clock = server.clock(sandbox.api_key)
+        with sandbox.client() as client:
+            job = client.post("/v1/render/jobs", json=MOVIE).json()["jobId"]
+        end = sandbox.jobs[job].timeline.ends_at
+        assert end is not None
+        length = (end - sandbox.clock.now).total_seconds()
+
+        def polls(pause: int) -> int:
+            looks = 1
+            with sandbox.client() as client:
+                while client.get(f"/v1/jobs/{job}").json()["status"] not in END:
+                    time.sleep(pause)
+                    looks += 1
+            return looks
+
+        with sandbox.virtual_time(), ThreadPoolExecutor(len(pauses)) as pool:
+            found = list(pool.map(polls, pauses))
+        expected = [ceil(length / pause) + 1 for pause in pauses]
+        assert all(abs(one - other) <= 1 for one, other in zip(found, expected, strict=True)), (found, expected)
+
+
 # ---------------------------------------------------------------- deadlines
 
 
@@ -208,6 +250,60 @@ def test_a_retry_gives_up_at_its_deadline(local: Sandbox) -> None:
     assert 300 <= (local.clock.now - start).total_seconds() < 310
 
 
+def until_a_deadline(look: Callable[[], str]) -> None:
+    deadline = datetime.datetime.now() + datetime.timedelta(minutes=5)  # noqa: DTZ005 - as many clients do
+    while look() not in END and datetime.datetime.now() < deadline:  # noqa: DTZ005
+        time.sleep(5)
+
+
+def with_backoff(look: Callable[[], str]) -> None:
+    polling = backoff.on_predicate(backoff.constant, lambda status: status not in END, max_time=300, interval=5)
+    polling(look)()
+
+
+class Poller:
+    """A poller as a class, whose method asks for the present in UTC."""
+
+    @staticmethod
+    def run(look: Callable[[], str]) -> None:
+        began = datetime.datetime.now(datetime.UTC)
+        while look() not in END and (datetime.datetime.now(datetime.UTC) - began).total_seconds() < 300:
+            time.sleep(5)
+
+
+def with_monotonic(look: Callable[[], str]) -> None:
+    began = monotonic()
+    while look() not in END and monotonic() - began < 300:
+        sleep(5)
+
+
+@pytest.mark.parametrize("poll", [until_a_deadline, with_backoff, Poller.run, with_monotonic])
+def test_a_deadline_of_five_minutes_expires(local: Sandbox, poll: Callable[[Callable[[], str]], None]) -> None:
+    """On a stuck job, in less than a second of real time: the clients read the time in different ways."""
+    local.scenario("stuck")
+    start, before = local.clock.now, real_monotonic()
+    with local.virtual_time(), local.client() as client:
+        job = client.post("/v1/render/jobs", json=MOVIE).json()["jobId"]
+        poll(lambda: client.get(f"/v1/jobs/{job}").json()["status"])
+    assert 290 <= (local.clock.now - start).total_seconds() < 310
+    assert real_monotonic() - before < REAL_LIMIT
+
+
+def test_a_datetime_stays_what_it_is(local: Sandbox) -> None:
+    """The class that asks for the present makes real datetimes, and knows them."""
+    real, module = datetime.datetime, datetime
+    with local.virtual_time():
+        made = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+        read = datetime.datetime.fromisoformat("2026-01-01T00:00:00+00:00")
+        assert type(made) is type(read) is real
+        assert isinstance(made, datetime.datetime)
+        assert made == read
+        before = datetime.datetime.now(datetime.UTC)
+        time.sleep(3600)
+        assert 3600 <= (datetime.datetime.now(datetime.UTC) - before).total_seconds() < 3700
+    assert datetime is module
+
+
 def test_time_outs_of_asyncio_expire(local: Sandbox) -> None:
     """In `wait_for`, and in the order of their lengths."""
     ended = []
@@ -225,6 +321,32 @@ def test_time_outs_of_asyncio_expire(local: Sandbox) -> None:
     with local.virtual_time():
         assert 90 <= asyncio.run(main()) < 95
     assert ended == [30, 60, 90]
+
+
+def test_asynchronous_retries_give_up_at_their_deadline(local: Sandbox) -> None:
+    """Those of tenacity, which sleep in the loop."""
+    retrying = tenacity.AsyncRetrying(
+        wait=tenacity.wait_fixed(5), stop=tenacity.stop_after_delay(300), retry=tenacity.retry_if_result(lambda _: True)
+    )
+
+    async def look() -> None: ...
+
+    start = local.clock.now
+    with local.virtual_time(), pytest.raises(tenacity.RetryError):
+        asyncio.run(retrying(look))  # type: ignore[arg-type]
+    assert 300 <= (local.clock.now - start).total_seconds() < 310
+
+
+def test_a_timer_fires_on_the_clock(local: Sandbox) -> None:
+    """After its minute."""
+    start = local.clock.now
+    with local.virtual_time():
+        fired = threading.Event()
+        timer = threading.Timer(60, fired.set)
+        timer.start()
+        fired.wait()
+        timer.join()
+    assert 60 <= (local.clock.now - start).total_seconds() < 65
 
 
 def test_time_outs_of_trio_expire(local: Sandbox) -> None:
@@ -249,7 +371,9 @@ def test_waits_of_threads_end_at_their_time_outs(local: Sandbox) -> None:
             assert not condition.wait_for(lambda: False, 30)
         with pytest.raises(queue.Empty):
             queue.Queue[None]().get(timeout=30)
-    assert 119 < (local.clock.now - start).total_seconds() + 30 < 125
+        with pytest.raises(TimeoutError):
+            Future[None]().result(timeout=30)
+    assert 119 < (local.clock.now - start).total_seconds() < 125
 
 
 def test_a_wait_that_is_over_early_leaves_no_wake_up(local: Sandbox) -> None:
