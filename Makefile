@@ -37,7 +37,7 @@ test-sdist: $(VENV)/.dev         ## the tests of the source distribution, with t
 contract: $(VENV)/.dev           ## the contract tests on the mock; on something else: ARGS="--target https://..."
 	$(BIN)/python -m pytest contract_tests $(or $(ARGS),--target mock)
 
-check: $(VENV)/.dev node_modules ## lint, format, types, the linters of the spec and of the workflows
+check: $(VENV)/.dev node_modules ## lint, format, types, the linters of the spec, of the workflows and of what is deployed
 	$(BIN)/ruff check --output-format concise .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -46,7 +46,10 @@ check: $(VENV)/.dev node_modules ## lint, format, types, the linters of the spec
 	npx --no-install redocly lint $(SPECS)
 	npx --no-install spectral lint $(SPECS) --fail-severity hint
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
-	$(BIN)/zizmor --offline --quiet .github/workflows
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml
+	$(BIN)/zizmor --offline --quiet .github/workflows action.yml
+	$(BIN)/hadolint Containerfile
+	$(BIN)/kubernetes-validate --quiet --strict deploy/kubernetes.yaml
 
 bench: $(VENV)/.dev node_modules ## the measured comparisons, written to benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks

@@ -52,6 +52,7 @@ def step(name: str) -> dict[str, Any]:
 def test_every_action_is_pinned_to_a_commit_and_says_its_version(name: str) -> None:
     """A tag can be moved by whoever owns the action."""
     lines = [line for line in (FOLDER / name).read_text().splitlines(keepends=True) if "uses:" in line]
+    lines = [line for line in lines if "uses: ./ " not in line]  # this repository's own
     assert lines
     assert [line for line in lines if not PINNED.search(line)] == []
 
