@@ -22,10 +22,9 @@ from viralsync_conform.nightly.canary import canary
 from viralsync_conform.profiles import PROFILES
 from viralsync_conform.reports import write_reports
 from viralsync_conform.reports.text import format_result
-from viralsync_conform.reports.wording import one_line
 from viralsync_conform.result import Night
 from viralsync_conform.target.wire import TargetAwayError
-from viralsync_mock.artefacts.writing import safe, write
+from viralsync_mock.artefacts.writing import one_line, safe, write
 from viralsync_mock.errors import UsageError
 
 __all__ = ["Options", "run_and_report"]

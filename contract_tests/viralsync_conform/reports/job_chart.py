@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from viralsync_conform.calls import TERMINAL
-from viralsync_conform.reports.wording import amount, counted, one_line
+from viralsync_conform.reports.wording import amount, counted
 from viralsync_conform.run.job_history import CREATED, STREAM, Interval, JobHistory, StatusSample
 from viralsync_mock.artefacts.markup import Markup, code, joined, tag
+from viralsync_mock.artefacts.writing import one_line
 
 STEPS = frozenset({"queued", "planning", "dispatching", "rendering", "assembling", "uploading"})
 ENDS = frozenset(TERMINAL)

@@ -13,8 +13,9 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from viralsync_conform.findings import Category, Finding
 from viralsync_conform.reports.json_report import SKIPPED
-from viralsync_conform.reports.wording import MARKS, calls_in_words, counting, known_keys, one_line, where
+from viralsync_conform.reports.wording import MARKS, calls_in_words, counting, known_keys, where
 from viralsync_conform.result import JourneyOutcome, Result
+from viralsync_mock.artefacts.writing import one_line
 from viralsync_mock.redaction import sanitised
 
 EVERYWHERE = "every operation"

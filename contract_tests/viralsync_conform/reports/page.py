@@ -8,10 +8,11 @@ from pathlib import Path
 from viralsync_conform.reports.job_chart import lives_drawn
 from viralsync_conform.reports.page_findings import findings_of, is_empty
 from viralsync_conform.reports.page_sections import canary, changes, fidelity, journeys, learned, nights, notes, unclean
-from viralsync_conform.reports.wording import TITLES, VERDICTS, amount, counted, counting, one_line, sentence
+from viralsync_conform.reports.wording import TITLES, VERDICTS, amount, counted, counting, sentence
 from viralsync_conform.result import Result
 from viralsync_conform.run.job_history import job_histories
 from viralsync_mock.artefacts.markup import Markup, code, joined, section, tag
+from viralsync_mock.artefacts.writing import one_line
 
 STYLE = Path(__file__).with_name("page.css")
 

@@ -18,13 +18,12 @@ from viralsync_conform.reports.wording import (
     counting,
     known_for,
     known_keys,
-    one_line,
     where,
     wrong,
 )
 from viralsync_conform.result import Result
 from viralsync_mock.artefacts.markup import Markup, code, escaped, joined, listing, section, tag
-from viralsync_mock.artefacts.writing import shown_headers, text_of
+from viralsync_mock.artefacts.writing import one_line, shown_headers, text_of
 
 MAX_CALLS = 3
 """Of each finding; the others are in the archive."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from viralsync_conform.contract.learned_behaviour import position_of
-from viralsync_conform.reports.wording import calls_in_words, one_line, position, scalar
+from viralsync_conform.reports.wording import calls_in_words, position, scalar
 from viralsync_conform.result import Result
+from viralsync_mock.artefacts.writing import one_line
 from viralsync_mock.config.behaviour import to_document
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from viralsync_conform.baseline import is_new
 from viralsync_conform.findings import Category, Finding
-from viralsync_conform.reports.wording import known_keys, one_line, where, wrong
+from viralsync_conform.reports.wording import known_keys, where, wrong
 from viralsync_conform.result import Result
+from viralsync_mock.artefacts.writing import one_line
 from viralsync_mock.settings import shipped
 
 LEVELS = {Category.FAILURE: "error", Category.WARNING: "warning", Category.INCONCLUSIVE: "none"}

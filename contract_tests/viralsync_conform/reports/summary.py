@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
-from html import escape
 
 from viralsync_conform.baseline import is_folded
 from viralsync_conform.contract.learned_behaviour import position_of
@@ -20,23 +18,16 @@ from viralsync_conform.reports.wording import (
     known_for,
     known_keys,
     news,
-    one_line,
     position,
     sentence,
     where,
     wrong,
 )
 from viralsync_conform.result import Result
-from viralsync_mock.redaction import masked
+from viralsync_mock.artefacts.writing import cell
 
 MAX_FINDINGS = 20
 """Of each category: the text must fit into an issue. `report.html` has all."""
-
-_SPECIAL = str.maketrans({char: f"\\{char}" for char in "\\`*_[]()|~!"} | {"@": "@\u200b", "#": "#\u200b"})
-"""What would be markup; and a break behind what would mention a person or an issue."""
-
-_LINK = re.compile(r"(?:\b(?:https?|ftp|mailto|xmpp)(?=:))|\bwww(?=\.)", re.IGNORECASE)
-"""What GitHub would turn into a link: the character after it is escaped."""
 
 
 def summary_of(result: Result) -> str:
@@ -44,12 +35,6 @@ def summary_of(result: Result) -> str:
     parts += [_category(result, category) for category in TITLES]
     parts += [_learned(result), _changes(result), _trust(result), _unclean(result)]
     return "\n\n".join("\n".join(lines) for part in parts if (lines := list(part))) + "\n"
-
-
-def cell(text: str, longest: int = 200) -> str:
-    """Return a text as it must stand in a cell of a table or in a line: no markup, no break, not too long."""
-    flat = masked(one_line(masked(text), longest))  # here, since no key is found between escapes
-    return _LINK.sub(r"\g<0>\\", escape(flat, quote=False).translate(_SPECIAL))
 
 
 def _head(result: Result) -> Iterator[str]:

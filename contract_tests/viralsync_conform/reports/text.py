@@ -10,9 +10,9 @@ from viralsync_conform.calls import Exchange
 from viralsync_conform.findings import Category, Finding
 from viralsync_conform.reports.har import curl
 from viralsync_conform.reports.json_report import SKIPPED
-from viralsync_conform.reports.wording import MARKS, counting, known_for, news, one_line, sentence, wrong
+from viralsync_conform.reports.wording import MARKS, counting, known_for, news, sentence, wrong
 from viralsync_conform.result import Result
-from viralsync_mock.artefacts.writing import safe, shown_headers, text_of
+from viralsync_mock.artefacts.writing import one_line, safe, shown_headers, text_of
 
 MAX_LINE = 300
 MAX_CALLS = 3

@@ -9,10 +9,11 @@ from statistics import median
 from typing import Any
 
 from viralsync_conform.calls import Exchange
-from viralsync_conform.reports.wording import one_line, scalar
+from viralsync_conform.reports.wording import scalar
 from viralsync_conform.result import Result
 from viralsync_conform.run.job_history import STREAM, JobHistory, job_histories
 from viralsync_conform.target import MAIN
+from viralsync_mock.artefacts.writing import one_line
 from viralsync_mock.openapi.spec import Spec, load_spec
 from viralsync_mock.settings import shipped
 

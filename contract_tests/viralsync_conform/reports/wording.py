@@ -13,6 +13,7 @@ from typing import Any
 from viralsync_conform.baseline import is_new, key_of, last_night, since
 from viralsync_conform.findings import SENTENCES, Category, Finding, Provenance, Verdict
 from viralsync_conform.result import Result
+from viralsync_mock.artefacts.writing import one_line
 from viralsync_mock.redaction import sanitised
 
 TITLES: Mapping[Category, str] = MappingProxyType(
@@ -164,12 +165,6 @@ def scalar(value: Any) -> str:
             return value
         return json.dumps(sanitised(value), ensure_ascii=False)
     return json.dumps(value)
-
-
-def one_line(text: str, longest: int = 200) -> str:
-    """Return a text without breaks and control characters, shortened."""
-    flat = " ".join(sanitised(text).split())
-    return flat if len(flat) <= longest else f"{flat[: longest - 1]}…"
 
 
 def plain(value: Any) -> Any:

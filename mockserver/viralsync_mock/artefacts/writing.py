@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
+from html import escape
 from pathlib import Path
 from typing import Any
 
 from viralsync_mock.redaction import masked, sanitised, shown_value
+
+_SPECIAL = str.maketrans({char: f"\\{char}" for char in "\\`*_[]()|~!"} | {"@": "@\u200b", "#": "#\u200b"})
+"""What would be markup; and a break behind what would mention a person or an issue."""
+
+_LINK = re.compile(r"(?:\b(?:https?|ftp|mailto|xmpp)(?=:))|\bwww(?=\.)", re.IGNORECASE)
+"""What GitHub would turn into a link: the character after it is escaped."""
 
 
 def write(folder: Path, name: str, text: str) -> Path:
@@ -35,3 +43,15 @@ def text_of(data: bytes) -> str:
 def shown_headers(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     """Return headers without secrets; `authorization` keeps its scheme."""
     return tuple((name, shown_value(name, value)) for name, value in headers)
+
+
+def one_line(text: str, longest: int = 200) -> str:
+    """Return a text without breaks and control characters, shortened."""
+    flat = " ".join(sanitised(text).split())
+    return flat if len(flat) <= longest else f"{flat[: longest - 1]}…"
+
+
+def cell(text: str, longest: int = 200) -> str:
+    """Return a text as it must stand in a cell of a table or in a line: no markup, no break, not too long."""
+    flat = masked(one_line(masked(text), longest))  # here, since no key is found between escapes
+    return _LINK.sub(r"\g<0>\\", escape(flat, quote=False).translate(_SPECIAL))

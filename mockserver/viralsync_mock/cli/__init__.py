@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from viralsync_mock.cli.certify import certify
 from viralsync_mock.cli.challenge import challenge
 from viralsync_mock.cli.conform import conform
 from viralsync_mock.cli.faults import faults
@@ -93,6 +94,7 @@ def main(context: click.Context) -> None:
         click.echo(f"viralsync-mock: {complaint}", err=True)
 
 
+main.add_command(certify)
 main.add_command(challenge)
 main.add_command(conform)
 main.add_command(faults)

@@ -217,9 +217,10 @@ def believes_no_old_status(evidence: Evidence) -> Iterator[Observation]:
     """A job that was shown unfinished is looked at again: until its end, a webhook, or its cancellation."""
     unfinished = {each.id for each in evidence.unfinished}
     for job_id, calls in evidence.by_job.items():
-        last = next((each for each in reversed(calls) if last_status(each) is not None), None)
-        if last is None or job_id in evidence.notified or any(each.operation not in FOLLOWING for each in calls):
+        seen = [each for each in calls if last_status(each) is not None]
+        if not seen or job_id in evidence.notified or any(each.operation not in FOLLOWING for each in calls):
             continue
+        last = next((each for each in seen if last_status(each) in TERMINAL), seen[-1])
         if last_status(last) in TERMINAL:
             yield passed(last)
         elif job_id not in unfinished and not _is_listed(evidence, job_id, last.number):

@@ -31,6 +31,9 @@ MANY_GAPS = 5
 SAME = 0.02
 """Share by which equal waits may differ."""
 
+MAX_SHOWN = 8
+"""Waits that a reason lists."""
+
 LOST = frozenset({"reset_peer", "empty_response", TIMEOUT})
 """Endings without a response."""
 
@@ -128,7 +131,7 @@ def _backed_off(evidence: Evidence, attempts: Sequence[JournalEntry]) -> Observa
         gap >= seconds - TOLERANCE for gap, seconds in zip(known, asked, strict=True) if seconds
     ):
         return passed(*attempts)
-    apart = ", ".join(f"{gap:.3g}" for gap in known)
+    apart = ", ".join([*(f"{gap:.3g}" for gap in known[:MAX_SHOWN]), *(["..."] if len(known) > MAX_SHOWN else [])])
     hurried = sum(gap < AT_ONCE for gap in known)
     if hurried > max(1, len(known) / 2):
         return failed(f"the call was made again at once after it failed ({apart} s)", *attempts)

@@ -8,7 +8,7 @@ import pytest
 from tests.support.results import finding, result, rich, written
 
 from viralsync_conform.findings import Category
-from viralsync_conform.reports.summary import cell
+from viralsync_mock.artefacts.writing import cell
 
 ISSUE = 65_536
 """Characters that GitHub takes for the text of an issue."""

@@ -546,3 +546,9 @@ def test_a_job_that_is_unfinished_when_its_client_ends_is_left_behind() -> None:
 
 def outcome_of(rule: str, evidence: Evidence) -> Outcome:
     return next(each.outcome for each in evaluate_rules(evidence) if each.rule == rule)
+
+
+def test_a_stream_that_told_the_end_outweighs_a_look_at_the_job_beside_it() -> None:
+    """The look has the higher number, but the stream was open longer."""
+    calls = [call(1, SUBMIT, shows={"jobId": JOB}), stream(2, "done", 9, over=3), read(3, "running", 1)]
+    assert outcome_of("believes-no-old-status", Evidence(calls=calls)) is Outcome.PASSED
