@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 
 from viralsync_mock.errors import ControlError
+from viralsync_mock.webhooks.transport import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,7 +25,7 @@ def open_connections() -> httpx2.Client:
     """Return connections for any number of sandboxes; threads may share them. Certificates are not checked."""
     limits = httpx2.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=KEEPALIVE_SECONDS)
     # a mock's certificate is made up on the spot
-    transport = httpx2.HTTPTransport(verify=unverified(), trust_env=False, limits=limits)
+    transport = Transport(verify=unverified(), trust_env=False, limits=limits)
     return httpx2.Client(transport=transport, trust_env=False)
 
 

@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from contextlib import ExitStack, contextmanager
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypedDict, TypeVar, overload
 from urllib.parse import urlsplit
 
 import httpx2
@@ -24,12 +24,14 @@ from viralsync_mock.client.results import CoverageMixin, VerdictMixin
 from viralsync_mock.errors import ControlError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
     from typing import Unpack
 
     from viralsync_mock.client.literals import Clock, Limit, Plan, Rule
     from viralsync_mock.virtual_time import ClockConnection
+
+C = TypeVar("C")
 
 OBSERVER: Mapping[str, str] = MappingProxyType({"x-mock-observer": "test"})
 """Marks calls of the test itself."""
@@ -107,21 +109,23 @@ class Sandbox(AssertionMixin, VerdictMixin, CoverageMixin):
         self.jobs = JobList(connection)
         self.journal = JournalView(connection)
 
-    def client(self, *, is_observer: bool = True, **options: Any) -> httpx2.Client:
+    @overload
+    def client(self, /, *, is_observer: bool = True, **options: Any) -> httpx2.Client: ...
+    @overload
+    def client(self, kind: Callable[..., C], /, *, is_observer: bool = True, **options: Any) -> C: ...
+    def client(self, kind: Callable[..., Any] = httpx2.Client, /, *, is_observer: bool = True, **options: Any) -> Any:
         """Return an HTTP client with address and key, for the test's own calls: the verdict leaves them out.
 
-        With `is_observer=False` they count as those of the code under test. `options` are httpx2's. It is made in a
-        tenth of the time of `httpx2.Client()`, since all share one SSL context that checks no certificate.
+        `kind` is its class: `httpx2.Client`, `httpx.Client`, `httpx.AsyncClient` ...; `options` are that class's. With
+        `is_observer=False` its calls count as those of the code under test. It is made in a tenth of the time of
+        `httpx.Client()`, since all share one SSL context, which checks no certificate.
         """
-        return httpx2.Client(**self._client_options(is_observer=is_observer), **options)
+        headers = {**self.headers, **OBSERVER} if is_observer else self.headers
+        return kind(base_url=self.base_url, headers=headers, verify=unverified(), trust_env=False, **options)
 
     def async_client(self, *, is_observer: bool = True, **options: Any) -> httpx2.AsyncClient:
-        """Return the same for asyncio and trio."""
-        return httpx2.AsyncClient(**self._client_options(is_observer=is_observer), **options)
-
-    def _client_options(self, *, is_observer: bool) -> dict[str, Any]:
-        headers = {**self.headers, **OBSERVER} if is_observer else self.headers
-        return {"base_url": self.base_url, "headers": headers, "verify": unverified(), "trust_env": False}
+        """Return the same for asyncio and trio: an `httpx2.AsyncClient`."""
+        return self.client(httpx2.AsyncClient, is_observer=is_observer, **options)
 
     def with_key(self, api_key: str) -> Sandbox:
         """Return the sandbox of another key on the same mock; it shares this one's connections."""

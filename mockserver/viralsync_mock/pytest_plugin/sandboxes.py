@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+import sys
+import warnings
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -100,6 +104,7 @@ def for_test(item: pytest.Item, server: Server, settings: Settings) -> Iterator[
     """Yield the sandbox of a test; the test fails when it cannot be opened."""
     opening = SandboxOpener(item.config, server, settings)
     with fail_without_traceback():
+        refuse_blocked_sockets(server.base_url)
         options = options_of_test(item)
         sandbox = opening.sandbox(item.nodeid)
         opening.open(sandbox, options)
@@ -120,6 +125,23 @@ def fail_without_traceback() -> Iterator[None]:
         yield
     except UsageError as problem:
         raise pytest.fail.Exception(f"viralsync: {problem}", pytrace=False) from None
+
+
+def refuse_blocked_sockets(base_url: str | None = None) -> None:
+    """Raise UsageError when pytest-socket forbids the sockets of the mock at an address, or of any mock."""
+    if "pytest_socket" not in sys.modules:
+        return
+    url = urlsplit(base_url or "http://127.0.0.1")
+    host = url.hostname
+    try:
+        with warnings.catch_warnings(action="ignore"), socket.socket() as probe:
+            if base_url:
+                probe.connect((host, url.port))
+    except RuntimeError as refusal:
+        raise UsageError(
+            f"pytest-socket blocks the sockets of the mock: {refusal} Allow this machine by "
+            f"--allow-hosts={host}, also beside --disable-socket, or @pytest.mark.allow_hosts(['{host}'])."
+        ) from None
 
 
 class SandboxMaker:

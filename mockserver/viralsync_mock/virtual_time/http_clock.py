@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import httpx2
 
 from viralsync_mock.virtual_time.keeper import OWN_THREADS
+from viralsync_mock.webhooks.transport import AsyncTransport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -57,7 +58,7 @@ def http_clock(base_url: str, headers: Mapping[str, str]) -> Iterator[HttpClock]
     thread = threading.Thread(target=loop.run_forever, name=f"{OWN_THREADS} clock", daemon=True)
     thread.start()
     limits = httpx2.Limits(max_connections=None)
-    transport = httpx2.AsyncHTTPTransport(verify=False, trust_env=False, limits=limits)
+    transport = AsyncTransport(verify=False, trust_env=False, limits=limits)
     http = httpx2.AsyncClient(transport=transport, trust_env=False, timeout=None)
     try:
         yield HttpClock(loop, http, f"{base_url}/__mock", headers)

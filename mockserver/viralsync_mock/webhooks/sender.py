@@ -211,6 +211,8 @@ class _ConnectionPool:
         """Return what sends to a URL of this scheme; only https reads the CAs."""
         import httpx2
 
+        from viralsync_mock.webhooks.transport import AsyncTransport
+
         scheme = url[: url.index(":")].lower()
         if scheme not in self._contexts:
             is_secure = scheme == "https"
@@ -219,9 +221,7 @@ class _ConnectionPool:
             )
         if scheme not in self._transports:
             limits = httpx2.Limits(max_keepalive_connections=MAX_KEPT, keepalive_expiry=KEEP_ALIVE_SECONDS)
-            self._transports[scheme] = httpx2.AsyncHTTPTransport(
-                verify=self._contexts[scheme], trust_env=False, limits=limits
-            )
+            self._transports[scheme] = AsyncTransport(verify=self._contexts[scheme], trust_env=False, limits=limits)
         return self._transports[scheme]
 
     async def request(self, method: str, hop: WebhookRequest) -> tuple[Reply, str]:

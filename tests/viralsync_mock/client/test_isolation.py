@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import httpx
+import httpx2
 import pytest
+import requests
+import responses
 import respx
+import vcr
 from pytest_httpx import HTTPXMock
 from tests.conftest import LiveServer, movie
 from tests.support.webhook_receiver import Receiver
@@ -45,6 +51,30 @@ def test_pytest_httpx_does_not_catch_our_traffic(fresh: Sandbox, httpx_mock: HTT
     assert httpx.get("https://example.com/").status_code == 418
 
 
+def test_responses_does_not_catch_our_traffic(fresh: Sandbox) -> None:
+    """It patches requests."""
+    with responses.RequestsMock() as mock:
+        mock.get("https://example.com/", status=418)
+        assert finish_a_job(fresh) == {"delivered"}
+        assert requests.get("https://example.com/", timeout=5).status_code == 418
+
+
+@pytest.mark.parametrize("get", [httpx.get, httpx2.get, requests.get], ids=["httpx", "httpx2", "requests"])
+def test_vcrpy_records_and_replays_the_code_under_test_only(fresh: Sandbox, tmp_path: Path, get: Any) -> None:
+    """Neither control calls nor webhooks are on the tape; what is played again never reaches the mock."""
+    tape, url = str(tmp_path / "tape.yaml"), f"{fresh.base_url}/v1/me"
+    fresh.open(clock="frozen")
+    with Receiver() as receiver, fresh.client() as client:
+        for played in (0, 1):
+            job = client.post("/v1/render/jobs", json=movie(callbackUrl=receiver.url)).json()["jobId"]
+            with vcr.use_cassette(tape) as cassette:
+                assert get(url, headers=fresh.headers, timeout=5).status_code == 200
+                fresh.clock.run_until(job, "done")
+            assert {delivery.outcome for delivery in fresh.deliveries} == {"delivered"}
+            assert (len(cassette), cassette.play_count) == (1, played)
+    fresh.assert_called("getMe", times=1)
+
+
 def test_calls_of_our_client_are_the_tests_own(fresh: Sandbox) -> None:
     """They fail no rule, unless the client stands for the code under test."""
     fresh.open(scenario="instant")
@@ -58,9 +88,13 @@ def test_calls_of_our_client_are_the_tests_own(fresh: Sandbox) -> None:
         assert not fresh.verdict().is_good
 
 
-def test_clients_share_one_ssl_context(fresh: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_clients_share_one_ssl_context(fresh: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """None reads the certificates of the authorities."""
     monkeypatch.setattr("ssl.SSLContext.load_verify_locations", None)
     monkeypatch.setattr("ssl.create_default_context", None)
-    with fresh.client() as client:
-        assert client.get("/v1/me").status_code == 200
+    with fresh.client() as client, fresh.client(httpx.Client) as other:
+        assert client.get("/v1/me").status_code == other.get("/v1/me").status_code == 200
+    async with fresh.async_client() as third, fresh.client(httpx.AsyncClient) as fourth:
+        assert (await third.get("/v1/me")).status_code == (await fourth.get("/v1/me")).status_code == 200
+    assert isinstance(fourth, httpx.AsyncClient)
+    assert fresh.verdict().is_good

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.pytester_runs import Run, run
+from tests.support.pytester_runs import Run, passed, run
 
 from viralsync_mock.pytest_plugin.reporting import WaitsSection
 
@@ -134,3 +134,17 @@ def test_short_gaps_are_work_and_not_counted() -> None:
     section.end_test("a", "busy")
     section.end_test("b", "waiting")
     assert section.share() == [("b", 3.0)]
+
+
+@pytest.mark.parametrize("option", ["--disable-socket", "--allow-hosts=10.0.0.1"])
+def test_blocked_sockets_get_a_sentence(run: Run, option: str) -> None:
+    """pytest-socket forbids them to all tests: neither a traceback nor an internal error."""
+    result = run("def test_inside(viralsync):\n    submit(viralsync)", option, subprocess=True)
+    assert result.parseoutcomes() == {"errors": 1}
+    result.stdout.fnmatch_lines(["viralsync: pytest-socket blocks the sockets of the mock: *--allow-hosts=127.0.0.1*"])
+
+
+def test_allowed_sockets_are_enough(run: Run) -> None:
+    """Those of this machine."""
+    arguments = ("--disable-socket", "--allow-hosts=127.0.0.1")
+    passed(run("def test_inside(viralsync):\n    submit(viralsync)", *arguments, subprocess=True), 1)
