@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import math
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -214,19 +215,27 @@ class Clock:
         if instant > LAST:
             raise ClockError(f"the clock ends at {LAST.isoformat()}, asked for {instant.isoformat()}")
 
-    async def advance(self, instant: datetime) -> None:
-        """Go to an instant by way of everything due before it; return when all of it has been delivered."""
+    async def advance(self, instant: datetime, max_wake_ups: float = math.inf) -> bool:
+        """Go to an instant by way of everything due before it; return when all of it has been delivered.
+
+        After about this many wake-ups of waiters it stops on the way, and returns False.
+        """
         self.check(instant)
-        since = self.now()
-        async with self._moving:
-            await self.wait_idle()
-            while self._armed and self._armed[0][0] <= instant:
-                self._stand(max(self._armed[0][0], self.now()))
-                self._ring_due()
+        since, wake_ups = self.now(), 0
+        try:
+            async with self._moving:
                 await self.wait_idle()
-            self._stand(max(instant, self.now()))
-        self._moved(since)
-        self._set_timer()
+                while self._armed and self._armed[0][0] <= instant:
+                    if wake_ups >= max_wake_ups:
+                        return False
+                    self._stand(max(self._armed[0][0], self.now()))
+                    wake_ups += self._ring_due()
+                    await self.wait_idle()
+                self._stand(max(instant, self.now()))
+                return True
+        finally:
+            self._moved(since)
+            self._set_timer()
 
     async def wait_settled(self) -> None:
         """Wait until every woken waiter has delivered what was due."""
@@ -335,12 +344,14 @@ class Clock:
         while self._armed and self._armed[0][2].due != self._armed[0][0]:
             heapq.heappop(self._armed)
 
-    def _ring_due(self) -> None:
-        now = self.now()
+    def _ring_due(self) -> int:
+        now, rung = self.now(), 0
         while self._armed and self._armed[0][0] <= now:
             due, _, alarm = heapq.heappop(self._armed)
             if alarm.due == due:
                 alarm.wake()
+                rung += 1
+        return rung
 
     def _set_timer(self) -> None:
         if self.mode is Mode.JUMP:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from itertools import chain, islice
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from viralsync_mock.clock import EPOCH, Clock, Mode
-from viralsync_mock.jobs.models import Status, add_seconds, timestamp
+from viralsync_mock.jobs.models import Status, add_seconds, in_turns, timestamp
+from viralsync_mock.jobs.recipe import plan_job
 from viralsync_mock.jobs.steps import steps
 from viralsync_mock.jobs.store import JobStore, Usage
 from viralsync_mock.journal.coverage import CoverageRecorder
@@ -27,13 +31,25 @@ if TYPE_CHECKING:
     from viralsync_mock.scenarios.model import Scenario
     from viralsync_mock.webhooks.delivery import Dispatcher
 
-MAX_JOBS_LISTED = 1_000
-"""An `advance` lists the steps of this many jobs, the oldest first, and says when there were more."""
+MAX_JOBS_LISTED, MAX_EFFECTS = 1_000, 10_000
+"""An `advance` lists the steps of this many jobs, the oldest first, at most this many steps and as many other effects,
+and says when there were more."""
+
+MAX_WAKE_UPS = 200_000
+"""An `advance` stops after it has woken the streams and webhooks of a sandbox this often: about 20 real seconds."""
 
 SANDBOX_SIZE = 12 * 1024
 """What an empty sandbox takes in memory."""
 
 Effect = dict[str, Any]
+
+
+class Moved(NamedTuple):
+    """What an `advance` came to: what happened, whether more did than is listed, whether the clock is there."""
+
+    effects: list[Effect]
+    is_truncated: bool
+    has_arrived: bool
 
 
 def user_id(key: str) -> str:
@@ -124,6 +140,7 @@ class Sandbox:
     async def rewrite(self, job: Job, timeline: Timeline) -> None:
         """Give a job another timeline; returns when every open stream has sent it."""
         self.store.rewrite(job, timeline, self.clock.now())
+        await in_turns(plan_job(job), self.clock.real.sleep)
         self.notify(job)
         await self.clock.wait_settled()
 
@@ -159,24 +176,28 @@ class Sandbox:
             await self.clock.sleep_until(instant, sleeper, all_asleep=all_asleep)
         return self.clock.now()
 
-    async def advance(self, instant: datetime) -> tuple[list[Effect], bool]:
-        """Move the clock; return what happened, in order, and whether the list is incomplete."""
+    async def advance(self, instant: datetime) -> Moved:
+        """Move the clock; return what happened, in order."""
         since, jobs = self.clock.now(), self.store.unfinished(self.clock.now())
         seen: list[Effect] = []
         self.listeners.append(seen)
         try:
-            await self.clock.advance(instant)
+            has_arrived = await self.clock.advance(instant, MAX_WAKE_UPS)
         finally:
             self.listeners = [listener for listener in self.listeners if listener is not seen]
-        found = [effect for job in jobs[:MAX_JOBS_LISTED] for effect in effects_of(job, since, instant)]
-        return sorted(found + seen, key=_sort_key), len(jobs) > MAX_JOBS_LISTED
+        until = instant if has_arrived else self.clock.now()
+        happened = chain.from_iterable(effects_of(job, since, until) for job in jobs[:MAX_JOBS_LISTED])
+        found = list(islice(happened, MAX_EFFECTS + 1))
+        is_truncated = max(len(found), len(seen)) > MAX_EFFECTS or len(jobs) > MAX_JOBS_LISTED
+        return Moved(sorted(found[:MAX_EFFECTS] + seen[:MAX_EFFECTS], key=_sort_key), is_truncated, has_arrived)
 
     def record_effect(self, kind: str, **what: object) -> None:
         """Add something that happened to the list of every `advance` under way."""
         if self.listeners or self.watcher is not None:
             effect = {"at": timestamp(self.clock.now()), "kind": kind, **what}
             for listener in self.listeners:
-                listener.append(effect)
+                if len(listener) <= MAX_EFFECTS:
+                    listener.append(effect)
             if self.watcher is not None:
                 self.watcher.note_effect(effect)
 
@@ -216,19 +237,20 @@ def _sort_key(effect: Effect) -> tuple[object, ...]:
 
 def effects_of(job: Job, since: datetime, until: datetime) -> Iterator[Effect]:
     """Yield the steps of one job in an interval, and its charge."""
-    for step in steps(job.timeline):
-        if since < step.at <= until:
-            at = timestamp(step.at)
-            yield {
-                "at": at,
-                "kind": "step",
-                "jobId": job.id,
-                "status": step.status,
-                "phase": step.phase,
-                "progress": step.progress,
-            }
-            if step.status is Status.DONE:
-                yield {"at": at, "kind": "charge", "jobId": job.id, "minutes": round(job.seconds / 60, 6)}
+    found = steps(job.timeline)
+    first, last = (bisect_right(found, instant, key=attrgetter("at")) for instant in (since, until))
+    for step in islice(found, first, last):
+        at = timestamp(step.at)
+        yield {
+            "at": at,
+            "kind": "step",
+            "jobId": job.id,
+            "status": step.status,
+            "phase": step.phase,
+            "progress": step.progress,
+        }
+        if step.status is Status.DONE:
+            yield {"at": at, "kind": "charge", "jobId": job.id, "minutes": round(job.seconds / 60, 6)}
 
 
 def use_account(sandbox: Sandbox, scenario: Scenario) -> None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 async def submit_render_job(call: Call) -> Response:
     """POST /v1/render/jobs: keep the job (docs page /api-reference/render)."""
-    job = submission.submit(call)
+    job = await submission.submit(call)
     call.entry.job_id = job.id
     call.sandbox.sightings.record_submission(job)
     if job.callback_url is not None:

@@ -24,6 +24,10 @@ MIN_PAUSE = timedelta(milliseconds=1)
 """The shortest pause between two keep-alives."""
 
 
+TURN = 100
+"""After so many events other calls have a turn: a stream may have thousands to catch up with."""
+
+
 async def stream_events(call: Call, subject: Subject, last: int | None, reader: StreamClient) -> AsyncGenerator[bytes]:
     """Yield a snapshot, then one event per step, keep-alives while nothing happens, and end after the terminal one.
 
@@ -45,6 +49,8 @@ async def stream_events(call: Call, subject: Subject, last: int | None, reader: 
                     sandbox.record_effect("event", jobId=subject.id, id=str(step.number), status=step.status)
                     yield _event(call, subject, step, retry)
                     retry = None  # once a connection
+                    if step.number % TURN == 0:
+                        await clock.real.sleep(0)
                 if current.status.is_terminal:
                     return
                 keep_alive = _keep_alive_due(call, quiet_since)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from viralsync_mock.errors import ApiError
 from viralsync_mock.jobs.limits import PlanLimits
-from viralsync_mock.jobs.recipe import Recipe, build, echo
+from viralsync_mock.jobs.models import SLICE, in_turns
+from viralsync_mock.jobs.recipe import Recipe, build, echo, plan_job
 from viralsync_mock.registry import size_text
 from viralsync_mock.sandbox import usage_under
 from viralsync_mock.scenarios.model import with_job
@@ -23,17 +24,23 @@ if TYPE_CHECKING:
     from viralsync_mock.webhooks.payload import WebhookSettings
 
 
-def submit(call: Call) -> Job:
-    """Keep the job that the body asks for; raises the ApiError of the first ceiling in its way."""
+async def submit(call: Call) -> Job:
+    """Keep the job that the body asks for; raises the ApiError of the first ceiling in its way.
+
+    A job of many scenes is planned at once, in slices: later, the whole plan would hold other calls.
+    """
     sandbox = call.sandbox
     job = make_job(call, sandbox.submissions + 1)
+    if len(call.document["movie"]["scenes"]) > SLICE:
+        sandbox.submissions = job.number
+        await in_turns(plan_job(job), sandbox.clock.real.sleep)
     if not call.mock.sandboxes.has_room(sandbox, job.size):
         code = "SERVICE_UNAVAILABLE" if "SERVICE_UNAVAILABLE" in call.spec.errors else "INTERNAL_ERROR"
         limit = size_text(call.mock.sandboxes.memory.limit)
         text = f"The mock holds unfinished jobs of {limit}, and may hold no more: start it with more --memory."
         raise ApiError(code, text=text)
     sandbox.store.submit(job, partial(_admit, call, job))
-    sandbox.submissions = job.number
+    sandbox.submissions = max(sandbox.submissions, job.number)
     return job
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from itertools import groupby
 from operator import attrgetter
@@ -15,8 +16,8 @@ from viralsync_mock.config.yaml_source import preview
 from viralsync_mock.control.request import JsonResponse
 from viralsync_mock.errors import ApiError, ClockError
 from viralsync_mock.jobs.models import add_seconds, parse_timestamp, timestamp
-from viralsync_mock.jobs.steps import next_step, steps_of
-from viralsync_mock.jobs.views import every_step
+from viralsync_mock.jobs.steps import next_step, steps
+from viralsync_mock.sandbox import MAX_WAKE_UPS, Moved
 from viralsync_mock.scenarios.values import parse_seconds
 from viralsync_mock.validation.schema import invalid
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from viralsync_mock.control.request import ControlRequest
     from viralsync_mock.jobs.models import Step
-    from viralsync_mock.sandbox import Effect, Sandbox
+    from viralsync_mock.sandbox import Sandbox
 
 MAX_SECONDS = timedelta(days=31)
 """How far one call moves a clock: an open stream tells of each keep-alive on the way."""
@@ -102,19 +103,26 @@ async def advance_clock(request: ControlRequest) -> Response:
     [(way, how_far)] = request.document.items()
     instant = WAYS[way](request, how_far)
     check_max_advance(request, f"$.{way}", instant)
-    effects, is_truncated = await advance_to(request, instant)
-    document: dict[str, Any] = {"now": timestamp(request.sandbox.clock.now()), "effects": effects}
-    return JsonResponse(document | {"truncated": True} if is_truncated else document)
+    moved = await advance_to(request, instant)
+    document: dict[str, Any] = {"now": timestamp(request.sandbox.clock.now()), "effects": moved.effects}
+    if moved.is_truncated:
+        document["truncated"] = True
+    if not moved.has_arrived:
+        document["stopped"] = f"The clock stopped on the way, after {MAX_WAKE_UPS} wake-ups: advance again from here."
+    return JsonResponse(document)
 
 
-async def advance_to(request: ControlRequest, instant: datetime) -> tuple[list[Effect], bool]:
-    """Move the clock; a flowing one may already be past the instant, and stays there."""
+async def advance_to(request: ControlRequest, instant: datetime) -> Moved:
+    """Move the clock until the client goes; a flowing one may already be past the instant, and stays there."""
+    moving = asyncio.ensure_future(request.sandbox.advance(instant))
     try:
-        return await request.sandbox.advance(instant)
+        if await while_connected(request.receive, moving):
+            return moving.result()
     except ClockError:
         if instant > request.sandbox.clock.now():
             raise
-        return [], False
+        return Moved([], is_truncated=False, has_arrived=True)
+    return Moved([], is_truncated=True, has_arrived=False)
 
 
 def check_max_advance(request: ControlRequest, place: str, instant: datetime) -> None:
@@ -136,7 +144,7 @@ def _to(request: ControlRequest, goal: str) -> datetime:
     if goal != "next":
         return _instant(request, goal, "$.to")
     now, sandbox = request.now, request.sandbox
-    coming = [next_step(steps_of(job), now) for job in sandbox.store.unfinished(now)]
+    coming = [next_step(steps(job.timeline), now) for job in sandbox.store.unfinished(now)]
     instants = [step.at for step in coming if step is not None]
     if (due := sandbox.clock.next_due()) is not None:
         instants.append(due)
@@ -150,7 +158,7 @@ def _until(request: ControlRequest, goal: Mapping[str, str]) -> datetime:
     subject, now = find_job(request.sandbox, goal["jobId"]), request.now
     if subject.look(now).status == goal["status"]:
         return now
-    steps = every_step(subject)
+    steps = subject.steps()
     for step in steps:
         if step.at > now and step.status == goal["status"]:
             return step.at

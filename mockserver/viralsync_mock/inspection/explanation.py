@@ -17,7 +17,6 @@ from viralsync_mock.inspection.exchange import answer_body, call_id, declared_le
 from viralsync_mock.inspection.nearest_valid import nearest_body, nearest_query
 from viralsync_mock.jobs.limits import COUNTED_STATUSES
 from viralsync_mock.jobs.models import TERMINAL, timestamp
-from viralsync_mock.jobs.views import every_step
 from viralsync_mock.journal.entry import ANSWERED, CLIENT_DISCONNECTED, PENDING
 from viralsync_mock.redaction import masked, masked_headers
 from viralsync_mock.scenarios.fault_syntax import to_document
@@ -181,7 +180,7 @@ def _step(call: RecordedCall) -> dict[str, Any]:
         subject = find_job(call.sandbox, entry.job_id)
     except ApiError:
         return {**nothing, "whyNoStep": f"{entry.job_id} was deleted: its timeline is gone"}
-    steps = every_step(subject)
+    steps = subject.steps()
     step = _visible(entry, [each for each in steps if each.at <= (entry.answered_at or entry.at)] or steps[:1])
     coming = steps[step.number + 1].at if step.number + 1 < len(steps) else None
     shown = {"number": step.number, "at": timestamp(step.at), "status": step.status}

@@ -6,20 +6,52 @@ Statuses and phases are the API's own words (docs page /concepts/jobs-model).
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
+from collections.abc import Generator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from operator import attrgetter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import orjson
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
 
 JOB_SIZE, SCENE_SIZE = 2048, 1200
 """What a job takes in memory beside its payload, and each scene while its steps are kept."""
+
+
+LATEST = datetime.max.replace(tzinfo=UTC)
+
+SLICE = 500
+"""Scenes that are planned at a time: about 5 ms. A job of many more lets other calls in between."""
+
+T = TypeVar("T")
+Slices = Generator[None, None, T]
+"""Long work that can be done in slices; it returns its result."""
+
+
+def at_once(work: Slices[T]) -> T:
+    """Do all slices one after the other."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+
+
+async def in_turns(work: Slices[T], sleep: Callable[[float], Awaitable[None]]) -> T:
+    """Do all slices, and let others in after each."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+        await sleep(0)
 
 
 class Status(StrEnum):
@@ -126,6 +158,8 @@ class Timeline:
     floors: tuple[MinimumProgress, ...] = ()
     emitted_steps: tuple[Step, ...] = ()
     assemble_is_counted: bool = False
+    known_steps: list[tuple[Step, ...]] = field(default_factory=list, init=False, compare=False, repr=False)
+    """The steps, once they have been found."""
 
     @property
     def created(self) -> datetime:
@@ -158,9 +192,9 @@ class Job:
     """One submitted job, and the timeline that follows from its recipe.
 
     `payload` is the JSON that every view echoes; `seconds`, `width` and `height` describe the output. `make` plans the
-    timeline from the `recipe` when it is first needed. `scenario` is the name of the one that the submission asked for.
-    `status` is the one that the store has indexed. `steps` of an unfinished job and the `final` step of a finished one
-    are kept once they have been read. `watchers` are called when the timeline is rewritten; `version` counts that.
+    timeline from the `recipe`, in slices, when it is first needed. `scenario` is the name of the one that the
+    submission asked for. `status` is the one that the store has indexed. The `final` step of a finished job is kept
+    once it has been read. `watchers` are called when the timeline is rewritten; `version` counts that.
     `last_reported_status` is the last one that a client has seen.
     """
 
@@ -172,12 +206,11 @@ class Job:
     seconds: float
     width: int
     height: int
-    make: Callable[..., Timeline]
+    make: Callable[..., Slices[Timeline]]
     recipe: tuple[object, ...]
     callback_url: str | None = None
     scenario: str | None = None
     status: Status = Status.QUEUED
-    steps: tuple[Step, ...] | None = None
     final: Step | None = None
     version: int = 0
     watchers: dict[Callable[[], None], None] | None = None
@@ -189,9 +222,11 @@ class Job:
     @property
     def timeline(self) -> Timeline:
         """The timeline; a finished job does not keep it, but plans it again."""
-        if self._timeline is not None:
-            return self._timeline
-        timeline = self.make(*self.recipe)
+        return self._timeline or at_once(self.plan())
+
+    def plan(self) -> Slices[Timeline]:
+        """Plan the timeline."""
+        timeline = self._timeline or (yield from self.make(*self.recipe))
         if not self.status.is_terminal:
             self._timeline = timeline
         return timeline
@@ -204,12 +239,17 @@ class Job:
 
     def rewrite(self, timeline: Timeline) -> None:
         """Replace the timeline, which no longer follows from the recipe."""
-        self._timeline, self.steps, self.final = timeline, None, None
+        self._timeline, self.final = timeline, None
         self.version += 1
 
     def drop_timeline(self) -> None:
-        """Free the steps of a finished job, and its timeline unless it was rewritten."""
-        self.steps = None
+        """Free the steps of a finished job, and its timeline unless it was rewritten.
+
+        Those of a job of many scenes stay: to plan them again with each look would hold other calls.
+        """
+        if self._timeline is None or len(self._timeline.scenes) > SLICE:
+            return
+        self._timeline.known_steps.clear()
         if not self.version:
             self._timeline = None
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 
 from viralsync_mock.jobs.models import Job, Phase, Status, whole_milliseconds
-from viralsync_mock.jobs.timeline import STATUS_OF, RenderOrder, plan
+from viralsync_mock.jobs.steps import step_slices
+from viralsync_mock.jobs.timeline import STATUS_OF, RenderOrder, plan_slices
 from viralsync_mock.randomness import hexadecimal, random_fraction
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from viralsync_mock.config.behaviour import BehaviourProfile
-    from viralsync_mock.jobs.models import Timeline
+    from viralsync_mock.jobs.models import Slices, Timeline
     from viralsync_mock.openapi.defaults import MovieDefaults
     from viralsync_mock.scenarios.model import Scenario
 
@@ -60,6 +61,12 @@ def build(
     )
 
 
+def plan_job(job: Job) -> Slices[None]:
+    """Plan the timeline of a job and find its steps, so that no later look has to."""
+    timeline = yield from job.plan()
+    yield from step_slices(timeline)
+
+
 def _planned(
     payload: bytes,
     workers: int,
@@ -68,7 +75,7 @@ def _planned(
     scenario: Scenario,
     seed: str,
     number: int,
-) -> Timeline:
+) -> Slices[Timeline]:
     scenes = [float(scene.get("duration") or 0) for scene in orjson.loads(payload)["movie"]["scenes"]]
     order = RenderOrder(
         scenes=scenes,
@@ -78,7 +85,7 @@ def _planned(
         statuses=statuses_under(behaviour),
         assemble_is_counted=behaviour.job_children_counted == "scenes+assemble",
     )
-    return plan(order, scenario.job)
+    return plan_slices(order, scenario.job)
 
 
 def statuses_under(behaviour: BehaviourProfile) -> Mapping[Phase | None, Status]:

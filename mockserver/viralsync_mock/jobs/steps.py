@@ -7,34 +7,36 @@ the parent aggregates its children; the formula is not documented).
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from viralsync_mock.jobs.models import Children, ChildRun, Job, Phase, Status, Step, add_seconds
+from viralsync_mock.jobs.models import LATEST, SLICE, Children, ChildRun, Job, Phase, Status, Step, add_seconds, at_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from viralsync_mock.jobs.models import MinimumProgress, StatusChange, Timeline
+    from viralsync_mock.jobs.models import MinimumProgress, Slices, StatusChange, Timeline
 
 HELD_BELOW_ONE = 0.99
 """The highest progress of a job that is not yet `done`."""
 
 _AT = attrgetter("at")
 
-_COUNTED = {Status.DONE: "succeeded", Status.FAILED: "failed"}
-
 
 class Change(NamedTuple):
-    """At an instant a figure of the counter grows by `amount`, or is set to `value`."""
+    """At an instant the figures of the counter grow, or the mark or floor is another."""
 
     at: datetime
-    figure: str
-    amount: int
-    value: StatusChange | MinimumProgress | None = None
+    queued: int = 0
+    running: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    units: int = 0
+    mark: StatusChange | None = None
+    floor: MinimumProgress | None = None
 
 
 class ProgressCounter:
@@ -49,10 +51,13 @@ class ProgressCounter:
 
     def apply(self, change: Change) -> None:
         """Apply one change."""
-        if change.value is None:
-            setattr(self, change.figure, getattr(self, change.figure) + change.amount)
-        else:
-            setattr(self, change.figure, change.value)
+        _, queued, running, succeeded, failed, units, mark, floor = change
+        self.queued += queued
+        self.running += running
+        self.succeeded += succeeded
+        self.failed += failed
+        self.units += units
+        self.mark, self.floor = mark or self.mark, floor or self.floor
 
     @property
     def progress(self) -> float:
@@ -70,54 +75,84 @@ class ProgressCounter:
 
 def steps(timeline: Timeline) -> tuple[Step, ...]:
     """Return every step of the parent, from its creation to its end, each different from the one before."""
+    return at_once(step_slices(timeline))
+
+
+def step_slices(timeline: Timeline) -> Slices[tuple[Step, ...]]:
+    """Find every step of the parent. The timeline keeps them.
+
+    Scenes are taken up in the order in which they begin, so that no slice has to look at all their changes.
+    """
+    if timeline.known_steps:
+        return timeline.known_steps[0]
     found = list(timeline.emitted_steps)
-    since = found[-1].at if found else None
-    counter = ProgressCounter(timeline)
-    for at, changes in groupby(sorted(_changes(timeline), key=_AT), key=_AT):
-        for change in changes:
+    counter, scenes = ProgressCounter(timeline), sorted(timeline.scenes, key=_begin)
+    changes = _changes(timeline)
+    for first in range(0, len(scenes), SLICE):
+        for span in scenes[first : first + SLICE]:
+            changes += _span_changes(span, timeline.reports)
+        changes.sort(key=_AT)
+        if first + SLICE < len(scenes):
+            done = bisect_left(changes, _begin(scenes[first + SLICE]), key=_AT)
+            _apply(counter, changes[:done], found)
+            del changes[:done]
+            yield
+    changes.sort(key=_AT)
+    _apply(counter, changes, found)
+    timeline.known_steps.append(tuple(found))
+    return timeline.known_steps[0]
+
+
+def _begin(span: ChildRun) -> datetime:
+    return span.start or span.end or LATEST
+
+
+def _apply(counter: ProgressCounter, changes: Sequence[Change], found: list[Step]) -> None:
+    """Apply sorted changes, and add the steps that follow; those before the last one found are known."""
+    for at, together in groupby(changes, key=_AT):
+        if counter.mark.status.is_terminal:
+            return
+        for change in together:
             counter.apply(change)
-        if since is None or at >= since:
+        if not found or at >= found[-1].at:
             step = counter.step(len(found), at)
             if not found or step[2:] != found[-1][2:]:
                 found.append(step)
-        if counter.mark.status.is_terminal:
-            break
-    return tuple(found)
 
 
-def _changes(timeline: Timeline) -> Iterator[Change]:
-    for mark in timeline.marks:
-        yield Change(mark.at, "mark", 0, mark)
-    for floor in timeline.floors:
-        yield Change(floor.at, "floor", 0, floor)
-    for span in timeline.scenes:
-        yield from _counts(span)
-        yield from _reports(span, timeline.reports)
+def _changes(timeline: Timeline) -> list[Change]:
+    """Return the changes that are not of a scene."""
+    found = [Change(mark.at, mark=mark) for mark in timeline.marks]
+    found += [Change(floor.at, floor=floor) for floor in timeline.floors]
     if timeline.assemble_is_counted:
-        yield from _counts(timeline.assemble)
+        found += _counts(timeline.assemble, 0)
     if timeline.assemble.end is not None and timeline.assemble.outcome is Status.DONE:
-        yield Change(timeline.assemble.end, "units", timeline.reports)
+        found.append(Change(timeline.assemble.end, units=timeline.reports))
+    return found
 
 
-def _counts(span: ChildRun) -> Iterator[Change]:
-    """Yield the changes of the counts: one child from queued to running to its end."""
-    if span.start is not None:
-        yield Change(span.start, "queued", -1)
-        yield Change(span.start, "running", 1)
+def _span_changes(span: ChildRun, reports: int) -> list[Change]:
+    """Return the changes of one scene: its progress reports, evenly over its planned run, its start and its end."""
+    found = [Change(at, units=1) for at in _instants(span, reports)]
+    return found + _counts(span, reports - len(found))
+
+
+def _counts(span: ChildRun, units: int) -> list[Change]:
+    """Return the changes of the counts: one child from queued to running to its end; a success reports the rest."""
+    found = [] if span.start is None else [Change(span.start, queued=-1, running=1)]
     if span.end is not None:
-        yield Change(span.end, "queued" if span.start is None else "running", -1)
-        if span.outcome in _COUNTED:
-            yield Change(span.end, _COUNTED[span.outcome], 1)
-
-
-def _reports(span: ChildRun, reports: int) -> Iterator[Change]:
-    """Yield the progress reports of one scene: evenly over its planned run, the last at its success."""
-    reported = 0
-    for at in _instants(span, reports):
-        reported += 1
-        yield Change(at, "units", 1)
-    if span.end is not None and span.outcome is Status.DONE:
-        yield Change(span.end, "units", reports - reported)
+        is_done, is_running = span.outcome is Status.DONE, span.start is not None
+        found.append(
+            Change(
+                span.end,
+                queued=0 if is_running else -1,
+                running=-1 if is_running else 0,
+                succeeded=is_done,
+                failed=span.outcome is Status.FAILED,
+                units=units if is_done else 0,
+            )
+        )
+    return found
 
 
 def _instants(span: ChildRun, reports: int) -> Iterator[datetime]:
@@ -171,16 +206,6 @@ def current_step(job: Job, instant: datetime) -> Step:
         return job.final
     ends = job.timeline.ends
     if ends is None or instant < ends:
-        return step_at(steps_of(job), instant)
-    job.final, job.steps = steps(job.timeline)[-1], None
+        return step_at(steps(job.timeline), instant)
+    job.final = steps(job.timeline)[-1]
     return job.final
-
-
-def steps_of(job: Job) -> tuple[Step, ...]:
-    """Return the steps of a job; only those of an unfinished job are kept."""
-    if job.steps is not None:
-        return job.steps
-    found = steps(job.timeline)
-    if not job.status.is_terminal:
-        job.steps = found
-    return found

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from viralsync_mock.jobs.models import (
+    LATEST,
+    SLICE,
     ChildRun,
     MinimumProgress,
     Pause,
@@ -21,13 +22,15 @@ from viralsync_mock.jobs.models import (
     Step,
     Timeline,
     add_seconds,
+    at_once,
 )
-from viralsync_mock.jobs.steps import steps
+from viralsync_mock.jobs.steps import step_slices, steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
 
-    from viralsync_mock.jobs.models import Step
+    from viralsync_mock.jobs.models import Slices
 
     Draw = Callable[..., float]
 
@@ -94,7 +97,6 @@ class JobTimings:
 ENDLESS = 10 * 365 * 86_400.0
 """Seconds: what lasts this long never ends."""
 
-LATEST = datetime.max.replace(tzinfo=UTC)
 LAST_YEAR = 8000
 """Anything that would start after this year never ends either, since dates end in 9999."""
 
@@ -122,11 +124,16 @@ class RenderOrder(NamedTuple):
 
 def plan(order: RenderOrder, timings: JobTimings) -> Timeline:
     """Plan the whole life of a job: the same arguments give the same timeline."""
+    return at_once(plan_slices(order, timings))
+
+
+def plan_slices(order: RenderOrder, timings: JobTimings) -> Slices[Timeline]:
+    """Plan the whole life of a job."""
     draw, marks = order.draw, _Marks(order)
     marks.enter(None, timings.queued.sample(draw, "queued"))
     marks.enter(Phase.PLANNING, timings.planning.sample(draw, "planning"))
     marks.enter(Phase.DISPATCHING, timings.dispatching.sample(draw, "dispatching"))
-    scenes, rendered = _rounds(order, timings, marks.end)
+    scenes, rendered = yield from _rounds(order, timings, marks.end)
     marks.enter(Phase.RENDERING, until=rendered)
     started = marks.end
     marks.enter(Phase.ASSEMBLING, timings.assembling.sample(draw, "assembling"))
@@ -140,6 +147,7 @@ def plan(order: RenderOrder, timings: JobTimings) -> Timeline:
         assemble_is_counted=order.assemble_is_counted,
     )
     if timings.stall is not None:
+        yield from step_slices(timeline)
         timeline = _stall(timeline, timings.stall)
     return _fail(timeline, timings.fail) if timings.fail else timeline
 
@@ -197,7 +205,7 @@ def _between(start: datetime | None, end: datetime | None) -> float:
 
 def _rounds(
     order: RenderOrder, timings: JobTimings, start: datetime | None
-) -> tuple[tuple[ChildRun, ...], datetime | None]:
+) -> Slices[tuple[tuple[ChildRun, ...], datetime | None]]:
     """Render the scenes in rounds: a round starts when every scene of the one before has ended.
 
     Docs page /concepts/render-pipeline: wall time is rounds x mean scene time. When a scene fails, those that run with
@@ -213,6 +221,8 @@ def _rounds(
         if not stopped:
             ends = [span.end for span in spans[first:]]
             start = max(end for end in ends if end) if None not in ends else None
+        if first // SLICE != (first + order.workers) // SLICE:
+            yield
     return tuple(spans), start
 
 

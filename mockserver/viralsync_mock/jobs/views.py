@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 BYTES_PER_PIXEL_SECOND = 0.12
 """Roughly the size of H.264, so that the file size of an output is plausible."""
 
+MAX_STEPS, MAX_CHILDREN = 5_000, 1_000
+"""What a timeline document lists: all of a huge job would take a second to write."""
+
 _CHILD_ID = re.compile(r"(?:scene_(?P<scened>.+)_(?P<number>[0-9]{3,6})|assemble_(?P<assembled>.+))\Z")
 
 
@@ -57,7 +60,7 @@ class Subject:
         """Return all steps, past and future."""
         timeline = self.job.timeline
         if self.number is None:
-            return steps.steps_of(self.job)
+            return steps.steps(timeline)
         phase = Phase.RENDERING if self.number else Phase.ASSEMBLING
         return steps.child_steps(self.span, phase, timeline.created, timeline.reports)
 
@@ -158,21 +161,23 @@ def event_kind(step: Step) -> str:
 
 def timeline_document(subject: Subject, now: datetime) -> dict[str, Any]:
     """Return the whole timeline of a job or a child as JSON values."""
-    job, every = subject.job, every_step(subject)
+    job, every = subject.job, subject.steps()
     numbers = () if subject.is_child else (*range(1, len(job.timeline.scenes) + 1), 0)
+    is_truncated = len(every) > MAX_STEPS or len(numbers) > MAX_CHILDREN
     return {
         **timeline_summary(subject, now),
         "now": timestamp(now),
         "createdAt": timestamp(job.timeline.created),
         "parentJobId": job.id if subject.is_child else None,
         "error": None if subject.is_child else job.timeline.error,
-        "steps": [_step_document(step) for step in every],
-        "children": [timeline_summary(Subject(job, number), now) for number in numbers],
+        "steps": [_step_document(step) for step in every[:MAX_STEPS]],
+        "children": [timeline_summary(Subject(job, number), now) for number in numbers[:MAX_CHILDREN]],
+        **({"truncated": True} if is_truncated else {}),
     }
 
 
 def timeline_summary(subject: Subject, now: datetime) -> dict[str, Any]:
-    every, step = every_step(subject), subject.look(now)
+    every, step = subject.steps(), subject.look(now)
     last = every[-1]
     starts = next((each.at for each in every if each.status in (Status.RUNNING, Status.WAITING)), None)
     return {
@@ -185,11 +190,6 @@ def timeline_summary(subject: Subject, now: datetime) -> dict[str, Any]:
         "endsAt": timestamp(last.at) if last.status.is_terminal else None,
         "outcome": last.status,
     }
-
-
-def every_step(subject: Subject) -> tuple[Step, ...]:
-    """Return every step; those of a finished job are not kept."""
-    return subject.steps() if subject.is_child else steps.steps(subject.job.timeline)
 
 
 def _step_document(step: Step) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from viralsync_mock.clock import Mode
 from viralsync_mock.faults.webhook import BeforeResponse
 from viralsync_mock.jobs.models import Status, add_seconds
-from viralsync_mock.jobs.steps import steps, steps_of
+from viralsync_mock.jobs.steps import steps
 from viralsync_mock.jobs.views import Subject
 from viralsync_mock.webhooks import payload as webhooks
 from viralsync_mock.webhooks.delivery import Attempt, Delivery, DeliveryOutcome
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from viralsync_mock.faults.webhook import PreparedWebhook
-    from viralsync_mock.jobs.models import Job, Step
+    from viralsync_mock.jobs.models import Job
     from viralsync_mock.sandbox import Sandbox
     from viralsync_mock.webhooks.payload import SentStep, WebhookSettings
     from viralsync_mock.webhooks.sender import Reply, WebhookSender
@@ -63,7 +63,7 @@ class JobOutbox:
     def compute_next_event(self) -> None:
         """Find the next webhook to create."""
         interval = self.hook.behaviour.webhook_progress_interval_seconds
-        self.next_event = webhooks.next_webhook(_steps(self.job), self.last_created, interval)
+        self.next_event = webhooks.next_webhook(steps(self.job.timeline), self.last_created, interval)
 
     @property
     def has_work(self) -> bool:
@@ -74,7 +74,7 @@ class JobOutbox:
         has_pending = bool(self.pending) and not self.is_busy
         if self.last_created.step.status.is_terminal:
             return has_pending
-        last = _steps(self.job)[-1]
+        last = steps(self.job.timeline)[-1]
         if self.last_created.step.number < last.number:
             return self.due is not None
         return has_pending and self.pending[0].made_at <= last.at
@@ -83,11 +83,6 @@ class JobOutbox:
     def is_empty(self) -> bool:
         """Whether there are no more webhooks, now or later."""
         return self.last_created.step.status.is_terminal and not (self.pending or self.is_busy)
-
-
-def _steps(job: Job) -> tuple[Step, ...]:
-    """Return the steps of a job; those of a finished job are not kept."""
-    return steps(job.timeline) if job.status.is_terminal else steps_of(job)
 
 
 class WebhookDispatcher:
@@ -114,7 +109,7 @@ class WebhookDispatcher:
         """Send the webhooks of a job from now on, the first at once if a fault asks for that."""
         outbox = JobOutbox(job, hook, webhooks.before_first(job.created))
         if any(isinstance(fault, BeforeResponse) for fault in hook.faults):
-            outbox.last_created = webhooks.SentStep(_steps(job)[0], job.created)
+            outbox.last_created = webhooks.SentStep(steps(job.timeline)[0], job.created)
             self._create_delivery(outbox, outbox.last_created)
             with self._clock.waiting_call():
                 await asyncio.wait([self._deliver(outbox)])

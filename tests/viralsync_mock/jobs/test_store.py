@@ -14,7 +14,7 @@ from viralsync_mock.errors import ApiError
 from viralsync_mock.jobs.limits import RateLimited, count_request
 from viralsync_mock.jobs.models import Job, Status, add_seconds
 from viralsync_mock.jobs.store import JobStore, Usage
-from viralsync_mock.jobs.timeline import JobTimings, RenderOrder, plan, terminate
+from viralsync_mock.jobs.timeline import JobTimings, RenderOrder, plan_slices, terminate
 from viralsync_mock.openapi.spec import RateLimit
 
 
@@ -24,7 +24,7 @@ def anything_goes(_: Callable[[datetime], Usage]) -> None:
 
 def job(number: int, created: datetime = EPOCH, seconds: float = 6.0) -> Job:
     recipe = (RenderOrder([seconds], 1, created, lambda *_: 0.5), JobTimings())
-    return Job(f"job_{number:012x}", number, created, "render", b"{}", seconds, 1920, 1080, plan, recipe)
+    return Job(f"job_{number:012x}", number, created, "render", b"{}", seconds, 1920, 1080, plan_slices, recipe)
 
 
 def kept(*jobs: Job) -> JobStore:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from viralsync_mock.clock import EPOCH
 from viralsync_mock.jobs.models import Children, ChildRun, Phase, Status, Step, Timeline, add_seconds
-from viralsync_mock.jobs.steps import child_steps, next_step, step_at, steps
+from viralsync_mock.jobs.steps import child_steps, next_step, step_at, step_slices, steps
 from viralsync_mock.jobs.timeline import (
     Duration,
     Failure,
@@ -21,6 +22,7 @@ from viralsync_mock.jobs.timeline import (
     SceneTimings,
     bring_forward,
     plan,
+    plan_slices,
     raise_progress,
     terminate,
 )
@@ -95,6 +97,22 @@ def rewritten(draw: st.DrawFn, planned: Timeline, instant: datetime) -> Timeline
     if kind == "hurry":
         return bring_forward(planned, instant, draw(st.sampled_from(list(Status)))) or planned
     return terminate(planned, instant, Status.CANCELLED if kind == "cancel" else Status.DONE)
+
+
+@given(timelines(), st.integers(1, 4))
+def test_slices_do_not_change_the_steps(timeline: Timeline, size: int) -> None:
+    """However many scenes a slice has, the steps of a timeline are the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("viralsync_mock.jobs.steps.SLICE", size)
+        assert steps(replace(timeline)) == steps(timeline)
+    timeline.known_steps.clear()
+    assert steps(replace(timeline)) == steps(timeline)
+
+
+def test_a_huge_job_is_planned_in_many_slices_of_few_scenes() -> None:
+    """No slice has more than some hundred scenes, so that other calls come in between."""
+    assert len(list(plan_slices(order([0.02] * 30_000), JobTimings()))) >= 59
+    assert len(list(step_slices(plan(order([0.02] * 30_000), JobTimings())))) >= 59
 
 
 def test_a_job_goes_through_every_phase_in_the_documented_order() -> None:

@@ -9,7 +9,7 @@ import pytest
 from viralsync_mock.clock import EPOCH
 from viralsync_mock.jobs import sse
 from viralsync_mock.jobs.models import Job, Phase, Status, add_seconds, parse_timestamp, timestamp, whole_milliseconds
-from viralsync_mock.jobs.timeline import Duration, Failure, JobTimings, RenderOrder, plan
+from viralsync_mock.jobs.timeline import Duration, Failure, JobTimings, RenderOrder, plan_slices
 from viralsync_mock.jobs.views import Subject, event_document, job_document_at, media_data, parse_child_id
 
 PAYLOAD = b'{"projectId":"proj_1","movie":{"scenes":[{"duration":5},{"duration":0.001}]}}'
@@ -19,7 +19,7 @@ LATE = add_seconds(EPOCH, 100_000)
 
 def subject(failure: Failure | None = None, number: int | None = None, size: int = 1080) -> Subject:
     recipe = (RenderOrder([5, 0.001], 1, EPOCH, lambda *_: 0.5), JobTimings(assembling=Duration(4), fail=failure))
-    job = Job("job_0123456789ab", 1, EPOCH, "render", PAYLOAD, 5.001, size, size, plan, recipe)
+    job = Job("job_0123456789ab", 1, EPOCH, "render", PAYLOAD, 5.001, size, size, plan_slices, recipe)
     return Subject(job, number)
 
 

@@ -27,7 +27,7 @@ from viralsync_mock.config.behaviour import BehaviourProfile
 from viralsync_mock.faults.webhook import PreparedWebhook, TamperedBody
 from viralsync_mock.jobs.models import Job, Phase, Status, Step, Timeline, add_seconds
 from viralsync_mock.jobs.steps import steps
-from viralsync_mock.jobs.timeline import Failure, JobTimings, plan, terminate
+from viralsync_mock.jobs.timeline import Failure, JobTimings, plan, plan_slices, terminate
 from viralsync_mock.jobs.views import Subject
 from viralsync_mock.openapi.spec import load_spec
 from viralsync_mock.scenarios.fault_syntax import WEBHOOK_KINDS
@@ -154,7 +154,9 @@ def test_an_interval_below_a_millisecond_is_one() -> None:
 
 
 def job(timeline: Timeline) -> Job:
-    return Job("job_1", 1, EPOCH, "render", b"{}", 6.0, 1920, 1080, lambda: timeline, ())
+    made = Job("job_1", 1, EPOCH, "render", b"{}", 6.0, 1920, 1080, plan_slices, ())
+    made.rewrite(timeline)
+    return made
 
 
 def parcels(timeline: Timeline, behaviour: BehaviourProfile | None = None) -> list[PreparedWebhook]:
