@@ -45,9 +45,9 @@ check: $(VENV)/.dev node_modules ## lint, format, types, the linters of the spec
 	$(BIN)/openapi-spec-validator mockserver/viralsync_mock/control/control.openapi.yaml
 	npx --no-install redocly lint $(SPECS)
 	npx --no-install spectral lint $(SPECS) --fail-severity hint
-	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml fixtures/starter/workflow.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml
-	$(BIN)/zizmor --offline --quiet .github/workflows action.yml
+	$(BIN)/zizmor --offline --quiet .github/workflows action.yml fixtures/starter/workflow.yml
 	$(BIN)/hadolint Containerfile
 	$(BIN)/kubernetes-validate --quiet --strict deploy/kubernetes.yaml
 

@@ -119,6 +119,35 @@ def test_prometheus_is_told_where_the_metrics_are() -> None:
     assert job["metrics_path"] in read_control_spec().paths
 
 
+def complete(*words: str) -> list[str]:
+    """Return what bash offers after the page's line, with the cursor behind the last word."""
+    script = f"""{BLOCKS["completion"][1]}
+COMP_WORDS=(viralsync-mock {" ".join(words)}) COMP_CWORD={len(words)}
+_viralsync_mock_completion viralsync-mock
+printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    command = ["bash", "--norc", "-euo", "pipefail", "-c", script]
+    done = subprocess.run(command, env={**os.environ, "PATH": path}, capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+def test_bash_completes_subcommands_options_and_scenarios() -> None:
+    """As a person gets it with the Tab key."""
+    assert complete("sce") == ["scenarios"]
+    assert complete("serve", "--cont") == ["--control-token"]
+    assert complete("serve", "--scenario", "quota") == ["quota-exceeded", "quota-nearly-used"]
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_the_other_shells_have_a_script_too(shell: str) -> None:
+    """Click's own, under the name of the command."""
+    command = [str(Path(sys.executable).parent / "viralsync-mock")]
+    environment = {**os.environ, "_VIRALSYNC_MOCK_COMPLETE": f"{shell}_source"}
+    assert "viralsync-mock" in subprocess.run(command, env=environment, capture_output=True, text=True).stdout
+
+
 def test_every_code_block_is_tested() -> None:
     """No block in a language stands there that no test runs.
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 from tests.conftest import MOVIE
 from tests.support.paths import ROOT
 
@@ -88,6 +89,27 @@ def test_the_mock_conforms_from_the_wheel(site: Path, tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert (done.returncode, "conforms (0)" in done.stdout) == (0, True), done.stdout + done.stderr
     assert "<style" in (tmp_path / "report" / "report.html").read_text()
+
+
+def test_init_writes_a_project_whose_tests_pass(site: Path, tmp_path: Path) -> None:
+    """From the wheel, in an empty folder, as its own workflow runs them; what was there stays."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PYTHONPATH": str(site), "PYTHONSAFEPATH": "1", "PATH": path}
+
+    def run(*command: str) -> str:
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    init = [sys.executable, "-m", "viralsync_mock", "init"]
+    assert run(*init).count("wrote ") == 4
+    workflow = yaml.safe_load((tmp_path / ".github/workflows/viralsync.yml").read_text())
+    _, check, test = [step["run"] for step in workflow["jobs"]["test"]["steps"] if "run" in step]
+    assert run("bash", "-c", check) == "ok scenarios/busy-once.yaml\n"
+    assert "2 passed" in run("bash", "-c", test)
+    (tmp_path / "tests/conftest.py").write_text("mine")
+    assert run(*init).count("kept ") == 4
+    assert (tmp_path / "tests/conftest.py").read_text() == "mine"
 
 
 def test_the_package_that_serves_is_the_one_of_the_wheel(site: Path, tmp_path: Path) -> None:

@@ -22,8 +22,9 @@ from viralsync_mock.cli.challenge import challenge
 from viralsync_mock.cli.conform import conform
 from viralsync_mock.cli.faults import faults
 from viralsync_mock.cli.health import health
+from viralsync_mock.cli.init import init
 from viralsync_mock.cli.options import FILE, VARIABLE_PREFIX, WRONG_USE, Port, Size, option, unknown_variables
-from viralsync_mock.cli.scenarios import scenarios
+from viralsync_mock.cli.scenarios import complete_scenario, scenarios
 from viralsync_mock.errors import UsageError
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ main.add_command(challenge)
 main.add_command(conform)
 main.add_command(faults)
 main.add_command(health)
+main.add_command(init)
 main.add_command(scenarios)
 
 
@@ -144,6 +146,7 @@ def _is_address(host: str) -> bool:
     metavar="NAME|FILE",
     default="happy",
     help="How jobs go and which calls fail: a shipped scenario or a file.",
+    shell_complete=complete_scenario,
 )
 @option("--behaviour", type=FILE, help="Answers to what the documentation leaves open (YAML).")
 @option("--spec", type=FILE, help="An OpenAPI document instead of the shipped one.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,19 @@ from viralsync_mock.cli.options import FILE, WRONG_USE, option
 from viralsync_mock.errors import UsageError
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from viralsync_mock.scenarios.loader import ScenarioLibrary
+
+
+def complete_scenario(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Complete the name of a shipped scenario, or else a file's."""
+    from click.shell_completion import CompletionItem
+
+    from viralsync_mock.settings import shipped
+
+    names = sorted(path.stem for path in shipped("fixtures/scenarios").glob(f"{glob.escape(begun)}*.yaml"))
+    return [CompletionItem(name) for name in names] or [CompletionItem(begun, type="file")]
 
 
 @click.group()
@@ -54,7 +67,7 @@ def _print_table(rows: list[tuple[str, str]]) -> None:
 
 
 @scenarios.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_scenario)
 def show(name: str) -> None:
     """Print the file of a shipped scenario, as a start for your own."""
     from viralsync_mock.settings import shipped  # it brings asyncio along
