@@ -16,6 +16,7 @@ from viralsync_mock.api.pipeline import ApiPath
 from viralsync_mock.api.routes import PathRoutes
 from viralsync_mock.errors import SettingsError
 from viralsync_mock.state import MockServer
+from viralsync_mock.ui import WelcomeRoute
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -65,6 +66,7 @@ class App(Starlette):
         )
         self.mock = self.state.mock = mock
         self._fixed = [ControlMount(CONTROL_PREFIX, LazyControl(mock))] if settings.control else []
+        self._last = [WelcomeRoute()] if settings.control else []
         self.router = Router(redirect_slashes=False, default=ApiPath(mock, None), lifespan=_lifespan)
         self._follow_spec()
         mock.on_reload = self._follow_spec
@@ -79,7 +81,7 @@ class App(Starlette):
     def _follow_spec(self) -> None:
         """Make the routes of the API, at the start and after a reload."""
         self.api_routes = PathRoutes(self.mock.files.spec.paths, partial(ApiPath, self.mock))
-        self.router.routes = [*self._fixed, self.api_routes]
+        self.router.routes = [*self._fixed, self.api_routes, *self._last]
 
 
 class ControlMount(Mount):

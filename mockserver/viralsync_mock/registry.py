@@ -10,7 +10,7 @@ from viralsync_mock.clock import EPOCH, Clock, Mode
 from viralsync_mock.jobs.store import JobStore
 from viralsync_mock.journal.entry import Journal
 from viralsync_mock.randomness import hexadecimal
-from viralsync_mock.sandbox import Sandbox, use_account
+from viralsync_mock.sandbox import Sandbox, use_account, user_id
 from viralsync_mock.webhooks.delivery import DeliveryLog
 
 if TYPE_CHECKING:
@@ -87,6 +87,8 @@ class SandboxRegistry:
         self._resets = 0
         self.watchers: dict[str, Watcher] = {}
         """Of the keys whose sandboxes are watched; a reset does not end that."""
+        self.names: dict[str, str] = {}
+        """What people call the sandboxes of keys; a reset does not change that."""
         self.memory = Memory(settings.memory)
         self.dropped: OrderedDict[str, str] = OrderedDict()
         self.times_dropped = 0
@@ -100,6 +102,10 @@ class SandboxRegistry:
     def all(self) -> tuple[Sandbox, ...]:
         """Return the open sandboxes, the one idle longest first."""
         return tuple(self._open.values())
+
+    def find(self, user: str) -> str | None:
+        """Return the key of an account that has a sandbox, or is watched."""
+        return next((key for key in (*self._open, *self.watchers) if user_id(key) == user), None)
 
     def get(self, key: str) -> Sandbox | None:
         """Return the open sandbox of a key."""
@@ -124,6 +130,7 @@ class SandboxRegistry:
 
     def _keep(self, sandbox: Sandbox) -> None:
         self._open[sandbox.key] = sandbox
+        sandbox.used = self._settings.real.monotonic()
         if self.watchers and (watcher := self.watchers.get(sandbox.key)) is not None:
             watcher.attach(sandbox)
         if len(self._open) > self._settings.sandboxes:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from viralsync_mock.scenarios.armed_faults import ArmedFaults
     from viralsync_mock.scenarios.model import Scenario
     from viralsync_mock.webhooks.delivery import Dispatcher
+    from viralsync_mock.webhooks.inbox import Inbox
 
 MAX_JOBS_LISTED, MAX_EFFECTS = 1_000, 10_000
 """An `advance` lists the steps of this many jobs, the oldest first, at most this many steps and as many other effects,
@@ -107,6 +108,9 @@ class Sandbox:
     """How many calls it is answering, open streams included."""
     counted: int = 0
     """Bytes that the registry has counted for it."""
+    inbox: Inbox | None = None
+    used: float = 0.0
+    """When the last call of the API came, on the real monotonic clock."""
 
     def __post_init__(self) -> None:
         self.call_prefix = f"call_{self.user_id[5:11] if self.key else 'outside'}_".encode()

@@ -119,13 +119,14 @@ class MockServer:
         if sandbox.dispatcher is None:
             # imported here: most servers start faster than they need them
             from viralsync_mock.webhooks.dispatcher import WebhookDispatcher
+            from viralsync_mock.webhooks.inbox import InboxSender
             from viralsync_mock.webhooks.sender import HttpSender
 
             own_port = self.listener.port if self.listener else None
             self.sender = self.sender or HttpSender(self.settings.webhook_hosts, own_port=own_port)
             sandbox.dispatcher = WebhookDispatcher(
                 sandbox,
-                self.sender,
+                InboxSender(sandbox, self.sender),
                 self.files.movies.output_url,
                 self._report,
                 lambda each: self._end_delivery(sandbox.key, each),

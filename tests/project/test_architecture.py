@@ -27,7 +27,7 @@ CROWDED = {"viralsync_conform.mutants.catalogue", "viralsync_conform.journeys"}
 """Folders of a catalogue: one module a subject, none of which imports another."""
 
 LIBRARIES = {
-    "starlette": {"viralsync_mock.api", "viralsync_mock.app", "viralsync_mock.control"},
+    "starlette": {"viralsync_mock.api", "viralsync_mock.app", "viralsync_mock.control", "viralsync_mock.ui"},
     "uvicorn": {"viralsync_mock.server"},
     "yaml": {"viralsync_mock.config"},
     "faker": {"viralsync_mock.generation"},

@@ -43,7 +43,7 @@ def match_rules_and_faults(call: Call) -> tuple[Respond | None, tuple[Fault, ...
     choice = sandbox.script(call.scenario).first_match(asked, sandbox.draw) if call.scenario.rules else NO_MATCH
     if choice.rule is not None and choice.rule.faults:
         matched.append(MatchedFaults(f"rule {choice.number}", choice.rule.faults))
-    call.rule = choice.rule
+    call.rule = (armed and armed.job_rule(matched)) or choice.rule
     entry.rule_match, entry.matched_faults = choice, tuple(_applicable(call, matched))
     return choice.rule.respond if choice.rule else None, effective_faults(entry.matched_faults)
 

@@ -128,6 +128,7 @@ def record_call(call: Call) -> None:
     entry.mode, entry.rate = sandbox.clock.mode, sandbox.clock.rate
     sandbox.calls += 1
     sandbox.journal.add(entry)
+    sandbox.used = sandbox.clock.real.monotonic()
     if sandbox.watcher is not None:
         sandbox.watcher.note("call", entry)
 

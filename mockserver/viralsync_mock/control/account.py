@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from viralsync_mock.control.clock import advance_to, check_max_advance
 from viralsync_mock.control.request import JsonResponse, is_authorized
 from viralsync_mock.errors import ApiError, ScenarioError, did_you_mean
+from viralsync_mock.jobs.limits import COUNTED_STATUSES
+from viralsync_mock.jobs.models import timestamp
 from viralsync_mock.scenarios.loader import parse_scenario
+from viralsync_mock.state import behaviour_under
 from viralsync_mock.validation.schema import invalid
 
 if TYPE_CHECKING:
@@ -18,6 +22,9 @@ if TYPE_CHECKING:
     from viralsync_mock.sandbox import Sandbox
     from viralsync_mock.scenarios.model import Scenario
     from viralsync_mock.state import MockServer
+
+MAX_SHOWN = 1000
+"""Of the calls in the window of the rate limit."""
 
 
 async def get_health(request: ControlRequest) -> Response:
@@ -112,7 +119,29 @@ def account_document(mock: MockServer, sandbox: Sandbox) -> dict[str, Any]:
         "minutesUsedToday": round(standing.minutes_today, 6),
         "revoked": account.revoked,
         "email": account.email,
+        "limits": _limits(mock, sandbox, account.plan),
     }
+
+
+def _limits(mock: MockServer, sandbox: Sandbox, name: str) -> dict[str, Any]:
+    """Return the ceilings of the account, and how much of each is used; None is none."""
+    plan, scenario, now = mock.files.spec.plans[name], mock.scenario_of(sandbox), sandbox.clock.now()
+    limits = scenario.limits
+    counted = COUNTED_STATUSES[behaviour_under(mock.files, scenario, sandbox.behaviour_override).concurrency_counts]
+    return {
+        "minutesPerMonth": plan.minutes_per_month if limits.quota else None,
+        "minutesPerDay": plan.minutes_per_day if limits.quota else None,
+        "jobs": sandbox.store.usage(now).count(*counted),
+        "jobsAtOnce": plan.jobs_at_once if limits.concurrency else None,
+        "window": _window(mock, sandbox) if limits.is_rated and mock.settings.is_rate_limited else None,
+    }
+
+
+def _window(mock: MockServer, sandbox: Sandbox) -> dict[str, Any]:
+    limit, now = mock.scenario_of(sandbox).limits.rate or mock.files.spec.rate_limit, sandbox.clock.now()
+    begins = now - timedelta(seconds=limit.window)
+    calls = [timestamp(at) for at in sandbox.store.counted_requests() if at > begins]
+    return {"requests": limit.requests, "windowSeconds": limit.window, "calls": calls[-MAX_SHOWN:]}
 
 
 async def change_account(request: ControlRequest) -> Response:

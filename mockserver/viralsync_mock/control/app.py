@@ -13,10 +13,23 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from viralsync_mock import ui
 from viralsync_mock.api.asgi import by_name
 from viralsync_mock.api.routes import in_order
 from viralsync_mock.config.yaml_source import Node, read_yaml
-from viralsync_mock.control import account, clock, deliveries, events, faults, jobs, journal, metrics, sandbox, verdict
+from viralsync_mock.control import (
+    account,
+    clock,
+    deliveries,
+    events,
+    faults,
+    jobs,
+    journal,
+    metrics,
+    sandbox,
+    verdict,
+    workbench,
+)
 from viralsync_mock.control.request import ControlRequest, JsonResponse, authorize
 from viralsync_mock.errors import ApiError, SpecError, did_you_mean
 from viralsync_mock.openapi.extensions import read_errors
@@ -85,6 +98,16 @@ ACTIONS: Mapping[str, Action] = MappingProxyType(
         "changeClock": clock.change_clock,
         "advanceClock": clock.advance_clock,
         "sleepOnClock": clock.sleep_on_clock,
+        "getSpec": workbench.get_spec,
+        "getScenarioSchema": workbench.get_scenario_schema,
+        "readScenario": workbench.read_scenario,
+        "listMovies": workbench.list_movies,
+        "check": workbench.check,
+        "listSandboxes": sandbox.list_sandboxes,
+        "nameSandbox": sandbox.name_sandbox,
+        "getInbox": deliveries.get_inbox,
+        "changeInbox": deliveries.change_inbox,
+        "clearInbox": deliveries.clear_inbox,
         "streamEvents": events.stream_events,
         "getCoverage": verdict.get_coverage,
         "takeSnapshot": sandbox.take_snapshot,
@@ -117,6 +140,8 @@ CHANGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "armFaults": ("faults",),
         "disarmFaults": ("faults",),
         "clearJournal": ("journal",),
+        "changeInbox": ("inbox",),
+        "clearInbox": ("inbox",),
     }
 )
 """What the listeners of a sandbox are told after an operation, where the sandbox itself does not notice."""
@@ -132,7 +157,7 @@ def create_control(mock: MockServer, actions: Mapping[str, Action] = ACTIONS) ->
         for operation in validator.spec.paths[path].values()
     ]
     application = Starlette(
-        routes=routes,
+        routes=[*routes, *ui.routes()],
         middleware=[Middleware(Access, mock, refusals)],
         exception_handlers={
             ApiError: refusals.api_error,
@@ -189,12 +214,17 @@ class Access:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         app = self.app
-        if scope["type"] == "http" and scope["path"] not in self._open:
+        if scope["type"] == "http" and not self._is_open(scope["path"]):
             try:
                 authorize(self._mock, by_name(scope["headers"]))
             except ApiError as error:
                 app = await self._refusals.api_error(Request(scope), error)
         await app(scope, receive, send)
+
+    def _is_open(self, path: str) -> bool:
+        """Return whether a path needs no token: a browser that opens the page cannot send one, and it shows nothing."""
+        is_page = path == ui.PREFIX or path.startswith(f"{ui.PREFIX}/")
+        return path in self._open or (is_page and self._mock.settings.control_token is not None)
 
 
 class Refusals:

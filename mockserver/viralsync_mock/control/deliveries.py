@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from viralsync_mock.errors import ApiError
 from viralsync_mock.redaction import masked_bytes
+from viralsync_mock.webhooks.inbox import inbox_of
 
 if TYPE_CHECKING:
     from viralsync_mock.control.request import ControlRequest
@@ -40,6 +41,28 @@ async def redeliver(request: ControlRequest) -> Response:
     delivery = _find(request)
     await request.mock.dispatcher_for(request.sandbox).redeliver(delivery)
     return _without_keys(request, delivery.document())
+
+
+async def get_inbox(request: ControlRequest) -> Response:
+    """GET /__mock/inbox: what the built-in receiver got, newest first."""
+    inbox = inbox_of(request.sandbox)
+    received = [each.document() for each in islice(reversed(inbox.received), request.parameters["limit"])]
+    return _without_keys(request, {**inbox.document(), "received": received})
+
+
+async def change_inbox(request: ControlRequest) -> Response:
+    """PATCH /__mock/inbox: how the built-in receiver responds from now on."""
+    inbox = inbox_of(request.sandbox)
+    inbox.status, inbox.times = request.document["status"], request.document.get("times")
+    return _without_keys(request, inbox.document())
+
+
+async def clear_inbox(request: ControlRequest) -> Response:
+    """DELETE /__mock/inbox: forget what it got."""
+    inbox = inbox_of(request.sandbox)
+    dropped = len(inbox.received)
+    inbox.received.clear()
+    return _without_keys(request, {"dropped": dropped})
 
 
 def _without_keys(request: ControlRequest, document: object) -> Response:

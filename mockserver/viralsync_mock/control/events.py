@@ -21,6 +21,7 @@ from viralsync_mock.randomness import hexadecimal
 from viralsync_mock.redaction import masked_bytes
 from viralsync_mock.response import EVENT_STREAM
 from viralsync_mock.sandbox import effects_of
+from viralsync_mock.webhooks.inbox import inbox_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator
@@ -162,6 +163,8 @@ class Feed:
             "account": lambda: {"account": account_document(mock, sandbox)},
             "scenario": lambda: {"scenario": scenario_document(mock, sandbox)},
             "faults": lambda: {"faults": armed_document(sandbox)},
+            "received": lambda: {"received": subject.document()},
+            "inbox": lambda: {"inbox": inbox_of(sandbox).document()},
         }
         return parts[kind]() if kind in parts else {}
 

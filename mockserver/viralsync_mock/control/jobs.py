@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -9,8 +10,9 @@ from viralsync_mock.api.handlers import conflict, find_job
 from viralsync_mock.control.request import JsonResponse
 from viralsync_mock.errors import ApiError
 from viralsync_mock.jobs.models import Phase, Status
-from viralsync_mock.jobs.timeline import bring_forward, raise_progress, terminate
+from viralsync_mock.jobs.timeline import bring_forward, hold, raise_progress, terminate
 from viralsync_mock.jobs.views import Subject, timeline_document, timeline_summary
+from viralsync_mock.scenarios.values import parse_seconds
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -20,13 +22,14 @@ if TYPE_CHECKING:
     from viralsync_mock.control.request import ControlRequest
     from viralsync_mock.jobs.models import Step, Timeline
 
-MAX_LISTED = 100
-
 
 async def list_timelines(request: ControlRequest) -> Response:
     """GET /__mock/jobs: the newest jobs, and how many there are."""
-    store, now = request.sandbox.store, request.now
-    newest = [timeline_summary(Subject(job), now) for job in islice(store.newest_first(now, None, None), MAX_LISTED)]
+    store, now, before = request.sandbox.store, request.now, None
+    if (last := request.parameters.get("before")) is not None:
+        before = find_job(request.sandbox, last).job.number
+    found = islice(store.newest_first(now, None, before), request.parameters["limit"])
+    newest = [timeline_summary(Subject(job), now) for job in found]
     return JsonResponse({"total": store.usage(now).count(*Status), "jobs": newest})
 
 
@@ -53,6 +56,8 @@ def _rewritten(request: ControlRequest, subject: Subject, step: Step, now: datet
         if progress < step.progress:
             raise _refused(f"{subject.id} has made {step.progress} progress, which never shrinks: got {progress}.")
         timeline = raise_progress(timeline, now, progress)
+    if (seconds := patch.get("hold")) is not None:
+        timeline = hold(timeline, now, math.inf if seconds is True else parse_seconds(seconds) or 0.0)
     if (word := patch.get("status", step.status)) == step.status:
         return timeline
     status = Status(word)

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse
 
 from viralsync_mock.api.asgi import decode_body, read_body
 from viralsync_mock.api.auth import KEY_HEADER, no_key, require_api_key
+from viralsync_mock.config.yaml_source import preview
 from viralsync_mock.errors import ApiError, did_you_mean
 from viralsync_mock.net import host_of, is_loopback
 from viralsync_mock.validation.schema import invalid
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from viralsync_mock.scenarios.model import Scenario
     from viralsync_mock.state import MockServer
     from viralsync_mock.validation.validator import Validator
+
+SANDBOX_HEADER = b"x-mock-sandbox"
+"""Names a sandbox that exists by its `userId`, so that a page need not know its key."""
 
 MAX_SNAPSHOT = 256 * 1024 * 1024
 
@@ -69,6 +73,10 @@ class ControlRequest(Request):
 
     def require_key(self) -> str:
         """Return the key that names the sandbox: in the spec's header or in `x-api-key`; raises UNAUTHORIZED."""
+        if (user := self.headers_by_name.get(SANDBOX_HEADER)) is not None:
+            if key := self.mock.sandboxes.find(user.decode("latin-1")):
+                return key
+            raise ApiError("UNAUTHORIZED", reason=f"there is no sandbox {preview(user.decode('latin-1'))}.")
         for header in (self.spec.key_header, KEY_HEADER):
             if key := require_api_key(self.headers_by_name, self.spec.key_pattern, header):
                 return key

@@ -11,10 +11,11 @@ from starlette.responses import Response
 from viralsync_mock.clock import Mode
 from viralsync_mock.config.behaviour import BehaviourProfile, read_behaviour
 from viralsync_mock.config.yaml_source import JsonSource, Node
+from viralsync_mock.control.clock import clock_document
 from viralsync_mock.control.request import JsonResponse
 from viralsync_mock.errors import ApiError, BehaviourError, ScenarioError, did_you_mean
 from viralsync_mock.jobs.limits import COUNTED_STATUSES, RateLimited, count_request
-from viralsync_mock.jobs.models import timestamp
+from viralsync_mock.jobs.models import Status, timestamp
 from viralsync_mock.jobs.recipe import Recipe, build, echo
 from viralsync_mock.scenarios.loader import parse_scenario
 from viralsync_mock.settings import shipped
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from viralsync_mock.jobs.models import Job
     from viralsync_mock.openapi.spec import Plan
     from viralsync_mock.scenarios.model import Scenario
+
+MAX_LISTED = 1000
 
 NEVER_ENDING: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
@@ -94,6 +97,37 @@ def _scenario(request: ControlRequest) -> Scenario | None:
     except ScenarioError as error:
         problem = f"$.scenario: {error}" if isinstance(name, str) else str(error)
         raise ApiError("VALIDATION_ERROR", violations=problem) from None
+
+
+async def list_sandboxes(request: ControlRequest) -> Response:
+    """GET /__mock/sandboxes: those that are open, the last used first; no key is shown."""
+    mock, real = request.mock, request.mock.settings.real.monotonic()
+    found = sorted(mock.sandboxes.all(), key=lambda each: each.used, reverse=True)
+    listed = [
+        {
+            "userId": each.user_id,
+            "name": mock.sandboxes.names.get(each.key),
+            "idleSeconds": round(max(real - each.used, 0.0), 1),
+            "openedAt": timestamp(each.opened),
+            "clock": clock_document(each),
+            "scenario": mock.scenario_of(each).name,
+            "jobs": each.store.usage(each.clock.now()).count(*Status),
+            "calls": each.calls,
+        }
+        for each in found[:MAX_LISTED]
+    ]
+    return JsonResponse({"total": len(found), "sandboxes": listed})
+
+
+async def name_sandbox(request: ControlRequest) -> Response:
+    """PATCH /__mock/sandbox: what people call it, across resets."""
+    names, key, name = request.mock.sandboxes.names, request.sandbox.key, request.document["name"]
+    names.pop(key, None)
+    if name is not None:
+        names[key] = name
+    if len(names) > request.mock.settings.sandboxes:
+        del names[next(iter(names))]
+    return JsonResponse({"userId": request.sandbox.user_id, "name": name})
 
 
 async def exhaust_limit(request: ControlRequest) -> Response:

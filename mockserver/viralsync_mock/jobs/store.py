@@ -184,6 +184,10 @@ class JobStore:
             heapq.heappop(self._calendar)
         return self._calendar[0][0] if self._calendar else None
 
+    def counted_requests(self) -> tuple[datetime, ...]:
+        """Return when the calls came that the sliding window holds, oldest first; some may have left it since."""
+        return tuple(self._calls)
+
     def count_request(self, now: datetime, requests: int, window: float) -> WindowSlot:
         """Count one call against a sliding window, unless the window is full.
 

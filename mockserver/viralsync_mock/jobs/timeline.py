@@ -1,7 +1,7 @@
 """The job engine: pure functions from a submission to everything that will happen.
 
-`plan` makes the timeline; `terminate`, `raise_progress` and `bring_forward` rewrite what is still to come. Nothing
-here waits, and nothing is drawn twice.
+`plan` makes the timeline; `terminate`, `raise_progress`, `hold` and `bring_forward` rewrite what is still to come.
+Nothing here waits, and nothing is drawn twice.
 """
 
 from __future__ import annotations
@@ -155,15 +155,18 @@ def plan_slices(order: RenderOrder, timings: JobTimings) -> Slices[Timeline]:
 def _stall(timeline: Timeline, stall: Stall) -> Timeline:
     """Move everything after the first step with this progress by the length of the stall."""
     begins = next((step.at for step in steps(timeline) if step.progress >= stall.at), None)
-    if begins is None:
-        return timeline
+    return timeline if begins is None else _delayed(timeline, begins, stall.seconds)
+
+
+def _delayed(timeline: Timeline, begins: datetime, seconds: float) -> Timeline:
+    """Move everything after an instant by some seconds; what is running pauses."""
 
     def moved(at: datetime | None) -> datetime | None:
-        return at if at is None or at <= begins else _later(at, stall.seconds)
+        return at if at is None or at <= begins else _later(at, seconds)
 
     def moved_run(run: ChildRun) -> ChildRun:
         is_running = run.start is not None and run.start <= begins and (run.end is None or run.end > begins)
-        pause = Pause(begins, stall.seconds) if is_running else None
+        pause = Pause(begins, seconds) if is_running else None
         return run._replace(start=moved(run.start), end=moved(run.end), pause=pause)
 
     return replace(
@@ -296,6 +299,12 @@ def raise_progress(timeline: Timeline, instant: datetime, progress: float) -> Ti
         floors=(*timeline.floors, MinimumProgress(instant, least)),
         emitted_steps=_steps_until(timeline, instant),
     )
+
+
+def hold(timeline: Timeline, instant: datetime, seconds: float) -> Timeline:
+    """Let the job stand still from an instant on, for some seconds; `inf` is for ever."""
+    held = _delayed(timeline, instant, seconds)
+    return replace(held, emitted_steps=_steps_until(timeline, instant))
 
 
 def bring_forward(timeline: Timeline, instant: datetime, status: Status) -> Timeline | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -167,7 +169,6 @@ def timeline_document(subject: Subject, now: datetime) -> dict[str, Any]:
     return {
         **timeline_summary(subject, now),
         "now": timestamp(now),
-        "createdAt": timestamp(job.timeline.created),
         "parentJobId": job.id if subject.is_child else None,
         "error": None if subject.is_child else job.timeline.error,
         "steps": [_step_document(step) for step in every[:MAX_STEPS]],
@@ -186,9 +187,15 @@ def timeline_summary(subject: Subject, now: datetime) -> dict[str, Any]:
         "status": step.status,
         "phase": step.phase,
         "progress": step.progress,
+        "createdAt": timestamp(subject.job.timeline.created),
         "startsAt": starts and timestamp(starts),
         "endsAt": timestamp(last.at) if last.status.is_terminal else None,
         "outcome": last.status,
+        "marks": [
+            {"at": timestamp(group[0].at), "status": group[0].status, "phase": group[0].phase}
+            for _, each in groupby(every, key=attrgetter("status", "phase"))
+            if (group := list(each))
+        ],
     }
 
 

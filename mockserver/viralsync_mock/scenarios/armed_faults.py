@@ -11,7 +11,7 @@ from viralsync_mock.scenarios.fault_syntax import sort_faults
 from viralsync_mock.scenarios.model import RequestFacts, Rule, RuleState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
     from viralsync_mock.faults.http import Fault
@@ -69,6 +69,11 @@ class ArmedFaults:
         return tuple(
             MatchedFaults(of_calls[i].id, of_calls[i].rule.faults) for i in self.calls.all_matches(asked, draw)
         )
+
+    def job_rule(self, matched: Iterable[MatchedFaults]) -> Rule | None:
+        """Return the first of these that says how the submitted job runs."""
+        ids = {each.id for each in matched}
+        return next((each.rule for each in self.faults if each.id in ids and each.rule.job), None)
 
     def match_webhook(self, now: datetime, draw: Callable[..., float]) -> tuple[Fault, ...]:
         """Return what is done to a webhook that leaves now, and count it."""

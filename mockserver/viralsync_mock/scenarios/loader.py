@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from viralsync_mock.config.behaviour import read_behaviour
-from viralsync_mock.config.yaml_source import JsonSource, Node, preview, read_yaml
+from viralsync_mock.config.yaml_source import JsonSource, Node, YamlSource, preview, read_yaml
 from viralsync_mock.errors import ScenarioError
 from viralsync_mock.jobs.models import Phase
 from viralsync_mock.jobs.steps import HELD_BELOW_ONE
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 MAX_MINUTES = 1_000_000
 MAX_REPORTS = 100
 MAX_FILE = 1_000_000
+NO_FILE = "line"
+"""In the place of a file's name: complaints begin with `line:3:`."""
+
 MEDIA_TYPE = r"[a-z]+/[a-z0-9.+-]+(; ?[a-z]+=[a-z0-9-]+)?"
 
 SET_BY_SERVER = ("connection", "content-length", "content-type", "date", "transfer-encoding")
@@ -68,8 +71,14 @@ def parse_scenario(document: object, spec: Spec, source: str = "the request body
     return _ScenarioReader(spec).scenario(Node(JsonSource(plain, ScenarioError, source), plain, path))
 
 
+def parse_scenario_text(text: str, spec: Spec) -> Scenario:
+    """Read the YAML of a scenario that is in no file; raises ScenarioError that names the line."""
+    source = YamlSource(text, NO_FILE, ScenarioError)
+    return _ScenarioReader(spec).scenario(Node(source, source.data))
+
+
 def parse_armed(document: object, spec: Spec, path: Trail = ()) -> tuple[Rule, ...]:
-    """Read `[{fault, match, times, probability, for}, ...]`, the last three as in `match`; raises ScenarioError.
+    """Read `[{fault, job, match, times, probability, for}, ...]`, the last three as in `match`; raises ScenarioError.
 
     `path` is where this list stands in what was sent: complaints name their places from there.
     """
@@ -278,18 +287,23 @@ class _ScenarioReader:
 
     def armed(self, place: Node) -> Rule:
         own: dict[str, Reader] = {key: self._match[key] for key in ("times", "probability", "for")}
-        found = read_object(place, {"fault": self.faults, "match": self.match, **own}, required=("fault",))
+        found = read_object(place, {"fault": self.faults, "job": self.job_parts, "match": self.match, **own})
+        if not (found.get("fault") or found.get("job")):
+            place.fail('expected "fault", or "job" for how the submitted job runs')
         for key in own.keys() & found.keys():
             if key in place.value.get("match", {}):
                 place[key].fail(f'"match" has its own "{key}": keep one of the two')
-        match = found.get("match", Match())
+        match, faults = found.get("match", Match()), found.get("fault", ())
+        if "job" in found:
+            match = self._submission(place, match, None)
         if match.nth is not None and "times" in found:
             place["times"].fail('"nth" is one call alone: remove it, or "times"')
-        self.check_fit(place, found["fault"], match.operation)
+        self.check_fit(place, faults, match.operation)
         given = {"duration" if key == "for" else key: found[key] for key in own.keys() & found.keys()}
         if "duration" in given:
             given["is_from_first"] = False  # it heals so long after it was armed
-        return Rule(replace(match, **given), None, found["fault"])
+        written = place["job"].value if "job" in found else {}
+        return Rule(replace(match, **given), None, faults, found.get("job"), written)
 
     def match(self, place: Node) -> Match:
         found = read_object(place, self._match)
@@ -304,7 +318,7 @@ class _ScenarioReader:
         """Return what to respond with the text of a file for its body."""
         if "body" in found:
             place["body"].fail('"file" brings the body: remove one of the two')
-        if isinstance(place.source, JsonSource):
+        if isinstance(place.source, JsonSource) or place.source.name == NO_FILE:
             place["file"].fail('only a scenario file can name another file: write the text as "body"')
         folder = Path(place.source.name).resolve().parent
         path = (folder / name).resolve()

@@ -268,6 +268,7 @@ class WebhookDispatcher:
             delivery.headers,
             timeout=switches.webhook_timeout_seconds,
             follows_redirects=switches.webhook_redirects == "followed",
+            secret=delivery.hook.secret,
         )
         try:
             status, headers, body = await self._send_in_time(request)

@@ -53,6 +53,8 @@ class WebhookRequest(NamedTuple):
     headers: Headers
     timeout: float
     follows_redirects: bool = False
+    secret: str = ""
+    """What it is signed with; only the built-in receiver looks at it."""
 
 
 class Reply(NamedTuple):
