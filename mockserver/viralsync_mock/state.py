@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from viralsync_mock.sandbox import Sandbox
     from viralsync_mock.scenarios.model import Scenario
     from viralsync_mock.webhooks.delivery import Delivery, Dispatcher
+    from viralsync_mock.webhooks.inbox import Inbox
     from viralsync_mock.webhooks.sender import WebhookSender
 
 
@@ -126,7 +128,7 @@ class MockServer:
             self.sender = self.sender or HttpSender(self.settings.webhook_hosts, own_port=own_port)
             sandbox.dispatcher = WebhookDispatcher(
                 sandbox,
-                InboxSender(sandbox, self.sender),
+                InboxSender(inbox_of(sandbox), self.sender, sandbox.clock.now, partial(sandbox.note, "received")),
                 self.files.movies.output_url,
                 self._report,
                 lambda each: self._end_delivery(sandbox.key, each),
@@ -152,6 +154,15 @@ class MockServer:
     def scenario_of(self, sandbox: Sandbox) -> Scenario:
         """Return the sandbox's scenario, or the server's."""
         return sandbox.scenario_override or self.files.scenario
+
+
+def inbox_of(sandbox: Sandbox) -> Inbox:
+    """Return the built-in receiver of a sandbox, made when it is first needed."""
+    if sandbox.inbox is None:
+        from viralsync_mock.webhooks.inbox import Inbox
+
+        sandbox.inbox = Inbox()
+    return sandbox.inbox
 
 
 def behaviour_under(

@@ -139,7 +139,7 @@ class FaultControl:
 
 def _left(armed: Mapping[str, Any]) -> dict[str, Any]:
     """Return an armed fault as it is written, `times` reduced by its matches so far."""
-    document = {name: armed[name] for name in ("fault", "match", *FAULT_OPTIONS) if name in armed}
+    document = {name: armed[name] for name in ("fault", "job", "match", *FAULT_OPTIONS) if name in armed}
     if "times" in document:
         return {**document, "times": document["times"] - armed["matched"]}
     match = document.get("match", {})

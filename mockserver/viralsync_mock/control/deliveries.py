@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from viralsync_mock.errors import ApiError
 from viralsync_mock.redaction import masked_bytes
-from viralsync_mock.webhooks.inbox import inbox_of
+from viralsync_mock.state import inbox_of
 
 if TYPE_CHECKING:
     from viralsync_mock.control.request import ControlRequest

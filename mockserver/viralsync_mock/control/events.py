@@ -21,7 +21,7 @@ from viralsync_mock.randomness import hexadecimal
 from viralsync_mock.redaction import masked_bytes
 from viralsync_mock.response import EVENT_STREAM
 from viralsync_mock.sandbox import effects_of
-from viralsync_mock.webhooks.inbox import inbox_of
+from viralsync_mock.state import inbox_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator

@@ -78,7 +78,7 @@ export function faultsScreen(root, ctx) {
   }
 
   const now = h("p", { class: "lead" });
-  const editor = h("textarea", { rows: "20", spellcheck: "false", "aria-label": "The scenario as YAML", "aria-describedby": "scenario-problems", oninput: later(250, check) });
+  const editor = h("textarea", { rows: "20", spellcheck: "false", placeholder: "name: mine\ndescription: Every job waits a minute.\njob:\n  queued: 1m", "aria-label": "The scenario as YAML", "aria-describedby": "scenario-problems", oninput: later(250, check) });
   const problems = h("div", { id: "scenario-problems", class: "problems", role: "status" });
   const apply = button("Apply", () => act(async () => { const name = (await store.send("PUT", "scenario", apply.document)).name; return name; }, "The scenario begins now."), { class: "primary", disabled: true });
   async function check() {

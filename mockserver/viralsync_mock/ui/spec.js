@@ -7,6 +7,17 @@ let doc = null;
 const follow = (node) => (node && node.$ref ? follow(node.$ref.slice(2).split("/").reduce((at, part) => at[part.replaceAll("~1", "/")], doc)) : node);
 const typeOf = (s) => (s.const !== undefined ? JSON.stringify(s.const) : s.enum ? s.enum.map((e) => JSON.stringify(e)).join(" | ") : s.anyOf || s.oneOf ? (s.anyOf || s.oneOf).map((p) => typeOf(follow(p))).join(" or ") : [].concat(s.type || "any").join(" | ") + (s.format ? ` (${s.format})` : ""));
 
+// The little Markdown of the descriptions: headings, tables, code.
+const inline = (text) => text.split(/(`[^`]+`)/).map((part) => (part[0] === "`" ? h("code", {}, part.slice(1, -1)) : part));
+function prose(text) {
+  return String(text || "").trim().split(/\n\s*\n/).map((block) => {
+    if (block.startsWith("#")) return h("h3", {}, inline(block.replace(/^#+ /, "")));
+    if (!block.startsWith("|")) return h("p", {}, inline(block));
+    const rows = block.split("\n").filter((l) => !/^[|\s:-]+$/.test(l)).map((l) => l.split("|").slice(1, -1));
+    return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table" }, h("table", {}, rows.map((cells, i) => h("tr", {}, cells.map((c) => h(i ? "td" : "th", i ? {} : { scope: "col" }, inline(c.trim())))))));
+  });
+}
+
 function shape(node, depth = 0) {
   const s = follow(node);
   if (!s) return null;
@@ -29,7 +40,7 @@ function body(content) {
 function operation(method, path, op, shared) {
   const parameters = [...(shared || []), ...(op.parameters || [])].map(follow);
   return h("details", { class: "card op", id: op.operationId }, h("summary", {}, h("b", { class: `method ${method}` }, method.toUpperCase()), " ", h("code", {}, path), " ", h("span", {}, op.summary)),
-    op.description ? h("p", {}, op.description) : null,
+    prose(op.description),
     parameters.length ? [h("h4", {}, "Parameters"), h("dl", { class: "keys" }, parameters.map((p) => [h("dt", {}, h("code", {}, p.name), ` ${p.in}`, p.required ? h("b", {}, " required") : null), h("dd", {}, h("code", {}, typeOf(follow(p.schema))), h("p", {}, p.description))]))] : null,
     op.requestBody ? [h("h4", {}, "Body"), body(follow(op.requestBody).content)] : null,
     h("h4", {}, "Responses"), Object.entries(op.responses).map(([status, r]) => { const found = follow(r); return h("details", {}, h("summary", {}, h("b", {}, status), ` ${found.description}`), body(found.content)); }));
@@ -41,7 +52,7 @@ async function draw() {
   try { doc = await store.once(isControl ? "spec?of=control" : "spec"); } catch (e) { fill($("main"), h("p", { class: "problem" }, e.message)); return; }
   document.title = `${doc.info.title} · ViralSync mock`;
   const methods = ["get", "put", "post", "patch", "delete"];
-  fill($("main"), h("h2", {}, doc.info.title, " ", h("small", {}, doc.info.version)), h("p", {}, doc.info.summary || ""), h("p", { class: "hint" }, doc.info.description || ""),
+  fill($("main"), h("h2", {}, doc.info.title, " ", h("small", {}, doc.info.version)), h("p", {}, doc.info.summary || ""), prose(doc.info.description),
     Object.entries(doc.paths).flatMap(([path, item]) => methods.filter((m) => item[m]).map((m) => operation(m, path, item[m], item.parameters))),
     doc["x-error-catalogue"] ? [h("h3", {}, "Errors"), h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Errors" }, h("table", {}, h("thead", {}, h("tr", {}, ["Status", "Code", "When"].map((t) => h("th", { scope: "col" }, t)))), h("tbody", {}, Object.entries(doc["x-error-catalogue"]).map(([code, e]) => h("tr", {}, h("td", {}, e.status), h("td", {}, h("code", {}, code)), h("td", {}, e.when))))))] : null);
 }

@@ -11,9 +11,9 @@ from viralsync_mock.webhooks.sender import Reply
 from viralsync_mock.webhooks.signature import verify_signature
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
-    from viralsync_mock.sandbox import Sandbox
     from viralsync_mock.webhooks.sender import WebhookRequest, WebhookSender
 
 URL = "http://inbox.localhost"
@@ -69,24 +69,24 @@ class Inbox:
         return {"url": URL, "status": self.status, "times": self.times, "total": self.total}
 
 
-def inbox_of(sandbox: Sandbox) -> Inbox:
-    """Return the built-in receiver of a sandbox, made when it is first needed."""
-    sandbox.inbox = sandbox.inbox or Inbox()
-    return sandbox.inbox
-
-
 class InboxSender:
     """Gives the webhooks for the built-in receiver to it, and all others to a sender."""
 
-    def __init__(self, sandbox: Sandbox, sender: WebhookSender) -> None:
-        self._sandbox, self._sender = sandbox, sender
+    def __init__(
+        self,
+        inbox: Inbox,
+        sender: WebhookSender,
+        now: Callable[[], datetime],
+        on_received: Callable[[Received], None],
+    ) -> None:
+        self._inbox, self._sender, self._now, self._on_received = inbox, sender, now, on_received
 
     async def __call__(self, request: WebhookRequest) -> Reply:
         """Make one attempt."""
         if request.url != URL and not request.url.startswith(f"{URL}/"):
             return await self._sender(request)
-        received = inbox_of(self._sandbox).take(request, self._sandbox.clock.now())
-        self._sandbox.note("received", received)
+        received = self._inbox.take(request, self._now())
+        self._on_received(received)
         return Reply(received.status, (), b"")
 
     async def close(self) -> None:

@@ -229,7 +229,7 @@ def test_a_reset_disarms(control: httpx.Client) -> None:
         ({"faults": [OUTAGE, {"fault": {"latenzy": 1}}]}, '$.faults[1].fault.latenzy: unknown key. Did you mean "lat'),
         ({"faults": [{"fault": {"status": 404}}]}, "$.faults[0].fault.status: expected 500 to 599, got 404"),
         ({"faults": [{"fault": {}}]}, "$.faults[0].fault: expected at least 1 property, got 0"),
-        ({"faults": [{"fautl": {}}]}, "$.faults[0].fault: required, but missing"),
+        ({"faults": [{"fautl": {}}]}, '$.faults[0].fautl: unknown key. Did you mean "fault"?'),
         ({"faults": [OUTAGE | {"tmes": 1}]}, '$.faults[0].tmes: unknown key. Did you mean "times"?'),
         ({"faults": [OUTAGE | {"times": 0}]}, "$.faults[0].times: expected at least 1, got 0"),
         ({"faults": [OUTAGE | {"probability": 1.5}]}, "$.faults[0].probability: expected a share from 0% to 100%"),

@@ -235,10 +235,10 @@ def test_an_armed_fault_is_a_rule() -> None:
 
 BAD_ARMED = [
     ({}, "$.faults: expected a list, got an object of 0"),
-    ([{}], '$.faults[0]: "fault" is missing: add it.'),
+    ([{}], '$.faults[0]: expected "fault", or "job" for how the submitted job runs'),
     (
         [{"fault": {"drop": True}, "tims": 1}],
-        '$.faults[0].tims: unknown key. Did you mean "times"? Known: fault, match, times, probability, for',
+        '$.faults[0].tims: unknown key. Did you mean "times"? Known: fault, job, match, times, probability, for',
     ),
     (
         [{"fault": {"drop": True}, "probability": 2}],
