@@ -92,7 +92,7 @@ class Exchange:
         """The body as JSON values; None where it is something else."""
         try:
             return json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
     @property
@@ -119,6 +119,6 @@ class Exchange:
 def _object(text: str | bytes) -> dict[str, Any]:
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

@@ -55,6 +55,7 @@ def build_result(
         fidelity=fidelity,
         canary=canary,
         baseline=comparison,
+        notes=tuple(run.notes),
     )
 
 

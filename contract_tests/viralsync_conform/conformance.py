@@ -12,14 +12,14 @@ from tempfile import TemporaryDirectory
 
 from viralsync_conform.budget import Budget
 from viralsync_conform.calls import Exchange
-from viralsync_conform.clocks import Clock, RealClock, measured
+from viralsync_conform.clocks import Clock, RealClock, measured, monotonic
 from viralsync_conform.conclusion import build_result
 from viralsync_conform.contract.schemas import ExpectedSpec
 from viralsync_conform.journeys import JOURNEYS
 from viralsync_conform.mock_comparison import Trace, trace_of
 from viralsync_conform.profiles import PROFILES, Profile
 from viralsync_conform.result import CanaryOutcome, JourneyOutcome, Result
-from viralsync_conform.run.cleanup import clean
+from viralsync_conform.run.cleanup import clean, sweep
 from viralsync_conform.run.context import RunContext
 from viralsync_conform.run.http_client import HttpClient
 from viralsync_conform.run.journey import Journey
@@ -42,7 +42,7 @@ class Options:
 
     `canary` runs the kit against a mutant, which must be noticed; `reference` is how the same journeys go on the
     mock, when it is known already. `uses_control` forbids the control API of a target that is a mock. `clock` is where
-    a run waits for a real target, `answer_seconds` how long that may take for an answer.
+    a run waits for a real target, `answer_seconds` how long that may take for an answer, `deadline` minutes for it all.
     """
 
     target: str = MOCK
@@ -55,6 +55,7 @@ class Options:
     webhook_port: int = 0
     max_render_minutes: float | None = None
     max_requests: int | None = None
+    deadline: float | None = None
     is_strict: bool = False
     behaviour: Path | None = None
     baseline: Path | None = None
@@ -80,7 +81,7 @@ def conform(options: Options, journeys: Sequence[Journey] = JOURNEYS) -> Result:
     started_at = RealClock().now()
     with measured() as taken, open_run(options) as run:
         outcomes = _run_journeys(run, journeys)
-    reference, is_whole = options.reference, all(finding.check != INTERRUPT for finding in run.findings)
+    reference, is_whole = options.reference, not {finding.check for finding in run.findings} & {INTERRUPT, "deadline"}
     if reference is None and options.has_fidelity and options.target != MOCK and is_whole:
         reference = reference_of(options, run)
     canary = options.canary(options) if options.canary and run.profile.has_canary and is_whole else None
@@ -139,6 +140,7 @@ def new_run(options: Options, target: Target) -> RunContext:
         budget=_budget(options, profile),
         seed=options.seed,
         is_strict=options.is_strict,
+        deadline=monotonic() + 60 * (profile.max_minutes if options.deadline is None else options.deadline),
         project=options.project_id,
         secret=options.webhook_secret or (SHIPPED_SECRET if target.has_control else None),
         on_call=options.on_call,
@@ -157,6 +159,7 @@ def _run_journeys(run: RunContext, journeys: Sequence[Journey]) -> list[JourneyO
     client = HttpClient(run)
     outcomes: list[JourneyOutcome] = []
     try:
+        sweep(run, client)
         for outcome in run_journeys(run, client, journeys):
             outcomes.append(outcome)
     except KeyboardInterrupt:

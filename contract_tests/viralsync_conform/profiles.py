@@ -13,7 +13,7 @@ class Profile:
 
     `renders` says whether jobs are submitted at all; `generated_cases` how many of Schemathesis' cases are sent,
     `explores` whether all its phases run, positive submissions and links included. `has_canary` adds a run against
-    a mutant, which must go red.
+    a mutant, which must go red. After `max_minutes` of real time a run gives up, cleans up and says so.
     """
 
     name: str
@@ -21,6 +21,7 @@ class Profile:
     max_render_minutes: float
     renders: bool
     generated_cases: int
+    max_minutes: float
     explores: bool = False
     has_canary: bool = False
 
@@ -29,9 +30,11 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
     {
         profile.name: profile
         for profile in (
-            Profile("quick", 59, 0.0, renders=False, generated_cases=12),
-            Profile("nightly", 449, 0.1, renders=True, generated_cases=50, has_canary=True),
-            Profile("deep", 20_000, 30.0, renders=True, generated_cases=400, explores=True, has_canary=True),
+            Profile("quick", 59, 0.0, renders=False, generated_cases=12, max_minutes=15),
+            Profile("nightly", 499, 0.1, renders=True, generated_cases=50, max_minutes=60, has_canary=True),
+            Profile(
+                "deep", 20_000, 30.0, renders=True, generated_cases=400, max_minutes=720, explores=True, has_canary=True
+            ),
         )
     }
 )

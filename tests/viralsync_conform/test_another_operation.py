@@ -68,7 +68,7 @@ def spec_with_retry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_new_operation_that_creates_jobs_conforms(spec_with_retry: Path) -> None:
     """Guard, budget, clean-up and completeness ask for its effect: the run is green, and leaves nothing behind."""
     with BackgroundServer(create_app(Settings(spec=spec_with_retry))) as server:
-        result = conform(Options(target=server.base_url, has_fidelity=False, max_requests=449))
+        result = conform(Options(target=server.base_url, has_fidelity=False, max_requests=499))
     conformance._contract.cache_clear()
     calls = [call for call in result.calls if call.operation == "retryJob" and call.is_success]
     assert [f"{each.check}: {each.message} {each.place} {each.name} {each.got}" for each in result.findings] == []

@@ -17,7 +17,7 @@ from viralsync_conform.run.context import StopJourneyError
 from viralsync_conform.run.journey import journey
 from viralsync_conform.run.journey_context import JourneyContext
 from viralsync_conform.run.request import as_json
-from viralsync_conform.run.submissions import Job, cancel, register_job, reserve, submission, submit
+from viralsync_conform.run.submissions import SCENE, Job, cancel, fitting, register_job, reserve, submission, submit
 from viralsync_mock.openapi.extensions import Plan
 
 LIMIT = Check("limit_enforced", "A submission that breaks a documented constraint is refused.", facts.D, facts.RENDER)
@@ -103,7 +103,7 @@ def twins(context: JourneyContext, frame: tuple[int, int]) -> Iterator[tuple[str
     width, height = frame
     body = body_of(context)
     movie = body["movie"]
-    one = [{"id": "only", "duration": 0.3}]
+    one = [{"id": f"{SCENE}only", "duration": 0.3}]
     layered = [{"id": f"a {kind}", "duration": 0.1, "layers": [{"type": kind}]} for kind in LAYERS]
     many = [{"id": name, "duration": 0.05} for name in ("m", "c", "a", "k", "b", "z", "e", "d", "y", "f", "x", "g")]
 
@@ -116,7 +116,10 @@ def twins(context: JourneyContext, frame: tuple[int, int]) -> Iterator[tuple[str
     most = {"qualityPreset": "turbo", "requestedConcurrency": 32}
     yield "largest", valid(most, width=width, height=height, fps=60, scenes=many)
     yield "fractions", valid({"qualityPreset": "fast"}, width=640.5, height=360.5, fps=29.97, scenes=layered)
-    yield "only what is required", {**submission(context.run.project_id), "movie": {"scenes": one}}
+    yield (
+        "only what is required",
+        {**submission(context.run.project_id), "movie": {"scenes": one, **fitting(context.run)}},
+    )
 
 
 @journey(

@@ -134,7 +134,7 @@ def failing_asset(context: JourneyContext) -> None:
     life.stream = stream.call
     settle_budget(context, job, life.status)
     if life.stream is not None:
-        check_end_of_stream(context, life.stream, life.status, life.last)
+        check_end_of_stream(context, life.stream, life, life.status)
     polls = [poll for poll in life.polls if poll.is_success]
     check_transitions(context, polls, [poll.document for poll in polls])
     if life.status != "failed":

@@ -19,7 +19,7 @@ from viralsync_conform.run.job_invariants import PHASES, instants
 from viralsync_conform.run.journey import journey
 from viralsync_conform.run.journey_context import JourneyContext
 from viralsync_conform.run.request import as_json
-from viralsync_conform.run.submissions import Job, register_job, reserve, settle_budget, submission, submit
+from viralsync_conform.run.submissions import Job, fitting, register_job, reserve, settle_budget, submission, submit
 from viralsync_conform.target.event_stream import Stream
 
 MAX_APART = 120.0
@@ -32,7 +32,10 @@ CLOSING_SECONDS, CLOSING_SECONDS_FOR_REAL = 3.0, 10.0
 SCENES, WORKERS = 21, 5
 """The job that is rendered to its end takes several rounds, so that there is something to be seen."""
 
-SLOW_SCENES = 12
+SLOW_SCENES, MAX_SLOW_SCENES = 12, 100
+SLOW_SECONDS, SLOW_CALLS = 12.0, 10
+"""How long a job should render that is to be cancelled: seconds, and calls that are made meanwhile."""
+
 CERTAIN_LOOKS = 3
 """Looks at a job that renders after which its workers must have been seen at once."""
 
@@ -51,14 +54,31 @@ def closing_seconds(context: JourneyContext) -> float:
     return CLOSING_SECONDS if context.run.target.has_control else CLOSING_SECONDS_FOR_REAL
 
 
-def slow_movie(context: JourneyContext, scenes: int = SLOW_SCENES, workers: int = 1) -> dict[str, Any]:
-    """Return changes to a submission that make a short movie render slowly: many scenes, few at once."""
+def slow_movie(context: JourneyContext, scenes: int | None = None, workers: int = 1) -> dict[str, Any]:
+    """Return changes to a submission that make a short movie render slowly: many scenes, few at once.
+
+    Where the target renders or answers at another pace than usual, there are as many scenes as it needs.
+    """
     if context.run.target.has_control:
         return {}
-    each = round(0.96 / scenes, 4)
+    number = scenes or _slow_scenes(context)
+    each = round(0.96 / number, 4)
     movie = submission(context.run.project_id)["movie"]
-    listed = [{"id": f"scene-{number}", "duration": each, "bgColor": "#101820"} for number in range(scenes)]
+    listed = [{"id": f"scene-{place}", "duration": each, "bgColor": "#101820"} for place in range(number)]
     return {"movie": {**movie, "scenes": listed}, "renderOptions": {"requestedConcurrency": workers}}
+
+
+def _slow_scenes(context: JourneyContext) -> int:
+    """Return how many scenes keep the target busy for long enough, by the job that was rendered and by its answers."""
+    life: ObservedJob | None = context.run.shared.get("life")
+    if life is None or life.status != "done":
+        return SLOW_SCENES
+    created, ended = instants(life.last.document.get(name) for name in ("createdAt", "updatedAt"))
+    if not (isinstance(created, datetime) and isinstance(ended, datetime)) or ended <= created:
+        return SLOW_SCENES
+    each = (ended - created).total_seconds() / (SCENES / WORKERS)
+    answer = sum(call.seconds for call in context.run.calls) / len(context.run.calls)
+    return min(MAX_SLOW_SCENES, max(SLOW_SCENES, round((SLOW_SECONDS + SLOW_CALLS * answer) / each)))
 
 
 @dataclass
@@ -118,7 +138,7 @@ def _whole_movie(context: JourneyContext) -> dict[str, Any]:
         return {}
     listed = changes["movie"]["scenes"]
     return {
-        "movie": {"title": changes["movie"]["title"], "scenes": listed[1::2] + listed[::2]},
+        "movie": {"title": changes["movie"]["title"], "scenes": listed[1::2] + listed[::2], **fitting(context.run)},
         "renderOptions": {"requestedConcurrency": WORKERS, "qualityPreset": "fast"},
     }
 
@@ -307,7 +327,7 @@ def life_by_stream(context: JourneyContext) -> None:
     if life.stream is None:
         raise context.stop("the job was not streamed")
     call, events = life.stream, life.stream.events
-    check_end_of_stream(context, call, life.status, life.last)
+    check_end_of_stream(context, call, life, life.status)
     if not events:
         raise context.stop("the stream had no event", call)
     states = [event.document for event in events]
@@ -333,9 +353,10 @@ def life_by_stream(context: JourneyContext) -> None:
         context.check_equal(facts.STEPS_COMPLETE, list(PHASES[max(0, first - 1) :]), phases, call)
 
 
-def check_end_of_stream(context: JourneyContext, call: Exchange, status: Any, look: Exchange) -> None:
-    """A stream that was read to its end, or long after the end of its job, has shown that end."""
-    if status not in TERMINAL or call.problem:
+def check_end_of_stream(context: JourneyContext, call: Exchange, life: ObservedJob, status: Any) -> None:
+    """A stream that was opened while its job went on, and read to its end or long after that, has shown that end."""
+    first, look = life.polls[0], life.last
+    if status not in TERMINAL or call.problem or first.document.get("status") in TERMINAL:
         return
     ends = [event.document.get("status") for event in call.events if event.document.get("status") in TERMINAL]
     context.check_equal(facts.STREAM_END, status, ends[-1] if ends else None, call, look)

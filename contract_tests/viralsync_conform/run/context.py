@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ class RunContext:
     `asserted` counts how often each check was made, `shelf` holds what journeys share, `left_out` why a journey was
     not made. `excused` are the numbers of calls whose answers say nothing of the contract. `jobs` are those that it
     made on the account under test, `settled` those whose cost is known, `unclean` those that it could not delete.
+    `deadline` is an instant of `clocks.monotonic`, `notes` are what the report says beside the findings.
     `on_call` and `on_journey` are for whoever shows how far it has come.
     """
 
@@ -44,6 +46,8 @@ class RunContext:
     is_strict: bool = False
     secret: str | None = None
     project: str | None = None
+    deadline: float = math.inf
+    notes: list[str] = field(default_factory=list)
     guard: OwnershipGuard = field(default_factory=OwnershipGuard)
     learned: LearnedBehaviour = field(default_factory=LearnedBehaviour)
     calls: list[Exchange] = field(default_factory=list)

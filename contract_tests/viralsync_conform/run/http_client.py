@@ -12,10 +12,10 @@ import httpx2
 
 from viralsync_conform.budget import CALLS_TO_CLEAN_A_JOB
 from viralsync_conform.calls import Event, Exchange, Headers
-from viralsync_conform.clocks import measured
+from viralsync_conform.clocks import measured, monotonic
 from viralsync_conform.redaction import redact, redact_bytes
 from viralsync_conform.run import job_invariants, response_checks
-from viralsync_conform.run.context import RunContext
+from viralsync_conform.run.context import RunContext, StopRunError
 from viralsync_conform.run.outages import send_with_retries
 from viralsync_conform.run.request import Request
 from viralsync_conform.target import Account
@@ -23,10 +23,22 @@ from viralsync_conform.target.event_stream import Stream
 from viralsync_conform.target.wire import ERRORS, Answer, ask, begin, described, headers_of, read
 from viralsync_mock.redaction import shown_value
 
+CLEANING_SECONDS = 300.0
+"""Real seconds that cleaning up may take after the time of a run is over."""
+
 MAX_SILENCE = 600.0
 """Real seconds that a stream may be silent: that a sign of life comes more often is only assumed."""
 
 MAX_KEPT_REQUEST = 64 * 1024
+
+
+def deadline(run: RunContext, request: Request) -> None:  # noqa: ARG001 - a hook like any other
+    """Raise StopRunError when the run has had all its time; the clean-up has a little more."""
+    over = monotonic() - run.deadline
+    if over > (CLEANING_SECONDS if run.budget.is_cleaning else 0.0):
+        reason = "the time of the run is over: allow more with --deadline"
+        run.mark_inconclusive("deadline", reason)
+        raise StopRunError(reason)
 
 
 def guard(run: RunContext, request: Request) -> None:
@@ -66,7 +78,7 @@ def invariants(run: RunContext, exchange: Exchange) -> None:
     job_invariants.check_jobs(run, exchange)
 
 
-BEFORE: tuple[Callable[[RunContext, Request], None], ...] = (guard, budget, pace)
+BEFORE: tuple[Callable[[RunContext, Request], None], ...] = (deadline, guard, budget, pace)
 AFTER: tuple[Callable[[RunContext, Exchange], None], ...] = (learn, check, invariants)
 """What each attempt passes, before it is sent and after it was recorded; `send` adds the retries around it."""
 
@@ -91,7 +103,8 @@ class HttpClient:
             admit(self.run, request)
         at = request.account.clock.now()
         with measured() as taken:
-            answer = ask(self.run.target.http, self._built(request), self.run.target.answer_seconds)
+            target = self.run.target
+            answer = ask(target.http, self._built(request), target.answer_seconds, target.connections)
         _answered(request.account)
         exchange = self._record(request, at, taken[0], answer)
         for look in AFTER:
@@ -110,14 +123,13 @@ class HttpClient:
         at, http = request.account.clock.now(), self.run.target.http
         response: httpx2.Response | None = None
         with measured() as taken:
+            built, seconds = self._built(request), self.run.target.answer_seconds
             try:
-                response = begin(http, self._built(request))
+                with self.run.target.connections.limit(built, seconds):
+                    response = begin(http, built)
+                self.run.target.connections.keep(response)
                 is_open = response.is_success and response.status_code != response_checks.NO_CONTENT
-                answer = (
-                    Answer(response.status_code, headers_of(response))
-                    if is_open
-                    else read(response, self.run.target.answer_seconds)
-                )
+                answer = Answer(response.status_code, headers_of(response)) if is_open else read(response, seconds)
             except ERRORS as error:
                 answer, is_open = Answer(problem=described(error)), False
         _answered(request.account)

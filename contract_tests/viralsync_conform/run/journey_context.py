@@ -24,7 +24,9 @@ Expected = int | str
 CATCH_UP_SECONDS, CATCH_UP_INTERVAL = 20.0, 2.0
 """How long lists, charges and cancels of a real target may lag behind, and how often they are looked at."""
 
-TOO_MANY = 429
+OF_THE_ACCOUNT = frozenset({401, 402, 403, 429})
+"""What may be said of a key, a plan, a quota or a pace, whatever else is wrong with a call."""
+
 ANY_SUCCESS = frozenset({ENDS, DELETES})
 """What these operations answer is open, so long as it is a success."""
 
@@ -125,7 +127,7 @@ class JourneyContext:
 
     def check_refusal(self, call: Exchange, status: int) -> None:
         """Say that if a call is refused, it is refused so; whether it is refused at all is open."""
-        is_refused = call.status is not None and 400 <= call.status < 500 and call.status != TOO_MANY
+        is_refused = call.status is not None and 400 <= call.status < 500 and call.status not in OF_THE_ACCOUNT
         self.check(facts.REFUSED_AS, not is_refused or call.status == status, call, expected=status, got=call.status)
 
     def learn(self, switch: str, value: object, *calls: Exchange) -> None:

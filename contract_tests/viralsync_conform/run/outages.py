@@ -44,7 +44,7 @@ MAX_EPISODES = 5
 DROPPED = ("RemoteProtocolError", "ReadError")
 """How a connection ends that was made, took the request, and was closed."""
 
-MAX_DROPS, MAX_DROPPED = 10, 0.05
+MAX_DROPS, MAX_DROPPED = 6, 0.02
 """At how many different times that happens on a poor line, and to which share of the requests, at most."""
 
 MIN_SHARE = 0.2
@@ -127,6 +127,7 @@ def check_stability(run: RunContext) -> None:
         episodes = [call for call in calls if call.number > 1 and not _is_failure(run.calls[call.number - 2])]
         most = MAX_EPISODES if calls is failed else max(MAX_DROPS, MAX_DROPPED * len(run.calls))
         if len(episodes) >= most:
+            run.excused.difference_update(call.number for call in episodes)
             got = f"{len(calls)} of {len(run.calls)} requests failed, at {len(episodes)} different times"
             run.check(facts.SERVER_ERROR, False, *episodes, got=got, name=name)
 
@@ -173,13 +174,13 @@ def excusing_reason(run: RunContext, send: Send, account: Account, call: Exchang
         return "the rate limit was met"
     if call.status in OF_THE_KEY and call.expected not in KEY_CODES and not is_healthy(run, send, call):
         return "our own key is refused" if call.status == UNAUTHORIZED else "our own plan does not allow REST"
-    return _excuse_of_the_account(run, send, account, call) if call.expected.isdecimal() else ""
+    return _excuse_of_the_account(run, send, account, call)
 
 
 def _excuse_of_the_account(run: RunContext, send: Send, account: Account, call: Exchange) -> str:
-    """Return why what should have succeeded could not."""
-    if call.effect == ENDS and call.status == CONFLICT and _has_ended(run, send, account, call):
-        return TOO_LATE
+    """Return why the account, and not the call, is what was refused: which check comes first is open."""
+    if call.effect == ENDS and call.status == CONFLICT and call.expected.isdecimal():
+        return TOO_LATE if _has_ended(run, send, account, call) else ""
     if call.effect != CREATES:
         return ""
     if call.status == PAYMENT and _is_quota_spent(run, send, account, call):
@@ -190,12 +191,17 @@ def _excuse_of_the_account(run: RunContext, send: Send, account: Account, call: 
 
 
 def _is_quota_spent(run: RunContext, send: Send, account: Account, call: Exchange) -> bool:
-    minutes = _usage(run, send, account, call).get("renderMinutes")
-    if not isinstance(minutes, dict):  # an account that does not say what it used has to be believed
+    usage = _usage(run, send, account, call)
+    parts = [part for name in ("renderMinutes", "daily") if isinstance(part := usage.get(name), dict)]
+    if not parts:  # an account that does not say what it used has to be believed
         return account.sandbox is None and call.code in QUOTA_CODES
-    used, limit = minutes.get("used"), minutes.get("limit")
     asked = worst_case(call.sent)  # a submission may be refused by what it would cost
-    return isinstance(used, int | float) and isinstance(limit, int | float) and used + asked >= limit
+    numbers = [(part.get("used"), part.get("limit")) for part in parts]
+    return any(
+        used + asked >= limit
+        for used, limit in numbers
+        if isinstance(used, int | float) and isinstance(limit, int | float)
+    )
 
 
 def _has_others(run: RunContext, send: Send, account: Account, call: Exchange) -> bool:

@@ -18,8 +18,8 @@ from viralsync_conform.run.request import encoded
 
 Document = dict[str, Any]
 
-TITLE = "Conformance run"
-"""The title of every movie that a run submits: it marks the jobs, whatever project they are in."""
+TITLE, PROJECT, SCENE = "Conformance run", "proj_conform_", "conform-"
+"""The marks of the jobs that the kit makes, whatever project they are in: title, project, or a scene's id."""
 
 CONFLICT = 409
 CANCEL_TRIES = 12
@@ -48,6 +48,28 @@ def submission(project_id: str, **changes: Any) -> Document:
         "scenes": [{"id": name, "duration": seconds, "bgColor": "#101820"} for name, seconds in SCENES],
     }
     return {"kind": "movie", "projectId": project_id, "movie": movie, **changes}
+
+
+def fitting(run: RunContext) -> Document:
+    """Return the frame of a movie that says nothing of it: none, unless the plan has no room for the default one."""
+    terms = run.contract.spec.plans.get(str(run.plan).lower())
+    properties = run.contract.document["components"]["schemas"]["Movie"]["properties"]
+    usual = properties["width"]["x-default"], properties["height"]["x-default"]
+    if terms is None or (terms.largest_frame[0] >= usual[0] and terms.largest_frame[1] >= usual[1]):
+        return {}
+    return dict(zip(("width", "height"), terms.largest_frame, strict=True))
+
+
+def is_marked(job: Mapping[str, Any]) -> bool:
+    """Say whether a job was made by a run of the kit, as far as the payload that it echoes shows."""
+    payload = job.get("payload")
+    payload = payload if isinstance(payload, dict) else {}
+    movie = payload.get("movie")
+    movie = movie if isinstance(movie, dict) else {}
+    scenes = movie.get("scenes")
+    ids = [str(each.get("id")) for each in scenes if isinstance(each, dict)] if isinstance(scenes, list) else []
+    is_in_project = str(payload.get("projectId")).startswith(PROJECT)
+    return is_in_project or movie.get("title") == TITLE or any(each.startswith(SCENE) for each in ids)
 
 
 def submit(

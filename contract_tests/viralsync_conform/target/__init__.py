@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ import httpx2
 
 from viralsync_conform.clocks import Clock, RealClock, VirtualClock, pause
 from viralsync_conform.target.webhook_receiver import WebhookReceiver
-from viralsync_conform.target.wire import check_reachable
+from viralsync_conform.target.wire import Connections, ask, check_reachable
 from viralsync_mock.client import ControlError, Plan, Sandbox
 from viralsync_mock.errors import SettingsError
 from viralsync_mock.net import host_of, is_loopback
@@ -24,6 +25,9 @@ MAIN = "main"
 
 ANSWER_SECONDS = 30.0
 """How long a real target may take for an answer; a mock on this machine needs far less."""
+
+KEEP_ALIVE_SECONDS = 2.0
+"""How long an idle connection is used again: less than any server keeps one, or both ends could go at once."""
 
 LOCAL_ANSWER_SECONDS = 8.0
 SECONDS_TO_RENDER = 60
@@ -63,6 +67,7 @@ class Target:
     pause: Callable[[float], None] = pause
     answer_seconds: float = ANSWER_SECONDS
     opened: dict[str, Account] = field(default_factory=dict)
+    connections: Connections = field(default_factory=Connections)
 
     @property
     def is_local(self) -> bool:
@@ -136,7 +141,8 @@ def open_target(
     base_url, key = check_url(base_url), None if key is None else check_key(key)
     is_local = is_loopback(host_of(base_url))
     patience = answer_seconds or (LOCAL_ANSWER_SECONDS if is_local else ANSWER_SECONDS)
-    http = httpx2.Client(timeout=patience, verify=not is_local, trust_env=not is_local)
+    limits = httpx2.Limits(keepalive_expiry=KEEP_ALIVE_SECONDS)
+    http = httpx2.Client(timeout=patience, limits=limits, verify=not is_local, trust_env=not is_local)
     with ExitStack() as failing:
         failing.callback(http.close)
         if key is None and not (is_local and uses_control):
@@ -167,10 +173,10 @@ def _main(base_url: str, key: str, control_token: str | None) -> Account:
 def _is_mock(http: httpx2.Client, base_url: str, control_token: str | None) -> bool:
     """Ask whether a mock with a control API is there; a server that is none answers something else."""
     headers = {"x-mock-token": control_token} if control_token else {}
+    answer = ask(http, http.build_request("GET", f"{base_url}/__mock/health", headers=headers), LOCAL_ANSWER_SECONDS)
     try:
-        answer = http.get(f"{base_url}/__mock/health", headers=headers)
-        document = answer.json()
-    except (httpx2.HTTPError, ValueError):
+        document = json.loads(answer.body)
+    except (ValueError, RecursionError):
         return False
     return isinstance(document, Mapping) and {"status", "version", "sandboxes"} <= document.keys()
 

@@ -41,7 +41,7 @@ class Webhook:
         """The body as a JSON object in UTF-8; an empty one where it is something else."""
         try:
             value = json.loads(self.body.decode())
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         return value if isinstance(value, dict) else {}
 

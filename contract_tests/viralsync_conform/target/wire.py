@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import urljoin, urlsplit
+from weakref import WeakSet
 
 import httpx2
 
@@ -30,11 +35,51 @@ class TargetAwayError(MockError):
     """Nothing answers at the target's address: nothing was tested."""
 
 
+class Connections:
+    """The connections of a client: a call that takes too long is hung up on, wherever in its answer it hangs.
+
+    Time-outs of the client are for each piece that arrives: an answer that drips never meets one.
+    """
+
+    def __init__(self) -> None:
+        self._open: WeakSet[Any] = WeakSet()
+        self._kept: WeakSet[Any] = WeakSet()
+
+    def keep(self, response: httpx2.Response) -> None:
+        """Leave the connection of a stream alone: it may be open for as long as its job takes."""
+        if (connection := response.extensions.get("network_stream")) is not None:
+            self._kept.add(connection)
+
+    @contextmanager
+    def limit(self, request: httpx2.Request, seconds: float) -> Iterator[threading.Event]:
+        """Hang up when so many seconds are over; the event that is yielded says whether that was necessary."""
+        is_late = threading.Event()
+        request.extensions["trace"] = self._trace
+        timer = threading.Timer(max(0.0, seconds), self._hang_up, (is_late,))
+        timer.daemon = True
+        timer.start()
+        try:
+            yield is_late
+        finally:
+            timer.cancel()
+
+    def _trace(self, event: str, info: Mapping[str, Any]) -> None:
+        if event.endswith(("connect_tcp.complete", "start_tls.complete")):
+            self._open.add(info["return_value"])
+
+    def _hang_up(self, is_late: threading.Event) -> None:
+        is_late.set()
+        for connection in set(self._open) - set(self._kept):
+            with suppress(OSError):
+                connection.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+
+
 def check_reachable(http: httpx2.Client, base_url: str) -> None:
     """Raise TargetAwayError, within five seconds, when no connection can be made; no key is sent."""
+    request = http.build_request("GET", f"{base_url}/", timeout=CONNECT_SECONDS)
     try:
-        with http.stream("GET", f"{base_url}/", timeout=CONNECT_SECONDS):
-            pass
+        with Connections().limit(request, CONNECT_SECONDS):
+            http.send(request, stream=True).close()
     except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError) as error:
         reason = f"inconclusive (3): {base_url} cannot be reached, nothing was tested: {described(error)}"
         raise TargetAwayError(reason) from None
@@ -62,16 +107,23 @@ class Answer:
     problem: str = ""
 
 
-def ask(http: httpx2.Client, request: httpx2.Request, seconds: float) -> Answer:
+def ask(http: httpx2.Client, request: httpx2.Request, seconds: float, connections: Connections | None = None) -> Answer:
     """Send a request and read its answer; nothing is raised, and nothing takes longer than `seconds`."""
-    try:
-        response = begin(http, request)
-    except ERRORS as error:
-        return Answer(problem=described(error))
-    try:
-        return read(response, seconds)
-    finally:
-        response.close()
+    with (connections or Connections()).limit(request, seconds) as is_late:
+        try:
+            response = begin(http, request)
+        except ERRORS as error:
+            return Answer(problem=_too_late("answer", seconds) if is_late.is_set() else described(error))
+        try:
+            answer = read(response, seconds)
+        finally:
+            response.close()
+    is_cut = is_late.is_set() and bool(answer.problem)
+    return replace(answer, problem=_too_late("body", seconds)) if is_cut else answer
+
+
+def _too_late(what: str, seconds: float) -> str:
+    return f"the {what} did not end within {seconds:g} s"
 
 
 def begin(http: httpx2.Client, request: httpx2.Request) -> httpx2.Response:
@@ -111,7 +163,7 @@ def read(response: httpx2.Response, seconds: float) -> Answer:
                 problem = f"the body is longer than {MAX_READ >> 20} MiB"
                 break
             if monotonic() > deadline:
-                problem = f"the body did not end within {seconds:g} s"
+                problem = _too_late("body", seconds)
                 break
     except ERRORS as error:
         problem = described(error)

@@ -15,12 +15,12 @@ from tests.support.results import spec
 
 from viralsync_conform.conformance import Options, conform, new_run
 from viralsync_conform.result import Result
-from viralsync_conform.run.cleanup import clean
+from viralsync_conform.run.cleanup import QUIET_SECONDS, clean, sweep
 from viralsync_conform.run.context import RunContext
 from viralsync_conform.run.http_client import HttpClient
 from viralsync_conform.run.journey import journey
 from viralsync_conform.run.journey_context import JourneyContext
-from viralsync_conform.run.submissions import submission, submit
+from viralsync_conform.run.submissions import TITLE, submission, submit
 from viralsync_conform.target import open_target
 
 JOB = "job_0123456789ab"
@@ -219,3 +219,60 @@ def test_an_id_that_the_guard_does_not_trust_keeps_no_job_from_being_deleted() -
     assert context.run.unclean == ["../me"]
     assert DELETE in api.routes
     assert {request.method for request in api.asked if JOB not in request.url.path} == {"GET", "POST"}
+
+
+OLD = "job_00000000001d"
+OTHER = {**EXAMPLES["doneJob"]["value"], "jobId": "job_0000000000ff"}
+
+
+def left_over(job_id: str = OLD, example: str = "renderingJob", at: str = "2026-01-01T00:00:00.000Z") -> dict[str, Any]:
+    """Return a job that an earlier run has made, as its mark shows."""
+    payload = {"projectId": "proj_demo01", "movie": {"title": TITLE}}
+    return {**EXAMPLES[example]["value"], "jobId": job_id, "payload": payload, "createdAt": at}
+
+
+def listing(*jobs: dict[str, Any], now: str) -> httpx2.Response:
+    return answer(200, {"jobs": [*jobs, OTHER], "nextCursor": None}, date=now)
+
+
+def swept(*pages: httpx2.Response, job: dict[str, Any]) -> tuple[RunContext, list[str]]:
+    """Sweep an account whose list is read so; return the run and what was sent to jobs."""
+    paths = {each: f"/v1/jobs/{each}" for each in (OLD,)}
+    cancelled = answer(200, {**CANCELLED.json(), "jobId": OLD})
+    api = Api({"GET /v1/jobs": list(pages), f"GET {paths[OLD]}": [answer(200, job), cancelled],
+               f"POST {paths[OLD]}/cancel": [cancelled], f"DELETE {paths[OLD]}": [DELETED]})  # fmt: skip
+    run = trip_of(api).run
+    sweep(run, HttpClient(run))
+    return run, [route for route in api.routes if not route.endswith("/v1/jobs")]
+
+
+@pytest.mark.parametrize("example", ["renderingJob", "doneJob"])
+def test_what_a_killed_run_has_left_is_found_by_its_mark(example: str) -> None:
+    """It is cancelled if it goes on, deleted, and named in the report; other jobs are left alone."""
+    job = left_over(example=example)
+    run, routes = swept(listing(job, now="Thu, 01 Jan 2026 01:00:00 GMT"), job=job)
+    assert (f"POST /v1/jobs/{OLD}/cancel" in routes, routes[-1]) == (
+        example == "renderingJob",
+        f"DELETE /v1/jobs/{OLD}",
+    )
+    assert [OLD in note and "removed" in note for note in run.notes] == [True]
+    assert not any(OTHER["jobId"] in route for route in routes)
+
+
+def test_a_run_that_may_still_go_on_is_waited_for() -> None:
+    """A job made a moment ago may be that of a run which is not dead: that shows in two minutes."""
+    job, now = left_over(), "Thu, 01 Jan 2026 00:00:10 GMT"
+    run, routes = swept(listing(job, now=now), job=job)
+    assert run.target.main.clock.waits == [QUIET_SECONDS - 10]  # type: ignore[attr-defined]
+    assert routes[-1] == f"DELETE /v1/jobs/{OLD}"
+    newer = left_over("job_00000000002d", at="2026-01-01T00:01:00.000Z")
+    run, routes = swept(listing(job, now=now), listing(newer, job, now=now), job=job)
+    assert (routes, run.notes) == ([], ["another run uses this account just now: its jobs were left alone"])
+
+
+def test_what_has_ended_a_moment_ago_is_left_for_the_end() -> None:
+    """It takes no slot: nothing waits for it, and the clean-up looks again."""
+    job = left_over(example="doneJob")
+    run, routes = swept(listing(job, now="Thu, 01 Jan 2026 00:00:10 GMT"), job=job)
+    assert routes == []
+    assert run.shared["left behind"] == [OLD]

@@ -239,7 +239,7 @@ def test_probes_are_paid_for() -> None:
     assert context.run.budget.requests == len(api.asked) == len(context.run.calls) > outages.TRIES
 
 
-@pytest.mark.parametrize(("drops", "category"), [(9, set()), (10, {"failure"})])
+@pytest.mark.parametrize(("drops", "category"), [(5, set()), (6, {"failure"})])
 def test_connections_that_close_unanswered_again_and_again_are_a_failure(drops: int, category: set[str]) -> None:
     """A poor line loses an answer now and then; a server that hangs up on one request of ten is broken."""
     closed = httpx2.RemoteProtocolError("Server disconnected without sending a response.")
