@@ -189,6 +189,8 @@ class Sandbox:
             has_arrived = await self.clock.advance(instant, MAX_WAKE_UPS)
         finally:
             self.listeners = [listener for listener in self.listeners if listener is not seen]
+            if self.dispatcher is not None and self.clock.mode is Mode.AUTO:
+                self.dispatcher.wake()
         until = instant if has_arrived else self.clock.now()
         happened = chain.from_iterable(effects_of(job, since, until) for job in jobs[:MAX_JOBS_LISTED])
         found = list(islice(happened, MAX_EFFECTS + 1))

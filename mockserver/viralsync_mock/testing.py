@@ -42,6 +42,11 @@ class Received(NamedTuple):
     response_status: int
 
     @property
+    def headers(self) -> dict[str, str]:
+        """The headers to send it again with, for the test client of an application."""
+        return {"content-type": "application/json", SIGNATURE_HEADER: self.signature}
+
+    @property
     def document(self) -> dict[str, Any]:
         """The body as JSON values; an empty object where it is something else."""
         try:

@@ -179,5 +179,8 @@ class Dispatcher(Protocol):
     async def redeliver(self, delivery: Delivery) -> None:
         """Make one more attempt at a delivery, whatever its outcome."""
 
+    def wake(self) -> None:
+        """Look again at what is due."""
+
     def close(self) -> None:
         """Stop sending, and cancel what is under way."""

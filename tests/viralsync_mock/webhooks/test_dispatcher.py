@@ -144,6 +144,16 @@ def test_an_advance_returns_when_all_was_delivered_and_tells_of_it(frozen: httpx
     assert phases(receiver.got) == USUAL[:2]
 
 
+def test_an_advance_on_an_auto_clock_waits_for_all_webhooks_too(frozen: httpx.Client, receiver: Receiver) -> None:
+    """There they are sent without an advance, which must not overtake them."""
+    frozen.patch("/__mock/clock", json={"mode": "auto"})
+    job = submit(frozen, receiver)
+    answer = frozen.post("/__mock/clock/advance", json={"until": {"jobId": job, "status": "done"}}, timeout=60)
+    assert answer.status_code == 200
+    assert {each["outcome"] for each in log(frozen)} == {"delivered"}
+    assert receiver.got[-1].document["status"] == "done"
+
+
 class Uneven:
     """A sender that goes nowhere; each job's receiver answers after as many turns of the loop as it says."""
 
