@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from viralsync_mock.api.call import Call
     from viralsync_mock.openapi.spec import Spec
+    from viralsync_mock.response import Headers
     from viralsync_mock.sandbox import Sandbox
 
 
@@ -35,9 +36,11 @@ async def submit_render_job(call: Call) -> Response:
     job = await submission.submit(call)
     call.entry.job_id = job.id
     call.sandbox.sightings.record_submission(job)
+    warning: Headers = ()
     if job.callback_url is not None:
         await call.mock.dispatcher_for(call.sandbox).add_job(job, submission.hook(call, job.callback_url))
-    return json_response({"jobId": job.id, "status": Status.QUEUED}, 202)
+        warning = submission.warn_of(call, job.callback_url)
+    return json_response({"jobId": job.id, "status": Status.QUEUED}, 202, warning)
 
 
 async def list_jobs(call: Call) -> Response:

@@ -10,6 +10,7 @@ from viralsync_mock.errors import ApiError
 from viralsync_mock.jobs.limits import PlanLimits
 from viralsync_mock.jobs.models import SLICE, in_turns
 from viralsync_mock.jobs.recipe import Recipe, build, echo, plan_job
+from viralsync_mock.redaction import masked
 from viralsync_mock.registry import size_text
 from viralsync_mock.sandbox import usage_under
 from viralsync_mock.scenarios.model import with_job
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from viralsync_mock.api.call import Call
     from viralsync_mock.jobs.models import Job
     from viralsync_mock.jobs.store import Usage
+    from viralsync_mock.response import Headers
     from viralsync_mock.webhooks.payload import WebhookSettings
 
 
@@ -89,6 +91,20 @@ def hook(call: Call, url: str) -> WebhookSettings:
     faults = (*webhooks.deliver, *call.webhook_faults)
     of_webhooks = tuple(each for each in faults if isinstance(each, WebhookFault))
     return WebhookSettings(url, webhooks.secret, call.behaviour, of_webhooks, trace_headers(call.headers))
+
+
+def warn_of(call: Call, url: str) -> Headers:
+    """Return the header `x-mock-warning` for a callback to which no webhook can ever be delivered."""
+    from viralsync_mock.webhooks.sender import DeliveryFailed, check_target  # imported here, as above
+
+    mock = call.mock
+    try:
+        check_target(url, mock.settings.webhook_hosts, mock.listener.port if mock.listener else None)
+    except DeliveryFailed as error:
+        if mock.settings.mock_headers:
+            text = masked(error.reason, call.sandbox.key)
+            return ((b"x-mock-warning", text.encode("ascii", "backslashreplace")),)
+    return ()
 
 
 def _workers(options: Mapping[str, Any], call: Call) -> int:

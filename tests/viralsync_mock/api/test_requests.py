@@ -767,3 +767,37 @@ def test_what_is_not_http_is_refused_in_the_api_s_shape(request_line: bytes, liv
     assert head.startswith(b"HTTP/1.1 400 ")
     assert json.loads(body)["code"] == "VALIDATION_ERROR"
     assert json.loads(body)["error"].startswith("The request is not valid: the request: expected HTTP/1.1")
+
+
+# Callbacks that can never be delivered
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("{own}/hook", "leads to the mock itself"),
+        ("http://hooks.example/x", "start with --allow-webhook-host hooks.example."),
+        ("http://me:secret@127.0.0.1:9/", "is not plain"),
+        ("http://127.0.0.1:99999/", "is not plain"),
+        ("http://m\u00fcsli.example/", "is not plain"),
+        ("http://127.0.0.1:9/nobody-listens-yet", None),
+        ("HTTPS://localhost:9/", None),
+    ],
+)
+def test_a_callback_that_can_never_be_delivered_is_warned_of(
+    live_server: LiveServer, url: str, reason: str | None
+) -> None:
+    """The 202 names the reason in `x-mock-warning`; a receiver that may still come up is none."""
+    with live_server.client() as client:
+        answer = client.post("/v1/render/jobs", json=movie(callbackUrl=url.format(own=live_server.base_url)))
+    assert answer.status_code == 202
+    warning = answer.headers.get("x-mock-warning")
+    assert warning is None if reason is None else reason in warning
+
+
+def test_no_warning_without_headers_of_the_mock(start_mock: Callable[[Settings], LiveServer]) -> None:
+    """`--no-mock-headers` leaves it out as well."""
+    server = start_mock(Settings(mock_headers=False))
+    with server.client() as client:
+        answer = client.post("/v1/render/jobs", json=movie(callbackUrl="http://hooks.example/"))
+    assert (answer.status_code, "x-mock-warning" in answer.headers) == (202, False)
