@@ -186,7 +186,10 @@ class MockHttpProtocol(HttpToolsProtocol):
     def _break_off(self) -> None:
         if not self.cycle.response_complete:
             _disconnect(self.cycle)
-            self.transport.close()
+            if self.flow.write_paused:  # closing would wait until the client has read everything
+                self.transport.abort()
+            else:
+                self.transport.close()
 
     def on_message_begin(self) -> None:
         """Await the rest of a head."""

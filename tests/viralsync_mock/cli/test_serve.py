@@ -413,19 +413,52 @@ def test_a_signal_ends_open_streams_and_then_the_server_without_a_fuss(number: s
     ]
 
 
-def test_a_call_that_is_held_up_does_not_hold_up_the_stop(tmp_path: Path) -> None:
-    """A fault of minutes is cut off after a second, and that is no traceback."""
-    file = tmp_path / "held.yaml"
-    file.write_text("name: held\ndescription: '-'\nrules: [{match: {operation: getMe}, fault: {latency: 10m}}]\n")
-    with served("--scenario", file) as server:
+HELD = {
+    "latency": b"GET /v1/me HTTP/1.1\r\nx-mock-fault: latency=10m\r\n",
+    "no answer": b"GET /v1/me HTTP/1.1\r\nx-mock-fault: timeout\r\n",
+    "a slow body": b"GET /v1/me HTTP/1.1\r\nx-mock-fault: slow_body=10m\r\n",
+    "half a body": b"POST /v1/render/jobs HTTP/1.1\r\ncontent-length: 99\r\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("number", "held"),
+    [*((signal.SIGTERM, held) for held in HELD), (signal.SIGHUP, "latency"), (signal.SIGINT, "latency")],
+)
+def test_a_signal_breaks_off_a_call_that_is_held(number: signal.Signals, held: str) -> None:
+    """The client sees a broken connection within a second, never a whole response; that is no line in the log."""
+    with served() as server:
         host, port = server.base_url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port))) as held:
-            held.sendall(b"GET /v1/me HTTP/1.1\r\nhost: localhost\r\nx-api-key: %b\r\n\r\n" % KEY["x-api-key"].encode())
-            httpx.get(f"{server.base_url}/v1/usage", headers=KEY)
+        with socket.create_connection((host, int(port)), timeout=PATIENCE) as client:
+            key = KEY["x-api-key"].encode()
+            client.sendall(HELD[held] + b"host: localhost\r\nx-api-key: %b\r\n\r\n" % key)
+            httpx.get(f"{server.base_url}/v1/usage", headers=KEY, timeout=PATIENCE)
             server.line("/v1/usage")
-            code, errors = server.stop(signal.SIGTERM)
+            code, errors = server.stop(number)
+            received = b"".join(iter(lambda: client.recv(1 << 16), b""))
     assert code == 0
-    assert "Traceback" not in errors
+    assert [line for line in errors.splitlines() if " /v1/" not in line] == []
+    assert not received.partition(b"\r\n\r\n")[2].endswith(b"}")
+    assert b" 500 " not in received
+
+
+def test_a_client_that_does_not_read_its_response_does_not_hold_up_the_stop() -> None:
+    """What it has not read is thrown away."""
+    large = {**MOVIE, "movie": {"scenes": [{"id": "one", "duration": 1, "layers": [{"type": "text"} | TEXT]}]}}
+    with served("--no-rate-limit", "--frozen") as server, httpx.Client(base_url=server.base_url, headers=KEY) as client:
+        client.patch("/__mock/account", json={"plan": "enterprise"})
+        for _ in range(20):
+            assert client.post("/v1/render/jobs", json=large).status_code == 202
+        host, port = server.base_url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=PATIENCE) as slow:
+            key = KEY["x-api-key"].encode()
+            slow.sendall(b"GET /v1/jobs HTTP/1.1\r\nhost: localhost\r\nx-api-key: %b\r\n\r\n" % key)
+            slow.recv(1)
+            code, errors = server.stop(signal.SIGTERM)
+    assert (code, "Cancel" in errors, "Traceback" in errors) == (0, False, False)
+
+
+TEXT = {"text": "x" * 900_000}
 
 
 @pytest.fixture(scope="module")
