@@ -72,7 +72,7 @@ def measure(options: Options) -> Section:
 
 
 def _turn(operation: str, contender: Contender, server: Server, seconds: float) -> Turn:
-    request = _request(operation, contender, server)
+    request = request_of(operation, contender.name, server)
     before = server.cpu_seconds()
     load = drive(server.port, request, seconds)
     return Turn(load, (server.cpu_seconds() - before) * 1e6 / max(load.requests, 1))
@@ -113,10 +113,10 @@ def _start(stack: ExitStack, absent: dict[str, str]) -> list[tuple[Contender, Se
     return servers
 
 
-def _request(operation: str, contender: Contender, server: Server) -> Request:
+def request_of(operation: str, name: str, server: Server) -> Request:
     """The request of an operation; the mock begins each turn with an empty sandbox, and one job to be asked for."""
     path = JOB_PATH
-    if contender.name == "mock":
+    if name == "mock":
         with Connection(server.port) as connection:
             connection.call("POST", "/__mock/reset")
             path = f"/v1/jobs/{connection.call('POST', SUBMIT_PATH, SUBMISSION)['jobId']}"

@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Match, Mount, Router
 
 from viralsync_mock.api.handlers import check_operations
-from viralsync_mock.api.middleware import Cors, EscapedPaths, TrustedHosts
+from viralsync_mock.api.middleware import Cors, EscapedPaths, StateGate, TrustedHosts
 from viralsync_mock.api.pipeline import ApiPath
 from viralsync_mock.api.routes import PathRoutes
 from viralsync_mock.errors import SettingsError
@@ -32,7 +32,12 @@ def create_app(settings: Settings) -> App:
     """Read the files that the settings name and return the application; raises UsageError for a broken one."""
     if settings.mutant is not None:
         return _create_mutant(settings)
-    return App(MockServer.start(settings, check_operations))
+    mock = MockServer.start(settings, check_operations)
+    if settings.state is not None:
+        from viralsync_mock.persistence import keep_state  # only here
+
+        keep_state(mock, settings.state)
+    return App(mock)
 
 
 def _create_mutant(settings: Settings) -> App:
@@ -48,6 +53,8 @@ def _create_mutant(settings: Settings) -> App:
 
 @asynccontextmanager
 async def _lifespan(app: App) -> AsyncIterator[None]:
+    if app.mock.sandboxes.keeper is not None:
+        await app.mock.sandboxes.keeper.start()
     yield
     await app.mock.close()
 
@@ -62,6 +69,7 @@ class App(Starlette):
                 Middleware(EscapedPaths),
                 Middleware(TrustedHosts, mock),
                 *([Middleware(Cors, settings.cors_origins)] if settings.cors else []),
+                *([Middleware(StateGate, mock, keeper)] if (keeper := mock.sandboxes.keeper) is not None else []),
             ]
         )
         self.mock = self.state.mock = mock

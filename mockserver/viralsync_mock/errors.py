@@ -4,6 +4,7 @@ MockError
 ├── ApiError            a refusal in the API's own shape: code from the spec, values for its text
 │   └── RateLimited         with the seconds to wait (jobs/limits.py)
 ├── DeliveryFailed      a webhook has not reached its receiver (webhooks/sender.py)
+├── StateError          what has to survive the process cannot be kept or read (persistence)
 ├── ValidationFailed    a request breaks the spec: where and how (validation/schema.py)
 └── UsageError          a file, an option or a request to the mock itself is wrong: one clear sentence
     ├── SpecError           the OpenAPI document
@@ -47,6 +48,17 @@ class ApiError(MockError):
         self.text = text
         self.values = values
         self.headers = headers or {}
+
+
+class StateError(MockError):
+    """What has to survive the process cannot be kept or read; the call is answered so, and nothing of it is promised.
+
+    With an `owner`, the address of the replica that has the sandbox, a proxy sends the call there.
+    """
+
+    def __init__(self, message: str, owner: str = "") -> None:
+        super().__init__(message)
+        self.owner = owner
 
 
 class UsageError(MockError):

@@ -16,7 +16,7 @@ from viralsync_mock.webhooks.delivery import DeliveryLog
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from viralsync_mock.sandbox import Watcher
+    from viralsync_mock.sandbox import SandboxKeeper, Watcher
     from viralsync_mock.scenarios.model import Scenario
     from viralsync_mock.settings import Settings
 
@@ -92,6 +92,8 @@ class SandboxRegistry:
         self.memory = Memory(settings.memory)
         self.dropped: OrderedDict[str, str] = OrderedDict()
         self.times_dropped = 0
+        self.keeper: SandboxKeeper | None = None
+        """Keeps sandboxes beyond memory, with `--state`: then none is lost that is dropped."""
         self.report: Callable[[str], None] = lambda _text: None
         self.anonymous = self._new("", None)
         """For calls without a valid key."""
@@ -129,6 +131,12 @@ class SandboxRegistry:
         self._keep(sandbox)
 
     def _keep(self, sandbox: Sandbox) -> None:
+        if self.keeper is not None:
+            self.keeper.keep(sandbox)
+        self.take_back(sandbox)
+
+    def take_back(self, sandbox: Sandbox) -> None:
+        """Hold a sandbox that was read from where it is kept."""
         self._open[sandbox.key] = sandbox
         sandbox.used = self._settings.real.monotonic()
         if self.watchers and (watcher := self.watchers.get(sandbox.key)) is not None:
@@ -176,6 +184,10 @@ class SandboxRegistry:
             if sandbox.in_use or sandbox is but or key in self.watchers:
                 self._open.move_to_end(key)
                 continue
+            if self.keeper is not None:
+                self.keeper.park(sandbox)
+                self.release(key)
+                return True
             del self._open[key]
             self._close(sandbox)
             text = f"the sandbox {sandbox.user_id} was dropped {reason}: its jobs, journal and settings are gone"
@@ -206,10 +218,17 @@ class SandboxRegistry:
         sandbox.close()
         self.memory.used -= sandbox.counted
 
+    def release(self, key: str) -> None:
+        """Close a sandbox that is kept elsewhere: that is no reset."""
+        if (sandbox := self._open.pop(key, None)) is not None:
+            self._close(sandbox)
+
     def drop(self, key: str) -> None:
         """Reset: the next call of this key opens a new sandbox."""
         self.dropped.pop(key, None)
         if (sandbox := self._open.pop(key, None)) is not None:
+            if self.keeper is not None:
+                self.keeper.forget(sandbox)
             self._close(sandbox)
             self._resets += 1
 
@@ -217,6 +236,8 @@ class SandboxRegistry:
         """Reset every sandbox."""
         for key in tuple(self._open):
             self.drop(key)
+        if self.keeper is not None:
+            self.keeper.forget_all()
 
     def _new(
         self, key: str, scenario: Scenario | None, mode: Mode | None = None, named_seed: str | None = None

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from viralsync_mock.config.behaviour import BehaviourProfile
     from viralsync_mock.jobs.models import Job, Timeline
+    from viralsync_mock.journal.entry import JournalEntry
     from viralsync_mock.scenarios.armed_faults import ArmedFaults
     from viralsync_mock.scenarios.model import Scenario
     from viralsync_mock.webhooks.delivery import Dispatcher
@@ -51,6 +52,50 @@ class Moved(NamedTuple):
     effects: list[Effect]
     is_truncated: bool
     has_arrived: bool
+
+
+class Recorder(Protocol):
+    """Is shown what changes in a sandbox that has to survive the process."""
+
+    def note(self, kind: str, subject: object = None) -> None:
+        """Keep a `call` or a `delivery`; of any other kind only that something has changed."""
+
+    def outbox_changed(self, job: Job) -> None:
+        """Keep what is still to be sent for a job."""
+
+    async def commit(self) -> None:
+        """Return when every change so far survives a kill of the process; raises StateError."""
+
+
+class SandboxKeeper(Protocol):
+    """Keeps the sandboxes of a server beyond its memory."""
+
+    def keep(self, sandbox: Sandbox) -> None:
+        """Keep a new sandbox from now on, in place of any other of its key."""
+
+    def forget(self, sandbox: Sandbox) -> None:
+        """Forget a sandbox that is reset."""
+
+    def park(self, sandbox: Sandbox) -> None:
+        """Write a sandbox that leaves memory; the next call of its key brings it back."""
+
+    def forget_all(self) -> None:
+        """Forget every sandbox, also those that are not in memory."""
+
+    async def start(self) -> None:
+        """Go on with the webhooks that are due."""
+
+    async def prepare(self, key: str) -> None:
+        """Bring the sandbox of a key into memory; raises StateError."""
+
+    async def before_answer(self, sandbox: Sandbox, entry: JournalEntry | None, *, waits: bool) -> None:
+        """Keep what a call has changed, before its response leaves; raises StateError.
+
+        `waits` says that the call may have changed more than counts.
+        """
+
+    async def close(self) -> None:
+        """Write what is still to be written."""
 
 
 def user_id(key: str) -> str:
@@ -104,6 +149,8 @@ class Sandbox:
     named_seed: str | None = None
     sightings: CoverageRecorder = field(default_factory=CoverageRecorder)
     watcher: Watcher | None = None
+    recorder: Recorder | None = None
+    """Keeps what changes, where the server has a `--state`."""
     in_use: int = 0
     """How many calls it is answering, open streams included."""
     counted: int = 0
@@ -208,7 +255,9 @@ class Sandbox:
                 self.watcher.note_effect(effect)
 
     def note(self, kind: str, subject: object = None) -> None:
-        """Tell those who watch this sandbox, if any, that something has happened."""
+        """Tell those who watch or keep this sandbox, if any, that something has happened."""
+        if self.recorder is not None:
+            self.recorder.note(kind, subject)
         if self.watcher is not None:
             self.watcher.note(kind, subject)
 

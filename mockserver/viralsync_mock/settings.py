@@ -53,6 +53,10 @@ class Settings:
     webhook_hosts: tuple[str, ...] = ()
     check_answers: bool = False
     mutant: str | None = None
+    state: str | None = None
+    """A folder or a Redis URL in which sandboxes survive the process; None keeps them in memory only."""
+    replica_address: str | None = None
+    """HOST:PORT at which a proxy reaches this replica; by default where it listens."""
     real: RealTime = field(default_factory=RealTime)
 
     def __post_init__(self) -> None:

@@ -144,6 +144,9 @@ class MockServer:
 
     async def close(self) -> None:
         """End open streams and webhooks under way."""
+        if self.sandboxes.keeper is not None:
+            await self.sandboxes.keeper.close()
+            self.sandboxes.keeper = None
         for watcher in tuple(self.sandboxes.watchers.values()):
             watcher.close()
         self.sandboxes.drop_all()

@@ -41,6 +41,7 @@ LIBRARIES = {
         "viralsync_conform.target",
     },
     "msgspec": {"viralsync_mock.snapshots"},
+    "redis": {"viralsync_mock.persistence"},
     "click": {"viralsync_mock.cli", "viralsync_conform.cli"},
     "rich": {"viralsync_mock.cli", "viralsync_conform.cli"},
     "pytest": {"viralsync_mock.pytest_plugin", "viralsync_conform.suite"},

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from viralsync_mock.api.call import NONE, Call
-from viralsync_mock.errors import ApiError
+from viralsync_mock.errors import ApiError, StateError
 from viralsync_mock.jobs.sse import KEEP_ALIVE
 from viralsync_mock.journal.entry import ANSWERED, CLIENT_DISCONNECTED, JournalEntry, parse_headers
 from viralsync_mock.redaction import masked
@@ -160,6 +160,20 @@ def error_response(spec: Spec, behaviour: BehaviourProfile, error: ApiError, key
     return json_response({"error": masked(text, key), "code": behaviour.code(error.code)}, status, headers)
 
 
+MISDIRECTED, UNAVAILABLE = 425, 503
+
+
+def state_response(error: StateError) -> Response:
+    """Answer a call that cannot be kept, or whose sandbox another replica has.
+
+    425 is what proxies can act on (HAProxy has no 421) and what no fault or rule of the mock simulates.
+    """
+    headers = ((b"x-mock-owner", error.owner.encode()),) if error.owner else ()
+    code = "MISDIRECTED" if error.owner else "STATE_UNAVAILABLE"
+    status = MISDIRECTED if error.owner else UNAVAILABLE
+    return json_response({"error": str(error), "code": code}, status, headers)
+
+
 class _Values(dict[str, object]):
     """Values of a text's placeholders; one without a value stays as it is written."""
 
@@ -222,6 +236,16 @@ async def _send_slowly(call: Call, response: Response, send: Send) -> None:
         await send({"type": "http.response.body", "body": b""})
 
 
+async def _is_kept(call: Call) -> bool:
+    """Keep what the client is about to see; False ends the stream, and the client resumes it elsewhere."""
+    if (keeper := call.mock.sandboxes.keeper) is not None:
+        try:
+            await keeper.before_answer(call.sandbox, call.entry, waits=False)
+        except StateError:
+            return False
+    return True
+
+
 async def _send_events(call: Call, response: Response, send: Send) -> None:
     """Send the events of a stream until they end, the client goes, or a fault breaks the connection."""
     assert response.stream is not None  # noqa: S101 - `send_response` has looked
@@ -238,6 +262,9 @@ async def _send_events(call: Call, response: Response, send: Send) -> None:
                             call.sandbox.note("call", entry)
                             if chunk[-1:] == b"\n":  # a fault may have cut it
                                 entry.last_event = chunk
+                            if not await _is_kept(call):
+                                call.abort(reset=False)
+                                return
                         await send({"type": "http.response.body", "body": chunk, "more_body": True})
         finally:
             totals.open_streams -= 1

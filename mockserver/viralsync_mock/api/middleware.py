@@ -9,8 +9,9 @@ from urllib.parse import unquote
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import PlainTextResponse
 
-from viralsync_mock.api.asgi import RESPOND_EXTENSION, error_response
-from viralsync_mock.errors import ApiError
+from viralsync_mock.api.asgi import RESPOND_EXTENSION, by_name, error_response, state_response
+from viralsync_mock.api.auth import KEY_HEADER, read_api_key
+from viralsync_mock.errors import ApiError, StateError
 from viralsync_mock.net import host_of, is_loopback
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from viralsync_mock.response import Response as ApiResponse
+    from viralsync_mock.sandbox import SandboxKeeper
     from viralsync_mock.state import MockServer
 
 EXPOSED_HEADERS = (
@@ -104,6 +107,49 @@ class Cors:
                 scope["extensions"] = {each: value for each, value in extensions.items() if each != RESPOND_EXTENSION}
                 return self._for_pages(scope, receive, send)
         return self.app(scope, receive, send)
+
+
+class StateGate:
+    """Bring the sandbox of a key into memory before its call, where the server keeps its state."""
+
+    def __init__(self, app: ASGIApp, mock: MockServer, keeper: SandboxKeeper) -> None:
+        self.app, self._mock, self._keeper = app, mock, keeper
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] == "http" and not self._is_open(scope):
+            try:
+                for key in self._keys(by_name(scope["headers"])):
+                    await self._keeper.prepare(key)
+            except StateError as error:
+                await _send(state_response(error), send)
+                return
+        await self.app(scope, receive, send)
+
+    def _is_open(self, scope: Scope) -> bool:
+        """Say whether the sandbox of the call is in memory: the quick way, which most calls take."""
+        name = self._mock.files.spec.key_header
+        sent = [value for header, value in scope["headers"] if header == name]
+        return len(sent) == 1 and self._mock.sandboxes.get(sent[0].decode("latin-1")) is not None
+
+    def _keys(self, headers: dict[bytes, bytes]) -> set[str]:
+        """Return the well-formed keys: the API and the control API may look for them in different headers."""
+        spec, found = self._mock.files.spec, set[str]()
+        for header in {spec.key_header, KEY_HEADER}:
+            try:
+                key = read_api_key(headers, header)
+            except ApiError:
+                continue
+            if key is not None and spec.key_pattern.fullmatch(key):
+                found.add(key)
+        return found
+
+
+async def _send(response: ApiResponse, send: Send) -> None:
+    headers = [*response.headers, (b"content-type", response.content_type or b"")]
+    headers.append((b"content-length", b"%d" % len(response.body)))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body})
 
 
 class _PageCors(CORSMiddleware):

@@ -19,10 +19,11 @@ from viralsync_mock.api.asgi import (
     read_body,
     response_headers,
     send_response,
+    state_response,
 )
 from viralsync_mock.api.handlers import HANDLERS, JOB_HANDLERS
 from viralsync_mock.api.self_validation import validate_response
-from viralsync_mock.errors import ApiError, ScenarioError
+from viralsync_mock.errors import ApiError, ScenarioError, StateError
 from viralsync_mock.generation.response import synthesise
 from viralsync_mock.jobs.limits import RateLimited, count_request
 from viralsync_mock.jobs.views import parse_child_id
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from viralsync_mock.api.routes import PathOperations
     from viralsync_mock.faults.http import CallNext, Fault
     from viralsync_mock.response import Headers
-    from viralsync_mock.sandbox import Sandbox
+    from viralsync_mock.sandbox import Sandbox, SandboxKeeper
     from viralsync_mock.scenarios.model import Respond, Scenario
     from viralsync_mock.state import MockServer
 
@@ -100,11 +101,26 @@ async def respond(call: Call, operations: PathOperations | None, values: Mapping
     call.sandbox.journal.weigh(entry)
     mock.sandboxes.count(call.sandbox)
     call.sandbox.sightings.answers.add((entry.operation, entry.status, entry.code))
+    if mock.sandboxes.keeper is not None:
+        response, head = await keep(call, mock.sandboxes.keeper, response, head)
     mock.totals.calls[entry.operation, entry.status] += 1
     mock.on_call(entry, response)
     if call.sandbox.watcher is not None:
         call.sandbox.watcher.note("call", entry)
     await send_response(call, response, head, send)
+
+
+async def keep(call: Call, keeper: SandboxKeeper, response: Response, head: bytes) -> tuple[Response, bytes]:
+    """Keep what the call has changed before its response leaves; one that cannot be kept is refused."""
+    entry = call.entry
+    is_read = call.method in ("GET", "HEAD") and not (entry.rule_match.number or entry.matched_faults)
+    try:
+        await keeper.before_answer(call.sandbox, entry, waits=not is_read)
+    except StateError as error:
+        response = state_response(error)
+        head = serialize_headers(response_headers(call, response))
+        entry.record_response(response, head, call.now)
+    return response, head
 
 
 def sandbox_of(mock: MockServer, headers: Mapping[bytes, bytes]) -> Sandbox:

@@ -205,6 +205,14 @@ def _is_address(host: str) -> bool:
     help="What all sandboxes may hold together; the one idle longest is dropped first.",
 )
 @option(
+    "--state",
+    metavar="DIR|URL",
+    help="Keep every sandbox in this folder, or in redis://HOST:PORT/DB for several replicas, over restarts and kills.",
+)
+@option(
+    "--replica-address", metavar="HOST:PORT", help="Where a proxy reaches this replica; by default --host and --port."
+)
+@option(
     "--mock-headers/--no-mock-headers",
     default=True,
     help="Send x-mock-call-id and other headers that the API does not have.",
@@ -292,6 +300,8 @@ def settings_of(context: click.Context) -> Settings:
         memory=given["memory"],
         mock_headers=given["mock_headers"],
         mutant=given["mutant"],
+        state=given["state"],
+        replica_address=given["replica_address"],
         webhook_hosts=given["allow_webhook_host"],
     )
 

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from viralsync_mock import ui
-from viralsync_mock.api.asgi import by_name
+from viralsync_mock.api.asgi import by_name, state_response
 from viralsync_mock.api.routes import in_order
 from viralsync_mock.config.yaml_source import Node, read_yaml
 from viralsync_mock.control import (
@@ -31,7 +31,7 @@ from viralsync_mock.control import (
     workbench,
 )
 from viralsync_mock.control.request import ControlRequest, JsonResponse, authorize
-from viralsync_mock.errors import ApiError, SpecError, did_you_mean
+from viralsync_mock.errors import ApiError, SpecError, StateError, did_you_mean
 from viralsync_mock.openapi.extensions import read_errors
 from viralsync_mock.openapi.operations import read_operations
 from viralsync_mock.openapi.spec import Spec
@@ -184,8 +184,14 @@ def _endpoint(
                 response = await action(request)
                 for part in CHANGES.get(operation.id, ()):
                     request.sandbox.note(part)
+                if (keeper := mock.sandboxes.keeper) is not None:
+                    await keeper.before_answer(request.sandbox, None, waits=request.method != "GET")
         except (ApiError, ValidationFailed):
             raise
+        except StateError as error:
+            refused = state_response(error)
+            headers = {name.decode(): value.decode() for name, value in refused.headers}
+            response = Response(refused.body, refused.status, headers, "application/json")
         except Exception as error:  # a bug of ours: the client still gets the API's shape
             mock.on_bug(f"{request.method} {request.scope['path']}", error)
             raise ApiError("INTERNAL_ERROR") from error

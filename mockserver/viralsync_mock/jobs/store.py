@@ -9,7 +9,7 @@ import heapq
 from bisect import bisect_left, insort
 from collections import Counter, deque
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import chain, count
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -77,6 +77,10 @@ class JobStore:
     """Gets each job that is submitted, deleted, or has another status or phase or timeline."""
     held: int = 0
     """Bytes that the jobs take in memory."""
+    settled: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+    """Up to when statuses and charges are reckoned."""
+    on_edit: Callable[[Job], None] | None = None
+    """Gets each job that is submitted, rewritten or deleted."""
 
     @classmethod
     def holding(cls, contents: Contents, now: datetime) -> Self:
@@ -97,6 +101,10 @@ class JobStore:
         self._settle(now)
         return Contents(tuple(self._in_order), dict(self._charged), tuple(self._calls))
 
+    def ledger(self) -> tuple[Mapping[tuple[int, ...], int], Sequence[datetime]]:
+        """Return what was charged up to `settled`, and the calls in the sliding window: see `Contents`."""
+        return self._charged, self._calls
+
     def submit(self, job: Job, admit: Callable[[Callable[[datetime], Usage]], None]) -> None:
         """Keep a new job unless `admit` raises, which gets a function from an instant to the `Usage`.
 
@@ -113,6 +121,8 @@ class JobStore:
         self._weigh(job)
         if self.on_change is not None:
             self.on_change(job)
+        if self.on_edit is not None:
+            self.on_edit(job)
 
     def read(self, job_id: str) -> Job | None:
         """Return a job by its id."""
@@ -138,6 +148,8 @@ class JobStore:
         self._settle(now)
         job.rewrite(timeline)
         self._enter(job, now)
+        if self.on_edit is not None:
+            self.on_edit(job)
 
     def delete(self, job: Job, now: datetime) -> None:
         """Forget a job; what it was charged stays charged."""
@@ -149,6 +161,8 @@ class JobStore:
         _remove(self._by_status[job.status], job)
         if self.on_change is not None:
             self.on_change(job)
+        if self.on_edit is not None:
+            self.on_edit(job)
 
     def forget_oldest(self, now: datetime) -> bool:
         """Delete the oldest finished job to free its memory; False if there is none."""
@@ -228,6 +242,7 @@ class JobStore:
 
     def _settle(self, now: datetime) -> None:
         """Bring every index up to this instant."""
+        self.settled = now
         fresh, self._fresh = self._fresh, []
         for job in fresh:
             insort(self._by_status[job.status], job, key=_NUMBER)

@@ -78,8 +78,8 @@ def _span_row(span: ChildRun) -> SpanRow:
 class JobReader:
     """Reads the jobs of one snapshot, in order; raises ValidationFailed."""
 
-    def __init__(self, known: ReferenceReader, seed: str, now: datetime) -> None:
-        self._known, self._seed, self._now = known, seed, now
+    def __init__(self, known: ReferenceReader, seed: str, now: datetime, settled: datetime | None = None) -> None:
+        self._known, self._seed, self._now, self._settled = known, seed, now, settled
         spec = known.files.spec
         operation = spec.operations["submitRenderJob"]
         asked = SchemaNode(operation.body_schema or {}, spec.document)
@@ -135,11 +135,14 @@ class JobReader:
             timeline = _timeline(job.timeline, part.timeline)
             _check(timeline, job, f"{place}.timeline", self._now)
             job.rewrite(timeline)
-        mark = job.timeline.mark_at(self._now)
-        require(part.status is mark.status, f"{place}.status", f"{mark.status}, as its timeline has it", part.status)
+        mark = job.timeline.mark_at(self._settled or self._now)
+        if self._settled is None:  # else the status is the one when it was written
+            require(
+                part.status is mark.status, f"{place}.status", f"{mark.status}, as its timeline has it", part.status
+            )
         if part.timeline is not None:
             self._check_steps(job, f"{place}.timeline")
-        job.status = part.status
+        job.status = mark.status
         if job.status.is_terminal:
             job.drop_timeline()
         require(

@@ -105,7 +105,12 @@ _row = msgspec.structs.astuple
 
 def write_journal(sandbox: Sandbox, references: ReferenceWriter) -> list[msgspec.Raw]:
     """Return the calls, oldest first."""
-    return [masked_part(_part(entry, references), sandbox.key) for entry in sandbox.journal.oldest_first()]
+    return [write_entry(entry, references) for entry in sandbox.journal.oldest_first()]
+
+
+def write_entry(entry: JournalEntry, references: ReferenceWriter) -> msgspec.Raw:
+    """Return one call."""
+    return masked_part(_part(entry, references), entry.key)
 
 
 def _part(entry: JournalEntry, references: ReferenceWriter) -> EntryPart:

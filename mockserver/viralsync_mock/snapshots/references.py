@@ -38,13 +38,16 @@ T = TypeVar("T")
 _AT = re.compile(r" - at `(?:key in )?(\$[^`]*)`\Z")
 
 
+MAX_KNOWN = 1_000
+
+
 class InternTable:
     """A list in which each different part occurs once, and the index of each thing in it."""
 
-    def __init__(self) -> None:
-        self.parts: list[Any] = []
+    def __init__(self, parts: Iterable[Any] = ()) -> None:
+        self.parts: list[Any] = list(parts)
         self._known: dict[int, tuple[object, int]] = {}
-        self._texts: dict[bytes, int] = {}
+        self._texts: dict[bytes, int] = {msgspec.json.encode(part): at for at, part in enumerate(self.parts)}
 
     def place(self, thing: object, write: Callable[[], object]) -> int:
         """Return the index of a thing, which is written when it comes for the first time."""
@@ -54,6 +57,8 @@ class InternTable:
             at = self._texts.setdefault(msgspec.json.encode(part), len(self.parts))
             if at == len(self.parts):
                 self.parts.append(part)
+            if len(self._known) >= MAX_KNOWN:
+                self._known.clear()
             known = self._known[id(thing)] = (thing, at)  # kept, so that its id is not reused
         return known[1]
 
@@ -129,6 +134,8 @@ class ReferenceReader:
         return self._shipped(part, place) if part.is_shipped else self._own(part, place)
 
     def _own(self, part: ScenarioPart, place: str) -> Scenario:
+        if part.document == self.files.scenario.document:  # the server's own: counts of its rules go on
+            return self.files.scenario
         try:
             return parse_scenario(part.document, self.files.spec, "")
         except ScenarioError as error:

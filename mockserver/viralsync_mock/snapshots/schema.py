@@ -5,8 +5,9 @@ Instants are UTC. What may hold an API key is encoded by `masked_part`.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -15,6 +16,9 @@ from viralsync_mock.clock import LAST, Mode
 from viralsync_mock.jobs.models import MinimumProgress, Status, StatusChange, Step
 from viralsync_mock.redaction import masked_bytes
 from viralsync_mock.webhooks.delivery import DeliveryOutcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Instant = Annotated[datetime, Meta(tz=True)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
@@ -25,6 +29,9 @@ Positive = Annotated[int, Meta(gt=0, le=1_000_000)] | Annotated[float, Meta(gt=0
 Share = Annotated[int, Meta(ge=0, le=1)] | Annotated[float, Meta(ge=0, le=1)]
 Document = dict[str, Any]
 Headers = list[tuple[bytes, bytes]]
+
+_PLAIN = re.compile(r"(str|bool|bytes|int|float|Count|Number|Amount|Headers|Status|Mode|msgspec.Raw)( \| None)?")
+"""The annotations of fields without instants, of which there are many."""
 
 FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -38,19 +45,36 @@ def _check(value: object) -> None:
         raise ValueError(f"expected an instant in UTC from 1970 to {LAST.year}, got {instant.isoformat()}")
 
 
+def _names_to_check(names: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the fields that may hold an instant, by their annotations."""
+    return tuple(name for name, kind in names.items() if not _PLAIN.fullmatch(kind))
+
+
 class Part(Struct, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """One object of a snapshot; raises ValueError for an instant out of a clock's range."""
 
+    checked: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.checked = _names_to_check(cls.__annotations__)
+
     def __post_init__(self) -> None:
-        for name in self.__struct_fields__:
+        for name in self.checked:
             _check(getattr(self, name))
 
 
 class Row(Struct, array_like=True, forbid_unknown_fields=True):
     """The same, written as a list of values."""
 
+    checked: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.checked = _names_to_check(cls.__annotations__)
+
     def __post_init__(self) -> None:
-        for name in self.__struct_fields__:
+        for name in self.checked:
             _check(getattr(self, name))
 
 

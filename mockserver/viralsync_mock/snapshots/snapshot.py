@@ -34,12 +34,14 @@ from viralsync_mock.snapshots.references import (
     write_armed,
     write_scripts,
 )
-from viralsync_mock.snapshots.schema import ClockPart, PatchPart, Snapshot, SpecPart
+from viralsync_mock.snapshots.schema import ClockPart, PatchPart, Snapshot, SpecPart, WebhooksPart
 from viralsync_mock.snapshots.webhooks import WebhookReader, outboxes_of, write_webhooks
 from viralsync_mock.validation.schema import invalid
 from viralsync_mock.webhooks.dispatcher import WebhookDispatcher
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from viralsync_mock.jobs.models import Job
     from viralsync_mock.openapi.spec import Spec
     from viralsync_mock.state import LoadedFiles, MockServer
@@ -74,20 +76,31 @@ def digest(spec: Spec) -> str:
 
 def create_snapshot(mock: MockServer, sandbox: Sandbox, *, with_journal: bool = False) -> bytes:
     """Return a sandbox as JSON."""
-    files, clock, now = mock.files, sandbox.clock, sandbox.clock.now()
-    spec, contents = files.spec, sandbox.store.contents(now)
-    references = ReferenceWriter(files, sandbox.key)
+    references, now = ReferenceWriter(mock.files, sandbox.key), sandbox.clock.now()
+    contents = sandbox.store.contents(now)
+    snapshot = write_head(mock, sandbox, references, now)
+    snapshot.spec.digest, snapshot.window = digest(mock.files.spec), list(contents.calls)
+    snapshot.jobs = [
+        write_job(job, references, sandbox.key, is_deleted=gone) for job, gone in _every_job(sandbox, contents)
+    ]
+    snapshot.webhooks = write_webhooks(sandbox, references)
+    snapshot.journal = write_journal(sandbox, references) if with_journal else msgspec.UNSET
+    snapshot.scenarios, snapshot.behaviours = references.scenarios.parts, references.behaviours.parts
+    return msgspec.json.encode(snapshot)
+
+
+def write_head(mock: MockServer, sandbox: Sandbox, references: ReferenceWriter, now: datetime) -> Snapshot:
+    """Return what is small of a sandbox, without the parts that come in many and the digest of the spec."""
+    files, clock = mock.files, sandbox.clock
     home, behaviour = (
         references.scenario(mock.scenario_of(sandbox)),
         references.behaviour(sandbox.behaviour_override or files.behaviour),
     )
-    jobs = [write_job(job, references, sandbox.key, is_deleted=gone) for job, gone in _every_job(sandbox, contents)]
-    webhooks = write_webhooks(sandbox, references)
-    journal = write_journal(sandbox, references) if with_journal else msgspec.UNSET
-    snapshot = Snapshot(
+    charged, _ = sandbox.store.ledger()
+    return Snapshot(
         format=FORMAT,
         version=VERSION,
-        spec=SpecPart(title=spec.title, version=spec.version, digest=digest(spec)),
+        spec=SpecPart(title=files.spec.title, version=files.spec.version, digest=""),
         seed=sandbox.seed,
         clock=ClockPart(now=now, mode=clock.mode, speed=clock.speed),
         opened=sandbox.opened,
@@ -96,17 +109,15 @@ def create_snapshot(mock: MockServer, sandbox: Sandbox, *, with_journal: bool = 
         account=PatchPart(**sandbox.account_overrides),
         submissions=sandbox.submissions,
         calls=sandbox.calls,
-        charged={_period(key): milliseconds for key, milliseconds in contents.charged.items()},
-        window=list(contents.calls),
+        charged={_period(key): milliseconds for key, milliseconds in charged.items()},
+        window=[],
         scripts=write_scripts(mock, sandbox, references),
         armed=write_armed(sandbox.armed) if sandbox.armed else None,
-        scenarios=references.scenarios.parts,
-        behaviours=references.behaviours.parts,
-        jobs=jobs,
-        webhooks=webhooks,
-        journal=journal,
+        scenarios=[],
+        behaviours=[],
+        jobs=[],
+        webhooks=WebhooksPart(made=sandbox.deliveries.made, hooks=[], deliveries=[], outboxes=[]),
     )
-    return msgspec.json.encode(snapshot)
 
 
 def _every_job(sandbox: Sandbox, contents: Contents) -> list[tuple[Job, bool]]:
@@ -124,11 +135,15 @@ def _period(key: tuple[int, ...]) -> str:
 def restore(mock: MockServer, key: str, raw: bytes) -> Restored:
     """Return the sandbox of a snapshot for a key; raises ValidationFailed with the place, and changes nothing."""
     check_head(decode(raw, Head), mock.files.spec)
-    snapshot = decode(raw, Snapshot)
+    return rebuild(mock, key, decode(raw, Snapshot))
+
+
+def rebuild(mock: MockServer, key: str, snapshot: Snapshot, settled: datetime | None = None) -> Restored:
+    """Return the sandbox of a snapshot; with `settled`, its parts are of several instants, and its charges of this."""
     known = ReferenceReader(mock.files, snapshot.scenarios, snapshot.behaviours)
     now = snapshot.clock.now
     webhooks = WebhookReader(snapshot.webhooks, known, now)
-    jobs, gone = _jobs(snapshot, known)
+    jobs, gone = _jobs(snapshot, known, settled)
     check_ascending(snapshot.window, "$.window", now)
     check_ascending([snapshot.opened], "$.opened", now)
     contents = Contents(jobs, _charged(snapshot), snapshot.window)
@@ -136,7 +151,7 @@ def restore(mock: MockServer, key: str, raw: bytes) -> Restored:
         key,
         snapshot.seed,
         Clock(now, snapshot.clock.mode, snapshot.clock.speed, mock.settings.real),
-        JobStore.holding(contents, now),
+        JobStore.holding(contents, settled or now),
         scenario_override=lookup(known.scenarios, snapshot.scenario, "$.scenario"),
         behaviour_override=lookup(known.behaviours, snapshot.behaviour, "$.behaviour"),
         account_overrides=_patched(snapshot.account, mock.files),
@@ -157,6 +172,11 @@ def restore(mock: MockServer, key: str, raw: bytes) -> Restored:
 def install(mock: MockServer, restored: Restored) -> None:
     """Replace the sandbox of the key, which is closed, by the restored one, and go on with its webhooks."""
     mock.sandboxes.replace(restored.sandbox)
+    resume_webhooks(mock, restored)
+
+
+def resume_webhooks(mock: MockServer, restored: Restored) -> None:
+    """Go on with the webhooks of a sandbox that is installed."""
     if restored.outboxes and isinstance(dispatcher := mock.dispatcher_for(restored.sandbox), WebhookDispatcher):
         dispatcher.resume(restored.outboxes)
 
@@ -173,9 +193,9 @@ def check_head(head: Head, spec: Spec) -> None:
         )
 
 
-def _jobs(snapshot: Snapshot, known: ReferenceReader) -> tuple[list[Job], list[Job]]:
+def _jobs(snapshot: Snapshot, known: ReferenceReader, settled: datetime | None) -> tuple[list[Job], list[Job]]:
     """Return the jobs, and those that are deleted."""
-    reader = JobReader(known, snapshot.seed, snapshot.clock.now)
+    reader = JobReader(known, snapshot.seed, snapshot.clock.now, settled)
     found = [reader.read(raw, f"$.jobs[{index}]") for index, raw in enumerate(snapshot.jobs)]
     before = None
     for index, (job, _) in enumerate(found):

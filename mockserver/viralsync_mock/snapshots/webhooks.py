@@ -35,13 +35,13 @@ def write_webhooks(sandbox: Sandbox, references: ReferenceWriter) -> WebhooksPar
     outboxes, log = outboxes_of(sandbox), sandbox.deliveries
     logged = {each.number: each for each in log.newest_first()}
     every = {each.number: each for outbox in outboxes for each in (*outbox.pending, *outbox.held)} | logged
-    deliveries = [_delivery_part(every[number], references, number in logged, sandbox.key) for number in sorted(every)]
-    parts = [_outbox_part(outbox, references) for outbox in outboxes]
+    deliveries = [delivery_part(every[number], references, number in logged, sandbox.key) for number in sorted(every)]
+    parts = [outbox_part(outbox, references) for outbox in outboxes]
     hooks = [decode(masked_part(each, sandbox.key), HookPart) for each in references.hooks.parts]
     return WebhooksPart(made=log.made, hooks=hooks, deliveries=deliveries, outboxes=parts)
 
 
-def _outbox_part(outbox: JobOutbox, references: ReferenceWriter) -> OutboxPart:
+def outbox_part(outbox: JobOutbox, references: ReferenceWriter) -> OutboxPart:
     return OutboxPart(
         job=outbox.job.number,
         hook=references.hook(outbox.hook),
@@ -53,7 +53,7 @@ def _outbox_part(outbox: JobOutbox, references: ReferenceWriter) -> OutboxPart:
     )
 
 
-def _delivery_part(delivery: Delivery, references: ReferenceWriter, is_logged: bool, key: str) -> msgspec.Raw:
+def delivery_part(delivery: Delivery, references: ReferenceWriter, is_logged: bool, key: str) -> msgspec.Raw:
     part = DeliveryPart(
         number=delivery.number,
         job_id=delivery.job_id,

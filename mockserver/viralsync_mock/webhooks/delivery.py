@@ -26,6 +26,10 @@ MAX_WAIT = 86_400.0
 """Seconds from one attempt to the next, at most, since dates end in 9999."""
 
 
+INTERRUPTED = "interrupted"
+"""The problem of an attempt during which the mock ended: it is made again, and says so."""
+
+
 class DeliveryOutcome(StrEnum):
     """The outcome of a delivery."""
 
@@ -76,6 +80,13 @@ class Delivery:
     copy_of: int | None = None
     outcome: DeliveryOutcome = DeliveryOutcome.PENDING
     attempts: list[Attempt] = field(default_factory=list)
+    began: datetime | None = None
+    """When the attempt that is under way began."""
+
+    @property
+    def was_interrupted(self) -> bool:
+        """Whether the mock ended during the last attempt, so that the receiver may have got the webhook."""
+        return bool(self.attempts) and self.attempts[-1].problem == INTERRUPTED
 
     @property
     def id(self) -> str:

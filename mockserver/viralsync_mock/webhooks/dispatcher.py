@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from viralsync_mock.clock import Mode
+from viralsync_mock.errors import StateError
 from viralsync_mock.faults.webhook import BeforeResponse
 from viralsync_mock.jobs.models import Status, add_seconds
 from viralsync_mock.jobs.steps import steps
@@ -85,6 +87,10 @@ class JobOutbox:
         return self.last_created.step.status.is_terminal and not (self.pending or self.is_busy)
 
 
+REPEAT_HEADER = ("x-mock-repeat", "interrupted")
+"""Says that the webhook may have arrived before: the mock ended during the attempt."""
+
+
 class WebhookDispatcher:
     """Sends the webhooks of one sandbox."""
 
@@ -130,6 +136,10 @@ class WebhookDispatcher:
             self._is_running = True
             self._alarm.hold()
             self._start(self._run(), is_delivery=False)
+
+    def outbox_of(self, job: Job) -> JobOutbox | None:
+        """Return the outbox of a job, unless it is empty."""
+        return self._outboxes.get(job.id)
 
     async def redeliver(self, delivery: Delivery) -> None:
         """Make one more attempt at a delivery, whatever its outcome."""
@@ -198,6 +208,8 @@ class WebhookDispatcher:
         elif outbox.is_empty:
             outbox.job.unsubscribe(outbox.wake)
             self._outboxes.pop(outbox.job.id, None)
+        if self._sandbox.recorder is not None:
+            self._sandbox.recorder.outbox_changed(outbox.job)
 
     def _create_delivery(self, outbox: JobOutbox, event: SentStep) -> None:
         """Create a webhook and append it to the outbox; a fault may drop it, copy it, or hold it back."""
@@ -266,11 +278,14 @@ class WebhookDispatcher:
     async def _attempt(self, delivery: Delivery) -> Attempt:
         """Send a webhook once, and return what came of it."""
         at, switches = self._clock.now(), delivery.hook.behaviour
+        headers = (*delivery.headers, REPEAT_HEADER) if delivery.was_interrupted else delivery.headers
+        delivery.began = at
+        await self._commit(delivery)
         began, sleeps = self._clock.real.monotonic(), self._clock.sleeps
         request = WebhookRequest(
             delivery.hook.url,
             delivery.body,
-            delivery.headers,
+            headers,
             timeout=switches.webhook_timeout_seconds,
             follows_redirects=switches.webhook_redirects == "followed",
             secret=delivery.hook.secret,
@@ -288,8 +303,16 @@ class WebhookDispatcher:
             took = (attempt.ended_at - at).total_seconds()
         attempt = attempt._replace(seconds=took)
         delivery.attempts.append(attempt)
+        delivery.began = None
         self._sandbox.note("delivery", delivery)
         return attempt
+
+    async def _commit(self, delivery: Delivery) -> None:
+        """Keep an attempt before it is made: after a kill it is made again, and says so."""
+        if self._sandbox.recorder is not None:
+            self._sandbox.recorder.note("delivery", delivery)
+            with suppress(StateError):  # which the keeper reports: sent twice is better than never
+                await self._sandbox.recorder.commit()
 
     async def _send_in_time(self, request: WebhookRequest) -> Reply:
         """Send a webhook; on a clock in mode `jump` the time-out is also virtual, for a receiver that may sleep.

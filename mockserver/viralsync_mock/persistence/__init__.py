@@ -1,0 +1,29 @@
+"""Sandboxes that survive the process: `serve --state`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from viralsync_mock.errors import SettingsError
+from viralsync_mock.persistence.keeper import Keeper
+from viralsync_mock.snapshots.snapshot import digest
+
+if TYPE_CHECKING:
+    from viralsync_mock.persistence.keeper import Backend
+    from viralsync_mock.state import MockServer
+
+
+def keep_state(mock: MockServer, place: str) -> None:
+    """Keep the sandboxes of a server in a folder or in Redis; raises SettingsError where that is impossible."""
+    mock.sandboxes.keeper = Keeper(mock, _open(mock, place))
+
+
+def _open(mock: MockServer, place: str) -> Backend:
+    spec = mock.files.spec
+    written_with = f"{spec.title} {spec.version} ({digest(spec)[:12]})"
+    if "://" in place:
+        raise SettingsError(f"--state: expected a folder or redis://HOST:PORT/DB, got {place}")
+    from viralsync_mock.persistence.sqlite import SqliteBackend
+
+    return SqliteBackend(Path(place), written_with)

@@ -1,0 +1,330 @@
+"""Keeps the sandboxes of a server in a store beyond its memory.
+
+What changed is collected for all calls of a moment and written at once, in a thread of its own, so that many calls
+share one commit. A call that changes more than counts is answered only then; what it merely counts follows within
+milliseconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+
+from viralsync_mock.errors import StateError
+from viralsync_mock.snapshots.parts import SandboxParts, read_parts, sandbox_id
+from viralsync_mock.snapshots.snapshot import resume_webhooks
+from viralsync_mock.validation.schema import ValidationFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from viralsync_mock.journal.entry import JournalEntry
+    from viralsync_mock.sandbox import Sandbox
+    from viralsync_mock.state import MockServer
+
+T = TypeVar("T")
+
+WRITE_BEHIND = 0.01
+"""Real seconds until what was only counted is written."""
+
+CLOSED = "The mock is stopping: call again once it has started."
+LAPSED = "This replica has lost its lease, and another may answer for the key: call again."
+
+
+class Change(NamedTuple):
+    """What is to be written of one sandbox, None for a part that is gone; `replaces` all that is stored of it."""
+
+    id: str
+    fields: Mapping[str, bytes | None]
+    replaces: bool = False
+
+
+class Backend(Protocol):
+    """Stores the parts of sandboxes by their ids. It is used in one thread; its methods raise StateError."""
+
+    heartbeat: float | None
+    """Real seconds from one `renew` to the next; None if it needs none."""
+
+    def claim(self, sandbox_id: str) -> dict[str, bytes]:
+        """Return the parts, empty for none, and own the sandbox from now on; raises StateError if another does."""
+        ...
+
+    def write(self, changes: Sequence[Change]) -> set[str]:
+        """Write all of it; return the ids that belong to another server by now, of which nothing is written."""
+        ...
+
+    def renew(self) -> bool:
+        """Stay the owner of what was claimed; False if another may own it by now."""
+        ...
+
+    def holds(self) -> bool:
+        """Say at once, from any thread, whether what was claimed is still owned."""
+        ...
+
+    def with_webhooks(self) -> list[str]:
+        """Return the ids of sandboxes that have webhooks to send and that no live server owns."""
+        ...
+
+    def erase_all(self) -> None:
+        """Forget every sandbox."""
+        ...
+
+    def close(self) -> None:
+        """Give up what was claimed."""
+        ...
+
+
+class Outcome(NamedTuple):
+    """What came of a write: why it failed, or the ids that belong to another server by now."""
+
+    error: StateError | None = None
+    lost: frozenset[str] = frozenset()
+
+
+class Keeper:
+    """Keeps the sandboxes of one server in a backend."""
+
+    def __init__(self, mock: MockServer, backend: Backend) -> None:
+        self._mock, self._backend = mock, backend
+        self._worker = ThreadPoolExecutor(1, "viralsync-mock state")
+        self._changed: dict[str, SandboxParts] = {}
+        self._apart: dict[str, Change] = {}
+        """What is to be written of sandboxes that are not in memory."""
+        self._waiting: list[asyncio.Future[Outcome]] = []
+        """The calls that wait for the next write."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._in_flight = 0
+        self._loading: dict[str, asyncio.Future[None]] = {}
+        self._tasks: set[asyncio.Future[None]] = set()
+        self._is_closed = False
+
+    # what the registry of sandboxes shows
+
+    def keep(self, sandbox: Sandbox) -> None:
+        """Keep a new sandbox from now on, in place of any other of its key."""
+        self._apart.pop(sandbox_id(sandbox.key), None)
+        self._attach(SandboxParts(self._mock, sandbox, self))
+
+    def _attach(self, parts: SandboxParts) -> None:
+        sandbox = parts.sandbox
+        sandbox.recorder, sandbox.store.on_edit = parts, parts.job_changed
+        if parts.replaces:
+            self.write_soon(parts)
+
+    def _detach(self, sandbox: Sandbox) -> str:
+        sandbox.recorder = sandbox.store.on_edit = None
+        name = sandbox_id(sandbox.key)
+        self._changed.pop(name, None)
+        return name
+
+    def forget(self, sandbox: Sandbox) -> None:
+        """Forget a sandbox that is reset."""
+        name = self._detach(sandbox)
+        self._apart[name] = Change(name, {}, replaces=True)
+        self._write_later()
+
+    def forget_all(self) -> None:
+        """Forget every sandbox, also those that are not in memory."""
+        self._worker.submit(self._backend.erase_all)
+
+    def park(self, sandbox: Sandbox) -> None:
+        """Write a sandbox that leaves memory; the next call of its key brings it back."""
+        name = sandbox_id(sandbox.key)
+        if name in self._changed:
+            self._apart[name] = _change(self._changed[name])
+            self._write_later()
+        self._detach(sandbox)
+
+    # reading
+
+    async def start(self) -> None:
+        """Go on with the webhooks that are due, and stay the owner."""
+        self._begin_task(self._take_over())
+        if self._backend.heartbeat is not None:
+            self._begin_task(self._stay_owner(self._backend.heartbeat))
+
+    async def prepare(self, key: str) -> None:
+        """Bring the sandbox of a key into memory; raises StateError."""
+        if self._is_closed:
+            raise StateError(CLOSED)
+        if self._mock.sandboxes.get(key) is None:
+            await self._load(sandbox_id(key), key)
+
+    async def _load(self, name: str, key: str | None = None) -> None:
+        loading = self._loading.get(name)
+        if loading is None:
+            loading = self._loading[name] = asyncio.ensure_future(self._read(name, key))
+            loading.add_done_callback(lambda _: self._loading.pop(name))
+        await asyncio.shield(loading)
+
+    async def _read(self, name: str, key: str | None) -> None:
+        if name in self._apart:
+            self._begin()  # one worker: it writes before it reads
+        fields = await self._run(self._backend.claim, name)
+        if name in self._apart:
+            raise StateError("The state could not be written before: see the log of the mock, and call again.")
+        key = key or fields.get("key", b"").decode()
+        if "head" not in fields or not key or self._mock.sandboxes.get(key) is not None:
+            return
+        try:
+            restored, parts = read_parts(self._mock, key, fields, self)
+        except ValidationFailed as error:
+            raise StateError(
+                f"The state of this key cannot be read: {error}. Forget all with POST /__mock/reset?all=true, or start "
+                "the mock that wrote it."
+            ) from None
+        self._attach(parts)
+        self._mock.sandboxes.take_back(parts.sandbox)
+        resume_webhooks(self._mock, restored)
+
+    async def _take_over(self) -> None:
+        """Bring back the sandboxes that have webhooks to send and no owner."""
+        with suppress(StateError):  # the next one tries again
+            for name in await self._run(self._backend.with_webhooks):
+                try:
+                    await self._load(name)
+                except StateError as error:
+                    self._mock.on_bug("state", error)
+
+    async def _stay_owner(self, seconds: float) -> None:
+        while True:
+            await self._mock.settings.real.sleep(seconds)
+            try:
+                is_owner = await self._run(self._backend.renew)
+            except StateError as error:
+                self._mock.on_bug("state", error)
+                continue
+            if not is_owner:
+                for sandbox in self._mock.sandboxes.all():
+                    self._lose(sandbox.key)
+            await self._take_over()
+
+    def _lose(self, key: str) -> None:
+        """Close a sandbox that another server may own by now."""
+        if (sandbox := self._mock.sandboxes.get(key)) is not None:
+            self._detach(sandbox)
+            self._mock.sandboxes.release(key)
+
+    # writing
+
+    async def before_answer(self, sandbox: Sandbox, entry: JournalEntry | None, *, waits: bool) -> None:
+        """Keep what a call has changed, before its response leaves; raises StateError."""
+        parts = sandbox.recorder
+        if isinstance(parts, SandboxParts):
+            parts.note("call", entry)
+            if waits or parts.must_be_kept:
+                await self.commit(parts)
+        elif waits and self._apart:  # it was reset
+            self._check(await self._flush(), "")
+        if not self._backend.holds():
+            raise StateError(LAPSED)
+
+    def write_soon(self, parts: SandboxParts) -> None:
+        """Write what has changed, in a few milliseconds."""
+        self._changed[parts.id] = parts
+        self._write_later()
+
+    def _write_later(self) -> None:
+        if self._timer is None and not self._waiting:
+            self._timer = asyncio.get_running_loop().call_later(WRITE_BEHIND, self._begin)
+
+    async def commit(self, parts: SandboxParts) -> None:
+        """Return when all that has changed is written; raises StateError."""
+        self._changed[parts.id] = parts
+        self._check(await self._flush(), parts.id)
+
+    @staticmethod
+    def _check(outcome: Outcome, name: str) -> None:
+        if outcome.error is not None:
+            raise outcome.error
+        if name in outcome.lost:
+            raise StateError(LAPSED)
+
+    def _flush(self) -> asyncio.Future[Outcome]:
+        """Return the outcome of the next write: all calls of this turn of the loop share it."""
+        loop = asyncio.get_running_loop()
+        outcome: asyncio.Future[Outcome] = loop.create_future()
+        if self._is_closed:
+            outcome.set_result(Outcome(StateError(CLOSED)))
+            return outcome
+        self._waiting.append(outcome)
+        if len(self._waiting) == 1 and not self._in_flight:
+            loop.call_soon(self._begin)
+        return outcome
+
+    def _begin(self) -> None:
+        """Hand all changes to the worker."""
+        if self._timer is not None:
+            self._timer.cancel()
+        waiting, self._waiting, self._timer = self._waiting, [], None
+        apart, self._apart = self._apart, {}
+        changed, self._changed = self._changed, {}
+        if not (apart or changed or waiting):
+            return
+        loop, self._in_flight = asyncio.get_running_loop(), self._in_flight + 1
+        try:
+            changes = [*apart.values(), *map(_change, changed.values())]
+            writing = loop.run_in_executor(self._worker, self._backend.write, changes)
+        except Exception as error:  # a bug of ours: no call may wait for ever
+            writing = loop.create_future()
+            writing.set_exception(error)
+        writing.add_done_callback(partial(self._written, apart, changed, waiting))
+
+    def _written(
+        self,
+        apart: dict[str, Change],
+        changed: dict[str, SandboxParts],
+        waiting: list[asyncio.Future[Outcome]],
+        writing: asyncio.Future[set[str]],
+    ) -> None:
+        self._in_flight -= 1
+        outcome = Outcome()
+        if (error := writing.exception()) is not None:
+            outcome = Outcome(
+                error if isinstance(error, StateError) else StateError(f"The state is not written: {error}")
+            )
+            self._mock.on_bug("state", error)
+            self._apart = apart | self._apart
+            for parts in changed.values():
+                if parts.sandbox.recorder is parts:
+                    parts.begin()
+                    self._changed[parts.id] = parts
+        else:
+            outcome = Outcome(lost=frozenset(writing.result()))
+            for name in outcome.lost & changed.keys():
+                self._lose(changed[name].sandbox.key)
+        for each in waiting:
+            if not each.done():  # a call that was given up is
+                each.set_result(outcome)
+        if self._waiting and not self._in_flight:
+            self._begin()
+
+    async def close(self) -> None:
+        """Write what is still to be written."""
+        for task in self._tasks:
+            task.cancel()
+        flushed = self._flush()
+        self._is_closed = True
+        await flushed
+        with suppress(StateError):
+            await self._run(self._backend.close)
+        self._worker.shutdown()
+
+    async def _run(self, work: Callable[..., T], *arguments: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._worker, work, *arguments)
+
+    def _begin_task(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _change(parts: SandboxParts) -> Change:
+    replaces = parts.replaces
+    fields = parts.take()
+    if replaces:
+        fields["key"] = parts.sandbox.key.encode()
+    return Change(parts.id, fields, replaces=replaces)

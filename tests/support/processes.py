@@ -1,0 +1,55 @@
+"""The mock as a process of its own, which a test may kill."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import httpx
+
+KEY = "vs_prod_" + "d5" * 16
+PATIENCE = 60
+"""Seconds until a test gives up: a machine may be busy."""
+
+
+@dataclass
+class MockProcess:
+    """A running `viralsync-mock serve`."""
+
+    process: subprocess.Popen[str]
+    url: str
+
+    def client(self, key: str = KEY) -> httpx.Client:
+        """Return a client with a key."""
+        return httpx.Client(base_url=self.url, headers={"x-api-key": key}, timeout=PATIENCE, trust_env=False)
+
+    def kill(self) -> None:
+        """End the process as `kill -9` does."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> None:
+        """End the process as a supervisor does."""
+        self.process.terminate()
+        self.process.wait()
+
+
+@contextmanager
+def mock_process(*flags: object) -> Iterator[MockProcess]:
+    """Start a mock on a free port; it is killed at the end, unless it has ended."""
+    command = [sys.executable, "-m", "viralsync_mock", "serve", "--port", "0", *map(str, flags)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("VIRALSYNC")}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
+    try:
+        assert process.stdout is not None
+        url = process.stdout.readline().rpartition(" on ")[2].strip()
+        assert url, "the mock has not started"
+        yield MockProcess(process, url)
+    finally:
+        process.kill()
+        process.communicate()
