@@ -91,7 +91,7 @@ def webhooks_of_a_life(context: JourneyContext) -> None:
     if context.run.target.has_control or rendering_seconds(life) > CERTAIN_INTERVAL:
         context.check(facts.WEBHOOK_PROGRESS, bool(progress), life.last, expected="progress events", got=len(progress))
     if not context.run.target.has_control:
-        _cadence(context, life, states)
+        _cadence(context, life, hooks)
     if life.stream is not None and life.stream.events:
         streamed = [event.document for event in life.stream.events]
         reported, begun = set(map(_bare, streamed)), rank(streamed[0]) or 0
@@ -99,22 +99,22 @@ def webhooks_of_a_life(context: JourneyContext) -> None:
         context.check(HOOKS_AGREE, not odd, life.stream, expected="states of the stream", got=odd, name="webhooks")
 
 
-def _cadence(context: JourneyContext, life: ObservedJob, states: Sequence[dict[str, Any]]) -> None:
+def _cadence(context: JourneyContext, life: ObservedJob, hooks: Sequence[Webhook]) -> None:
     """Progress is told about every 5 to 10 seconds while a job renders, and perhaps when its phase changes."""
+    states = [hook.document for hook in hooks]
     progress = [state for state in states if state.get("status") not in TERMINAL]
-    times = [each for each in instants(state.get("timestamp") for state in states) if isinstance(each, datetime)]
-    if len(times) < len(states) or not progress:
+    if not progress:
         return
-    seconds = (max(times) - min(times)).total_seconds()
+    seconds = hooks[-1].at - hooks[0].at
     most = TOO_OFTEN * (seconds / SHORT_INTERVAL + len(PHASES))
     context.check(
         facts.WEBHOOK_PROGRESS, len(progress) <= most, life.last, expected=f"{most:.0f} in {seconds:.0f} s, at most",
         got=len(progress), name="too often",
     )  # fmt: skip
     gaps = [
-        (after - before).total_seconds()
-        for (before, after), state in zip(pairwise(times), states, strict=False)
-        if state.get("phase") == "rendering"
+        round(after.at - before.at, 1)
+        for before, after in pairwise(hooks)
+        if before.document.get("phase") == "rendering"
     ]
     context.check(
         facts.WEBHOOK_PROGRESS, max(gaps, default=0.0) <= LONG_INTERVAL, life.last, expected=f"{LONG_INTERVAL:g} s",

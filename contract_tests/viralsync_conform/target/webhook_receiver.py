@@ -11,6 +11,7 @@ from threading import Condition
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
+from viralsync_conform.clocks import monotonic
 from viralsync_conform.redaction import redact_bytes
 from viralsync_mock.errors import UsageError
 
@@ -28,13 +29,14 @@ POLL_INTERVAL = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """One request as it came in."""
+    """One request as it came in, at an instant of `clocks.monotonic`."""
 
     method: str
     path: str
     query: str
     headers: dict[str, str]
     body: bytes
+    at: float = 0.0
 
     @property
     def document(self) -> dict[str, Any]:
@@ -98,6 +100,7 @@ class WebhookReceiver:
                     request.query_string.decode("latin-1"),
                     headers,
                     redact_bytes(request.get_data(), self.key),
+                    monotonic(),
                 )
             )
             self._arrival.notify_all()
