@@ -138,8 +138,10 @@ def _failures(case: GeneratedCase, call: Exchange) -> Iterator[tuple[str, str]]:
 
 
 def mark_of(run: RunContext, case: GeneratedCase) -> Provenance:
-    """Return how well the constraint is known that a case is about."""
-    return mark_of_place(run, case.operation, case.place)
+    """Return how well the constraint is known that a case is about; that a property is required, by its own mark."""
+    where, _, keyword = case.place.rpartition("/")
+    missing = f"{where}/properties/{case.title.rpartition('Missing required property: ')[2]}"
+    return mark_of_place(run, case.operation, missing if keyword == "required" else case.place)
 
 
 def mark_of_place(run: RunContext, operation: str, place: str) -> Provenance:

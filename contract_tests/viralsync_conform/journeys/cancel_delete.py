@@ -152,6 +152,7 @@ def _stands_still(context: JourneyContext, job: Job, ended: Exchange) -> None:
         )
 
 
+DELETED_TWICE = Check("deleted_twice", "A deleted job cannot be deleted again.", facts.A, facts.JOBS)
 CHILD_CANCELLED = Check("child_cancelled", "The children of a cancelled job are cancelled too.", facts.A, facts.JOBS)
 
 
@@ -234,7 +235,8 @@ def deleting(context: JourneyContext) -> None:
     if call.document:
         context.check_equal(facts.DELETE_BODY, job.id, call.document.get("jobId"), call)
     for operation in ("getJob", "streamJobProgress", "cancelJob", "deleteJob"):
-        context.call(operation, "JOB_NOT_FOUND", fact=facts.DELETES, path=path, step=f"{operation} after a delete")
+        fact = DELETED_TWICE if operation == "deleteJob" else facts.DELETES
+        context.call(operation, "JOB_NOT_FOUND", fact=fact, path=path, step=f"{operation} after a delete")
     context.call(
         "getJob",
         "JOB_NOT_FOUND",

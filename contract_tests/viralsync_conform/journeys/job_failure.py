@@ -84,6 +84,7 @@ def _siblings(context: JourneyContext, life: ObservedJob) -> None:
     context.check(SIBLINGS, counts.get("succeeded") == 1, life.last, expected="1 succeeded", got=counts)
 
 
+FAILED_SCENE = Check("failed_scene", "The scene that failed is read by the id of the samples.", facts.S, facts.JOBS)
 SIBLINGS = Check(
     "siblings", "Scenes in flight finish when another fails, and no new one starts.", facts.A, facts.PIPELINE
 )
@@ -95,7 +96,7 @@ def _afterwards(context: JourneyContext, life: ObservedJob, before: float | None
         "getJob", 200, fact=facts.CHILD_READ, path={"jobId": f"scene_{life.job.id}_002"}, step="read the failed scene"
     )
     if child.is_success:
-        context.check_equal(facts.SCENE_FAILS, "failed", child.document.get("status"), child, name="scene")
+        context.check_equal(FAILED_SCENE, "failed", child.document.get("status"), child, name="scene")
     context.call(
         "cancelJob", "INVALID_STATE_TRANSITION", fact=facts.CANCEL_TERMINAL, path=path, step="cancel a failed job"
     )
@@ -103,7 +104,7 @@ def _afterwards(context: JourneyContext, life: ObservedJob, before: float | None
     after = used(usage)
     if before is not None and after is not None:
         context.check(facts.NOT_CHARGED, abs(after - before) < 1e-6, usage, expected=before, got=after, name="failed")
-    with context.stream(life.job.id, step="stream of a failed job") as stream:
+    with context.stream(life.job.id, step="stream of a failed job", has_ended=True) as stream:
         closed = stream.wait_closed(CLOSING_SECONDS)
     reported = [event.document.get("status") for event in stream.events]
     if stream.call is not None:

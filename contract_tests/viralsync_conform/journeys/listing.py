@@ -49,7 +49,8 @@ def read(context: JourneyContext, jobs: Sequence[Job]) -> Iterator[Exchange]:
     yield from _cut(context, done, {"status": "done"}, 2, 2, facts.STATUS_FILTER, "of done ones")
     failed = [job.id for job in reversed(jobs[FAILED])]
     yield _page(context, "failed ones", failed, facts.STATUS_FILTER, status="failed", limit=100)
-    yield from _cut(context, ids, {"type": "render"}, 3, 2, facts.TYPE_FILTER, "of a type")
+    kind = next((str(job.get("type")) for job in jobs_of(context.run, whole)), "render")
+    yield from _cut(context, ids, {"type": kind}, 3, 2, facts.TYPE_FILTER, "of a type")
     yield _of_another_type(context, whole)
     for name, value in (("limit", "1.5"), ("status", "DONE")):
         yield context.call("listJobs", "VALIDATION_ERROR", fact=BAD_VALUE, query={name: value}, step=f"{name} {value}")

@@ -128,8 +128,12 @@ def _forbidden(context: JourneyContext, operation: str, body: object) -> None:
     """Call an operation on plan Free; where it is about a job, about one of this run."""
     own = next(iter(context.run.guard.created), "")
     path = {"jobId": own} if "{jobId}" in context.run.contract.operations[operation].path else {}
+    fact = FREE_JOB if path else facts.FREE
     if own or not path:
-        context.call(operation, "FORBIDDEN", fact=facts.FREE, path=path, body=body, step=f"{operation} on plan Free")
+        context.call(operation, "FORBIDDEN", fact=fact, path=path, body=body, step=f"{operation} on plan Free")
+
+
+FREE_JOB = Check("free_plan_job", "Plan Free is refused before a job is looked up.", facts.A, facts.AUTH)
 
 
 @journey(

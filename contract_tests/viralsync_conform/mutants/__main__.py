@@ -13,29 +13,43 @@ import click
 
 from viralsync_conform.mutants.derived.mutations import sample
 from viralsync_conform.mutants.measuring import Run, all_mutants, measure
-from viralsync_conform.mutants.mutant import BEHAVIOUR, MECHANICAL, Mutant
+from viralsync_conform.mutants.mutant import BEHAVIOUR, MECHANICAL, READING, Mutant
 from viralsync_conform.mutants.schemathesis_baseline import PlainRun, run_schemathesis_alone
-from viralsync_conform.mutants.score import UNDETECTABLE, Score, lines
+from viralsync_conform.mutants.score import UNDETECTABLE, Score, alarm_lines, is_alarm, lines
 from viralsync_mock.errors import did_you_mean
 
 T = TypeVar("T", Run, PlainRun)
 
 
 @click.command()
-@click.option("--source", type=click.Choice([BEHAVIOUR, MECHANICAL]), help="Only mutants from this source.")
+@click.option("--source", type=click.Choice([BEHAVIOUR, MECHANICAL, READING]), help="Only mutants from this source.")
 @click.option("--only", multiple=True, metavar="NAME", help="Only this mutant; may be given several times.")
+@click.option("--honest", is_flag=True, help="Only counter-mutants: they break no documented fact.")
 @click.option("--sample", "number", type=click.IntRange(min=1), help="Only this many mutants, drawn by the seed.")
 @click.option("--seed", default="0", show_default=True, help="Seed of the sample and of every run.")
 @click.option("--clean", default=5, show_default=True, help="Runs against the mock itself, each with another seed.")
 @click.option("--plain/--no-plain", default=False, show_default=True, help="Also run Schemathesis alone: slow.")
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(min=1), help="Processes.")
 def main(
-    source: str | None, only: Sequence[str], number: int | None, seed: str, clean: int, plain: bool, workers: int
+    source: str | None,
+    only: Sequence[str],
+    honest: bool,
+    number: int | None,
+    seed: str,
+    clean: int,
+    plain: bool,
+    workers: int,
 ) -> None:
-    """Run the nightly profile on each mutant and list which it noticed; exit code 1 if too few."""
-    chosen = _chosen(source, only, number, seed)
+    """Run the nightly profile on each mutant and list which it noticed; exit code 1 if too few.
+
+    With --honest no counter-mutant may be called broken.
+    """
+    chosen = _chosen(source, only, honest, number, seed)
     names = [mutant.name for mutant in chosen]
     with _pool(workers) as pool:
+        if honest:
+            _tell_alarms(_every(pool, "counter-mutants", measure, [(name, seed) for name in names]))
+            return
         seeds = [str(index) for index in range(clean)]
         controls = _every(pool, "the mock", measure, [(None, each) for each in seeds])
         runs = _every(pool, "mutants", measure, [(name, seed) for name in names])
@@ -59,13 +73,20 @@ def main(
         raise SystemExit(1)
 
 
-def _chosen(source: str | None, only: Sequence[str], number: int | None, seed: str) -> tuple[Mutant, ...]:
-    known = all_mutants()
+def _tell_alarms(runs: Sequence[Run]) -> None:
+    for line in alarm_lines(runs):
+        click.echo(line)
+    if any(map(is_alarm, runs)):
+        raise SystemExit(1)
+
+
+def _chosen(source: str | None, only: Sequence[str], honest: bool, number: int | None, seed: str) -> tuple[Mutant, ...]:
+    known = {m.name: m for m in all_mutants().values() if (m.is_permitted if honest else m.source != READING)}
     for name in only:
         if name not in known:
             raise click.UsageError(f"there is no mutant {name!r}.{did_you_mean(name, known)}")
     found = tuple(m for m in known.values() if source in (None, m.source) and (not only or m.name in only))
-    return found if number is None else sample(found, seed, number)
+    return found if number is None else sample([m for m in found if not m.in_real_time], seed, number)
 
 
 @contextmanager

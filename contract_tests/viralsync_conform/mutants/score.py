@@ -18,6 +18,9 @@ UNDETECTABLE: Mapping[str, str] = {}
 """The mutants that no black box can notice within the budget, with the reason."""
 
 CONFORMS = "CONFORMS"
+HONEST = frozenset({CONFORMS, "DIFFERS", "INCONCLUSIVE"})
+"""What a counter-mutant may be called."""
+
 MAX_REQUESTS, MAX_RENDERS = 400, 3
 
 
@@ -118,6 +121,23 @@ def lines(score: Score) -> Iterable[str]:
         "over budget", (f"{run.mutant}: {run.requests} requests, {run.renders} renders" for run in score.over_budget)
     )
     yield from _cost(score)
+
+
+def is_alarm(run: Run) -> bool:
+    """Return whether a run of a counter-mutant claims that a documented fact is broken, or came to nothing."""
+    return bool(run.failures) or run.verdict not in HONEST
+
+
+def alarm_lines(runs: Sequence[Run]) -> Iterable[str]:
+    """Yield what was said of each counter-mutant, then the false alarms with their findings."""
+    width = max([len(run.mutant) for run in runs], default=6)
+    yield from (
+        f"{run.mutant:{width}}  {run.verdict.lower()}: {_words(run.checks | run.unclear) or '-'}" for run in runs
+    )
+    alarms = [run for run in runs if is_alarm(run)]
+    told = (f"{run.mutant}: {each}" for run in alarms for each in run.failures or [run.verdict])
+    yield f"false alarms on {len(runs)} counter-mutants: {len(alarms) or 'none'}"
+    yield from (f"  {line}" for line in told)
 
 
 def _table(score: Score) -> Iterable[str]:

@@ -150,11 +150,12 @@ def _remove(context: JourneyContext, job: Job) -> None:
     contract = context.run.contract
     read, cancel, delete = (contract.one(effect) for effect in (READS, ENDS, DELETES))
     path = contract.job_path(read, job.id)
-    call = context.call(read.id, 200, path=path, step="look before cleaning")
+    call = context.call_any(read.id, path=path, step="look before cleaning")
     status = call.document.get("status")
     if call.status == 404:
         context.run.deleted.add(job.id)
         return
+    context.expect(call, 200)
     if status not in TERMINAL:
         if context.run.target.has_control:
             cancelled = context.call(cancel.id, 200, path=path, step="clean: cancel", is_repeatable=True)

@@ -261,7 +261,8 @@ def _family(job: Document, status: object) -> Iterator[Invariant]:
         scenes = _movie(job).get("scenes")
         if isinstance(scenes, list):
             number = len(scenes)
-            yield facts.CHILDREN, total in {number, number + 1}, f"a child for each of {number} scenes", total
+            fact = facts.CHILDREN_START if status == "queued" else facts.CHILDREN  # when they are made is open
+            yield fact, total in {number, number + 1}, f"a child for each of {number} scenes", total
         if status == "queued":
             yield facts.CHILDREN_START, children["queued"] == total, f"{total} queued", children
 

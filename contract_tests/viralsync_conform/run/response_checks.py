@@ -64,7 +64,8 @@ def check_response(run: RunContext, call: Exchange) -> None:
     run.check(facts.KEY_SECRET, not call.shows_key, call, expected="no key", got="a key, masked here")
     if call.status == TOO_MANY and call.code is not None:  # whenever one is met, also when it is waited out
         expected = run.assumed.behaviour.code("RATE_LIMITED")
-        run.check(facts.ERROR_CODE, call.code == expected, call, expected=expected, got=call.code, name="RATE_LIMITED")
+        is_known = call.code.upper() == expected.upper()
+        run.check(facts.ERROR_CODE, is_known, call, expected=expected, got=call.code, name="RATE_LIMITED")
     if call.operation is not None:
         for finding in _findings(run, call, call.operation):
             run.findings.add(finding)

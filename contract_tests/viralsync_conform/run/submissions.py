@@ -82,17 +82,30 @@ def submit(
     **changes: Any,
 ) -> Job:
     """Submit a movie that must be accepted; raises StopJourneyError when no job came of it."""
+    call, job = attempt(context, step=step, fact=fact, auth=auth, is_free=is_free, **changes)
+    if job is None:
+        raise context.stop("no job was made", call)
+    context.check(facts.QUEUED_FIRST, call.document.get("status") == "queued", call, got=call.document.get("status"))
+    return job
+
+
+def attempt(
+    context: JourneyContext,
+    *,
+    step: str,
+    fact: Check | None,
+    auth: str = "header",
+    is_free: bool = False,
+    **changes: Any,
+) -> tuple[Exchange, Job | None]:
+    """Submit a movie, and return the answer and the job, if there is one."""
     body = submission(context.run.project_id, **changes)
     minutes = worst_case(body)
     reserve(context, minutes, is_free=is_free)
     call = context.call(
         context.run.contract.submit.id, 202, body=body, step=step, fact=fact, auth=auth, is_repeatable=False
     )
-    job = register_job(context, call, body, minutes)
-    if job is None:
-        raise context.stop("no job was made", call)
-    context.check(facts.QUEUED_FIRST, call.document.get("status") == "queued", call, got=call.document.get("status"))
-    return job
+    return call, register_job(context, call, body, minutes)
 
 
 def refused(

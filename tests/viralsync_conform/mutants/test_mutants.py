@@ -14,10 +14,14 @@ from pytest_httpserver import HTTPServer
 from tests.support.mutant_sequences import MOVIE, STORIES, Story, told
 
 from viralsync_conform.mutants import BEHAVIOUR, BEHAVIOUR_MUTANTS, INDEPENDENT, KIT, MECHANICAL, Mutant, serving
+from viralsync_conform.mutants.catalogue.declared import permitted_names
 from viralsync_conform.mutants.derived.mutations import mechanical_mutants, sample
 from viralsync_conform.mutants.engine.spec_edits import put
+from viralsync_conform.mutants.measuring import all_mutants
+from viralsync_conform.mutants.mutant import READING
 from viralsync_conform.mutants.score import UNDETECTABLE
 from viralsync_mock.client import Sandbox
+from viralsync_mock.config.behaviour import SWITCHES
 from viralsync_mock.openapi.spec import load_spec
 from viralsync_mock.settings import shipped
 
@@ -54,6 +58,36 @@ def served(request: pytest.FixtureRequest, named: dict[str, Mutant]) -> Iterator
 def call(sandbox: Sandbox, method: str, path: str, **options: Any) -> httpx.Response:
     headers = {**sandbox.headers, **options.pop("headers", {})}
     return httpx.request(method, f"{sandbox.base_url}{path}", headers=headers, trust_env=False, **options)
+
+
+def test_each_assumption_has_a_counter_mutant() -> None:
+    """Every switch, every assumed code and every assumed property is met in another reading."""
+    names = {name for name, mutant in all_mutants().items() if mutant.is_permitted}
+    sections = {each.metadata["key"].split(".")[0] for each in SWITCHES.values()}
+    behaviour = [mutant.behaviour for mutant in all_mutants().values() if mutant.behaviour is not None]
+    assert sections | {"errors"} == {section for each in behaviour for section in each}
+    assert {
+        "code-of-not-found",
+        "optional-scene-duration",
+        "no-null-in-movie-title",
+        "get-usage-200-drop-plan",
+    } <= names
+
+
+@pytest.mark.parametrize(
+    "name", ["get-me-200-drop-email", "list-jobs-200-drop-jobs", "get-job-404-retype-code", "webhook-unsigned"]
+)
+def test_what_breaks_a_documented_fact_is_no_counter_mutant(name: str) -> None:
+    """A property that a page states, or that holds one, may not be missing."""
+    assert not all_mutants()[name].is_permitted
+
+
+def test_what_is_listed_as_permitted_exists() -> None:
+    """No name is left over from a mutant that is gone, and those that are only readings keep their own source."""
+    assert permitted_names() == {each.name for each in BEHAVIOUR_MUTANTS if each.is_permitted}
+    readings = [each for each in all_mutants().values() if each.source == READING]
+    assert len(readings) > 100
+    assert all(each.is_permitted and re.fullmatch(r"\S.*\.", each.statement) for each in readings)
 
 
 def test_names_are_unique_words_and_statements_are_sentences(
@@ -215,7 +249,7 @@ def test_an_edit_of_the_spec_must_change_something() -> None:
 def test_every_edit_of_the_spec_changes_the_shipped_one() -> None:
     """When a place of the spec moves, the mutants that change it move with it."""
     document = load_spec(shipped("openapi.yaml")).document
-    for mutant in BEHAVIOUR_MUTANTS:
+    for mutant in all_mutants().values():
         if mutant.edit_spec is not None:
             edited = deepcopy(document)
             mutant.edit_spec(edited)

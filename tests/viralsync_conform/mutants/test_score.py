@@ -11,7 +11,7 @@ from viralsync_conform.mutants import BEHAVIOUR, MECHANICAL, Mutant
 from viralsync_conform.mutants.__main__ import main
 from viralsync_conform.mutants.measuring import Run, measure
 from viralsync_conform.mutants.schemathesis_baseline import PlainRun
-from viralsync_conform.mutants.score import CONFORMS, Score, lines
+from viralsync_conform.mutants.score import CONFORMS, Score, alarm_lines, is_alarm, lines
 
 CLEAN = Run("mock", CONFORMS, requests=300, renders=1, seconds=1.0)
 
@@ -104,3 +104,25 @@ def test_a_name_that_is_none_is_answered_with_the_nearest() -> None:
     result = CliRunner().invoke(main, ["--only", "webhook-twic"])
     assert result.exit_code == 2
     assert "webhook-twice" in result.output
+
+
+@pytest.mark.parametrize(
+    ("run", "expected"),
+    [
+        (Run("one", "DIFFERS", frozenset({"schema"})), False),
+        (Run("one", "INCONCLUSIVE"), False),
+        (Run("one", "BROKEN", frozenset({"pages"}), failures=("pages: listJobs",)), True),
+        (Run("one", "TimeoutError: gave up"), True),
+    ],
+)
+def test_only_a_claim_that_a_fact_is_broken_is_a_false_alarm(run: Run, expected: bool) -> None:
+    """A counter-mutant may differ and be inconclusive; broken it is not, and a run that breaks down says nothing."""
+    assert is_alarm(run) is expected
+    assert f"false alarms on 1 counter-mutants: {1 if expected else 'none'}" in "\n".join(alarm_lines([run]))
+
+
+def test_an_honest_run_takes_counter_mutants_only() -> None:
+    """What breaks a documented fact cannot be drawn among them, and they are no mutants of a usual run."""
+    for arguments in (["--honest", "--only", "get-me-200-drop-email"], ["--only", "left-out-all"]):
+        answer = CliRunner().invoke(main, arguments)
+        assert (answer.exit_code, "there is no mutant" in answer.output) == (2, True)

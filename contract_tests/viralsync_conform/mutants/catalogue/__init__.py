@@ -1,7 +1,11 @@
-"""All hand-written mutants, one module a subject; those that need no code are in `mutants.yaml`."""
+"""All hand-written mutants, one module a subject; those that need no code are in `mutants.yaml`.
+
+Counter-mutants, which keep every documented fact, are in `permitted.yaml` and `readings`.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import chain
 
 from viralsync_conform.mutants.catalogue import (
@@ -15,14 +19,15 @@ from viralsync_conform.mutants.catalogue import (
     plan_limits,
     quotas,
     rate_limit,
+    readings,
     stream_events,
     streams,
     submissions,
     validation,
     webhooks,
 )
-from viralsync_conform.mutants.catalogue.declared import declared
-from viralsync_conform.mutants.mutant import Mutant
+from viralsync_conform.mutants.catalogue.declared import declared, permitted_names
+from viralsync_conform.mutants.mutant import READING, Mutant
 
 _SUBJECTS = (
     job_lifecycle,
@@ -42,4 +47,13 @@ _SUBJECTS = (
     errors,
 )
 
-BEHAVIOUR_MUTANTS: tuple[Mutant, ...] = (*chain.from_iterable(each.MUTANTS for each in _SUBJECTS), *declared())
+_PERMITTED = permitted_names()
+
+BEHAVIOUR_MUTANTS: tuple[Mutant, ...] = tuple(
+    replace(each, is_permitted=each.name in _PERMITTED)
+    for each in chain(*(subject.MUTANTS for subject in _SUBJECTS), declared("mutants.yaml"))
+)
+
+HAND_WRITTEN_READINGS: tuple[Mutant, ...] = tuple(
+    replace(each, source=READING, is_permitted=True) for each in (*readings.READINGS, *declared("permitted.yaml"))
+)

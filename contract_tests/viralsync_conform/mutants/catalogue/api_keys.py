@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 from viralsync_conform.mutants.engine.asgi import Answer, Request
 from viralsync_conform.mutants.engine.exchange import UNUSED_KEY, Layer, MutantCall
@@ -12,12 +11,11 @@ from viralsync_conform.mutants.engine.layers import (
     edit_json,
     edit_request,
     is_for,
-    response_mutant,
 )
-from viralsync_conform.mutants.mutant import Mutant
+from viralsync_conform.mutants.mutant import Section
 
 FORBIDDEN, UNAUTHORIZED, NOT_FOUND = 403, 401, 404
-keys = partial(response_mutant, "keys")
+keys = Section("keys")
 
 
 def owner_of(call: MutantCall) -> str:
@@ -71,10 +69,12 @@ def without_bearer(request: Request) -> Request:
     return request.with_headers(authorization=None)
 
 
+@keys("all-without-header", "No operation knows the header x-api-key.", edit_request)
 def without_header(request: Request) -> Request:
     return request.with_headers(x_api_key=None)
 
 
+@keys("key-echoed", "A refusal repeats the key that was sent.")
 async def echoes_key(call: MutantCall) -> Answer:
     answer = await call.proceed()
     if answer.status == UNAUTHORIZED and isinstance(answer.document, dict):
@@ -94,46 +94,30 @@ def words(operation: str) -> str:
     return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in operation)
 
 
-OPEN: tuple[Mutant, ...] = tuple(
-    keys(f"{words(each)}-without-key", f"`{each}` answers without a key.", let_in(each, which=has_no_key))
-    for each in SECURED
-)
-
-LAX: tuple[Mutant, ...] = tuple(
-    keys(f"{words(each)}-with-any-key", f"`{each}` answers to a key that is none.", let_in(each, which=has_key))
-    for each in SECURED
-)
-
-BEARERLESS: tuple[Mutant, ...] = tuple(
-    keys(f"{words(each)}-without-bearer", f"`{each}` knows no bearer token.", edit_request(without_bearer, each))
-    for each in SECURED
-)
-
-MUTANTS: tuple[Mutant, ...] = (
-    *OPEN,
-    *LAX,
-    *BEARERLESS,
-    keys("all-without-key", "Every operation answers without a key.", let_in(which=has_no_key)),
-    keys("all-without-bearer", "No operation knows a bearer token.", edit_request(without_bearer)),
-    keys("all-without-header", "No operation knows the header x-api-key.", edit_request(without_header)),
-    keys(
-        "missing-key-other-code",
-        "A missing key has the code `INVALID_API_KEY`.",
-        edit_json(
-            lambda d: d.update(code="INVALID_API_KEY") if d["code"] == "UNAUTHORIZED" else None,
-            statuses=frozenset({401}),
-        ),
+for each in SECURED:
+    keys.add(f"{words(each)}-without-key", f"`{each}` answers without a key.", let_in(each, which=has_no_key))
+    keys.add(f"{words(each)}-with-any-key", f"`{each}` answers to a key that is none.", let_in(each, which=has_key))
+    bearerless = edit_request(without_bearer, each)
+    keys.add(f"{words(each)}-without-bearer", f"`{each}` knows no bearer token.", bearerless)
+keys.add("all-without-key", "Every operation answers without a key.", let_in(which=has_no_key))
+keys.add("all-without-bearer", "No operation knows a bearer token.", edit_request(without_bearer))
+keys.add(
+    "missing-key-other-code",
+    "A missing key has the code `INVALID_API_KEY`.",
+    edit_json(
+        lambda d: d.update(code="INVALID_API_KEY") if d["code"] == "UNAUTHORIZED" else None,
+        statuses=frozenset({401}),
     ),
-    keys("foreign-job-readable", "Another account's job can be read.", as_owner("getJob")),
-    keys("foreign-job-streamable", "Another account's job can be streamed.", as_owner("streamJobProgress")),
-    keys("foreign-job-cancellable", "Another account's job can be cancelled.", as_owner("cancelJob")),
-    keys("foreign-job-deletable", "Another account's job can be deleted.", as_owner("deleteJob")),
-    keys("foreign-job-403", "Another account's job is answered with 403.", foreign_as("FORBIDDEN")),
-    keys("foreign-job-401", "Another account's job is answered with 401.", foreign_as("UNAUTHORIZED")),
-    keys(
-        "me-plan-in-capitals",
-        "`getMe` writes the plan in capitals.",
-        edit_json(lambda d: d.update(plan=d["plan"].upper()), "getMe"),
-    ),
-    keys("key-echoed", "A refusal repeats the key that was sent.", echoes_key),
 )
+keys.add("foreign-job-readable", "Another account's job can be read.", as_owner("getJob"))
+keys.add("foreign-job-streamable", "Another account's job can be streamed.", as_owner("streamJobProgress"))
+keys.add("foreign-job-cancellable", "Another account's job can be cancelled.", as_owner("cancelJob"))
+keys.add("foreign-job-deletable", "Another account's job can be deleted.", as_owner("deleteJob"))
+keys.add("foreign-job-403", "Another account's job is answered with 403.", foreign_as("FORBIDDEN"))
+keys.add("foreign-job-401", "Another account's job is answered with 401.", foreign_as("UNAUTHORIZED"))
+keys.add(
+    "me-plan-in-capitals",
+    "`getMe` writes the plan in capitals.",
+    edit_json(lambda d: d.update(plan=d["plan"].upper()), "getMe"),
+)
+MUTANTS = keys.mutants

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 
 from viralsync_conform.calls import TERMINAL
-from viralsync_conform.mutants.engine.asgi import Answer
+from viralsync_conform.mutants.engine.asgi import Answer, json_answer
 from viralsync_conform.mutants.engine.exchange import MutantCall
-from viralsync_conform.mutants.engine.layers import Document, Seen, after, both, edit_jobs, response_mutant, when
-from viralsync_conform.mutants.mutant import Mutant, independent
+from viralsync_conform.mutants.engine.layers import Document, Seen, after, both, edit_jobs, when
+from viralsync_conform.mutants.mutant import Section
 
 CANCEL, DELETE, GET, STREAM = "cancelJob", "deleteJob", "getJob", "streamJobProgress"
 OK, CONFLICT, NOT_FOUND = 200, 409, 404
-cancels = partial(response_mutant, "cancel")
-deletes = partial(response_mutant, "delete")
+cancels = Section("cancel")
+deletes = Section("delete")
 
 
 async def job_of(call: MutantCall) -> Answer:
@@ -25,6 +24,7 @@ def as_cancelled(job: Document) -> Document:
     return {**job, "status": "cancelled", "phase": None, "outputUrl": None, "mediaData": None, "error": None}
 
 
+@cancels("cancel-only-says-so", "A cancelled job goes on and is done.", when, CANCEL)
 async def only_says_so(call: MutantCall) -> Answer | None:
     answer = await job_of(call)
     if answer.status != OK or answer.document["status"] in TERMINAL or answer.document["parentJobId"]:
@@ -33,27 +33,32 @@ async def only_says_so(call: MutantCall) -> Answer | None:
     return answer
 
 
+@cancels("cancel-stale-answer", "The answer to a cancel shows the job as it was.", when, CANCEL)
 async def not_yet(call: MutantCall) -> Answer | None:
     before = await job_of(call)
     after_it = await call.proceed()
     return before if after_it.status == OK else after_it
 
 
+@cancels("cancel-accepted-twice", "A cancelled job can be cancelled again.", after, CANCEL, status=CONFLICT)
 async def again(call: MutantCall, _answer: Answer) -> Answer | None:
     job = await job_of(call)
     return job if job.status == OK and job.document["status"] == "cancelled" else None
 
 
+@cancels("cancel-of-ended", "A job that has ended can be cancelled, without effect.", after, CANCEL, status=CONFLICT)
 async def done_too(call: MutantCall, _answer: Answer) -> Answer | None:
     job = await job_of(call)
     return job if job.status == OK and job.document["status"] in TERMINAL else None
 
 
+@deletes("delete-of-running", "A running job can be deleted.", after, DELETE, status=CONFLICT)
 async def while_running(call: MutantCall, _answer: Answer) -> Answer | None:
     await call.ask("POST", f"/v1/jobs/{call.request.job_id}/cancel")
     return await call.again(call.request)
 
 
+@cancels("cancel-refuses-queued", "A queued job cannot be cancelled.", when, CANCEL)
 async def refuses_queued(call: MutantCall) -> Answer | None:
     job = (await job_of(call)).document
     if job.get("status") != "queued":
@@ -61,6 +66,7 @@ async def refuses_queued(call: MutantCall) -> Answer | None:
     return call.refusal("INVALID_STATE_TRANSITION", action="cancel", jobId=job["jobId"], status="queued")
 
 
+@cancels("cancel-fails-job", "A cancelled job ends as failed.", when, CANCEL)
 async def as_failed(call: MutantCall) -> Answer | None:
     job = await job_of(call)
     if job.status != OK or job.document["status"] in TERMINAL or job.document["parentJobId"]:
@@ -69,11 +75,13 @@ async def as_failed(call: MutantCall) -> Answer | None:
     return await job_of(call)
 
 
+@cancels("cancel-all", "Cancelling one job cancels all.", after, CANCEL, status=OK)
 async def all_of_them(call: MutantCall, _answer: Answer) -> None:
     for job in (await call.ask("GET", "/v1/jobs?limit=100")).document["jobs"]:
         await call.ask("POST", f"/v1/jobs/{job['jobId']}/cancel")
 
 
+@deletes("delete-only-says-so", "A deleted job is still there.", when, DELETE)
 async def only_hides(call: MutantCall) -> Answer | None:
     job = await job_of(call)
     if job.status != OK or job.document["status"] not in TERMINAL or job.document["parentJobId"]:
@@ -104,13 +112,15 @@ async def still_streams(call: MutantCall, _answer: Answer) -> Answer | None:
 async def gone_already(call: MutantCall, _answer: Answer) -> Answer | None:
     if ("deleted", call.request.job_id) not in call.memory:
         return None
-    return ok({"jobId": call.request.job_id, "deleted": True})
+    return json_answer({"jobId": call.request.job_id, "deleted": True})
 
 
+@deletes("delete-of-unknown", "A job that never was can be deleted.", after, DELETE, status=NOT_FOUND)
 async def unknown_too(call: MutantCall, _answer: Answer) -> Answer:
-    return ok({"jobId": call.request.job_id, "deleted": True})
+    return json_answer({"jobId": call.request.job_id, "deleted": True})
 
 
+@deletes("delete-all", "Deleting one job deletes all that have ended.", after, DELETE, status=OK)
 async def every_one(call: MutantCall, _answer: Answer) -> None:
     for job in (await call.ask("GET", "/v1/jobs?limit=100")).document["jobs"]:
         await call.ask("DELETE", f"/v1/jobs/{job['jobId']}")
@@ -120,17 +130,20 @@ async def conflict(call: MutantCall, _answer: Answer) -> Answer | None:
     return call.refusal("INVALID_STATE_TRANSITION", action="delete", jobId=call.request.job_id, status="cancelled")
 
 
+@deletes("delete-done-only", "A cancelled or failed job cannot be deleted.", when, DELETE)
 async def only_done(call: MutantCall) -> Answer | None:
     job = await job_of(call)
     is_other = job.status == OK and job.document["status"] in {"failed", "cancelled"}
     return await conflict(call, job) if is_other else None
 
 
+@cancels("cancel-children-run-on", "The children of a cancelled job run on.", edit_jobs, GET)
 def goes_on(job: Document, _seen: Seen) -> None:
     if job["parentJobId"] and job["status"] == "cancelled":
         job.update(status="running", phase="rendering")
 
 
+@cancels("cancel-children-counted", "The children of a cancelled job count as running.", edit_jobs)
 def counts_cancelled(job: Document, _seen: Seen) -> None:
     if job["status"] == "cancelled" and "children" in job:
         job["children"]["running"] = job["children"]["total"] - job["children"]["succeeded"]
@@ -141,34 +154,33 @@ async def _job(call: MutantCall) -> Document:
     return document if isinstance(document, dict) and "jobId" in document else {}
 
 
-def ok(document: object, status: int = 200) -> Answer:
-    answer = Answer(status, [(b"content-type", b"application/json")])
-    answer.document = document
-    return answer
-
-
+@cancels.blind("failed-job-cancelled-again", "Cancelling a failed job answers 200.", when, "cancelJob")
 async def cancels_failed(call: MutantCall) -> Answer | None:
     job = await _job(call)
-    return ok(job) if job.get("status") == "failed" else None
+    return json_answer(job) if job.get("status") == "failed" else None
 
 
+@cancels.blind("second-cancel-accepted", "Cancelling a cancelled job answers 200.", when, "cancelJob")
 async def cancels_cancelled(call: MutantCall) -> Answer | None:
     job = await _job(call)
-    return ok(job) if job.get("status") == "cancelled" else None
+    return json_answer(job) if job.get("status") == "cancelled" else None
 
 
+@cancels.blind("failed-job-stays", "A failed job cannot be deleted.", when, "deleteJob")
 async def keeps_failed(call: MutantCall) -> Answer | None:
     job = await _job(call)
     is_kept = job.get("status") == "failed"
     return call.refusal("INVALID_STATE_TRANSITION", action="delete", **job) if is_kept else None
 
 
+@cancels.blind("cancelled-job-stays", "A cancelled job cannot be deleted.", when, "deleteJob")
 async def keeps_cancelled(call: MutantCall) -> Answer | None:
     job = await _job(call)
     is_kept = job.get("status") == "cancelled"
     return call.refusal("INVALID_STATE_TRANSITION", action="delete", **job) if is_kept else None
 
 
+@cancels.blind("second-delete-accepted", "Deleting a deleted job answers 200 once more.")
 async def deletes_twice(call: MutantCall) -> Answer:
     answer = await call.proceed()
     if call.request.operation == "deleteJob":
@@ -176,10 +188,11 @@ async def deletes_twice(call: MutantCall) -> Answer:
         if answer.status == 200:
             gone.add(call.request.job_id)
         elif answer.status == 404 and call.request.job_id in gone:
-            return ok({"jobId": call.request.job_id, "deleted": True})
+            return json_answer({"jobId": call.request.job_id, "deleted": True})
     return answer
 
 
+@cancels.blind("ghost-in-first-page", "The job deleted last is still on the first page of the plain list.")
 async def still_listed(call: MutantCall) -> Answer:
     request = call.request
     job = await _job(call) if request.operation == "deleteJob" else {}
@@ -194,6 +207,7 @@ async def still_listed(call: MutantCall) -> Answer:
     return answer
 
 
+@cancels.blind("deleted-leave-first-scene", "The first scene of a deleted job can still be read.")
 async def keeps_children(call: MutantCall) -> Answer:
     request = call.request
     job = await _job(call) if request.operation == "deleteJob" else {}
@@ -207,6 +221,7 @@ async def keeps_children(call: MutantCall) -> Answer:
     return answer
 
 
+@cancels.blind("deleted-still-streams", "The progress of a deleted job can still be streamed.")
 async def _still_streams(call: MutantCall) -> Answer:
     request = call.request
     chunks = []
@@ -222,6 +237,7 @@ async def _still_streams(call: MutantCall) -> Answer:
     return answer
 
 
+@cancels.blind("cancelled-in-queue-is-failed", "A job that is cancelled while it is queued is failed.")
 async def fails_queued(call: MutantCall) -> Answer:
     before = await _job(call) if call.request.operation == "cancelJob" else {}
     if before.get("status") == "queued":
@@ -234,16 +250,19 @@ async def fails_queued(call: MutantCall) -> Answer:
     return await edit_jobs(failed)(call)
 
 
+@cancels.blind("cancelled-progress-zero", "The progress of a cancelled job is 0 again.", edit_jobs)
 def back_to_zero(job: Document, _: Seen) -> None:
     if job["status"] == "cancelled":
         job["progress"] = 0
 
 
+@cancels.blind("failed-progress-one", "The progress of a failed job is 1.", edit_jobs)
 def to_one(job: Document, _: Seen) -> None:
     if job["status"] == "failed":
         job["progress"] = 1
 
 
+@cancels.blind("cancel-shows-job-before", "Cancelling answers with the job as it was before.")
 async def shows_before(call: MutantCall) -> Answer:
     before = await _job(call) if call.request.operation == "cancelJob" else {}
     answer = await call.proceed()
@@ -252,6 +271,7 @@ async def shows_before(call: MutantCall) -> Answer:
     return answer
 
 
+@cancels.blind("cancel-deletes-too", "A cancelled job is deleted at once.")
 async def cancel_deletes(call: MutantCall) -> Answer:
     answer = await call.proceed()
     if call.request.operation == "cancelJob" and answer.status == 200:
@@ -259,6 +279,7 @@ async def cancel_deletes(call: MutantCall) -> Answer:
     return answer
 
 
+@cancels.blind("cancel-answers-202", "Cancelling answers 202.")
 async def other_status(call: MutantCall) -> Answer:
     answer = await call.proceed()
     if call.request.operation == "cancelJob" and answer.status == 200:
@@ -275,14 +296,17 @@ async def foreign(call: MutantCall, *operations: str) -> Answer:
     return answer
 
 
+@cancels.blind("foreign-job-cancelled", "Anybody can cancel a job whose id he knows.")
 async def foreign_cancel(call: MutantCall) -> Answer:
     return await foreign(call, "cancelJob")
 
 
+@cancels.blind("foreign-job-streamed", "Anybody can stream a job whose id he knows.")
 async def foreign_stream(call: MutantCall) -> Answer:
     return await foreign(call, "streamJobProgress")
 
 
+@cancels.blind("foreign-delete-forbidden", "Deleting another account's job answers 403.")
 async def foreign_forbidden(call: MutantCall) -> Answer:
     request = call.request
     answer = await call.proceed()
@@ -291,65 +315,19 @@ async def foreign_forbidden(call: MutantCall) -> Answer:
     return call.refusal("FORBIDDEN") if is_foreign and request.operation == "deleteJob" else answer
 
 
-MUTANTS: tuple[Mutant, ...] = (
-    cancels("cancel-only-says-so", "A cancelled job goes on and is done.", when(CANCEL, only_says_so)),
-    cancels("cancel-stale-answer", "The answer to a cancel shows the job as it was.", when(CANCEL, not_yet)),
-    cancels("cancel-accepted-twice", "A cancelled job can be cancelled again.", after(CANCEL, again, status=CONFLICT)),
-    cancels(
-        "cancel-of-ended",
-        "A job that has ended can be cancelled, without effect.",
-        after(CANCEL, done_too, status=CONFLICT),
-    ),
-    cancels("cancel-fails-job", "A cancelled job ends as failed.", when(CANCEL, as_failed)),
-    cancels("cancel-all", "Cancelling one job cancels all.", after(CANCEL, all_of_them, status=OK)),
-    cancels("cancel-refuses-queued", "A queued job cannot be cancelled.", when(CANCEL, refuses_queued)),
-    cancels("cancel-children-run-on", "The children of a cancelled job run on.", edit_jobs(goes_on, GET)),
-    cancels(
-        "cancel-children-counted", "The children of a cancelled job count as running.", edit_jobs(counts_cancelled)
-    ),
-    deletes("delete-only-says-so", "A deleted job is still there.", when(DELETE, only_hides)),
-    deletes("delete-of-running", "A running job can be deleted.", after(DELETE, while_running, status=CONFLICT)),
-    deletes(
-        "delete-keeps-readable",
-        "A deleted job can be read.",
-        both(when(DELETE, remembers), after(GET, still_there, status=NOT_FOUND)),
-    ),
-    deletes(
-        "delete-keeps-stream",
-        "A deleted job can be streamed.",
-        both(when(DELETE, remembers), after(STREAM, still_streams, status=NOT_FOUND)),
-    ),
-    deletes(
-        "delete-twice",
-        "A deleted job can be deleted again.",
-        both(when(DELETE, remembers), after(DELETE, gone_already, status=NOT_FOUND)),
-    ),
-    deletes("delete-of-unknown", "A job that never was can be deleted.", after(DELETE, unknown_too, status=NOT_FOUND)),
-    deletes("delete-all", "Deleting one job deletes all that have ended.", after(DELETE, every_one, status=OK)),
-    deletes("delete-done-only", "A cancelled or failed job cannot be deleted.", when(DELETE, only_done)),
-    *independent(
-        cancels(
-            "failed-job-cancelled-again", "Cancelling a failed job answers 200.", when("cancelJob", cancels_failed)
-        ),
-        cancels(
-            "second-cancel-accepted", "Cancelling a cancelled job answers 200.", when("cancelJob", cancels_cancelled)
-        ),
-        cancels("failed-job-stays", "A failed job cannot be deleted.", when("deleteJob", keeps_failed)),
-        cancels("cancelled-job-stays", "A cancelled job cannot be deleted.", when("deleteJob", keeps_cancelled)),
-        cancels("second-delete-accepted", "Deleting a deleted job answers 200 once more.", deletes_twice),
-        cancels(
-            "ghost-in-first-page", "The job deleted last is still on the first page of the plain list.", still_listed
-        ),
-        cancels("deleted-leave-first-scene", "The first scene of a deleted job can still be read.", keeps_children),
-        cancels("deleted-still-streams", "The progress of a deleted job can still be streamed.", _still_streams),
-        cancels("cancelled-in-queue-is-failed", "A job that is cancelled while it is queued is failed.", fails_queued),
-        cancels("cancelled-progress-zero", "The progress of a cancelled job is 0 again.", edit_jobs(back_to_zero)),
-        cancels("failed-progress-one", "The progress of a failed job is 1.", edit_jobs(to_one)),
-        cancels("cancel-shows-job-before", "Cancelling answers with the job as it was before.", shows_before),
-        cancels("cancel-deletes-too", "A cancelled job is deleted at once.", cancel_deletes),
-        cancels("cancel-answers-202", "Cancelling answers 202.", other_status),
-        cancels("foreign-job-cancelled", "Anybody can cancel a job whose id he knows.", foreign_cancel),
-        cancels("foreign-job-streamed", "Anybody can stream a job whose id he knows.", foreign_stream),
-        cancels("foreign-delete-forbidden", "Deleting another account's job answers 403.", foreign_forbidden),
-    ),
+deletes.add(
+    "delete-keeps-readable",
+    "A deleted job can be read.",
+    both(when(remembers, DELETE), after(still_there, GET, status=NOT_FOUND)),
 )
+deletes.add(
+    "delete-keeps-stream",
+    "A deleted job can be streamed.",
+    both(when(remembers, DELETE), after(still_streams, STREAM, status=NOT_FOUND)),
+)
+deletes.add(
+    "delete-twice",
+    "A deleted job can be deleted again.",
+    both(when(remembers, DELETE), after(gone_already, DELETE, status=NOT_FOUND)),
+)
+MUTANTS = (*cancels.mutants, *deletes.mutants)

@@ -1,12 +1,14 @@
-"""Mutants that need no code: `mutants.yaml` names a place, and what is changed there."""
+"""Mutants that need no code: `mutants.yaml` and `permitted.yaml` name a place, and what is changed there."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from viralsync_conform.mutants.engine.asgi import Answer
+from viralsync_conform.calls import TERMINAL
+from viralsync_conform.mutants.engine.asgi import Answer, Request
 from viralsync_conform.mutants.engine.exchange import Layer
 from viralsync_conform.mutants.engine.layers import (
     REFUSALS,
@@ -19,96 +21,170 @@ from viralsync_conform.mutants.engine.layers import (
     edit_json,
     edit_request,
     edit_response,
-    header,
     status,
     under_account,
 )
 from viralsync_conform.mutants.engine.spec_edits import optional, put
-from viralsync_conform.mutants.engine.stream_layers import edit_data
-from viralsync_conform.mutants.engine.webhook_attempts import resigned
+from viralsync_conform.mutants.engine.stream_layers import edit_data, without
+from viralsync_conform.mutants.engine.webhook_attempts import lost, resigned
 from viralsync_conform.mutants.mutant import BEHAVIOUR, INDEPENDENT, KIT, Mutant
 from viralsync_mock.config.yaml_source import Node, read_yaml
 from viralsync_mock.errors import UsageError
 
 KEYS = (
-    *("says", "independent", "spec", "value", "without", "in", "of", "error", "statuses", "where"),
-    *("set", "drop", "rename", "status", "header", "body", "type", "account", "request"),
+    *("says", "independent", "spec", "value", "without", "in", "of", "error", "statuses", "where", "asked", "hide"),
+    *("set", "drop", "rename", "status", "header", "body", "type", "account", "request", "behaviour", "real"),
 )
-"""What a row may hold; the comment at the top of `mutants.yaml` explains each."""
+"""What a row may hold; the comments at the top of the files explain each."""
+
+ALSO = "also"
+UNFINISHED, ENDED = "unfinished", "ended"
+GONE = object()
 
 
-def declared() -> tuple[Mutant, ...]:
-    subjects = read_yaml(Path(__file__).with_name("mutants.yaml"), UsageError)
-    return tuple(_mutant(subject, name, row) for subject, rows in subjects.items() for name, row in rows.items())
+def declared(file: str) -> tuple[Mutant, ...]:
+    """Return the mutants of a file beside this one."""
+    subjects = read_yaml(Path(__file__).with_name(file), UsageError)
+    return tuple(
+        _mutant(subject, name, row)
+        for subject, rows in subjects.items()
+        if subject != ALSO
+        for name, row in rows.items()
+    )
+
+
+def permitted_names() -> frozenset[str]:
+    """Return the names of the mutants that are listed as permitted."""
+    rows = read_yaml(Path(__file__).with_name("permitted.yaml"), UsageError)[ALSO].expect(list)
+    return frozenset(name for row in rows for name in row)
 
 
 def _mutant(subject: str, name: str, node: Node) -> Mutant:
     row = node.allow_keys(*KEYS).expect(dict)
     changes: dict[str, Any]
-    if "without" in row:
+    if "behaviour" in row:
+        changes = {"behaviour": row["behaviour"]}
+    elif "without" in row:
         changes = {"edit_spec": optional(row["spec"], row["without"])}
     elif "spec" in row:
         changes = {"edit_spec": put(row["spec"], *([row["value"]] if "value" in row else []))}
     elif "webhook" in row.get("in", ()):
-        changes = {"sending": resigned(_edit(row))}
+        hides = lost(lambda attempt: _is_meant(row, attempt.document))
+        changes = {"sending": hides if row.get("hide") else resigned(_edit(row))}
     else:
         changes = {"layer": _layer(row)}
     origin = INDEPENDENT if row.get("independent") else KIT
-    return Mutant(name, row["says"], BEHAVIOUR, subject, origin=origin, **changes)
+    return Mutant(name, row["says"], BEHAVIOUR, subject, origin, in_real_time=row.get("real", False), **changes)
 
 
 def _layer(row: Document) -> Layer:
-    operations = tuple(row.get("of", ()))
+    operations, places, edit = tuple(row.get("of", ())), row.get("in", ()), _edit(row)
     if "account" in row:
         [(field, value)] = row["account"].items()
         return under_account(row["error"], field, value, *operations)
     if "request" in row:
-        [(part, values)] = row["request"].items()
-        return edit_request(lambda request: getattr(request, f"with_{part}")(**values), *operations)
-    places = row.get("in", ())
-    edit = _edit(row)
+        return edit_request(_request_edit(row), *operations)
+    if row.get("hide"):
+        return without(lambda event, _: event.document is not None and _is_meant(row, event.document))
+    jobs, events = edit_jobs(lambda job, _: edit(job), *operations), edit_data(lambda document, _: edit(document))
     if "events" in places:
-        events = edit_data(lambda document, _: edit(document))
-        return both(edit_jobs(lambda job, _: edit(job), *operations), events) if "jobs" in places else events
+        return both(jobs, events) if "jobs" in places else events
     if "jobs" in places:
-        return edit_jobs(lambda job, _: edit(job), *operations)
+        return jobs
     if "error" in row:
-        return edit_error(row["error"], _answer_edit(row, edit), *operations)
+        return edit_error(_answer_edit(row, edit), row["error"], *operations)
     statuses = REFUSALS if "refusals" in places else frozenset(row.get("statuses", SUCCESS))
     if {"set", "drop", "rename"} & row.keys():
         return edit_json(edit, *operations, statuses=statuses)
     return edit_response(_answer_edit(row, edit), *operations, statuses=statuses)
 
 
+def _request_edit(row: Document) -> Callable[[Request], Request]:
+    """Return the edit of a request; `asked` are the parameters that it must have, with their values unless null."""
+    [(part, values)] = row["request"].items()
+    asked = row.get("asked", {})
+
+    def change(request: Request) -> Request:
+        sent = request.parameters
+        is_meant = all(name in sent and value in (None, sent[name]) for name, value in asked.items())
+        return getattr(request, f"with_{part}")(**values) if is_meant else request
+
+    return change
+
+
+def _is_meant(row: Document, document: Document) -> bool:
+    return all(_fits(_at(document, name), value) for name, value in row.get("where", {}).items())
+
+
+def _fits(found: object, wanted: object) -> bool:
+    if wanted in (UNFINISHED, ENDED):
+        return found is not GONE and (found in TERMINAL) is (wanted == ENDED)
+    if isinstance(wanted, dict):
+        return found is not GONE and found != wanted["not"]
+    return found in wanted if isinstance(wanted, list) else found == wanted
+
+
+def _at(document: Any, path: str) -> Any:
+    for name in path.split("."):
+        document = document.get(name, GONE) if isinstance(document, dict) else GONE
+    return document
+
+
 def _edit(row: Document) -> Callable[[Document], None]:
     """Return the edit of a document; where a condition is given, fields that it lacks are not added."""
+    adds = "webhook" in row.get("in", ()) or "where" not in row
 
     def edit(document: Document) -> None:
-        condition = row.get("where", {})
-        if any(document.get(name, edit) != value for name, value in condition.items()):
+        if not _is_meant(row, document):
             return
-        is_webhook = "webhook" in row.get("in", ())
-        for name, value in row.get("set", {}).items():
-            if name in document or is_webhook or not condition:
-                document[name] = value
-        if "drop" in row:
-            document.pop(row["drop"], None)
+        for path, value in row.get("set", {}).items():
+            way, _, name = path.rpartition(".")
+            holder = _at(document, way) if way else document
+            if isinstance(holder, dict) and (name in holder or (adds and not way)):
+                holder[name] = _value(value, holder.get(name), document)
+        document.pop(row.get("drop", ""), None)
         for name, other in row.get("rename", {}).items():
             document[other] = document.pop(name)
 
     return edit
 
 
+def _value(new: Any, old: Any, document: Document) -> Any:
+    """Return a value as it is written, or reckoned from the one that there is: `{times: 2}`."""
+    [(how, by)] = new.items() if isinstance(new, dict) and len(new) == 1 else [("", None)]
+    return RECKONED[how](old, by, document) if how in RECKONED and old is not None else new
+
+
+RECKONED: dict[str, Callable[[Any, Any, Document], Any]] = {
+    "times": lambda old, by, _: round(float(old) * by, 4),
+    "plus": lambda old, by, _: old + by,
+    "text": lambda old, by, _: by.format(old),
+    "whole": lambda old, _, __: int(old),
+    "in": lambda old, by, _: getattr(old, by)(),
+    "instead": lambda old, by, _: old.replace(*by),
+    "later": lambda old, by, _: _later(old, by),
+    "of": lambda _, by, document: _at(document, by),
+    "filled": lambda _, by, document: by.format(**document),
+}
+"""How a value may be reckoned; `in` names a method of a text, `of` another field, `filled` fields in braces."""
+
+
+def _later(instant: str, seconds: float) -> str:
+    moved = datetime.fromisoformat(instant) + timedelta(seconds=seconds)
+    return moved.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moved.microsecond // 1000:03}Z"
+
+
 def _answer_edit(row: Document, edit: Callable[[Document], None]) -> Callable[[Answer], None]:
     def change(answer: Answer) -> None:
-        if "set" in row:
+        if {"set", "drop", "rename"} & row.keys():
             document = answer.document
             edit(document)
             answer.document = document
         if "status" in row:
             status(row["status"])(answer)
         for name, value in row.get("header", {}).items():
-            header(name, value)(answer)
+            old = answer.header(name) or "0"
+            answer.set_header(name, _value(value, int(old), {}) if isinstance(value, dict) else value)
         if "body" in row:
             body(row["body"].encode(), row["type"])(answer)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 from viralsync_conform.mutants.engine.asgi import Answer, Request
 from viralsync_conform.mutants.engine.exchange import Layer, MutantCall
@@ -14,17 +13,17 @@ from viralsync_conform.mutants.engine.layers import (
     edit_error,
     edit_json,
     edit_response,
-    response_mutant,
 )
-from viralsync_conform.mutants.mutant import Mutant, independent
+from viralsync_conform.mutants.mutant import Section
 
-errors = partial(response_mutant, "errors")
+errors = Section("errors")
 
 
 def each_error(edit: Callable[[Document], object]) -> Layer:
     return edit_json(edit, statuses=REFUSALS)
 
 
+@errors("errors-nested", "Text and code of an error stand in an object.", each_error)
 def nested(document: Document) -> None:
     document["error"] = {"message": document["error"], "code": document.pop("code")}
 
@@ -44,19 +43,23 @@ def crash(is_odd: Callable[[Request], bool]) -> Layer:
     return layer
 
 
+@errors("crash-on-text-limit", "A limit that is no number is answered with 500.", crash)
 def is_text_limit(request: Request) -> bool:
     limit = request.parameters.get("limit")
     return limit is not None and not limit.lstrip("-").isdigit()
 
 
+@errors("crash-on-broken-json", "A body that is not JSON is answered with 500.", crash)
 def is_broken(request: Request) -> bool:
     return request.operation == "submitRenderJob" and request.document is None
 
 
+@errors("crash-on-no-object", "A body that is no object is answered with 500.", crash)
 def is_no_object(request: Request) -> bool:
     return request.operation == "submitRenderJob" and isinstance(request.document, list | str | int)
 
 
+@errors("crash-on-no-scenes", "A movie without scenes is answered with 500.", crash)
 def has_no_scenes(request: Request) -> bool:
     document = request.document
     movie = document.get("movie") if isinstance(document, dict) else None
@@ -64,14 +67,17 @@ def has_no_scenes(request: Request) -> bool:
     return request.operation == "submitRenderJob" and is_odd
 
 
+@errors("crash-on-nul", "A NUL is answered with 500.", crash)
 def has_nul(request: Request) -> bool:
     return "\0" in request.path or b"\\u0000" in request.body
 
 
+@errors("crash-on-alphabets", "An id in another alphabet is answered with 500.", crash)
 def is_not_ascii(request: Request) -> bool:
     return not request.path.isascii()
 
 
+@errors("crash-on-long-id", "A very long id is answered with 500.", crash)
 def is_long(request: Request) -> bool:
     return len(request.job_id or "") > 100
 
@@ -80,15 +86,18 @@ def has_bad_key(request: Request) -> bool:
     return bool(request.key) and not request.key.startswith("vs_")
 
 
+@errors("crash-on-bad-cursor", "A cursor that nobody gave is answered with 500.", crash)
 def has_bad_cursor(request: Request) -> bool:
     return "cursor" in request.parameters and len(request.parameters["cursor"]) < 12
 
 
+@errors("crash-on-bad-key", "A malformed key is answered with 500.")
 async def crash_on_bad_key(call: MutantCall) -> Answer:
     answer = await call.proceed()
     return call.refusal("INTERNAL_ERROR") if answer.status == 401 and has_bad_key(call.request) else answer
 
 
+@errors("errors-200", "Errors are answered with 200.")
 async def soft(call: MutantCall) -> Answer:
     answer = await call.proceed()
     if answer.status in REFUSALS:
@@ -96,6 +105,7 @@ async def soft(call: MutantCall) -> Answer:
     return answer
 
 
+@errors("errors-with-stack", "Errors tell the way through the code.")
 async def with_stack(call: MutantCall) -> Answer:
     answer = await call.proceed()
     if answer.status in REFUSALS and isinstance(answer.document, dict):
@@ -103,6 +113,7 @@ async def with_stack(call: MutantCall) -> Answer:
     return answer
 
 
+@errors("wrong-method-404", "A wrong method is an unknown route.")
 async def head_not_allowed(call: MutantCall) -> Answer:
     answer = await call.proceed()
     if answer.status == 405:
@@ -110,6 +121,7 @@ async def head_not_allowed(call: MutantCall) -> Answer:
     return answer
 
 
+@errors("unknown-job-200", "An unknown job is answered with an empty object.")
 async def unknown_is_empty(call: MutantCall) -> Answer:
     answer = await call.proceed()
     if answer.code == "JOB_NOT_FOUND":
@@ -129,6 +141,7 @@ def message(answer: Answer) -> None:
         answer.document = {"message": answer.document.get("error"), "code": answer.code}
 
 
+@errors.blind("validation-names-no-place", "The text of a 400 names no place.", edit_error, "VALIDATION_ERROR")
 def no_place(answer: Answer) -> None:
     answer.document = {"error": "Bad Request", "code": answer.code}
 
@@ -138,11 +151,15 @@ def _crash(answer: Answer) -> None:
     answer.document = {"error": "Something went wrong on our side.", "code": "INTERNAL_ERROR"}
 
 
+@errors.blind(
+    "stream-unknown-empty", "The stream of an unknown job is empty.", edit_error, "JOB_NOT_FOUND", "streamJobProgress"
+)
 def empty_stream(answer: Answer) -> None:
     answer.status = 200
     body(b"", "text/event-stream")(answer)
 
 
+@errors.blind("bad-cursor-500", "A bad cursor answers 500.")
 async def bad_cursor(call: MutantCall) -> Answer:
     answer = await call.proceed()
     if call.request.operation == "listJobs" and answer.status == 400 and "cursor" in call.request.parameters:
@@ -150,6 +167,7 @@ async def bad_cursor(call: MutantCall) -> Answer:
     return answer
 
 
+@errors.blind("bad-json-500", "A body that is not JSON answers 500.")
 async def bad_json(call: MutantCall) -> Answer:
     answer = await call.proceed()
     if call.request.operation == "submitRenderJob" and answer.status == 400 and call.request.document is None:
@@ -157,16 +175,19 @@ async def bad_json(call: MutantCall) -> Answer:
     return answer
 
 
+@errors.blind("longer-key-accepted", "Characters after a valid key are ignored.")
 async def long_key(call: MutantCall) -> Answer:
     key = call.request.header("x-api-key") or ""
     return await call.proceed(call.request.with_headers(x_api_key=key[:40]) if len(key) > 40 else None)
 
 
+@errors.blind("key-in-any-case", "A key may be sent in capital letters.")
 async def upper_key(call: MutantCall) -> Answer:
     key = call.request.header("x-api-key")
     return await call.proceed(call.request.with_headers(x_api_key=key.lower()) if key else None)
 
 
+@errors.blind("no-bearer-for-streams", "A bearer token is no key for streams.")
 async def no_bearer_for_streams(call: MutantCall) -> Answer:
     request = call.request
     if request.operation == "streamJobProgress" and request.header("x-api-key") is None:
@@ -174,6 +195,7 @@ async def no_bearer_for_streams(call: MutantCall) -> Answer:
     return await call.proceed()
 
 
+@errors.blind("no-bearer-for-deletes", "A bearer token is no key for deletions.")
 async def no_bearer_for_deletes(call: MutantCall) -> Answer:
     request = call.request
     if request.operation == "deleteJob" and request.header("x-api-key") is None:
@@ -181,17 +203,20 @@ async def no_bearer_for_deletes(call: MutantCall) -> Answer:
     return await call.proceed()
 
 
+@errors.blind("bearer-not-counted", "Requests with a bearer token do not count against the rate limit.")
 async def bearer_uncounted(call: MutantCall) -> Answer:
     is_bearer = call.request.operation and call.request.header("x-api-key") is None and call.request.key
     return await (call.again(call.request) if is_bearer else call.proceed())
 
 
+@errors.blind("any-scheme-is-bearer", "Authorization takes the key with any scheme.")
 async def any_scheme(call: MutantCall) -> Answer:
     scheme, _, token = (call.request.header("authorization") or "").partition(" ")
     is_other = token and scheme.lower() != "bearer"
     return await call.proceed(call.request.with_headers(authorization=f"Bearer {token}") if is_other else None)
 
 
+@errors.blind("user-id-changes", "The userId is another one each time.")
 async def new_name(call: MutantCall) -> Answer:
     answer = await call.proceed()
     if call.request.operation == "getMe" and answer.status == 200 and answer.document:
@@ -200,90 +225,49 @@ async def new_name(call: MutantCall) -> Answer:
     return answer
 
 
-MUTANTS: tuple[Mutant, ...] = (
-    errors("errors-nested", "Text and code of an error stand in an object.", each_error(nested)),
-    errors(
-        "errors-lower-case",
-        "The code of an error is in small letters.",
-        each_error(lambda d: d.update(code=d["code"].lower())),
-    ),
-    errors(
-        "errors-swapped",
-        "Text and code of an error have changed places.",
-        each_error(lambda d: d.update(code=d["error"], error=d["code"])),
-    ),
-    errors(
-        "errors-empty",
-        "Errors have no body.",
-        edit_response(lambda answer: setattr(answer, "body", b""), statuses=REFUSALS),
-    ),
-    errors("errors-200", "Errors are answered with 200.", soft),
-    errors("errors-with-stack", "Errors tell the way through the code.", with_stack),
-    *(
-        errors(f"{words(code)}-other-code", f"`{code}` is called `{other}`.", other_code(code, other))
-        for code, other in (
-            ("VALIDATION_ERROR", "BAD_REQUEST"),
-            ("JOB_NOT_FOUND", "NOT_FOUND"),
-            ("NOT_FOUND", "ROUTE_NOT_FOUND"),
-            ("METHOD_NOT_ALLOWED", "NOT_ALLOWED"),
-            ("INVALID_STATE_TRANSITION", "CONFLICT"),
-            ("PAYLOAD_TOO_LARGE", "TOO_LARGE"),
-        )
-    ),
-    errors("unknown-job-200", "An unknown job is answered with an empty object.", unknown_is_empty),
-    errors("wrong-method-404", "A wrong method is an unknown route.", head_not_allowed),
-    errors("crash-on-text-limit", "A limit that is no number is answered with 500.", crash(is_text_limit)),
-    errors("crash-on-bad-cursor", "A cursor that nobody gave is answered with 500.", crash(has_bad_cursor)),
-    errors("crash-on-broken-json", "A body that is not JSON is answered with 500.", crash(is_broken)),
-    errors("crash-on-no-object", "A body that is no object is answered with 500.", crash(is_no_object)),
-    errors("crash-on-no-scenes", "A movie without scenes is answered with 500.", crash(has_no_scenes)),
-    errors("crash-on-nul", "A NUL is answered with 500.", crash(has_nul)),
-    errors("crash-on-alphabets", "An id in another alphabet is answered with 500.", crash(is_not_ascii)),
-    errors("crash-on-long-id", "A very long id is answered with 500.", crash(is_long)),
-    errors("crash-on-bad-key", "A malformed key is answered with 500.", crash_on_bad_key),
-    *independent(
-        errors(
-            "stream-errors-say-message",
-            "The refusals of streams hold message instead of error.",
-            edit_response(message, "streamJobProgress", statuses=ANY),
-        ),
-        errors(
-            "delete-errors-say-message",
-            "The refusals of deletions hold message instead of error.",
-            edit_response(message, "deleteJob", statuses=ANY),
-        ),
-        errors(
-            "stream-unknown-empty",
-            "The stream of an unknown job is empty.",
-            edit_error(
-                "JOB_NOT_FOUND",
-                empty_stream,
-                "streamJobProgress",
-            ),
-        ),
-        errors("bad-cursor-500", "A bad cursor answers 500.", bad_cursor),
-        errors("bad-json-500", "A body that is not JSON answers 500.", bad_json),
-        errors(
-            "validation-names-no-place", "The text of a 400 names no place.", edit_error("VALIDATION_ERROR", no_place)
-        ),
-        errors(
-            "usage-in-envelope",
-            "The usage is wrapped in data.",
-            edit_response(lambda a: setattr(a, "document", {"data": a.document}), "getUsage"),
-        ),
-        errors("longer-key-accepted", "Characters after a valid key are ignored.", long_key),
-        errors("key-in-any-case", "A key may be sent in capital letters.", upper_key),
-        errors("no-bearer-for-streams", "A bearer token is no key for streams.", no_bearer_for_streams),
-        errors("no-bearer-for-deletes", "A bearer token is no key for deletions.", no_bearer_for_deletes),
-        errors(
-            "bearer-not-counted", "Requests with a bearer token do not count against the rate limit.", bearer_uncounted
-        ),
-        errors("any-scheme-is-bearer", "Authorization takes the key with any scheme.", any_scheme),
-        errors("user-id-changes", "The userId is another one each time.", new_name),
-        errors(
-            "me-plan-capital",
-            "The plan of the account begins with a capital letter.",
-            edit_json(lambda d: d.update(plan=d["plan"].capitalize()), "getMe"),
-        ),
-    ),
+errors.add(
+    "errors-lower-case",
+    "The code of an error is in small letters.",
+    each_error(lambda d: d.update(code=d["code"].lower())),
 )
+errors.add(
+    "errors-swapped",
+    "Text and code of an error have changed places.",
+    each_error(lambda d: d.update(code=d["error"], error=d["code"])),
+)
+errors.add(
+    "errors-empty",
+    "Errors have no body.",
+    edit_response(lambda answer: setattr(answer, "body", b""), statuses=REFUSALS),
+)
+CODES = {
+    "VALIDATION_ERROR": "BAD_REQUEST",
+    "JOB_NOT_FOUND": "NOT_FOUND",
+    "NOT_FOUND": "ROUTE_NOT_FOUND",
+    "METHOD_NOT_ALLOWED": "NOT_ALLOWED",
+    "INVALID_STATE_TRANSITION": "CONFLICT",
+    "PAYLOAD_TOO_LARGE": "TOO_LARGE",
+}
+for code, other in CODES.items():
+    errors.add(f"{words(code)}-other-code", f"`{code}` is called `{other}`.", other_code(code, other))
+errors.blind.add(
+    "stream-errors-say-message",
+    "The refusals of streams hold message instead of error.",
+    edit_response(message, "streamJobProgress", statuses=ANY),
+)
+errors.blind.add(
+    "delete-errors-say-message",
+    "The refusals of deletions hold message instead of error.",
+    edit_response(message, "deleteJob", statuses=ANY),
+)
+errors.blind.add(
+    "usage-in-envelope",
+    "The usage is wrapped in data.",
+    edit_response(lambda a: setattr(a, "document", {"data": a.document}), "getUsage"),
+)
+errors.blind.add(
+    "me-plan-capital",
+    "The plan of the account begins with a capital letter.",
+    edit_json(lambda d: d.update(plan=d["plan"].capitalize()), "getMe"),
+)
+MUTANTS = errors.mutants

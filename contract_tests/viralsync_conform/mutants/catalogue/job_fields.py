@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from viralsync_conform.calls import TERMINAL
 from viralsync_conform.mutants.engine.asgi import Answer, Request
 from viralsync_conform.mutants.engine.exchange import MutantCall
-from viralsync_conform.mutants.engine.layers import Document, Seen, after, edit_jobs, edit_response, response_mutant
+from viralsync_conform.mutants.engine.layers import Document, Seen, after, edit_jobs, edit_response
 from viralsync_conform.mutants.engine.stream_layers import everywhere
-from viralsync_conform.mutants.mutant import Mutant, independent
+from viralsync_conform.mutants.mutant import Section
 
-job = partial(response_mutant, "job fields")
+job = Section("job fields")
 OUTPUT = "https://r2.viralsync.io/outputs/{}/output.mp4"
 
 
@@ -23,11 +22,13 @@ def is_child(document: Document) -> bool:
     return document.get("parentJobId") is not None
 
 
+@job("output-too-early", "A job that still runs has an outputUrl.", everywhere)
 def early_output(document: Document, _seen: Seen) -> None:
     if document["status"] not in TERMINAL:
         document["outputUrl"] = OUTPUT.format(document["jobId"])
 
 
+@job("output-of-failed", "A failed or cancelled job has an outputUrl.", everywhere)
 def output_of_failed(document: Document, _seen: Seen) -> None:
     if document["status"] in {"failed", "cancelled"}:
         document["outputUrl"] = OUTPUT.format(document["jobId"])
@@ -44,6 +45,7 @@ def media(**changes: Any) -> Any:
     return edit
 
 
+@job("media-turned", "Width and height of the output are swapped.", everywhere)
 def turned(document: Document, _seen: Seen) -> None:
     if data := document.get("mediaData"):
         data["width"], data["height"] = data["height"], data["width"]
@@ -59,40 +61,48 @@ def counters(**changes: Any) -> Any:
     return edit
 
 
+@job("children-never-counted", "The counters of a parent never change.", everywhere)
 def never_counted(document: Document, _seen: Seen) -> None:
     if counts := document.get("children"):
         counts.update(succeeded=0, running=0, failed=0, queued=counts["total"])
 
 
+@job("children-on-children", "Children have counters of their own.", edit_jobs, "getJob")
 def counts_on_children(document: Document, _seen: Seen) -> None:
     if is_child(document):
         document["children"] = {"total": 0, "succeeded": 0, "running": 0, "queued": 0, "failed": 0}
 
 
+@job("child-without-parent", "A child does not name its parent.", edit_jobs, "getJob")
 def orphans(document: Document, _seen: Seen) -> None:
     document["parentJobId"] = None
 
 
+@job("parent-of-itself", "A top-level job names itself as its parent.", edit_jobs)
 def own_parent(document: Document, _seen: Seen) -> None:
     document["parentJobId"] = document["parentJobId"] or document["jobId"]
 
 
+@job("payload-title-lost", "The payload echoes of the movie its scenes only.", edit_jobs)
 def forgotten_title(document: Document, _seen: Seen) -> None:
     movie = document["payload"].get("movie")
     if isinstance(movie, dict):
         document["payload"]["movie"] = {"scenes": movie["scenes"]}
 
 
+@job("payload-scenes-changed", "The payload echoes other scenes than were submitted.", edit_jobs)
 def reversed_scenes(document: Document, _seen: Seen) -> None:
     movie = document["payload"].get("movie")
     if isinstance(movie, dict):
         movie["scenes"] = [{**scene, "duration": scene["duration"] + 1} for scene in reversed(movie["scenes"])]
 
 
+@job("updated-at-still", "updatedAt never changes.", edit_jobs)
 def still(document: Document, _seen: Seen) -> None:
     document["updatedAt"] = document["createdAt"]
 
 
+@job("updated-at-goes-back", "updatedAt goes back with every change.", edit_jobs)
 def backwards(document: Document, seen: Seen) -> None:
     instants = seen.setdefault("updates", [])
     if document["updatedAt"] not in instants:
@@ -101,26 +111,31 @@ def backwards(document: Document, seen: Seen) -> None:
     document["updatedAt"] = f"{year}{document['updatedAt'][4:]}"
 
 
+@job("created-at-moves", "createdAt moves with every change.", edit_jobs)
 def recreated(document: Document, _seen: Seen) -> None:
     document["createdAt"] = document["updatedAt"]
 
 
+@job("timestamps-with-offset", "Timestamps are written with an offset.", edit_jobs)
 def zoned(document: Document, _seen: Seen) -> None:
     for name in ("createdAt", "updatedAt"):
         document[name] = document[name].replace("Z", "+00:00")
 
 
+@job("timestamps-without-ms", "Timestamps are written without milliseconds.", edit_jobs)
 def in_seconds(document: Document, _seen: Seen) -> None:
     for name in ("createdAt", "updatedAt"):
         document[name] = f"{document[name][:19]}Z"
 
 
+@job("child-unreadable", "A child's id is not found.", after, "getJob")
 async def child_unreadable(call: MutantCall, answer: Answer) -> Answer | None:
     if isinstance(answer.document, dict) and is_child(answer.document):
         return call.refusal("JOB_NOT_FOUND", jobId=call.request.job_id)
     return None
 
 
+@job("get-enveloped", "GET puts the job into an envelope.", edit_response, "getJob")
 def enveloped(answer: Answer) -> None:
     answer.document = {"data": answer.document}
 
@@ -134,32 +149,38 @@ def scenes(job: Document) -> list[Document]:
     return found
 
 
+@job.blind("echo-sorts-scenes", "The payload shows the scenes sorted by their id.", edit_jobs)
 def sort_scenes(job: Document, _: Seen) -> None:
     scenes(job).sort(key=lambda scene: scene["id"])
 
 
+@job.blind("echo-drops-unknown-fields", "The payload leaves unknown fields of scenes out.", edit_jobs)
 def known_only(job: Document, _: Seen) -> None:
     for scene in scenes(job):
         for name in set(scene) - set(KNOWN):
             del scene[name]
 
 
+@job.blind("echo-garbles-title", "The payload shows the UTF-8 of a title as Latin-1.", edit_jobs)
 def garbled(job: Document, _: Seen) -> None:
     title = job["payload"].get("movie", {}).get("title")
     if title:
         job["payload"]["movie"]["title"] = title.encode().decode("latin-1")
 
 
+@job.blind("echo-cuts-durations", "The payload shows the durations of scenes without fractions.", edit_jobs)
 def truncated(job: Document, _: Seen) -> None:
     for scene in scenes(job):
         scene["duration"] = max(1, int(scene["duration"]))
 
 
+@job.blind("echo-without-layers", "The payload leaves the layers of scenes out.", edit_jobs)
 def no_layers(job: Document, _: Seen) -> None:
     for scene in scenes(job):
         scene.pop("layers", None)
 
 
+@job.blind("echo-lowers-project", "The payload shows the project id in lower case.", edit_jobs)
 def stripped_project(job: Document, _: Seen) -> None:
     job["payload"]["projectId"] = job["payload"]["projectId"].strip().lower()
 
@@ -169,47 +190,56 @@ def _counters(job: Document) -> Document:
     return found
 
 
+@job.blind("queued-counts-no-children", "A queued job counts no children yet.", edit_jobs)
 def zero_queued(job: Document, _: Seen) -> None:
     if job["status"] == "queued" and _counters(job):
         job["children"].update(total=0, queued=0)
 
 
+@job.blind("done-counts-one-short", "A done job counts one child as still running.", edit_jobs)
 def one_short(job: Document, _: Seen) -> None:
     if job["status"] == "done" and _counters(job):
         job["children"].update(succeeded=job["children"]["total"] - 1, running=1)
 
 
+@job.blind("cancelled-counts-running", "A cancelled job counts its open children as running.", edit_jobs)
 def cancelled_runs(job: Document, _: Seen) -> None:
     if job["status"] == "cancelled" and _counters(job):
         counts = job["children"]
         counts["running"] = counts["total"] - counts["succeeded"] - counts["failed"]
 
 
+@job.blind("failed-child-counted-succeeded", "A child that failed is counted as succeeded.", edit_jobs)
 def no_failed(job: Document, _: Seen) -> None:
     if _counters(job):
         job["children"]["succeeded"] += job["children"]["failed"]
         job["children"]["failed"] = 0
 
 
+@job.blind("child-parent-null", "A child has no parentJobId.", edit_jobs)
 def orphan(job: Document, _: Seen) -> None:
     job["parentJobId"] = None
 
 
+@job.blind("child-type-render", "A child is of type render, as its parent.", edit_jobs)
 def plain_type(job: Document, _: Seen) -> None:
     if job["type"].startswith("render."):
         job["type"] = "render"
 
 
+@job.blind("child-has-counters", "A child has counters of children too.", edit_jobs)
 def child_counts(job: Document, _: Seen) -> None:
     if job["parentJobId"]:
         job["children"] = {"total": 0, "succeeded": 0, "running": 0, "queued": 0, "failed": 0}
 
 
+@job.blind("parent-done-before-assembly", "The assemble job never ends, even if its parent does.", edit_jobs)
 def endless_assembly(job: Document, _: Seen) -> None:
     if job["type"] == "render.assemble" and job["status"] == "done":
         job.update(status="running", phase="assembling", progress=0.9, outputUrl=None, mediaData=None)
 
 
+@job.blind("scene-queued-while-rendered", "A scene is queued for as long as it is rendered.", edit_jobs)
 def scene_waits(job: Document, _: Seen) -> None:
     if job["type"] == "render.scene" and job["status"] in {"waiting", "running"}:
         job.update(status="queued", phase=None)
@@ -220,6 +250,7 @@ def renamed(request: Request, job_id: str) -> Request:
     return replace(request, scope={**request.scope, "path": path, "raw_path": path.encode()}, job_id=job_id)
 
 
+@job.blind("scene-ids-from-zero", "The ids of scenes count from 000.")
 async def from_zero(call: MutantCall) -> Answer:
     request = call.request
     match = _SCENE.match(request.job_id or "")
@@ -231,6 +262,7 @@ async def from_zero(call: MutantCall) -> Answer:
     return answer
 
 
+@job.blind("unknown-scene-shows-parent", "The id of a scene that does not exist shows the parent.")
 async def unknown_scene(call: MutantCall) -> Answer:
     answer = await call.proceed()
     match = _SCENE.match(call.request.job_id or "")
@@ -239,104 +271,58 @@ async def unknown_scene(call: MutantCall) -> Answer:
     return answer
 
 
+@job.blind("job-ids-in-any-case", "A job is found by its id in upper case too.")
 async def any_case(call: MutantCall) -> Answer:
     job_id = call.request.job_id
     return await call.proceed(renamed(call.request, job_id.lower()) if job_id else None)
 
 
-MUTANTS: tuple[Mutant, ...] = (
-    job("output-too-early", "A job that still runs has an outputUrl.", everywhere(early_output)),
-    job("output-of-failed", "A failed or cancelled job has an outputUrl.", everywhere(output_of_failed)),
-    job(
-        "error-on-running",
-        "A job that runs has an error.",
-        edit_jobs(lambda d, _: None if d["status"] in TERMINAL else d.update(error=""), "getJob"),
-    ),
-    job(
-        "media-wrong-duration",
-        "The output is half as long as the movie.",
-        everywhere(media(duration=lambda value: value / 2)),
-    ),
-    job(
-        "media-duration-in-ms",
-        "The length of the output is in milliseconds.",
-        everywhere(media(duration=lambda value: value * 1000)),
-    ),
-    job("media-wrong-size", "The output is always 1280x720.", everywhere(media(width=1280, height=720))),
-    job("media-turned", "Width and height of the output are swapped.", everywhere(turned)),
-    job("media-empty-file", "The output has no bytes.", everywhere(media(fileSize=0))),
-    job("media-negative-file", "The output has a negative size.", everywhere(media(fileSize=-1))),
-    job(
-        "payload-of-another-project",
-        "The payload names another project.",
-        edit_jobs(lambda d, _: d["payload"].update(projectId="proj_other")),
-    ),
-    job("payload-title-lost", "The payload echoes of the movie its scenes only.", edit_jobs(forgotten_title)),
-    job("payload-scenes-changed", "The payload echoes other scenes than were submitted.", edit_jobs(reversed_scenes)),
-    job("updated-at-still", "updatedAt never changes.", edit_jobs(still)),
-    job("updated-at-goes-back", "updatedAt goes back with every change.", edit_jobs(backwards)),
-    job("created-at-moves", "createdAt moves with every change.", edit_jobs(recreated)),
-    job(
-        "created-at-in-future",
-        "createdAt lies a hundred years ahead.",
-        edit_jobs(lambda d, _: d.update(createdAt=f"21{d['createdAt'][2:]}")),
-    ),
-    job("timestamps-with-offset", "Timestamps are written with an offset.", edit_jobs(zoned)),
-    job("timestamps-without-ms", "Timestamps are written without milliseconds.", edit_jobs(in_seconds)),
-    job("children-never-counted", "The counters of a parent never change.", everywhere(never_counted)),
-    job(
-        "children-total-wrong",
-        "The counters tell of one child more than there are scenes.",
-        everywhere(counters(total=lambda counts: counts["total"] + 1)),
-    ),
-    job(
-        "children-sum-wrong",
-        "Children that are done still count as running.",
-        everywhere(counters(running=lambda counts: counts["running"] + counts["succeeded"])),
-    ),
-    job(
-        "children-failed-not-counted",
-        "Failed children are counted as succeeded.",
-        everywhere(counters(succeeded=lambda counts: counts["succeeded"] + counts["failed"], failed=0)),
-    ),
-    job("children-on-children", "Children have counters of their own.", edit_jobs(counts_on_children, "getJob")),
-    job("child-without-parent", "A child does not name its parent.", edit_jobs(orphans, "getJob")),
-    job("child-unreadable", "A child's id is not found.", after("getJob", child_unreadable)),
-    job(
-        "child-type-of-parent",
-        "A scene has the type of its parent.",
-        edit_jobs(lambda d, _: d.update(type="render") if is_child(d) else None, "getJob"),
-    ),
-    job("parent-of-itself", "A top-level job names itself as its parent.", edit_jobs(own_parent)),
-    job("get-enveloped", "GET puts the job into an envelope.", edit_response(enveloped, "getJob")),
-    *independent(
-        job("echo-sorts-scenes", "The payload shows the scenes sorted by their id.", edit_jobs(sort_scenes)),
-        job("echo-drops-unknown-fields", "The payload leaves unknown fields of scenes out.", edit_jobs(known_only)),
-        job("echo-garbles-title", "The payload shows the UTF-8 of a title as Latin-1.", edit_jobs(garbled)),
-        job(
-            "echo-cuts-durations", "The payload shows the durations of scenes without fractions.", edit_jobs(truncated)
-        ),
-        job("echo-without-layers", "The payload leaves the layers of scenes out.", edit_jobs(no_layers)),
-        job("echo-lowers-project", "The payload shows the project id in lower case.", edit_jobs(stripped_project)),
-        job("queued-counts-no-children", "A queued job counts no children yet.", edit_jobs(zero_queued)),
-        job("done-counts-one-short", "A done job counts one child as still running.", edit_jobs(one_short)),
-        job(
-            "cancelled-counts-running",
-            "A cancelled job counts its open children as running.",
-            edit_jobs(cancelled_runs),
-        ),
-        job("failed-child-counted-succeeded", "A child that failed is counted as succeeded.", edit_jobs(no_failed)),
-        job("child-parent-null", "A child has no parentJobId.", edit_jobs(orphan)),
-        job("child-type-render", "A child is of type render, as its parent.", edit_jobs(plain_type)),
-        job("child-has-counters", "A child has counters of children too.", edit_jobs(child_counts)),
-        job(
-            "parent-done-before-assembly",
-            "The assemble job never ends, even if its parent does.",
-            edit_jobs(endless_assembly),
-        ),
-        job("scene-queued-while-rendered", "A scene is queued for as long as it is rendered.", edit_jobs(scene_waits)),
-        job("scene-ids-from-zero", "The ids of scenes count from 000.", from_zero),
-        job("unknown-scene-shows-parent", "The id of a scene that does not exist shows the parent.", unknown_scene),
-        job("job-ids-in-any-case", "A job is found by its id in upper case too.", any_case),
-    ),
+job.add(
+    "error-on-running",
+    "A job that runs has an error.",
+    edit_jobs(lambda d, _: None if d["status"] in TERMINAL else d.update(error=""), "getJob"),
 )
+job.add(
+    "media-wrong-duration",
+    "The output is half as long as the movie.",
+    everywhere(media(duration=lambda value: value / 2)),
+)
+job.add(
+    "media-duration-in-ms",
+    "The length of the output is in milliseconds.",
+    everywhere(media(duration=lambda value: value * 1000)),
+)
+job.add("media-wrong-size", "The output is always 1280x720.", everywhere(media(width=1280, height=720)))
+job.add("media-empty-file", "The output has no bytes.", everywhere(media(fileSize=0)))
+job.add("media-negative-file", "The output has a negative size.", everywhere(media(fileSize=-1)))
+job.add(
+    "payload-of-another-project",
+    "The payload names another project.",
+    edit_jobs(lambda d, _: d["payload"].update(projectId="proj_other")),
+)
+job.add(
+    "created-at-in-future",
+    "createdAt lies a hundred years ahead.",
+    edit_jobs(lambda d, _: d.update(createdAt=f"21{d['createdAt'][2:]}")),
+)
+job.add(
+    "children-total-wrong",
+    "The counters tell of one child more than there are scenes.",
+    everywhere(counters(total=lambda counts: counts["total"] + 1)),
+)
+job.add(
+    "children-sum-wrong",
+    "Children that are done still count as running.",
+    everywhere(counters(running=lambda counts: counts["running"] + counts["succeeded"])),
+)
+job.add(
+    "children-failed-not-counted",
+    "Failed children are counted as succeeded.",
+    everywhere(counters(succeeded=lambda counts: counts["succeeded"] + counts["failed"], failed=0)),
+)
+job.add(
+    "child-type-of-parent",
+    "A scene has the type of its parent.",
+    edit_jobs(lambda d, _: d.update(type="render") if is_child(d) else None, "getJob"),
+)
+MUTANTS = job.mutants

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from viralsync_conform.calls import TERMINAL
@@ -18,14 +17,13 @@ from viralsync_conform.mutants.engine.layers import (
     edit_json,
     edit_request,
     every_job,
-    response_mutant,
     when,
 )
-from viralsync_conform.mutants.mutant import Mutant, independent
+from viralsync_conform.mutants.mutant import Section
 
 LIST = "listJobs"
 DEFAULT_LIMIT = 25
-lists = partial(response_mutant, "lists")
+lists = Section("lists")
 
 
 def limit_of(call: MutantCall) -> int:
@@ -39,9 +37,10 @@ def paged(edit: Callable[[MutantCall, Document], None]) -> Layer:
         edit(call, document)
         answer.document = document
 
-    return after(LIST, edited, status=200)
+    return after(edited, LIST, status=200)
 
 
+@lists("order-oldest-first", "The list begins with the oldest job.", when, LIST)
 async def oldest_first(call: MutantCall) -> Answer | None:
     cursor = call.request.parameters.get("cursor")
     if cursor is not None and not cursor.startswith("old"):
@@ -67,11 +66,13 @@ def with_deleted(call: MutantCall, page: Document) -> None:
         page["jobs"] += call.memory.get("deleted", [])
 
 
+@lists("list-stale", "Jobs are listed as they were when they were first listed.", paged)
 def first_sight(call: MutantCall, page: Document) -> None:
     known = call.memory.setdefault("sights", {})
     page["jobs"] = [known.setdefault(job["jobId"], job) for job in page["jobs"]]
 
 
+@lists("list-children", "Scenes are listed beside their jobs.", after, LIST, status=200)
 async def with_children(call: MutantCall, answer: Answer) -> None:
     page, jobs = answer.document, []
     for job in page["jobs"]:
@@ -80,6 +81,7 @@ async def with_children(call: MutantCall, answer: Answer) -> None:
     answer.document = {**page, "jobs": jobs}
 
 
+@lists("list-of-everybody", "The list holds the jobs of all accounts.", after, LIST, status=200)
 async def of_everybody(call: MutantCall, answer: Answer) -> None:
     others = {key for key in call.world.owners.values() if key != call.request.key}
     page = answer.document
@@ -88,10 +90,12 @@ async def of_everybody(call: MutantCall, answer: Answer) -> None:
     answer.document = page
 
 
+@lists("ended-not-listed", "Jobs that have ended are not listed.", paged)
 def unfinished_only(_call: MutantCall, page: Document) -> None:
     page["jobs"] = [job for job in page["jobs"] if job["status"] not in TERMINAL]
 
 
+@lists("newest-not-listed", "The newest job is not listed.", paged)
 def without_newest(call: MutantCall, page: Document) -> None:
     if "cursor" not in call.request.parameters:
         page["jobs"] = page["jobs"][1:]
@@ -102,10 +106,12 @@ def sorted_by(field: str) -> Callable[[MutantCall, Document], None]:
     return lambda _, page: page["jobs"].sort(key=lambda job: (job[field], job["jobId"]), reverse=True)
 
 
+@lists("list-bare", "The list is an array.", after, LIST, status=200)
 async def bare(_call: MutantCall, answer: Answer) -> None:
     answer.document = answer.document["jobs"]
 
 
+@lists("list-empty-404", "An empty list is answered with 404.", after, LIST, status=200)
 async def none(call: MutantCall, answer: Answer) -> Answer | None:
     return call.refusal("NOT_FOUND", method="GET", path="/v1/jobs") if not answer.document["jobs"] else None
 
@@ -123,6 +129,7 @@ def changed(request: Request, change: Callable[[dict[str, str]], dict[str, Any]]
     return request.with_parameters(**changes) if changes else request
 
 
+@lists.blind("status-filter-after-limit", "With a limit, the page is cut first and filtered then.")
 async def filtered_late(call: MutantCall) -> Answer:
     request = call.request
     status = request.parameters.get("status")
@@ -136,6 +143,7 @@ async def filtered_late(call: MutantCall) -> Answer:
     return answer
 
 
+@lists.blind("later-pages-skip-one", "Each page but the first leaves its first job out.", after, "listJobs", status=200)
 async def skips_first(call: MutantCall, answer: Answer) -> Answer | None:
     page = answer.document
     if "cursor" in call.request.parameters and len(page["jobs"]) > 1:
@@ -144,6 +152,13 @@ async def skips_first(call: MutantCall, answer: Answer) -> Answer | None:
     return answer
 
 
+@lists.blind(
+    "later-pages-repeat-one",
+    "Each page but the first begins with the last job of the one before.",
+    after,
+    "listJobs",
+    status=200,
+)
 async def repeats_last(call: MutantCall, answer: Answer) -> Answer | None:
     page, cursor = answer.document, call.request.parameters.get("cursor")
     before = call.memory.get(("page", cursor))
@@ -155,6 +170,7 @@ async def repeats_last(call: MutantCall, answer: Answer) -> Answer | None:
     return answer
 
 
+@lists.blind("cursor-for-one-use", "A cursor can be used once only.")
 async def single_use(call: MutantCall) -> Answer:
     cursor = call.request.parameters.get("cursor")
     if call.request.operation == "listJobs" and cursor:
@@ -164,20 +180,32 @@ async def single_use(call: MutantCall) -> Answer:
     return await call.proceed()
 
 
+@lists.blind("list-by-last-update", "A page is sorted by updatedAt.", edit_json, "listJobs")
 def by_update(page: Document) -> None:
     page["jobs"].sort(key=lambda job: str(job["updatedAt"]), reverse=True)
 
 
+@lists.blind("last-cursor-is-empty-text", "On the last page nextCursor is an empty text.", edit_json, "listJobs")
 def empty_cursor(page: Document) -> None:
     page["nextCursor"] = page["nextCursor"] or ""
 
 
+@lists.blind(
+    "filtered-list-oldest-first",
+    "With a filter by status, a page begins with its oldest job.",
+    after,
+    "listJobs",
+    status=200,
+)
 async def _oldest_first(call: MutantCall, answer: Answer) -> Answer | None:
     if "status" in call.request.parameters:
         answer.document = answer.document | {"jobs": answer.document["jobs"][::-1]}
     return answer
 
 
+@lists.blind(
+    "status-done-finds-failed", "The filter by status done finds failed jobs too.", after, "listJobs", status=200
+)
 async def failed_as_done(call: MutantCall, answer: Answer) -> Answer | None:
     if call.request.parameters.get("status") == "done" and "cursor" not in call.request.parameters:
         more = (await call.ask("GET", "/v1/jobs?status=failed&limit=100")).document
@@ -187,10 +215,12 @@ async def failed_as_done(call: MutantCall, answer: Answer) -> Answer | None:
     return answer
 
 
+@lists.blind("list-omits-cancelled", "Cancelled jobs are not listed.", edit_json, "listJobs")
 def without_cancelled(page: Document) -> None:
     page["jobs"] = [job for job in page["jobs"] if job["status"] != "cancelled"]
 
 
+@lists.blind("list-five-seconds-late", "A new job is listed after five seconds.", after, "listJobs", status=200)
 async def new_hidden(call: MutantCall, answer: Answer) -> Answer | None:
     page, now = answer.document, (await call.now()).timestamp()
     page["jobs"] = [job for job in page["jobs"] if now - seconds(job["createdAt"]) >= NEW_SECONDS]
@@ -202,112 +232,67 @@ def seconds(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
+@lists.blind("limit-fraction-cut", "A limit with a fraction is cut to a whole number.", asked)
 def half(parameters: dict[str, str]) -> dict[str, Any]:
     text = parameters.get("limit", "")
     whole, dot, rest = text.partition(".")
     return {"limit": whole} if dot and whole.isdigit() and rest.isdigit() else {}
 
 
-MUTANTS: tuple[Mutant, ...] = (
-    lists("order-reversed", "A page has its oldest job first.", paged(lambda _, page: page["jobs"].reverse())),
-    lists("order-oldest-first", "The list begins with the oldest job.", when(LIST, oldest_first)),
-    lists("order-by-update", "Jobs are ordered by updatedAt.", paged(sorted_by("updatedAt"))),
-    lists("order-by-id", "Jobs are ordered by their ids.", paged(sorted_by("jobId"))),
-    lists(
-        "deleted-listed", "Deleted jobs stay in the list.", both(when("deleteJob", keep_deleted), paged(with_deleted))
-    ),
-    lists("newest-not-listed", "The newest job is not listed.", paged(without_newest)),
-    lists("ended-not-listed", "Jobs that have ended are not listed.", paged(unfinished_only)),
-    lists("list-stale", "Jobs are listed as they were when they were first listed.", paged(first_sight)),
-    lists(
-        "list-other-status",
-        "The list shows unfinished jobs as queued.",
-        edit_jobs(lambda d, _: None if d["status"] in TERMINAL else d.update(status="queued", phase=None), LIST),
-    ),
-    lists(
-        "list-ids-only",
-        "The list holds ids in the place of jobs.",
-        edit_json(lambda d: d.update(jobs=[job["jobId"] for job in d["jobs"]]), LIST),
-    ),
-    lists("list-children", "Scenes are listed beside their jobs.", after(LIST, with_children, status=200)),
-    lists("list-bare", "The list is an array.", after(LIST, bare, status=200)),
-    lists(
-        "list-duplicates",
-        "Each job is listed twice.",
-        paged(lambda _, page: page.update(jobs=[job for each in page["jobs"] for job in (each, each)])),
-    ),
-    lists("list-of-everybody", "The list holds the jobs of all accounts.", after(LIST, of_everybody, status=200)),
-    lists("list-empty-404", "An empty list is answered with 404.", after(LIST, none, status=200)),
-    *independent(
-        lists(
-            "limit-zero-is-default",
-            "A limit of 0 stands for the default.",
-            asked(lambda p: {"limit": None} if p.get("limit") == "0" else {}),
-        ),
-        lists("limit-fraction-cut", "A limit with a fraction is cut to a whole number.", asked(half)),
-        lists(
-            "limit-one-gives-two",
-            "A limit of 1 gives two jobs.",
-            asked(lambda p: {"limit": 2} if p.get("limit") == "1" else {}),
-        ),
-        lists("status-filter-after-limit", "With a limit, the page is cut first and filtered then.", filtered_late),
-        lists(
-            "cursor-forgets-status",
-            "With a cursor, the filter by status is forgotten.",
-            asked(lambda p: {"status": None} if "cursor" in p else {}),
-        ),
-        lists(
-            "cursor-forgets-type",
-            "With a cursor, the filter by type is forgotten.",
-            asked(lambda p: {"type": None} if "cursor" in p else {}),
-        ),
-        lists(
-            "limit-forgets-type",
-            "With a limit, the filter by type is forgotten.",
-            asked(lambda p: {"type": None} if "limit" in p else {}),
-        ),
-        lists(
-            "cursor-forgets-limit",
-            "With a cursor, the limit is forgotten.",
-            asked(lambda p: {"limit": None} if "cursor" in p else {}),
-        ),
-        lists(
-            "later-pages-skip-one",
-            "Each page but the first leaves its first job out.",
-            after("listJobs", skips_first, status=200),
-        ),
-        lists(
-            "later-pages-repeat-one",
-            "Each page but the first begins with the last job of the one before.",
-            after("listJobs", repeats_last, status=200),
-        ),
-        lists("cursor-for-one-use", "A cursor can be used once only.", single_use),
-        lists(
-            "last-cursor-is-empty-text",
-            "On the last page nextCursor is an empty text.",
-            edit_json(empty_cursor, "listJobs"),
-        ),
-        lists("list-by-last-update", "A page is sorted by updatedAt.", edit_json(by_update, "listJobs")),
-        lists(
-            "filtered-list-oldest-first",
-            "With a filter by status, a page begins with its oldest job.",
-            after("listJobs", _oldest_first, status=200),
-        ),
-        lists(
-            "status-done-finds-failed",
-            "The filter by status done finds failed jobs too.",
-            after("listJobs", failed_as_done, status=200),
-        ),
-        lists("list-omits-cancelled", "Cancelled jobs are not listed.", edit_json(without_cancelled, "listJobs")),
-        lists(
-            "list-five-seconds-late",
-            "A new job is listed after five seconds.",
-            after("listJobs", new_hidden, status=200),
-        ),
-        lists(
-            "status-filter-any-case",
-            "The filter by status takes capital letters too.",
-            asked(lambda p: {"status": p["status"].lower()} if "status" in p else {}),
-        ),
-    ),
+lists.add("order-reversed", "A page has its oldest job first.", paged(lambda _, page: page["jobs"].reverse()))
+lists.add("order-by-update", "Jobs are ordered by updatedAt.", paged(sorted_by("updatedAt")))
+lists.add("order-by-id", "Jobs are ordered by their ids.", paged(sorted_by("jobId")))
+lists.add(
+    "deleted-listed", "Deleted jobs stay in the list.", both(when(keep_deleted, "deleteJob"), paged(with_deleted))
 )
+lists.add(
+    "list-other-status",
+    "The list shows unfinished jobs as queued.",
+    edit_jobs(lambda d, _: None if d["status"] in TERMINAL else d.update(status="queued", phase=None), LIST),
+)
+lists.add(
+    "list-ids-only",
+    "The list holds ids in the place of jobs.",
+    edit_json(lambda d: d.update(jobs=[job["jobId"] for job in d["jobs"]]), LIST),
+)
+lists.add(
+    "list-duplicates",
+    "Each job is listed twice.",
+    paged(lambda _, page: page.update(jobs=[job for each in page["jobs"] for job in (each, each)])),
+)
+lists.blind.add(
+    "limit-zero-is-default",
+    "A limit of 0 stands for the default.",
+    asked(lambda p: {"limit": None} if p.get("limit") == "0" else {}),
+)
+lists.blind.add(
+    "limit-one-gives-two",
+    "A limit of 1 gives two jobs.",
+    asked(lambda p: {"limit": 2} if p.get("limit") == "1" else {}),
+)
+lists.blind.add(
+    "cursor-forgets-status",
+    "With a cursor, the filter by status is forgotten.",
+    asked(lambda p: {"status": None} if "cursor" in p else {}),
+)
+lists.blind.add(
+    "cursor-forgets-type",
+    "With a cursor, the filter by type is forgotten.",
+    asked(lambda p: {"type": None} if "cursor" in p else {}),
+)
+lists.blind.add(
+    "limit-forgets-type",
+    "With a limit, the filter by type is forgotten.",
+    asked(lambda p: {"type": None} if "limit" in p else {}),
+)
+lists.blind.add(
+    "cursor-forgets-limit",
+    "With a cursor, the limit is forgotten.",
+    asked(lambda p: {"limit": None} if "cursor" in p else {}),
+)
+lists.blind.add(
+    "status-filter-any-case",
+    "The filter by status takes capital letters too.",
+    asked(lambda p: {"status": p["status"].lower()} if "status" in p else {}),
+)
+MUTANTS = lists.mutants

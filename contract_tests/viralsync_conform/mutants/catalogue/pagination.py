@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from viralsync_conform.calls import TERMINAL
-from viralsync_conform.mutants.catalogue.listing import DEFAULT_LIMIT, LIST, limit_of, lists, paged
+from viralsync_conform.mutants.catalogue.listing import DEFAULT_LIMIT, LIST, limit_of, paged
 from viralsync_conform.mutants.engine.asgi import Answer, Request
 from viralsync_conform.mutants.engine.exchange import Layer, MutantCall
 from viralsync_conform.mutants.engine.layers import (
@@ -18,8 +18,9 @@ from viralsync_conform.mutants.engine.layers import (
     every_job,
     when,
 )
-from viralsync_conform.mutants.mutant import Mutant
+from viralsync_conform.mutants.mutant import Section
 
+lists = Section("lists")
 INVALID = 400
 
 
@@ -43,6 +44,7 @@ def limited(change: Callable[[int], int]) -> Layer:
     return edit_request(other, LIST)
 
 
+@lists("cursor-repeats", "A page begins with the last job of the one before.", paged)
 def repeats(call: MutantCall, page: Document) -> None:
     ends = call.memory.setdefault("ends", {})
     last = ends.get(call.request.parameters.get("cursor"))
@@ -52,11 +54,13 @@ def repeats(call: MutantCall, page: Document) -> None:
         page["jobs"] = [last, *page["jobs"]][: limit_of(call)]
 
 
+@lists("cursor-skips", "Between two pages a job is left out.", paged)
 def skips(call: MutantCall, page: Document) -> None:
     if "cursor" in call.request.parameters:
         page["jobs"] = page["jobs"][1:]
 
 
+@lists("cursor-loops", "The last page leads back to the second.", paged)
 def loops(call: MutantCall, page: Document) -> None:
     if "cursor" not in call.request.parameters:
         call.memory["second"] = page["nextCursor"]
@@ -76,6 +80,7 @@ async def empty_pages(call: MutantCall) -> Answer | None:
     return answer
 
 
+@lists("cursor-shifts", "Jobs that are submitted while paging shift the pages.", when, LIST)
 async def by_offset(call: MutantCall) -> Answer | None:
     cursor = call.request.parameters.get("cursor")
     if cursor is not None and not cursor.startswith("offset"):
@@ -89,6 +94,7 @@ async def by_offset(call: MutantCall) -> Answer | None:
     return answer
 
 
+@lists("status-inverted", "The filter `status` gives all other jobs.", when, LIST)
 async def inverted_status(call: MutantCall) -> Answer | None:
     wanted = call.request.parameters.get("status")
     answer = await call.proceed()
@@ -98,6 +104,7 @@ async def inverted_status(call: MutantCall) -> Answer | None:
     return answer
 
 
+@lists("status-too-wide", "The filter `status=done` gives all jobs that have ended.", when, LIST)
 async def terminal_as_done(call: MutantCall) -> Answer | None:
     answer = await call.proceed()
     if call.request.parameters.get("status") == "done" and answer.status == 200:
@@ -106,11 +113,13 @@ async def terminal_as_done(call: MutantCall) -> Answer | None:
     return answer
 
 
+@lists("type-finds-nothing", "The filter `type=render` finds no job.", paged)
 def exact_type(call: MutantCall, page: Document) -> None:
     if call.request.parameters.get("type") == "render":
         page.update(jobs=[], nextCursor=None)
 
 
+@lists("type-unknown-ignored", "An unknown `type` gives all jobs.", edit_request, LIST)
 def unknown_type_means_all(request: Request) -> Request:
     wanted = request.parameters.get("type", "render")
     return request if wanted.startswith("render") else request.with_parameters(type=None)
@@ -118,60 +127,52 @@ def unknown_type_means_all(request: Request) -> Request:
 
 STATUSES = frozenset({"queued", "running", "waiting", "done", "failed", "cancelled"})
 
-MUTANTS: tuple[Mutant, ...] = (
-    lists("cursor-repeats", "A page begins with the last job of the one before.", paged(repeats)),
-    lists("cursor-skips", "Between two pages a job is left out.", paged(skips)),
-    lists("cursor-loops", "The last page leads back to the second.", paged(loops)),
-    lists(
-        "cursor-never-null",
-        "The last page leads to an empty one without end.",
-        both(when(LIST, empty_pages), after(LIST, endless, status=200)),
-    ),
-    lists(
-        "cursor-missing-at-end",
-        "The last page has no nextCursor.",
-        edit_json(lambda d: d["nextCursor"] is None and d.pop("nextCursor"), LIST),
-    ),
-    lists(
-        "cursor-empty-at-end",
-        "The nextCursor of the last page is an empty text.",
-        edit_json(lambda d: d.update(nextCursor=d["nextCursor"] or ""), LIST),
-    ),
-    lists("cursor-shifts", "Jobs that are submitted while paging shift the pages.", when(LIST, by_offset)),
-    lists(
-        "cursor-accepts-anything",
-        "A cursor that nobody gave is ignored.",
-        after(LIST, lambda call, _: call.again(call.request.with_parameters(cursor=None)), status=INVALID),
-    ),
-    lists(
-        "limit-one-more",
-        "A page holds one job more than the limit.",
-        limited(lambda limit: limit + 1 if 0 < limit < MAX_LISTED else limit),
-    ),
-    lists(
-        "limit-one-less",
-        "A page holds one job less than the limit.",
-        limited(lambda limit: limit - 1 if 1 < limit <= MAX_LISTED else limit),
-    ),
-    lists("limit-clamped", "A limit out of bounds is clamped.", limited(lambda limit: min(max(limit, 1), MAX_LISTED))),
-    lists("limit-0-accepted", "A limit of 0 gives the default.", limited(lambda limit: limit or DEFAULT_LIMIT)),
-    lists(
-        "limit-default-20",
-        "Without a limit a page holds 20 jobs.",
-        edit_request(lambda r: r if "limit" in r.parameters else r.with_parameters(limit=20), LIST),
-    ),
-    lists("limit-at-most-50", "A limit above 50 is refused.", limited(lambda limit: 101 if limit > 50 else limit)),
-    lists(
-        "limit-text-accepted",
-        "A limit that is no number is ignored.",
-        only_good("limit", lambda text: text.lstrip("-").isdigit()),
-    ),
-    lists("status-ignored", "The filter `status` is ignored.", only_good("status", lambda text: text not in STATUSES)),
-    lists("status-inverted", "The filter `status` gives all other jobs.", when(LIST, inverted_status)),
-    lists("status-too-wide", "The filter `status=done` gives all jobs that have ended.", when(LIST, terminal_as_done)),
-    lists(
-        "status-unknown-accepted", "An unknown `status` is ignored.", only_good("status", lambda text: text in STATUSES)
-    ),
-    lists("type-unknown-ignored", "An unknown `type` gives all jobs.", edit_request(unknown_type_means_all, LIST)),
-    lists("type-finds-nothing", "The filter `type=render` finds no job.", paged(exact_type)),
+
+lists.add(
+    "cursor-never-null",
+    "The last page leads to an empty one without end.",
+    both(when(empty_pages, LIST), after(endless, LIST, status=200)),
 )
+lists.add(
+    "cursor-missing-at-end",
+    "The last page has no nextCursor.",
+    edit_json(lambda d: d["nextCursor"] is None and d.pop("nextCursor"), LIST),
+)
+lists.add(
+    "cursor-empty-at-end",
+    "The nextCursor of the last page is an empty text.",
+    edit_json(lambda d: d.update(nextCursor=d["nextCursor"] or ""), LIST),
+)
+lists.add(
+    "cursor-accepts-anything",
+    "A cursor that nobody gave is ignored.",
+    after(lambda call, _: call.again(call.request.with_parameters(cursor=None)), LIST, status=INVALID),
+)
+lists.add(
+    "limit-one-more",
+    "A page holds one job more than the limit.",
+    limited(lambda limit: limit + 1 if 0 < limit < MAX_LISTED else limit),
+)
+lists.add(
+    "limit-one-less",
+    "A page holds one job less than the limit.",
+    limited(lambda limit: limit - 1 if 1 < limit <= MAX_LISTED else limit),
+)
+lists.add("limit-clamped", "A limit out of bounds is clamped.", limited(lambda limit: min(max(limit, 1), MAX_LISTED)))
+lists.add("limit-0-accepted", "A limit of 0 gives the default.", limited(lambda limit: limit or DEFAULT_LIMIT))
+lists.add(
+    "limit-default-20",
+    "Without a limit a page holds 20 jobs.",
+    edit_request(lambda r: r if "limit" in r.parameters else r.with_parameters(limit=20), LIST),
+)
+lists.add("limit-at-most-50", "A limit above 50 is refused.", limited(lambda limit: 101 if limit > 50 else limit))
+lists.add(
+    "limit-text-accepted",
+    "A limit that is no number is ignored.",
+    only_good("limit", lambda text: text.lstrip("-").isdigit()),
+)
+lists.add("status-ignored", "The filter `status` is ignored.", only_good("status", lambda text: text not in STATUSES))
+lists.add(
+    "status-unknown-accepted", "An unknown `status` is ignored.", only_good("status", lambda text: text in STATUSES)
+)
+MUTANTS = lists.mutants

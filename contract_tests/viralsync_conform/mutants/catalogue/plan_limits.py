@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from viralsync_conform.mutants.engine.asgi import Answer
@@ -15,16 +14,16 @@ from viralsync_conform.mutants.engine.layers import (
     both,
     edit_request,
     every_job,
-    response_mutant,
     under_account,
     when,
 )
-from viralsync_conform.mutants.mutant import Mutant
+from viralsync_conform.mutants.mutant import Section
 
 SUBMIT, USAGE, DELETE = "submitRenderJob", "getUsage", "deleteJob"
-ceilings = partial(response_mutant, "ceilings")
+ceilings = Section("ceilings")
 
 
+@ceilings("quota-refused-early", "Half a quota is taken for a spent one.", when, SUBMIT)
 async def half_the_quota(call: MutantCall) -> Answer | None:
     minutes = (await standing(call)).get("renderMinutes", {"limit": None})
     if minutes["limit"] is None or minutes["used"] < minutes["limit"] / 2:
@@ -32,6 +31,7 @@ async def half_the_quota(call: MutantCall) -> Answer | None:
     return call.refusal("RENDER_QUOTA_EXCEEDED", **minutes, resetsAt="2026-02-01T00:00:00.000Z")
 
 
+@ceilings("quota-daily-everywhere", "Every plan has five minutes a day.", when, SUBMIT)
 async def a_day_of_free(call: MutantCall) -> Answer | None:
     today = (await call.ask("GET", ACCOUNT)).document.get("minutesUsedToday", 0)
     if today < 5:
@@ -51,6 +51,7 @@ def at_most(slots_less: int) -> Callable[[MutantCall], Any]:
     return make
 
 
+@ceilings("concurrency-one-more", "One job more may run at once than the plan allows.", after, SUBMIT, status=409)
 async def one_job_more(call: MutantCall, answer: Answer) -> Answer | None:
     slots = (await standing(call))["concurrentJobs"]
     if answer.code != "CONCURRENCY_LIMIT_EXCEEDED" or slots["running"] != slots["limit"]:
@@ -58,6 +59,7 @@ async def one_job_more(call: MutantCall, answer: Answer) -> Answer | None:
     return await under_account("CONCURRENCY_LIMIT_EXCEEDED", "plan", "enterprise", SUBMIT)(call)
 
 
+@ceilings("concurrency-counts-ended", "Jobs that have ended count among those at once.", when, SUBMIT)
 async def counts_all(call: MutantCall) -> Answer | None:
     limit = (await standing(call)).get("concurrentJobs", {"limit": None})["limit"]
     number = len(await every_job(call))
@@ -78,6 +80,7 @@ def about(word: str) -> Layer:
     return layer
 
 
+@ceilings("plan-limit-fails-later", "A movie that is too large is taken.", after, SUBMIT, status=402)
 async def accepts_and_fails(call: MutantCall, answer: Answer) -> Answer | None:
     if answer.code != "PLAN_LIMIT_EXCEEDED":
         return None
@@ -90,19 +93,7 @@ async def standing(call: MutantCall) -> Document:
     return found
 
 
-MUTANTS: tuple[Mutant, ...] = (
-    ceilings("quota-refused-early", "Half a quota is taken for a spent one.", when(SUBMIT, half_the_quota)),
-    ceilings("quota-daily-everywhere", "Every plan has five minutes a day.", when(SUBMIT, a_day_of_free)),
-    ceilings(
-        "concurrency-one-more",
-        "One job more may run at once than the plan allows.",
-        after(SUBMIT, one_job_more, status=409),
-    ),
-    ceilings("concurrency-one-less", "One job less may run at once than the plan allows.", when(SUBMIT, at_most(1))),
-    ceilings("concurrency-counts-ended", "Jobs that have ended count among those at once.", when(SUBMIT, counts_all)),
-    ceilings("length-not-enforced", "A movie may be of any length.", about("lasts")),
-    ceilings("size-not-enforced", "A movie may be of any size.", about("frame")),
-    ceilings(
-        "plan-limit-fails-later", "A movie that is too large is taken.", after(SUBMIT, accepts_and_fails, status=402)
-    ),
-)
+ceilings.add("concurrency-one-less", "One job less may run at once than the plan allows.", when(at_most(1), SUBMIT))
+ceilings.add("length-not-enforced", "A movie may be of any length.", about("lasts"))
+ceilings.add("size-not-enforced", "A movie may be of any size.", about("frame"))
+MUTANTS = ceilings.mutants

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 from datetime import timedelta
 from email.utils import format_datetime
-from functools import partial
 from math import ceil
 from typing import Any
 
@@ -20,14 +19,13 @@ from viralsync_conform.mutants.engine.layers import (
     edit_error,
     edit_json,
     every_job,
-    response_mutant,
 )
-from viralsync_conform.mutants.mutant import Mutant, independent
+from viralsync_conform.mutants.mutant import Section
 
 SUBMIT, USAGE, DELETE = "submitRenderJob", "getUsage", "deleteJob"
 SECONDS = 60
-charges = partial(response_mutant, "charges")
-usage = partial(response_mutant, "usage")
+charges = Section("charges")
+usage = Section("usage")
 LEDGER = frozenset({SUBMIT, USAGE, DELETE})
 
 
@@ -110,9 +108,10 @@ def _charging(*statuses: str, of_progress: bool = False) -> Layer:
         answer.document = document
         return answer
 
-    return after("getUsage", make, status=200)
+    return after(make, "getUsage", status=200)
 
 
+@usage.blind("deleted-jobs-refunded", "The minutes of a deleted job are given back.")
 async def refund(call: MutantCall) -> Answer:
     request, minutes = call.request, 0.0
     if request.operation == "deleteJob":
@@ -156,6 +155,7 @@ def uncounted(is_free: Callable[[MutantCall, Answer], bool]) -> Layer:
     return layer
 
 
+@usage.blind("retry-after-as-date", "Retry-After is a date.")
 async def date(call: MutantCall) -> Answer:
     answer = await call.proceed()
     wait = answer.header("retry-after")
@@ -169,14 +169,24 @@ def _wait(change: Callable[[int], object]) -> Callable[[Answer], None]:
     return lambda answer: answer.set_header("retry-after", str(change(int(answer.header("retry-after") or "0"))))
 
 
+@usage.blind(
+    "retry-text-always-sixty",
+    "The text of a 429 says 60 seconds, whatever the header says.",
+    edit_error,
+    "RATE_LIMITED",
+)
 def other_text(answer: Answer) -> None:
     answer.document = answer.document | {"error": "Rate limit exceeded. Retry after 60 seconds."}
 
 
+@usage.blind(
+    "stream-limited-other-code", "The 429 of streams has another code.", edit_error, "RATE_LIMITED", "streamJobProgress"
+)
 def other_code(answer: Answer) -> None:
     answer.document = answer.document | {"code": "TOO_MANY_REQUESTS"}
 
 
+@usage.blind("frame-compared-by-area", "A frame that is too wide for Pro fits if its area does.")
 async def by_area(call: MutantCall) -> Answer:
     answer = await call.proceed()
     document: Any = call.request.document
@@ -188,155 +198,121 @@ async def by_area(call: MutantCall) -> Answer:
     return answer
 
 
+@usage.blind("month-begins-in-new-york", "The month of the usage begins at 05:00 UTC.", edit_json, "getUsage")
 def shifted(document: Document) -> None:
     for name in ("periodStart", "periodEnd"):
         document[name] = document[name].replace("T00:", "T05:")
 
 
+@usage.blind("usage-one-slot-short", "The usage counts one job at once too few.", edit_json, "getUsage")
 def without_queued(document: Document) -> None:
     document["concurrentJobs"]["running"] = max(0, document["concurrentJobs"]["running"] - 1)
 
 
-MUTANTS: tuple[Mutant, ...] = (
-    charges("charged-twice", "A done job is charged twice.", for_status("done", lambda minutes: minutes)),
-    charges("charged-not", "A done job is not charged.", for_status("done", lambda minutes: -minutes)),
-    charges(
-        "charged-in-seconds",
-        "Seconds are charged as minutes.",
-        for_status("done", lambda minutes: minutes * (SECONDS - 1)),
-    ),
-    charges(
-        "charged-rounded-up", "Minutes are rounded up.", for_status("done", lambda minutes: ceil(minutes) - minutes)
-    ),
-    charges("charged-half", "A done job is charged by half.", for_status("done", lambda minutes: -minutes / 2)),
-    charges("charged-failed", "A failed job is charged.", for_status("failed", lambda minutes: minutes)),
-    charges("charged-failed-minimum", "A failed job is charged a minute.", for_status("failed", lambda _: 1.0)),
-    charges("charged-cancelled", "A cancelled job is charged.", for_status("cancelled", lambda minutes: minutes)),
-    charges(
-        "charged-unfinished",
-        "A job is charged when it is submitted, whatever becomes of it.",
-        charging(length, unfinished=True),
-    ),
-    usage("usage-always-0", "The usage is always 0.", edit_minutes(lambda d: d.update(used=0, remaining=d["limit"]))),
-    usage(
-        "usage-in-seconds", "The usage is told in seconds.", edit_minutes(lambda d: d.update(used=d["used"] * SECONDS))
-    ),
-    usage(
-        "usage-whole-minutes",
-        "The usage is told in whole minutes.",
-        edit_minutes(lambda d: d.update(used=int(d["used"]))),
-    ),
-    usage("usage-as-text", "The usage is a text.", edit_minutes(lambda d: d.update(used=str(d["used"])))),
-    usage(
-        "usage-other-limit",
-        "The limit of the month is that of another plan.",
-        edit_minutes(lambda d: d.update(limit=600)),
-    ),
-    usage(
-        "usage-remaining-wrong",
-        "What remains does not go with what is used.",
-        edit_minutes(lambda d: d.update(remaining=d["limit"])),
-    ),
-    usage("usage-remaining-negative", "What remains is negative.", edit_minutes(lambda d: d.update(remaining=-1))),
-    usage(
-        "usage-limit-null",
-        "The limit of the month is null.",
-        edit_minutes(lambda d: d.update(limit=None, remaining=None)),
-    ),
-    usage(
-        "usage-period-of-a-day",
-        "The period lasts a day.",
-        edit_json(lambda d: d.update(periodEnd=f"{d['periodStart'][:8]}02{d['periodStart'][10:]}"), USAGE),
-    ),
-    usage(
-        "usage-period-empty",
-        "The period ends where it begins.",
-        edit_json(lambda d: d.update(periodEnd=d["periodStart"]), USAGE),
-    ),
-    usage("usage-running-0", "No job counts as running.", edit_slots(lambda d: d.update(running=0))),
-    usage(
-        "usage-running-high",
-        "One job more counts as running than there is.",
-        edit_slots(lambda d: d.update(running=d["running"] + 1)),
-    ),
-    usage("usage-slots-wrong", "The plan allows 10 jobs at once.", edit_slots(lambda d: d.update(limit=10))),
-    *independent(
-        usage(
-            "usage-in-whole-minutes",
-            "The minutes used are rounded up to whole ones.",
-            _used(lambda used: float(math.ceil(used))),
-        ),
-        usage("usage-in-tenths", "The minutes used are rounded to tenths.", _used(lambda used: round(used, 1))),
-        usage("minutes-used-in-seconds", "The minutes used are given in seconds.", _used(lambda used: used * 60)),
-        usage("cancelled-jobs-charged", "Cancelled jobs are charged in full.", _charging("cancelled")),
-        usage(
-            "cancelled-jobs-charged-in-part",
-            "Cancelled jobs are charged by their progress.",
-            _charging("cancelled", of_progress=True),
-        ),
-        usage(
-            "failed-jobs-charged-in-part",
-            "Failed jobs are charged by their progress.",
-            _charging("failed", of_progress=True),
-        ),
-        usage(
-            "charged-on-submission",
-            "Jobs are charged as soon as they are submitted.",
-            _charging("queued", "running", "waiting"),
-        ),
-        usage("deleted-jobs-refunded", "The minutes of a deleted job are given back.", refund),
-        usage("failed-jobs-keep-slots", "A failed job keeps its slot until it is deleted.", slots_of("failed")),
-        usage(
-            "cancelled-jobs-keep-slots", "A cancelled job keeps its slot until it is deleted.", slots_of("cancelled")
-        ),
-        usage("done-jobs-keep-slots", "A done job keeps its slot until it is deleted.", slots_of("done")),
-        usage(
-            "not-found-costs-nothing",
-            "A 404 does not count against the rate limit.",
-            uncounted(lambda _, answer: answer.status == 404),
-        ),
-        usage(
-            "usage-costs-nothing",
-            "Asking for the usage does not count against the rate limit.",
-            uncounted(lambda call, _: call.request.operation == "getUsage"),
-        ),
-        usage(
-            "invalid-costs-nothing",
-            "A 400 does not count against the rate limit.",
-            uncounted(lambda _, answer: answer.status == 400),
-        ),
-        usage("retry-after-as-date", "Retry-After is a date.", date),
-        usage(
-            "retry-after-half-seconds",
-            "Retry-After has a fraction.",
-            edit_error("RATE_LIMITED", _wait(lambda s: s + 0.5)),
-        ),
-        usage(
-            "retry-after-one-short",
-            "Retry-After is a second too short.",
-            edit_error("RATE_LIMITED", _wait(lambda s: max(s - 1, 0))),
-        ),
-        usage(
-            "retry-after-milliseconds",
-            "Retry-After is in milliseconds.",
-            edit_error("RATE_LIMITED", _wait(lambda s: s * 1000)),
-        ),
-        usage(
-            "retry-text-always-sixty",
-            "The text of a 429 says 60 seconds, whatever the header says.",
-            edit_error("RATE_LIMITED", other_text),
-        ),
-        usage(
-            "stream-limited-other-code",
-            "The 429 of streams has another code.",
-            edit_error("RATE_LIMITED", other_code, "streamJobProgress"),
-        ),
-        usage("frame-compared-by-area", "A frame that is too wide for Pro fits if its area does.", by_area),
-        usage(
-            "month-begins-in-new-york", "The month of the usage begins at 05:00 UTC.", edit_json(shifted, "getUsage")
-        ),
-        usage(
-            "usage-one-slot-short", "The usage counts one job at once too few.", edit_json(without_queued, "getUsage")
-        ),
-    ),
+charges.add("charged-twice", "A done job is charged twice.", for_status("done", lambda minutes: minutes))
+charges.add("charged-not", "A done job is not charged.", for_status("done", lambda minutes: -minutes))
+charges.add(
+    "charged-in-seconds", "Seconds are charged as minutes.", for_status("done", lambda minutes: minutes * (SECONDS - 1))
 )
+charges.add(
+    "charged-rounded-up", "Minutes are rounded up.", for_status("done", lambda minutes: ceil(minutes) - minutes)
+)
+charges.add("charged-half", "A done job is charged by half.", for_status("done", lambda minutes: -minutes / 2))
+charges.add("charged-failed", "A failed job is charged.", for_status("failed", lambda minutes: minutes))
+charges.add("charged-failed-minimum", "A failed job is charged a minute.", for_status("failed", lambda _: 1.0))
+charges.add("charged-cancelled", "A cancelled job is charged.", for_status("cancelled", lambda minutes: minutes))
+charges.add(
+    "charged-unfinished",
+    "A job is charged when it is submitted, whatever becomes of it.",
+    charging(length, unfinished=True),
+)
+usage.add("usage-always-0", "The usage is always 0.", edit_minutes(lambda d: d.update(used=0, remaining=d["limit"])))
+usage.add(
+    "usage-in-seconds", "The usage is told in seconds.", edit_minutes(lambda d: d.update(used=d["used"] * SECONDS))
+)
+usage.add(
+    "usage-whole-minutes", "The usage is told in whole minutes.", edit_minutes(lambda d: d.update(used=int(d["used"])))
+)
+usage.add("usage-as-text", "The usage is a text.", edit_minutes(lambda d: d.update(used=str(d["used"]))))
+usage.add(
+    "usage-other-limit", "The limit of the month is that of another plan.", edit_minutes(lambda d: d.update(limit=600))
+)
+usage.add(
+    "usage-remaining-wrong",
+    "What remains does not go with what is used.",
+    edit_minutes(lambda d: d.update(remaining=d["limit"])),
+)
+usage.add("usage-remaining-negative", "What remains is negative.", edit_minutes(lambda d: d.update(remaining=-1)))
+usage.add(
+    "usage-limit-null", "The limit of the month is null.", edit_minutes(lambda d: d.update(limit=None, remaining=None))
+)
+usage.add(
+    "usage-period-of-a-day",
+    "The period lasts a day.",
+    edit_json(lambda d: d.update(periodEnd=f"{d['periodStart'][:8]}02{d['periodStart'][10:]}"), USAGE),
+)
+usage.add(
+    "usage-period-empty",
+    "The period ends where it begins.",
+    edit_json(lambda d: d.update(periodEnd=d["periodStart"]), USAGE),
+)
+usage.add("usage-running-0", "No job counts as running.", edit_slots(lambda d: d.update(running=0)))
+usage.add(
+    "usage-running-high",
+    "One job more counts as running than there is.",
+    edit_slots(lambda d: d.update(running=d["running"] + 1)),
+)
+usage.add("usage-slots-wrong", "The plan allows 10 jobs at once.", edit_slots(lambda d: d.update(limit=10)))
+usage.blind.add(
+    "usage-in-whole-minutes",
+    "The minutes used are rounded up to whole ones.",
+    _used(lambda used: float(math.ceil(used))),
+)
+usage.blind.add("usage-in-tenths", "The minutes used are rounded to tenths.", _used(lambda used: round(used, 1)))
+usage.blind.add("minutes-used-in-seconds", "The minutes used are given in seconds.", _used(lambda used: used * 60))
+usage.blind.add("cancelled-jobs-charged", "Cancelled jobs are charged in full.", _charging("cancelled"))
+usage.blind.add(
+    "cancelled-jobs-charged-in-part",
+    "Cancelled jobs are charged by their progress.",
+    _charging("cancelled", of_progress=True),
+)
+usage.blind.add(
+    "failed-jobs-charged-in-part", "Failed jobs are charged by their progress.", _charging("failed", of_progress=True)
+)
+usage.blind.add(
+    "charged-on-submission",
+    "Jobs are charged as soon as they are submitted.",
+    _charging("queued", "running", "waiting"),
+)
+usage.blind.add("failed-jobs-keep-slots", "A failed job keeps its slot until it is deleted.", slots_of("failed"))
+usage.blind.add(
+    "cancelled-jobs-keep-slots", "A cancelled job keeps its slot until it is deleted.", slots_of("cancelled")
+)
+usage.blind.add("done-jobs-keep-slots", "A done job keeps its slot until it is deleted.", slots_of("done"))
+usage.blind.add(
+    "not-found-costs-nothing",
+    "A 404 does not count against the rate limit.",
+    uncounted(lambda _, answer: answer.status == 404),
+)
+usage.blind.add(
+    "usage-costs-nothing",
+    "Asking for the usage does not count against the rate limit.",
+    uncounted(lambda call, _: call.request.operation == "getUsage"),
+)
+usage.blind.add(
+    "invalid-costs-nothing",
+    "A 400 does not count against the rate limit.",
+    uncounted(lambda _, answer: answer.status == 400),
+)
+usage.blind.add(
+    "retry-after-half-seconds", "Retry-After has a fraction.", edit_error(_wait(lambda s: s + 0.5), "RATE_LIMITED")
+)
+usage.blind.add(
+    "retry-after-one-short",
+    "Retry-After is a second too short.",
+    edit_error(_wait(lambda s: max(s - 1, 0)), "RATE_LIMITED"),
+)
+usage.blind.add(
+    "retry-after-milliseconds", "Retry-After is in milliseconds.", edit_error(_wait(lambda s: s * 1000), "RATE_LIMITED")
+)
+MUTANTS = (*charges.mutants, *usage.mutants)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from math import ceil
 from typing import Any
 
@@ -16,15 +15,14 @@ from viralsync_conform.mutants.engine.layers import (
     edit_json,
     edit_response,
     header,
-    response_mutant,
 )
 from viralsync_conform.mutants.engine.stream_layers import Events, rewrite_events
-from viralsync_conform.mutants.mutant import Mutant
+from viralsync_conform.mutants.mutant import Section
 
 LIMITED, UNAUTHORIZED, FORBIDDEN = 429, 401, 403
 WIDTH = timedelta(seconds=60)
 REQUESTS = 120
-rates = partial(response_mutant, "rate limit")
+rates = Section("rate limit")
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ def retry(change: Callable[[int], str | None]) -> Layer:
     def edit(answer: Answer) -> None:
         answer.set_header("retry-after", change(int(answer.header("retry-after") or 0)))
 
-    return edit_error("RATE_LIMITED", edit)
+    return edit_error(edit, "RATE_LIMITED")
 
 
 async def spends(call: MutantCall) -> None:
@@ -86,6 +84,7 @@ async def spends(call: MutantCall) -> None:
     await call.proceed(type(request)(scope, operation="getMe"))
 
 
+@rates("events-count", "Each event of a stream counts as a request.", rewrite_events)
 async def events_count(call: MutantCall, events: Events) -> Events:
     async for event in events:
         if event.document is not None:
@@ -93,6 +92,7 @@ async def events_count(call: MutantCall, events: Events) -> Events:
         yield event
 
 
+@rates("requests-count-twice", "Each request counts twice.")
 async def twice(call: MutantCall) -> Answer:
     answer = await call.proceed()
     if call.request.operation is not None and answer.status not in {UNAUTHORIZED, LIMITED}:
@@ -100,10 +100,12 @@ async def twice(call: MutantCall) -> Answer:
     return answer
 
 
+@rates("reads-are-free", "Reading a job does not count.")
 async def reads_are_free(call: MutantCall) -> Answer:
     return await (call.again(call.request) if call.request.operation == "getJob" else call.proceed())
 
 
+@rates("errors-are-free", "A request for an unknown job does not count.")
 async def errors_are_free(call: MutantCall) -> Answer:
     if call.request.operation == "getJob":
         answer = await call.again(call.request)
@@ -112,58 +114,54 @@ async def errors_are_free(call: MutantCall) -> Answer:
     return await call.proceed()
 
 
+@rates("streams-are-free", "Opening a stream does not count.")
 async def streams_are_free(call: MutantCall) -> Answer:
     if call.request.operation == "streamJobProgress":
         return await call.again(call.request)
     return await call.proceed()
 
 
+@rates(
+    "retry-after-text-differs",
+    "The text of a 429 names another time than Retry-After.",
+    edit_json,
+    statuses=frozenset({LIMITED}),
+)
 def quieter(document: dict[str, Any]) -> None:
     if document.get("code") == "RATE_LIMITED":
         document["error"] = "Rate limit exceeded. Retry after 3600 seconds."
 
 
+@rates("retry-after-date", "Retry-After is a date.", edit_error, "RATE_LIMITED")
 def http_date(answer: Answer) -> None:
     answer.set_header("retry-after", answer.header("date"))
 
 
-MUTANTS: tuple[Mutant, ...] = (
-    rates("retry-after-missing", "429 has no Retry-After.", retry(lambda _: None)),
-    rates("retry-after-short", "Retry-After is a second too short.", retry(lambda wait: str(wait - 1))),
-    rates("retry-after-halved", "Retry-After is half as long as it takes.", retry(lambda wait: str(max(1, wait // 2)))),
-    rates("retry-after-1", "Retry-After is always 1.", retry(lambda _: "1")),
-    rates("retry-after-0", "Retry-After is always 0.", retry(lambda _: "0")),
-    rates("retry-after-negative", "Retry-After is negative.", retry(lambda wait: str(-wait))),
-    rates("retry-after-text", "Retry-After is no number.", retry(lambda _: "soon")),
-    rates("retry-after-fraction", "Retry-After has a fraction.", retry(lambda wait: f"{wait - 0.5}")),
-    rates("retry-after-in-ms", "Retry-After is in milliseconds.", retry(lambda wait: str(wait * 1000))),
-    rates("retry-after-date", "Retry-After is a date.", edit_error("RATE_LIMITED", http_date)),
-    rates(
-        "retry-after-text-differs",
-        "The text of a 429 names another time than Retry-After.",
-        edit_json(quieter, statuses=frozenset({LIMITED})),
-    ),
-    rates("window-fixed", "The window is that of the minute on the clock.", windowed(Window(is_fixed=True))),
-    rates("window-shared", "All keys share one window.", windowed(Window(counts=lambda _: "everybody"))),
-    rates(
-        "window-per-operation",
-        "Each operation has a window of its own.",
-        windowed(Window(counts=lambda call: (call.request.key, call.request.operation))),
-    ),
-    rates(
-        "window-per-header",
-        "Each way to send a key has a window of its own.",
-        windowed(Window(counts=lambda call: (call.request.key, call.request.header("x-api-key")))),
-    ),
-    rates("refused-count", "Requests that were refused with 429 count.", windowed(Window(counts_refused=True))),
-    rates("events-count", "Each event of a stream counts as a request.", rewrite_events(events_count)),
-    rates("requests-count-twice", "Each request counts twice.", twice),
-    rates("reads-are-free", "Reading a job does not count.", reads_are_free),
-    rates("errors-are-free", "A request for an unknown job does not count.", errors_are_free),
-    rates("streams-are-free", "Opening a stream does not count.", streams_are_free),
-    rates(
-        "rate-headers-wrong",
-        "Every answer says that the limit is used up.",
-        edit_response(header("x-ratelimit-remaining", "0"), statuses=None),
-    ),
+rates.add("retry-after-missing", "429 has no Retry-After.", retry(lambda _: None))
+rates.add("retry-after-short", "Retry-After is a second too short.", retry(lambda wait: str(wait - 1)))
+rates.add("retry-after-halved", "Retry-After is half as long as it takes.", retry(lambda wait: str(max(1, wait // 2))))
+rates.add("retry-after-1", "Retry-After is always 1.", retry(lambda _: "1"))
+rates.add("retry-after-0", "Retry-After is always 0.", retry(lambda _: "0"))
+rates.add("retry-after-negative", "Retry-After is negative.", retry(lambda wait: str(-wait)))
+rates.add("retry-after-text", "Retry-After is no number.", retry(lambda _: "soon"))
+rates.add("retry-after-fraction", "Retry-After has a fraction.", retry(lambda wait: f"{wait - 0.5}"))
+rates.add("retry-after-in-ms", "Retry-After is in milliseconds.", retry(lambda wait: str(wait * 1000)))
+rates.add("window-fixed", "The window is that of the minute on the clock.", windowed(Window(is_fixed=True)))
+rates.add("window-shared", "All keys share one window.", windowed(Window(counts=lambda _: "everybody")))
+rates.add(
+    "window-per-operation",
+    "Each operation has a window of its own.",
+    windowed(Window(counts=lambda call: (call.request.key, call.request.operation))),
 )
+rates.add(
+    "window-per-header",
+    "Each way to send a key has a window of its own.",
+    windowed(Window(counts=lambda call: (call.request.key, call.request.header("x-api-key")))),
+)
+rates.add("refused-count", "Requests that were refused with 429 count.", windowed(Window(counts_refused=True)))
+rates.add(
+    "rate-headers-wrong",
+    "Every answer says that the limit is used up.",
+    edit_response(header("x-ratelimit-remaining", "0"), statuses=None),
+)
+MUTANTS = rates.mutants

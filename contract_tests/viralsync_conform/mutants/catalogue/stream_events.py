@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from viralsync_conform.mutants.catalogue.job_lifecycle import falls
 from viralsync_conform.mutants.engine.asgi import Answer
 from viralsync_conform.mutants.engine.exchange import MutantCall
@@ -12,7 +10,6 @@ from viralsync_conform.mutants.engine.layers import (
     Seen,
     after,
     edit_request,
-    response_mutant,
 )
 from viralsync_conform.mutants.engine.stream_layers import (
     STREAM,
@@ -23,11 +20,12 @@ from viralsync_conform.mutants.engine.stream_layers import (
     rewrite_events,
     without,
 )
-from viralsync_conform.mutants.mutant import Mutant
+from viralsync_conform.mutants.mutant import Section
 
-stream = partial(response_mutant, "streams")
+stream = Section("streams")
 
 
+@stream("stream-replays-all", "Each stream sends again what was sent before.", rewrite_events)
 async def whole_story(call: MutantCall, events: Events) -> Events:
     reported = call.memory.setdefault(("told", call.request.job_id), [])
     for event in tuple(reported):
@@ -38,6 +36,7 @@ async def whole_story(call: MutantCall, events: Events) -> Events:
         yield event
 
 
+@stream("stream-resume-skips", "A resumed stream leaves out its first event.", rewrite_events)
 async def skips_on_resume(call: MutantCall, events: Events) -> Events:
     is_first = call.request.header("last-event-id") is not None
     async for event in events:
@@ -46,6 +45,7 @@ async def skips_on_resume(call: MutantCall, events: Events) -> Events:
         is_first = is_first and event.document is None
 
 
+@stream("stream-resume-repeats", "A resumed stream sends its events twice.", rewrite_events)
 async def repeats_on_resume(call: MutantCall, events: Events) -> Events:
     async for event in events:
         yield event
@@ -53,71 +53,65 @@ async def repeats_on_resume(call: MutantCall, events: Events) -> Events:
             yield event
 
 
+@stream("stream-ids-falling", "The ids of events fall.", edit_each)
 def numbered(event: Event, _seen: Seen) -> None:
     event.id = str(1000 - int(event.id or 0))
 
 
+@stream("stream-not-json", "The data of an event is no JSON.", edit_each)
 def cut(event: Event, _seen: Seen) -> None:
     event.document = str(event.document).encode()
 
 
+@stream("stream-status-only", "The data of an event is its status alone.", edit_each)
 def as_text(event: Event, _seen: Seen) -> None:
     event.document = event.document["status"]
 
 
+@stream("stream-timestamps-still", "All events have the same timestamp.", edit_data)
 def frozen_time(document: Document, seen: Seen) -> None:
     document["timestamp"] = seen.setdefault("timestamp", document["timestamp"])
 
 
+@stream("stream-timestamps-back", "The timestamps of events go back.", edit_data)
 def backwards(document: Document, seen: Seen) -> None:
     seen["events"] = seen.get("events", 0) + 1
     document["timestamp"] = f"{2026 - seen['events']}{document['timestamp'][4:]}"
 
 
+@stream("stream-of-a-child", "The stream tells of the first scene.", after, STREAM, status=200)
 async def of_a_child(call: MutantCall, _answer: Answer) -> Answer | None:
     job_id = call.request.job_id or ""
     return await call.ask("GET", f"/v1/jobs/scene_{job_id}_001/progress") if job_id.startswith("job_") else None
 
 
+@stream("stream-as-json", "The stream is one JSON document.", after, STREAM, status=200)
 async def one_document(call: MutantCall, _answer: Answer) -> Answer | None:
     return await call.ask("GET", f"/v1/jobs/{call.request.job_id}")
 
 
-MUTANTS: tuple[Mutant, ...] = (
-    stream("stream-as-json", "The stream is one JSON document.", after(STREAM, one_document, status=200)),
-    stream("stream-not-json", "The data of an event is no JSON.", edit_each(cut)),
-    stream("stream-status-only", "The data of an event is its status alone.", edit_each(as_text)),
-    stream("stream-progress-falls", "Progress falls within a stream.", edit_data(falls)),
-    stream("stream-of-a-child", "The stream tells of the first scene.", after(STREAM, of_a_child, status=200)),
-    stream(
-        "stream-ends-as-failed",
-        "The stream of a done job ends with `failed`.",
-        edit_data(
-            lambda d, _: (d.pop("mediaData"), d.update(status="failed", outputUrl=None, error="UPLOAD_FAILED: no")),
-            only="done",
-        ),
+stream.add("stream-progress-falls", "Progress falls within a stream.", edit_data(falls))
+stream.add(
+    "stream-ends-as-failed",
+    "The stream of a done job ends with `failed`.",
+    edit_data(
+        lambda d, _: (d.pop("mediaData"), d.update(status="failed", outputUrl=None, error="UPLOAD_FAILED: no")),
+        only="done",
     ),
-    stream(
-        "stream-always-running",
-        "Events call a queued or waiting job running.",
-        edit_data(lambda d, _: d.update(status="running") if "phase" in d else None),
-    ),
-    stream("stream-ids-same", "All events have the same id.", edit_each(lambda event, _: setattr(event, "id", "1"))),
-    stream("stream-ids-falling", "The ids of events fall.", edit_each(numbered)),
-    stream("stream-ids-missing", "Events have no id.", edit_each(lambda event, _: setattr(event, "id", None))),
-    stream(
-        "stream-resume-from-start",
-        "A resumed stream begins at the start.",
-        edit_request(lambda r: r.with_headers(last_event_id="0") if r.header("last-event-id") else r, STREAM),
-    ),
-    stream("stream-resume-repeats", "A resumed stream sends its events twice.", rewrite_events(repeats_on_resume)),
-    stream("stream-resume-skips", "A resumed stream leaves out its first event.", rewrite_events(skips_on_resume)),
-    stream("stream-replays-all", "Each stream sends again what was sent before.", rewrite_events(whole_story)),
-    stream(
-        "stream-without-keep-alive",
-        "A silent stream is not kept alive.",
-        without(lambda event, _: event.document is None),
-    ),
-    stream("stream-timestamps-still", "All events have the same timestamp.", edit_data(frozen_time)),
-    stream("stream-timestamps-back", "The timestamps of events go back.", edit_data(backwards)),
 )
+stream.add(
+    "stream-always-running",
+    "Events call a queued or waiting job running.",
+    edit_data(lambda d, _: d.update(status="running") if "phase" in d else None),
+)
+stream.add("stream-ids-same", "All events have the same id.", edit_each(lambda event, _: setattr(event, "id", "1")))
+stream.add("stream-ids-missing", "Events have no id.", edit_each(lambda event, _: setattr(event, "id", None)))
+stream.add(
+    "stream-resume-from-start",
+    "A resumed stream begins at the start.",
+    edit_request(lambda r: r.with_headers(last_event_id="0") if r.header("last-event-id") else r, STREAM),
+)
+stream.add(
+    "stream-without-keep-alive", "A silent stream is not kept alive.", without(lambda event, _: event.document is None)
+)
+MUTANTS = stream.mutants

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
-from functools import partial
 from typing import Any
 
 import orjson
@@ -14,7 +13,6 @@ from viralsync_conform.mutants.engine.exchange import Layer, MutantCall
 from viralsync_conform.mutants.engine.layers import (
     after,
     refused,
-    response_mutant,
 )
 from viralsync_conform.mutants.engine.stream_layers import (
     STREAM,
@@ -27,17 +25,19 @@ from viralsync_conform.mutants.engine.stream_layers import (
     until,
     without,
 )
-from viralsync_conform.mutants.mutant import Mutant, independent
+from viralsync_conform.mutants.mutant import Section
 
-stream = partial(response_mutant, "streams")
+stream = Section("streams")
 
 
+@stream("stream-never-closes", "The stream stays open after the terminal event.", rewrite_events)
 async def never_closes(call: MutantCall, events: Events) -> Events:
     async for event in events:
         yield event
     await call.gone.wait()
 
 
+@stream("stream-hangs-when-over", "The stream of a job that has ended is silent.", rewrite_events)
 async def hangs_when_over(call: MutantCall, events: Events) -> Events:
     is_first = True
     async for event in events:
@@ -48,6 +48,7 @@ async def hangs_when_over(call: MutantCall, events: Events) -> Events:
         yield event
 
 
+@stream("stream-empty-when-over", "The stream of a job that has ended is empty.", rewrite_events)
 async def empty_when_over(_call: MutantCall, events: Events) -> Events:
     number = 0
     async for event in events:
@@ -57,6 +58,7 @@ async def empty_when_over(_call: MutantCall, events: Events) -> Events:
         yield event
 
 
+@stream("stream-goes-on", "The terminal event is not the last.", rewrite_events)
 async def goes_on(_call: MutantCall, events: Events) -> Events:
     before: Event | None = None
     async for event in events:
@@ -66,6 +68,7 @@ async def goes_on(_call: MutantCall, events: Events) -> Events:
         before = event
 
 
+@stream("stream-out-of-order", "Each two events change places.", rewrite_events)
 async def out_of_order(_call: MutantCall, events: Events) -> Events:
     held: Event | None = None
     async for event in events:
@@ -79,6 +82,7 @@ async def out_of_order(_call: MutantCall, events: Events) -> Events:
             held = None
 
 
+@stream("stream-late", "Each event is sent when the next one comes.", rewrite_events)
 async def late_by_one(_call: MutantCall, events: Events) -> Events:
     held: Event | None = None
     async for event in events:
@@ -89,6 +93,7 @@ async def late_by_one(_call: MutantCall, events: Events) -> Events:
         yield held
 
 
+@stream("stream-terminal-too-early", "A terminal event comes while the job still runs.", rewrite_events)
 async def terminal_too_early(_call: MutantCall, events: Events) -> Events:
     async for event in events:
         if event.document is not None and event.document.get("phase") == "uploading":
@@ -102,10 +107,12 @@ async def missing_when_over(call: MutantCall) -> bool:
     return job.get("status") in TERMINAL
 
 
+@stream("stream-404-when-over", "The stream of a job that has ended is not found.", after, STREAM, status=200)
 async def gone_when_over(call: MutantCall, _answer: Answer) -> Answer | None:
     return call.refusal("JOB_NOT_FOUND", jobId=call.request.job_id) if await missing_when_over(call) else None
 
 
+@stream("stream-409-when-over", "The stream of a job that has ended is a conflict.", after, STREAM, status=200)
 async def conflict_when_over(call: MutantCall, _answer: Answer) -> Answer | None:
     conflict = refused("INVALID_STATE_TRANSITION", action="stream", jobId=call.request.job_id, status="done")
     return await conflict(call) if await missing_when_over(call) else None
@@ -130,10 +137,12 @@ def edit_chunks(edit: Callable[[bytes], bytes]) -> Layer:
     return layer
 
 
+@stream.blind("last-event-unfinished", "No blank line follows the terminal event.", edit_chunks)
 def open_end(chunk: bytes) -> bytes:
     return chunk[:-1] if any(mark in chunk for mark in ENDS) else chunk
 
 
+@stream.blind("data-lines-without-name", "Data goes over several lines, of which only the first is named.", edit_chunks)
 def pretty(chunk: bytes) -> bytes:
     event = Event.read(chunk)
     if event.document is None:
@@ -142,18 +151,22 @@ def pretty(chunk: bytes) -> bytes:
     return event.written()
 
 
+@stream.blind("data-field-capital", "The field of an event is called Data.", edit_chunks)
 def capital(chunk: bytes) -> bytes:
     return chunk.replace(b"\ndata: ", b"\nData: ", 1)
 
 
+@stream.blind("keep-alive-is-data", "A stream is kept alive by events that hold an empty object.", edit_chunks)
 def quiet_data(chunk: bytes) -> bytes:
     return b"data: {}\n\n" if chunk.startswith(b":") else chunk
 
 
+@stream.blind("data-without-colon", "No colon follows the name of the field data.", edit_chunks)
 def no_separator(chunk: bytes) -> bytes:
     return chunk.replace(b"\ndata: ", b"\ndata ", 1)
 
 
+@stream.blind("stream-snapshot-queued", "The first event of a stream shows the job in the queue.", rewrite_events)
 def snapshot(call: MutantCall, events: Events) -> Events:
     return old_snapshot(events) if call.request.header("last-event-id") is None else events
 
@@ -167,6 +180,9 @@ async def old_snapshot(events: Events) -> Events:
         yield event
 
 
+@stream.blind(
+    "stream-events-cost", "Each event of a stream but the first costs a unit of the rate limit.", rewrite_events
+)
 async def paid(call: MutantCall, events: Events) -> Events:
     number = 0
     async for event in events:
@@ -178,11 +194,13 @@ async def paid(call: MutantCall, events: Events) -> Events:
         yield event
 
 
+@stream.blind("stream-opens-free", "Opening a stream costs nothing.")
 async def free(call: MutantCall) -> Answer:
     is_stream = call.request.operation == STREAM and call.request.method == "GET"
     return await (call.again(call.request) if is_stream else call.proceed())
 
 
+@stream.blind("stream-of-terminal-refused", "The progress of a terminal job cannot be streamed.")
 async def terminal_refused(call: MutantCall) -> Answer:
     if call.request.operation == STREAM:
         job = (await call.ask("GET", f"/v1/jobs/{call.request.job_id}")).document
@@ -191,6 +209,7 @@ async def terminal_refused(call: MutantCall) -> Answer:
     return await call.proceed()
 
 
+@stream.blind("stream-of-child-unknown", "The progress of a child cannot be streamed.")
 async def child_unknown(call: MutantCall) -> Answer:
     job_id = call.request.job_id or ""
     if call.request.operation == STREAM and job_id.startswith(("scene_", "assemble_")):
@@ -198,133 +217,79 @@ async def child_unknown(call: MutantCall) -> Answer:
     return await call.proceed()
 
 
+@stream.blind("stream-data-encoded-twice", "The data of an event is a JSON text that holds JSON.", edit_each)
 def twice_encoded(event: Event, _: object) -> None:
     event.document = orjson.dumps(orjson.dumps(event.document).decode())
 
 
+@stream.blind(
+    "stream-error-is-code", "The event of a failed job tells the code of its error only.", edit_data, only="failed"
+)
 def code_only(document: dict[str, Any], _: object) -> None:
     document["error"] = document["error"].partition(":")[0]
 
 
+@stream.blind("stream-offset-timestamps", "The timestamps of events end in +00:00.", edit_data)
 def later(document: dict[str, Any], _: object) -> None:
     document["timestamp"] = document["timestamp"].replace("Z", "+00:00")
 
 
-MUTANTS: tuple[Mutant, ...] = (
-    stream(
-        "stream-without-terminal",
-        "The stream closes without telling of the end.",
-        without(lambda event, _: event.is_terminal),
-    ),
-    stream(
-        "stream-without-snapshot",
-        "The stream begins with the first change.",
-        without(lambda event, number: number == 0 and not event.is_terminal),
-    ),
-    stream(
-        "stream-with-gap",
-        "The third event is left out.",
-        without(lambda event, number: number == 2 and not event.is_terminal),
-    ),
-    stream(
-        "stream-every-second",
-        "Every second event is left out.",
-        without(lambda event, number: number % 2 == 1 and not event.is_terminal),
-    ),
-    stream(
-        "stream-statuses-only",
-        "Only changes of status are told.",
-        without(
-            lambda event, number: (
-                number > 0
-                and event.document is not None
-                and event.document.get("phase") == "rendering"
-                and event.document["progress"] > 0
-            )
-        ),
-    ),
-    stream("stream-duplicates", "Each event is sent twice.", each_as(lambda event, _: [event, event])),
-    stream(
-        "stream-terminal-twice",
-        "The terminal event is sent twice.",
-        each_as(lambda event, _: [event, event] if event.is_terminal else [event]),
-    ),
-    stream("stream-out-of-order", "Each two events change places.", rewrite_events(out_of_order)),
-    stream("stream-late", "Each event is sent when the next one comes.", rewrite_events(late_by_one)),
-    stream("stream-closes-early", "The stream closes after its third event.", until(lambda _, number: number == 2)),
-    stream("stream-snapshot-only", "The stream closes after its first event.", until(lambda _, number: number == 0)),
-    stream("stream-never-closes", "The stream stays open after the terminal event.", rewrite_events(never_closes)),
-    stream("stream-goes-on", "The terminal event is not the last.", rewrite_events(goes_on)),
-    stream(
-        "stream-terminal-too-early",
-        "A terminal event comes while the job still runs.",
-        rewrite_events(terminal_too_early),
-    ),
-    stream("stream-hangs-when-over", "The stream of a job that has ended is silent.", rewrite_events(hangs_when_over)),
-    stream("stream-empty-when-over", "The stream of a job that has ended is empty.", rewrite_events(empty_when_over)),
-    stream(
-        "stream-404-when-over",
-        "The stream of a job that has ended is not found.",
-        after(STREAM, gone_when_over, status=200),
-    ),
-    stream(
-        "stream-409-when-over",
-        "The stream of a job that has ended is a conflict.",
-        after(STREAM, conflict_when_over, status=200),
-    ),
-    *independent(
-        stream("last-event-unfinished", "No blank line follows the terminal event.", edit_chunks(open_end)),
-        stream(
-            "data-lines-without-name",
-            "Data goes over several lines, of which only the first is named.",
-            edit_chunks(pretty),
-        ),
-        stream("data-field-capital", "The field of an event is called Data.", edit_chunks(capital)),
-        stream("data-without-colon", "No colon follows the name of the field data.", edit_chunks(no_separator)),
-        stream(
-            "keep-alive-is-data", "A stream is kept alive by events that hold an empty object.", edit_chunks(quiet_data)
-        ),
-        stream(
-            "event-ids-all-one", "All events have the same id.", edit_each(lambda event, _: setattr(event, "id", "1"))
-        ),
-        stream(
-            "stream-snapshot-queued",
-            "The first event of a stream shows the job in the queue.",
-            rewrite_events(snapshot),
-        ),
-        stream(
-            "stream-cancel-unsaid",
-            "The stream of a job that is cancelled ends without an event of it.",
-            without(lambda event, _: event.document is not None and event.document.get("status") == "cancelled"),
-        ),
-        stream(
-            "stream-failure-unsaid",
-            "The stream of a job that fails ends without an event of it.",
-            without(lambda event, _: event.document is not None and event.document.get("status") == "failed"),
-        ),
-        stream(
-            "stream-hides-uploading",
-            "A stream tells nothing of the phase uploading.",
-            without(lambda event, _: event.document is not None and event.document.get("phase") == "uploading"),
-        ),
-        stream("stream-of-terminal-refused", "The progress of a terminal job cannot be streamed.", terminal_refused),
-        stream("stream-of-child-unknown", "The progress of a child cannot be streamed.", child_unknown),
-        stream(
-            "stream-events-cost",
-            "Each event of a stream but the first costs a unit of the rate limit.",
-            rewrite_events(paid),
-        ),
-        stream("stream-opens-free", "Opening a stream costs nothing.", free),
-        stream(
-            "stream-data-encoded-twice",
-            "The data of an event is a JSON text that holds JSON.",
-            edit_each(twice_encoded),
-        ),
-        stream(
-            "stream-error-is-code",
-            "The event of a failed job tells the code of its error only.",
-            edit_data(code_only, only="failed"),
-        ),
-        stream("stream-offset-timestamps", "The timestamps of events end in +00:00.", edit_data(later)),
+stream.add(
+    "stream-without-terminal",
+    "The stream closes without telling of the end.",
+    without(lambda event, _: event.is_terminal),
+)
+stream.add(
+    "stream-without-snapshot",
+    "The stream begins with the first change.",
+    without(lambda event, number: number == 0 and not event.is_terminal),
+)
+stream.add(
+    "stream-with-gap",
+    "The third event is left out.",
+    without(lambda event, number: number == 2 and not event.is_terminal),
+)
+stream.add(
+    "stream-every-second",
+    "Every second event is left out.",
+    without(lambda event, number: number % 2 == 1 and not event.is_terminal),
+)
+stream.add(
+    "stream-statuses-only",
+    "Only changes of status are told.",
+    without(
+        lambda event, number: (
+            number > 0
+            and event.document is not None
+            and event.document.get("phase") == "rendering"
+            and event.document["progress"] > 0
+        )
     ),
 )
+stream.add("stream-duplicates", "Each event is sent twice.", each_as(lambda event, _: [event, event]))
+stream.add(
+    "stream-terminal-twice",
+    "The terminal event is sent twice.",
+    each_as(lambda event, _: [event, event] if event.is_terminal else [event]),
+)
+stream.add("stream-closes-early", "The stream closes after its third event.", until(lambda _, number: number == 2))
+stream.add("stream-snapshot-only", "The stream closes after its first event.", until(lambda _, number: number == 0))
+stream.blind.add(
+    "event-ids-all-one", "All events have the same id.", edit_each(lambda event, _: setattr(event, "id", "1"))
+)
+stream.blind.add(
+    "stream-cancel-unsaid",
+    "The stream of a job that is cancelled ends without an event of it.",
+    without(lambda event, _: event.document is not None and event.document.get("status") == "cancelled"),
+)
+stream.blind.add(
+    "stream-failure-unsaid",
+    "The stream of a job that fails ends without an event of it.",
+    without(lambda event, _: event.document is not None and event.document.get("status") == "failed"),
+)
+stream.blind.add(
+    "stream-hides-uploading",
+    "A stream tells nothing of the phase uploading.",
+    without(lambda event, _: event.document is not None and event.document.get("phase") == "uploading"),
+)
+MUTANTS = stream.mutants

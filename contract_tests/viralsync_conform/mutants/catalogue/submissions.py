@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -15,30 +14,33 @@ from viralsync_conform.mutants.engine.layers import (
     edit_jobs,
     edit_request,
     edit_response,
-    response_mutant,
     when,
 )
-from viralsync_conform.mutants.mutant import Mutant, independent
+from viralsync_conform.mutants.mutant import Section
 
 SUBMIT = "submitRenderJob"
-taken = partial(response_mutant, "submissions")
-accepts = partial(response_mutant, "validation")
+taken = Section("submissions")
+accepts = Section("validation")
 
 
+@taken("submit-lost", "The job of a submission cannot be read afterwards.", when, SUBMIT)
 async def as_stranger(call: MutantCall) -> Answer:
     return await call.proceed(call.request.with_headers(x_api_key=UNUSED_KEY, authorization=None))
 
 
+@taken("submit-same-id", "Two submissions get the same jobId.", after, SUBMIT, status=202)
 async def same_id(call: MutantCall, answer: Answer) -> None:
     document = answer.document
     document["jobId"] = call.memory.setdefault("first", document["jobId"])
     answer.document = document
 
 
+@taken("submit-twice", "Each submission makes two jobs.", after, SUBMIT, status=202)
 async def made_twice(call: MutantCall, _answer: Answer) -> None:
     await call.again(call.request)
 
 
+@taken("submit-idempotent", "Submitting the same movie again makes no new job.", when, SUBMIT)
 async def same_movie_same_job(call: MutantCall) -> Answer | None:
     known = call.memory.setdefault("movies", {})
     if call.request.body not in known:
@@ -49,6 +51,7 @@ async def same_movie_same_job(call: MutantCall) -> Answer | None:
     return Answer(202, [(b"content-type", b"application/json")], known[call.request.body])
 
 
+@taken("submit-whole-job", "The answer to a submission is the whole job.", after, SUBMIT, status=202)
 async def whole_job(call: MutantCall, answer: Answer) -> None:
     answer.body = (await call.ask("GET", f"/v1/jobs/{answer.document['jobId']}")).body
 
@@ -71,7 +74,7 @@ def refusing(is_refused: Callable[[Any], bool], violations: str) -> Layer:
         is_wrong = isinstance(document, dict) and is_refused(document)
         return call.refusal("VALIDATION_ERROR", violations=violations) if is_wrong else None
 
-    return when("submitRenderJob", make)
+    return when(make, "submitRenderJob")
 
 
 def reading(change: Callable[[Document], object]) -> Layer:
@@ -92,11 +95,18 @@ def _ids(document: Any) -> list[str]:
     return [scene["id"] for scene in _scenes(document) if isinstance(scene.get("id"), str)]
 
 
+@accepts.blind(
+    "scene-ids-unique-in-any-case",
+    "Ids of scenes that differ in case only are refused.",
+    refusing,
+    "$.movie.scenes: an id came twice",
+)
 def any_case(document: Document) -> bool:
     ids = _ids(document)
     return len({each.lower() for each in ids}) < len(set(ids))
 
 
+@accepts.blind("distant-twins-accepted", "An id may come twice, unless in neighbouring scenes.", reading)
 def distant_twins(document: Document) -> None:
     scenes = _scenes(document)
     ids = _ids(document)
@@ -106,6 +116,12 @@ def distant_twins(document: Document) -> None:
                 scene["id"] += f" ({number})"
 
 
+@accepts.blind(
+    "brief-scene-refused",
+    "A scene of less than a tenth of a second is refused.",
+    refusing,
+    "$.movie.scenes[0].duration: too short",
+)
 def brief(document: Document) -> bool:
     return any(isinstance(s.get("duration"), float) and 0 < s["duration"] < MIN_LENGTH for s in _scenes(document))
 
@@ -115,36 +131,48 @@ def options(document: Document) -> Document:
     return found if isinstance(found, dict) else {}
 
 
+@accepts.blind("concurrency-clamped", "A requestedConcurrency over 32 stands for 32.", reading)
 def clamped(document: Document) -> None:
     wanted = options(document).get("requestedConcurrency")
     if isinstance(wanted, int) and wanted > 32:
         document["renderOptions"]["requestedConcurrency"] = 32
 
 
+@accepts.blind(
+    "concurrency-over-scenes-refused",
+    "A requestedConcurrency over the number of scenes is refused.",
+    refusing,
+    "$.renderOptions.requestedConcurrency: more than scenes",
+)
 def more_than_scenes(document: Document) -> bool:
     wanted = options(document).get("requestedConcurrency")
     return isinstance(wanted, int) and wanted <= 32 and wanted > len(_scenes(document)) > 0
 
 
+@accepts.blind("preset-beats-concurrency", "A qualityPreset overrides requestedConcurrency.", reading)
 def preset_wins(document: Document) -> None:
     if options(document).get("qualityPreset"):
         document["renderOptions"].pop("requestedConcurrency", None)
 
 
+@accepts.blind("kind-in-any-case", "The kind may be written in capital letters.", reading)
 def any_kind(document: Document) -> None:
     if isinstance(document.get("kind"), str) and document["kind"].lower() == "movie":
         document["kind"] = "movie"
 
 
+@accepts.blind("title-in-ascii-only", "A title that is not ASCII is refused.", refusing, "$.movie.title: not ASCII")
 def not_ascii(document: Document) -> bool:
     title = document["movie"].get("title") if isinstance(document.get("movie"), dict) else None
     return isinstance(title, str) and not title.isascii()
 
 
+@accepts.blind("unknown-field-refused", "An unknown field beside the movie is refused.", refusing, "$: unknown field")
 def known_only(document: Document) -> bool:
     return bool(set(document) - {"kind", "projectId", "movie", "renderOptions", "callbackUrl"})
 
 
+@accepts.blind("numbers-as-text-accepted", "Width, height and fps may be texts of digits.", reading)
 def texts(document: Document) -> None:
     for name in ("width", "height", "fps"):
         value = document["movie"].get(name)
@@ -152,82 +180,40 @@ def texts(document: Document) -> None:
             document["movie"][name] = int(value)
 
 
+@accepts.blind(
+    "duration-in-thirtieths", "The duration of a movie is reckoned as if it had 30 frames a second.", edit_jobs
+)
 def slow_frames(job: Document, _: object) -> None:
     movie = job["payload"].get("movie", {})
     if job["mediaData"] and movie.get("fps") not in (None, 30):
         job["mediaData"]["duration"] = round(job["mediaData"]["duration"] * 30 / movie["fps"], 3)
 
 
-MUTANTS: tuple[Mutant, ...] = (
-    taken("submit-lost", "The job of a submission cannot be read afterwards.", when(SUBMIT, as_stranger)),
-    taken("submit-same-id", "Two submissions get the same jobId.", after(SUBMIT, same_id, status=202)),
-    taken("submit-twice", "Each submission makes two jobs.", after(SUBMIT, made_twice, status=202)),
-    taken("submit-idempotent", "Submitting the same movie again makes no new job.", when(SUBMIT, same_movie_same_job)),
-    taken("submit-whole-job", "The answer to a submission is the whole job.", after(SUBMIT, whole_job, status=202)),
-    taken(
-        "submit-ignores-options",
-        "renderOptions are ignored: scenes are rendered one at a time.",
-        edit_request(
-            lambda r: (
-                r.with_document({**r.document, "renderOptions": {"requestedConcurrency": 1}})
-                if isinstance(r.document, dict)
-                else r
-            ),
-            SUBMIT,
+taken.add(
+    "submit-ignores-options",
+    "renderOptions are ignored: scenes are rendered one at a time.",
+    edit_request(
+        lambda r: (
+            r.with_document({**r.document, "renderOptions": {"requestedConcurrency": 1}})
+            if isinstance(r.document, dict)
+            else r
         ),
-    ),
-    taken(
-        "submit-no-body",
-        "A submission is answered with an empty body.",
-        edit_response(lambda answer: setattr(answer, "body", b""), SUBMIT),
-    ),
-    taken(
-        "submit-id-in-capitals",
-        "GET calls the job by another spelling of its id.",
-        edit_jobs(lambda d, _: d.update(jobId=d["jobId"].upper()), "getJob"),
-    ),
-    *independent(
-        accepts(
-            "scene-ids-unique-in-any-case",
-            "Ids of scenes that differ in case only are refused.",
-            refusing(any_case, "$.movie.scenes: an id came twice"),
-        ),
-        accepts(
-            "distant-twins-accepted", "An id may come twice, unless in neighbouring scenes.", reading(distant_twins)
-        ),
-        accepts(
-            "twenty-scenes-at-most",
-            "A movie of more than 20 scenes is refused.",
-            refusing(lambda d: len(_scenes(d)) > MAX_SCENES, "$.movie.scenes: too many"),
-        ),
-        accepts(
-            "brief-scene-refused",
-            "A scene of less than a tenth of a second is refused.",
-            refusing(brief, "$.movie.scenes[0].duration: too short"),
-        ),
-        accepts("concurrency-clamped", "A requestedConcurrency over 32 stands for 32.", reading(clamped)),
-        accepts(
-            "concurrency-over-scenes-refused",
-            "A requestedConcurrency over the number of scenes is refused.",
-            refusing(more_than_scenes, "$.renderOptions.requestedConcurrency: more than scenes"),
-        ),
-        accepts("preset-beats-concurrency", "A qualityPreset overrides requestedConcurrency.", reading(preset_wins)),
-        accepts("kind-in-any-case", "The kind may be written in capital letters.", reading(any_kind)),
-        accepts(
-            "title-in-ascii-only",
-            "A title that is not ASCII is refused.",
-            refusing(not_ascii, "$.movie.title: not ASCII"),
-        ),
-        accepts(
-            "unknown-field-refused",
-            "An unknown field beside the movie is refused.",
-            refusing(known_only, "$: unknown field"),
-        ),
-        accepts("numbers-as-text-accepted", "Width, height and fps may be texts of digits.", reading(texts)),
-        accepts(
-            "duration-in-thirtieths",
-            "The duration of a movie is reckoned as if it had 30 frames a second.",
-            edit_jobs(slow_frames),
-        ),
+        SUBMIT,
     ),
 )
+taken.add(
+    "submit-no-body",
+    "A submission is answered with an empty body.",
+    edit_response(lambda answer: setattr(answer, "body", b""), SUBMIT),
+)
+taken.add(
+    "submit-id-in-capitals",
+    "GET calls the job by another spelling of its id.",
+    edit_jobs(lambda d, _: d.update(jobId=d["jobId"].upper()), "getJob"),
+)
+accepts.blind.add(
+    "twenty-scenes-at-most",
+    "A movie of more than 20 scenes is refused.",
+    refusing(lambda d: len(_scenes(d)) > MAX_SCENES, "$.movie.scenes: too many"),
+)
+MUTANTS = (*taken.mutants, *accepts.mutants)

@@ -15,35 +15,26 @@ import orjson
 
 from viralsync_conform.mutants.engine.webhook_attempts import (
     SIGNATURE,
+    TAKEN,
     Sending,
     WebhookAttempt,
+    lost,
     resigned,
     signed,
     with_header,
 )
-from viralsync_conform.mutants.mutant import BEHAVIOUR, Mutant, independent
+from viralsync_conform.mutants.mutant import Section
 from viralsync_mock.webhooks.sender import DeliveryFailed, Reply
 
-TAKEN, NOT_TAKEN = Reply(200, (), b""), Reply(503, (), b"")
+NOT_TAKEN = Reply(503, (), b"")
 
 
-def webhook(name: str, statement: str, sending: Sending) -> Mutant:
-    """Return a hand-written mutant that deviates where it sends webhooks."""
-    return Mutant(name, statement, BEHAVIOUR, "webhooks", sending=sending)
+webhook = Section("webhooks", "sending")
 
 
 def signature(make: Callable[[WebhookAttempt], str | None]) -> Sending:
     async def sending(attempt: WebhookAttempt) -> Reply:
         return await attempt.deliver(headers=with_header(attempt, SIGNATURE, make(attempt)))
-
-    return sending
-
-
-def never(is_lost: Callable[[WebhookAttempt], bool]) -> Sending:
-    """Lose webhooks, and take them for received."""
-
-    async def sending(attempt: WebhookAttempt) -> Reply:
-        return TAKEN if is_lost(attempt) else await attempt.deliver()
 
     return sending
 
@@ -72,6 +63,7 @@ async def terminal_twice(attempt: WebhookAttempt) -> Reply:
     return await (twice(attempt) if attempt.is_terminal else attempt.deliver())
 
 
+@webhook("webhook-out-of-order", "Webhooks come in another order.")
 async def late(attempt: WebhookAttempt) -> Reply:
     held = attempt.memory.pop("held", None)
     if held is None and not attempt.is_terminal:
@@ -83,6 +75,7 @@ async def late(attempt: WebhookAttempt) -> Reply:
     return reply
 
 
+@webhook("webhook-after-the-end", "A webhook of progress comes after the terminal one.")
 async def after_the_end(attempt: WebhookAttempt) -> Reply:
     reply = await attempt.deliver()
     if attempt.is_terminal and "first" in attempt.memory:
@@ -91,16 +84,19 @@ async def after_the_end(attempt: WebhookAttempt) -> Reply:
     return reply
 
 
+@webhook("webhook-never-retried", "A terminal webhook is not sent again.")
 async def never_again(attempt: WebhookAttempt) -> Reply:
     await attempt.deliver()
     return TAKEN
 
 
+@webhook("webhook-retried-though-received", "A terminal webhook is sent again though it was received.")
 async def again_and_again(attempt: WebhookAttempt) -> Reply:
     await attempt.deliver()
     return NOT_TAKEN
 
 
+@webhook("webhook-progress-retried", "A webhook of progress is sent again.")
 async def progress_retried(attempt: WebhookAttempt) -> Reply:
     reply = await attempt.deliver()
     if not attempt.is_terminal and not 200 <= reply.status < 300:
@@ -108,6 +104,7 @@ async def progress_retried(attempt: WebhookAttempt) -> Reply:
     return reply
 
 
+@webhook("webhook-other-on-retry", "A webhook that is sent again says something else.")
 async def other_on_retry(attempt: WebhookAttempt) -> Reply:
     attempt.memory["sent"] = attempt.memory.get("sent", ())
     if attempt.outgoing.body in attempt.memory["sent"]:
@@ -116,6 +113,7 @@ async def other_on_retry(attempt: WebhookAttempt) -> Reply:
     return await attempt.deliver()
 
 
+@webhook("webhook-as-form", "Webhooks are forms.")
 async def as_form(attempt: WebhookAttempt) -> Reply:
     body = urlencode(attempt.document).encode()
     lines = (("content-type", "application/x-www-form-urlencoded"), (SIGNATURE, signed(body, attempt.secret)))
@@ -136,11 +134,13 @@ async def other_type(attempt: WebhookAttempt) -> Reply:
     return await attempt.deliver(headers=with_header(attempt, "content-type", "text/plain"))
 
 
+@webhook("webhook-signature-renamed", "The signature is in another header.")
 async def renamed(attempt: WebhookAttempt) -> Reply:
     value = dict(attempt.outgoing.headers)[SIGNATURE]
     return await attempt.deliver(headers=(*with_header(attempt, SIGNATURE, None), ("x-viralsync-signature", value)))
 
 
+@webhook("webhook-progress-falls", "Progress falls from webhook to webhook.", resigned)
 def falls(document: dict[str, Any]) -> None:
     document["progress"] = round(1 - document["progress"], 4)
 
@@ -148,6 +148,7 @@ def falls(document: dict[str, Any]) -> None:
 SILENCE = 30.0
 
 
+@webhook.blind("hook-end-unsigned", "The last webhook of a job has no signature.")
 async def unsigned_end(attempt: WebhookAttempt) -> Reply:
     return (
         await attempt.deliver(headers=with_header(attempt, SIGNATURE, None))
@@ -156,6 +157,7 @@ async def unsigned_end(attempt: WebhookAttempt) -> Reply:
     )
 
 
+@webhook.blind("hook-progress-unsigned", "Webhooks of progress have no signature.")
 async def unsigned_progress(attempt: WebhookAttempt) -> Reply:
     return (
         await attempt.deliver()
@@ -164,21 +166,25 @@ async def unsigned_progress(attempt: WebhookAttempt) -> Reply:
     )
 
 
+@webhook.blind("hook-signs-sorted-body", "The signature is that of the body with sorted keys.")
 async def sorted_signature(attempt: WebhookAttempt) -> Reply:
     body = orjson.dumps(attempt.document, option=orjson.OPT_SORT_KEYS)
     return await attempt.deliver(headers=with_header(attempt, SIGNATURE, signed(body, attempt.secret)))
 
 
+@webhook.blind("hook-signs-first-body", "All webhooks of a job have the signature of the first.")
 async def first_signature(attempt: WebhookAttempt) -> Reply:
     first = attempt.memory.setdefault("signature", signed(attempt.outgoing.body, attempt.secret))
     return await attempt.deliver(headers=with_header(attempt, SIGNATURE, first))
 
 
+@webhook.blind("hook-signature-capital", "The signature is written in capital letters.")
 async def capital_signature(attempt: WebhookAttempt) -> Reply:
     right = signed(attempt.outgoing.body, attempt.secret).upper()
     return await attempt.deliver(headers=with_header(attempt, SIGNATURE, right))
 
 
+@webhook.blind("hook-every-thirty-seconds", "At least thirty seconds lie between two webhooks of progress.")
 async def rare(attempt: WebhookAttempt) -> Reply:
     at = datetime.fromisoformat(attempt.document["timestamp"]).timestamp()
     if not attempt.is_terminal and at - attempt.memory.get("at", at - SILENCE) < SILENCE:
@@ -187,6 +193,7 @@ async def rare(attempt: WebhookAttempt) -> Reply:
     return await attempt.deliver()
 
 
+@webhook.blind("hook-progress-after-end", "A webhook of progress follows the terminal one.")
 async def straggler(attempt: WebhookAttempt) -> Reply:
     reply = await attempt.deliver()
     if attempt.is_terminal and "last" in attempt.memory:
@@ -195,129 +202,104 @@ async def straggler(attempt: WebhookAttempt) -> Reply:
     return reply
 
 
+@webhook.blind("hook-in-utf16", "A webhook is written in UTF-16.")
 async def wide(attempt: WebhookAttempt) -> Reply:
     body = attempt.outgoing.body.decode().encode("utf-16")
     return await attempt.deliver(body=body, headers=with_header(attempt, SIGNATURE, signed(body, attempt.secret)))
 
 
+@webhook.blind("hook-drops-query", "A webhook leaves the query of the callbackUrl out.")
 async def no_query(attempt: WebhookAttempt) -> Reply:
     return await attempt.deliver(url=attempt.outgoing.url.partition("?")[0])
 
 
+@webhook.blind("hook-cancel-unsaid", "No webhook tells that a job was cancelled.")
 async def no_end(attempt: WebhookAttempt) -> Reply:
     return TAKEN if attempt.document["status"] == "cancelled" else await attempt.deliver()
 
 
+@webhook.blind("hook-only-at-end", "No webhook tells of progress.")
 async def only_end(attempt: WebhookAttempt) -> Reply:
     return await attempt.deliver() if attempt.is_terminal else TAKEN
 
 
-MUTANTS: tuple[Mutant, ...] = (
-    webhook("webhook-none", "No webhook is ever sent.", never(lambda _: True)),
-    webhook(
-        "webhook-terminal-missing", "The terminal webhook is never sent.", never(lambda attempt: attempt.is_terminal)
-    ),
-    webhook(
-        "webhook-progress-missing",
-        "No webhook of progress is ever sent.",
-        never(lambda attempt: not attempt.is_terminal),
-    ),
-    webhook(
-        "webhook-cancelled-missing",
-        "No webhook tells of a cancelled job.",
-        never(lambda attempt: attempt.document["status"] == "cancelled"),
-    ),
-    webhook(
-        "webhook-failed-missing",
-        "No webhook tells of a failed job.",
-        never(lambda attempt: attempt.document["status"] == "failed"),
-    ),
-    webhook(
-        "webhook-rendering-missing",
-        "No webhook tells of rendering.",
-        never(lambda attempt: attempt.document.get("phase") == "rendering"),
-    ),
-    webhook("webhook-unsigned", "Webhooks are not signed.", signature(lambda _: None)),
-    webhook(
-        "webhook-terminal-unsigned",
-        "The terminal webhook is not signed.",
-        signature(lambda attempt: None if attempt.is_terminal else signed(attempt.outgoing.body, attempt.secret)),
-    ),
-    webhook(
-        "webhook-signed-with-other-secret",
-        "Webhooks are signed with another secret.",
-        signature(lambda attempt: signed(attempt.outgoing.body, "other")),
-    ),
-    webhook(
-        "webhook-signs-other-bytes",
-        "The signature is that of the body with blanks.",
-        signature(lambda attempt: signed(json.dumps(attempt.document).encode(), attempt.secret)),
-    ),
-    webhook(
-        "webhook-signs-nothing",
-        "The signature is that of an empty body.",
-        signature(lambda attempt: signed(b"", attempt.secret)),
-    ),
-    webhook(
-        "webhook-signs-with-sha1",
-        "The signature is made with SHA-1.",
-        signature(lambda attempt: hmac.new(attempt.secret.encode(), attempt.outgoing.body, "sha1").hexdigest()),
-    ),
-    webhook(
-        "webhook-signature-cut",
-        "The signature is cut to half its length.",
-        signature(lambda attempt: signed(attempt.outgoing.body, attempt.secret)[:32]),
-    ),
-    webhook(
-        "webhook-signature-unkeyed",
-        "The signature is a plain hash.",
-        signature(lambda attempt: hashlib.sha256(attempt.outgoing.body).hexdigest()),
-    ),
-    webhook("webhook-signature-renamed", "The signature is in another header.", renamed),
-    webhook("webhook-twice", "Each webhook is sent twice.", twice),
-    webhook("webhook-terminal-twice", "The terminal webhook is sent twice.", terminal_twice),
-    webhook("webhook-out-of-order", "Webhooks come in another order.", late),
-    webhook("webhook-after-the-end", "A webhook of progress comes after the terminal one.", after_the_end),
-    webhook("webhook-never-retried", "A terminal webhook is not sent again.", never_again),
-    webhook(
-        "webhook-retried-though-received", "A terminal webhook is sent again though it was received.", again_and_again
-    ),
-    webhook("webhook-progress-retried", "A webhook of progress is sent again.", progress_retried),
-    webhook("webhook-other-on-retry", "A webhook that is sent again says something else.", other_on_retry),
-    webhook("webhook-put", "Webhooks are sent with PUT.", by("PUT")),
-    webhook("webhook-get", "Webhooks are sent with GET.", by("GET")),
-    webhook("webhook-as-form", "Webhooks are forms.", as_form),
-    webhook("webhook-as-list", "Webhooks are lists.", wrapped(lambda data: [data])),
-    webhook(
-        "webhook-in-envelope",
-        "Webhooks have an envelope.",
-        wrapped(lambda data: {"event": "progress", "data": data}),
-    ),
-    webhook("webhook-plain-text", "Webhooks are of type text/plain.", other_type),
-    webhook("webhook-progress-falls", "Progress falls from webhook to webhook.", resigned(falls)),
-    *independent(
-        webhook("hook-as-text", "A webhook is of type text/plain.", other_type),
-        webhook("hook-end-unsigned", "The last webhook of a job has no signature.", unsigned_end),
-        webhook("hook-progress-unsigned", "Webhooks of progress have no signature.", unsigned_progress),
-        webhook("hook-signs-sorted-body", "The signature is that of the body with sorted keys.", sorted_signature),
-        webhook("hook-signs-first-body", "All webhooks of a job have the signature of the first.", first_signature),
-        webhook("hook-signature-capital", "The signature is written in capital letters.", capital_signature),
-        webhook("hook-every-thirty-seconds", "At least thirty seconds lie between two webhooks of progress.", rare),
-        webhook("hook-progress-after-end", "A webhook of progress follows the terminal one.", straggler),
-        webhook("hook-end-twice", "The terminal webhook is sent twice.", terminal_twice),
-        webhook("hook-in-utf16", "A webhook is written in UTF-16.", wide),
-        webhook("hook-drops-query", "A webhook leaves the query of the callbackUrl out.", no_query),
-        webhook("hook-cancel-unsaid", "No webhook tells that a job was cancelled.", no_end),
-        webhook("hook-only-at-end", "No webhook tells of progress.", only_end),
-        webhook(
-            "hook-progress-in-percent",
-            "Webhooks tell the progress in percent.",
-            resigned(lambda d: d.update(progress=d["progress"] * 100)),
-        ),
-        webhook(
-            "hook-epoch-timestamp",
-            "The timestamp of a webhook counts seconds.",
-            resigned(lambda d: d.update(timestamp=int(datetime.fromisoformat(d["timestamp"]).timestamp()))),
-        ),
-    ),
+webhook.add("webhook-none", "No webhook is ever sent.", lost(lambda _: True))
+webhook.add(
+    "webhook-terminal-missing", "The terminal webhook is never sent.", lost(lambda attempt: attempt.is_terminal)
 )
+webhook.add(
+    "webhook-progress-missing", "No webhook of progress is ever sent.", lost(lambda attempt: not attempt.is_terminal)
+)
+webhook.add(
+    "webhook-cancelled-missing",
+    "No webhook tells of a cancelled job.",
+    lost(lambda attempt: attempt.document["status"] == "cancelled"),
+)
+webhook.add(
+    "webhook-failed-missing",
+    "No webhook tells of a failed job.",
+    lost(lambda attempt: attempt.document["status"] == "failed"),
+)
+webhook.add(
+    "webhook-rendering-missing",
+    "No webhook tells of rendering.",
+    lost(lambda attempt: attempt.document.get("phase") == "rendering"),
+)
+webhook.add("webhook-unsigned", "Webhooks are not signed.", signature(lambda _: None))
+webhook.add(
+    "webhook-terminal-unsigned",
+    "The terminal webhook is not signed.",
+    signature(lambda attempt: None if attempt.is_terminal else signed(attempt.outgoing.body, attempt.secret)),
+)
+webhook.add(
+    "webhook-signed-with-other-secret",
+    "Webhooks are signed with another secret.",
+    signature(lambda attempt: signed(attempt.outgoing.body, "other")),
+)
+webhook.add(
+    "webhook-signs-other-bytes",
+    "The signature is that of the body with blanks.",
+    signature(lambda attempt: signed(json.dumps(attempt.document).encode(), attempt.secret)),
+)
+webhook.add(
+    "webhook-signs-nothing",
+    "The signature is that of an empty body.",
+    signature(lambda attempt: signed(b"", attempt.secret)),
+)
+webhook.add(
+    "webhook-signs-with-sha1",
+    "The signature is made with SHA-1.",
+    signature(lambda attempt: hmac.new(attempt.secret.encode(), attempt.outgoing.body, "sha1").hexdigest()),
+)
+webhook.add(
+    "webhook-signature-cut",
+    "The signature is cut to half its length.",
+    signature(lambda attempt: signed(attempt.outgoing.body, attempt.secret)[:32]),
+)
+webhook.add(
+    "webhook-signature-unkeyed",
+    "The signature is a plain hash.",
+    signature(lambda attempt: hashlib.sha256(attempt.outgoing.body).hexdigest()),
+)
+webhook.add("webhook-twice", "Each webhook is sent twice.", twice)
+webhook.add("webhook-terminal-twice", "The terminal webhook is sent twice.", terminal_twice)
+webhook.add("webhook-put", "Webhooks are sent with PUT.", by("PUT"))
+webhook.add("webhook-get", "Webhooks are sent with GET.", by("GET"))
+webhook.add("webhook-as-list", "Webhooks are lists.", wrapped(lambda data: [data]))
+webhook.add(
+    "webhook-in-envelope", "Webhooks have an envelope.", wrapped(lambda data: {"event": "progress", "data": data})
+)
+webhook.add("webhook-plain-text", "Webhooks are of type text/plain.", other_type)
+webhook.blind.add("hook-as-text", "A webhook is of type text/plain.", other_type)
+webhook.blind.add("hook-end-twice", "The terminal webhook is sent twice.", terminal_twice)
+webhook.blind.add(
+    "hook-progress-in-percent",
+    "Webhooks tell the progress in percent.",
+    resigned(lambda d: d.update(progress=d["progress"] * 100)),
+)
+webhook.blind.add(
+    "hook-epoch-timestamp",
+    "The timestamp of a webhook counts seconds.",
+    resigned(lambda d: d.update(timestamp=int(datetime.fromisoformat(d["timestamp"]).timestamp()))),
+)
+MUTANTS = webhook.mutants

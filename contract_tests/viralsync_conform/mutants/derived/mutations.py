@@ -11,7 +11,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from viralsync_conform.mutants.derived.paths import Path, SchemaPath, change, objects, places
+from viralsync_conform.mutants.derived.paths import DOCUMENTED, Path, SchemaPath, change, objects, places
 from viralsync_conform.mutants.derived.samples import Sample, collect_samples
 from viralsync_conform.mutants.engine.asgi import Answer, Request
 from viralsync_conform.mutants.engine.exchange import Layer, MutantCall
@@ -24,7 +24,13 @@ Edit = Callable[[Any], None]
 """Changes a document in place."""
 
 UNKNOWN = "surprise"
-NOT_ALLOWED, NO_CONTENT = 405, 204
+FREE_BODIES = ("ends", "deletes")
+"""The effects of which the pages say nothing of the response's body."""
+
+PERMITTED_STATUSES = {405: {404}, 413: {400, 414}}
+"""What a response may be answered with besides, where its status is assumed."""
+
+NOT_ALLOWED, NO_CONTENT, TOO_LARGE = 405, 204, 413
 OTHER_STATUSES = {
     200: (201, 202, 204),
     202: (200, 201, 204),
@@ -49,6 +55,8 @@ class _Spot:
     status: int
     kind: str
     samples: tuple[Sample, ...]
+    is_free: bool = False
+    """Whether no page says what is in it: events, the answers to a cancel and a delete, what a gateway refuses."""
 
     @property
     def name(self) -> str:
@@ -74,10 +82,15 @@ def mechanical_mutants(spec: Spec) -> tuple[Mutant, ...]:
         spots.setdefault((sample.operation, sample.status, sample.kind), []).append(sample)
     found: dict[str, Mutant] = {}
     for (operation, status, kind), samples in sorted(spots.items()):
-        spot = _Spot(operation, status, kind, tuple(samples))
+        spot = _Spot(operation, status, kind, tuple(samples), _is_free(spec, operation, status, kind))
         for mutant in (*_of_body(spec, spot), *_of_answer(spec, spot)):
             found.setdefault(mutant.name, mutant)
     return tuple(found.values())
+
+
+def _is_free(spec: Spec, operation: str, status: int, kind: str) -> bool:
+    effect = spec.operations[operation].effect
+    return bool(kind) or status == TOO_LARGE or (status < 300 and effect is not None and effect.kind in FREE_BODIES)
 
 
 def sample(mutants: Sequence[Mutant], seed: str, number: int) -> tuple[Mutant, ...]:
@@ -98,7 +111,8 @@ def _of_body(spec: Spec, spot: _Spot) -> Iterator[Mutant]:
             if any(_changes(each.document, edit) for each in spot.samples):
                 path = "-".join(kebab(step) for step in place.trail)
                 name = "-".join(filter(None, (spot.name, what, path)))
-                yield _mutant(spot, name, f"In {spot.words}, {statement}.", _edited(spot, edit))
+                is_permitted = spot.is_free or place.mark != DOCUMENTED
+                yield _mutant(spot, name, f"In {spot.words}, {statement}.", _edited(spot, edit), is_permitted)
 
 
 def _schema(spec: Spec, spot: _Spot) -> dict[str, Any]:
@@ -183,19 +197,28 @@ def _at(spot: _Spot, edit: Callable[[Answer], None]) -> Layer:
 def _of_answer(spec: Spec, spot: _Spot) -> Iterator[Mutant]:
     """Yield what goes wrong with an answer as a whole: its status, its headers, its content type."""
     whole = _Spot(spot.operation, spot.status, "", spot.samples)
+    is_free = _is_free(spec, spot.operation, spot.status, "")
     for status in OTHER_STATUSES[spot.status]:
         statement = f"{whole.words} is answered with {status}."
-        yield _mutant(whole, f"{whole.name}-as-{status}", statement, _at(whole, _with_status(status)))
+        is_permitted = status in PERMITTED_STATUSES.get(spot.status, set()) or (is_free and status < 300)
+        yield _mutant(whole, f"{whole.name}-as-{status}", statement, _at(whole, _with_status(status)), is_permitted)
     for media_type in OTHER_TYPES:
         statement, name = f"{whole.words} is of type {media_type}.", f"{whole.name}-as-{media_type.replace('/', '-')}"
-        yield _mutant(whole, name, statement, _at(whole, _with_header("content-type", media_type)))
-    for header in spec.operations[spot.operation].responses[spot.status].headers:
-        if header.name.lower() in spot.samples[0].headers:
-            name, statement = f"{whole.name}-without-{kebab(header.name)}", f"{whole.words} has no {header.name}."
-            yield _mutant(whole, name, statement, _at(whole, _with_header(header.name.lower(), None)))
+        yield _mutant(whole, name, statement, _at(whole, _with_header("content-type", media_type)), is_free)
+    for name, mark in _headers(spec, spot).items():
+        layer = _at(whole, _with_header(name.lower(), None))
+        label, statement = f"{whole.name}-without-{kebab(name)}", f"{whole.words} has no {name}."
+        yield _mutant(whole, label, statement, layer, mark != DOCUMENTED)
     if whole.operation == STREAM and spot.kind:
         layer = rewrite_events(_without_ids)
-        yield _mutant(whole, f"{whole.name}-without-ids", f"In {whole.words}, events have no id.", layer)
+        yield _mutant(whole, f"{whole.name}-without-ids", f"In {whole.words}, events have no id.", layer, True)
+
+
+def _headers(spec: Spec, spot: _Spot) -> dict[str, str]:
+    """Return the declared headers that a response really has, with their marks."""
+    answer = spec.resolve(spec.operations[spot.operation].document["responses"][str(spot.status)])
+    marks = {name: str(spec.resolve(part)["x-provenance"]["mark"]) for name, part in answer.get("headers", {}).items()}
+    return {name: mark for name, mark in marks.items() if name.lower() in spot.samples[0].headers}
 
 
 async def _without_ids(_call: MutantCall, events: Events) -> Events:
@@ -217,5 +240,5 @@ def _with_header(name: str, value: str | None) -> Callable[[Answer], None]:
     return lambda answer: answer.set_header(name, value)
 
 
-def _mutant(spot: _Spot, name: str, statement: str, layer: Layer) -> Mutant:
-    return Mutant(name, statement, MECHANICAL, spot.operation, layer=layer)
+def _mutant(spot: _Spot, name: str, statement: str, layer: Layer, is_permitted: bool) -> Mutant:
+    return Mutant(name, statement, MECHANICAL, spot.operation, is_permitted=is_permitted, layer=layer)

@@ -8,6 +8,7 @@ from typing import Any
 
 from viralsync_mock.openapi.spec import Spec
 
+DOCUMENTED = "D"
 EVERY = "each"
 """The step to every item of an array."""
 
@@ -18,11 +19,15 @@ _WRONG: Mapping[str, Any] = {"string": "text", "integer": 17, "boolean": True, "
 
 @dataclass(frozen=True)
 class SchemaPath:
-    """A property: the trail to it, and the types that its schema allows. Of an object, whether others may be added."""
+    """A property: the trail to it, and the types that its schema allows. Of an object, whether others may be added.
+
+    `mark` is the property's `x-provenance`, or that of the best known property inside.
+    """
 
     trail: Path
     types: frozenset[str]
     is_object: bool = False
+    mark: str = ""
 
     def wrong(self, value: object) -> Any:
         """Return the value in a type that is not allowed: of a number its text, of a text a number, and so on."""
@@ -45,8 +50,11 @@ def places(spec: Spec, schema: Mapping[str, Any], value: object, trail: Path = (
                 yield SchemaPath(trail, frozenset(), is_object=True)
             for name, part in branch.get("properties", {}).items():
                 if name in value:
-                    yield SchemaPath((*trail, name), _types(spec, part))
-                    yield from places(spec, part, value[name], (*trail, name))
+                    inside = [*places(spec, part, value[name], (*trail, name))]
+                    marks = (part.get("x-provenance", {}).get("mark", ""), *(each.mark for each in inside))
+                    mark = DOCUMENTED if DOCUMENTED in marks else marks[0]
+                    yield SchemaPath((*trail, name), _types(spec, part), mark=mark)
+                    yield from inside
         elif isinstance(value, list):
             for item in value:
                 yield from places(spec, branch.get("items", {}), item, (*trail, EVERY))

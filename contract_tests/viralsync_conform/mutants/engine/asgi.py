@@ -120,6 +120,10 @@ class Answer:
             self.headers.append((name.encode(), value.encode("latin-1")))
 
 
+def json_answer(document: object, status: int = 200) -> Answer:
+    return Answer(status, [(b"content-type", b"application/json")], orjson.dumps(document))
+
+
 def _json(body: bytes) -> Any:
     try:
         return orjson.loads(body)

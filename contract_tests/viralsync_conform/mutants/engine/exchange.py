@@ -8,7 +8,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, cast
 
-from viralsync_conform.mutants.engine.asgi import Answer, Application, Exchange, Request, Scope, ask, made_request
+from viralsync_conform.mutants.engine.asgi import (
+    Answer,
+    Application,
+    Exchange,
+    Request,
+    Scope,
+    ask,
+    json_answer,
+    made_request,
+)
 from viralsync_mock.app import CONTROL_PREFIX, App
 from viralsync_mock.openapi.spec import Spec
 from viralsync_mock.redaction import masked
@@ -100,8 +109,8 @@ class MutantCall:
         entry = self.world.spec.errors[code]
         if retry_after is not None:
             values["retryAfter"] = retry_after
-        answer = Answer(entry.status, [(b"content-type", b"application/json")])
-        answer.document = {"error": masked(entry.text.format_map(_Named(values)), self.request.key), "code": code}
+        text = masked(entry.text.format_map(_Named(values)), self.request.key)
+        answer = json_answer({"error": text, "code": code}, entry.status)
         if retry_after is not None:
             answer.set_header("retry-after", str(retry_after))
         return answer

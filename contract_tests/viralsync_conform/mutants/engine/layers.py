@@ -8,7 +8,6 @@ from typing import Any
 
 from viralsync_conform.mutants.engine.asgi import Answer, Request
 from viralsync_conform.mutants.engine.exchange import Layer, MutantCall
-from viralsync_conform.mutants.mutant import BEHAVIOUR, Mutant
 from viralsync_mock.app import CONTROL_PREFIX
 
 JOB_VIEWS = ("getJob", "listJobs", "cancelJob")
@@ -23,11 +22,6 @@ Seen = dict[Any, Any]
 """What a mutant remembers of one job."""
 
 Document = dict[str, Any]
-
-
-def response_mutant(subject: str, name: str, statement: str, layer: Layer) -> Mutant:
-    """Return a hand-written mutant that deviates where it answers."""
-    return Mutant(name, statement, BEHAVIOUR, subject, layer=layer)
 
 
 def is_for(request: Request, operations: tuple[str, ...]) -> bool:
@@ -60,7 +54,7 @@ def edit_json(edit: Callable[[Document], object], *operations: str, statuses: fr
     return edit_response(edited, *operations, statuses=statuses)
 
 
-def edit_error(code: str, edit: Callable[[Answer], None], *operations: str) -> Layer:
+def edit_error(edit: Callable[[Answer], None], code: str, *operations: str) -> Layer:
     return edit_response(edit, *operations, statuses=None, code=code)
 
 
@@ -103,7 +97,7 @@ def edit_request(change: Callable[[Request], Request], *operations: str) -> Laye
     return layer
 
 
-def when(operation: str, make: Callable[[MutantCall], Awaitable[Answer | None]]) -> Layer:
+def when(make: Callable[[MutantCall], Awaitable[Answer | None]], operation: str) -> Layer:
     """Answer an operation in the mock's place; where nothing is made, the mock answers."""
 
     async def layer(call: MutantCall) -> Answer:
@@ -114,7 +108,7 @@ def when(operation: str, make: Callable[[MutantCall], Awaitable[Answer | None]])
 
 
 def after(
-    operation: str, make: Callable[[MutantCall, Answer], Awaitable[Answer | None]], *, status: int | None = None
+    make: Callable[[MutantCall, Answer], Awaitable[Answer | None]], operation: str, *, status: int | None = None
 ) -> Layer:
     """See the mock's answer to an operation, and answer otherwise; where nothing is made, that answer stands."""
 

@@ -134,14 +134,16 @@ def mutated(app: App, mutant: Mutant | None, traffic: Traffic | None = None) -> 
 
 
 def mutated_settings(mutant: Mutant | None, settings: Settings, folder: Path) -> Settings:
-    """Return settings that name the spec of a mutant that lives by another; it is written into the folder."""
-    if mutant is None or mutant.edit_spec is None:
-        return settings
-    document = deepcopy(load_spec(shipped("openapi.yaml")).document)
-    mutant.edit_spec(document)
-    path = folder / "openapi.json"
-    path.write_text(json.dumps(document))
-    return replace(settings, spec=path)
+    """Return settings that name the spec and the profile of a mutant that has its own, written into the folder."""
+    if mutant is not None and mutant.edit_spec is not None:
+        document = deepcopy(load_spec(shipped("openapi.yaml")).document)
+        mutant.edit_spec(document)
+        settings = replace(settings, spec=folder / "openapi.json")
+        settings.spec.write_text(json.dumps(document))
+    if mutant is not None and mutant.behaviour is not None:
+        settings = replace(settings, behaviour=folder / "behaviour.json")
+        (folder / "behaviour.json").write_text(json.dumps(mutant.behaviour))
+    return settings
 
 
 @contextmanager

@@ -5,14 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from viralsync_conform.mutants.mutant import BEHAVIOUR, Mutant
-
 _GONE = object()
-
-
-def spec_mutant(subject: str, name: str, statement: str, edit: Callable[[dict[str, Any]], None]) -> Mutant:
-    """Return a hand-written mutant that lives by another spec."""
-    return Mutant(name, statement, BEHAVIOUR, subject, edit_spec=edit)
 
 
 def put(path: str, value: Any = _GONE) -> Callable[[dict[str, Any]], None]:

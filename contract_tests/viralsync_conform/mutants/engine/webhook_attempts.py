@@ -14,6 +14,7 @@ from viralsync_conform.mutants.engine.exchange import MutantState
 from viralsync_mock.webhooks.sender import Reply, WebhookRequest, WebhookSender
 
 SIGNATURE = "x-render-signature"
+TAKEN = Reply(200, (), b"")
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,5 +76,14 @@ def resigned(change: Callable[[dict[str, Any]], object]) -> Sending:
         change(document)
         body = json.dumps(document, separators=(",", ":")).encode()
         return await attempt.deliver(body=body, headers=with_header(attempt, SIGNATURE, signed(body, attempt.secret)))
+
+    return sending
+
+
+def lost(is_lost: Callable[[WebhookAttempt], bool]) -> Sending:
+    """Lose webhooks, and take them for received."""
+
+    async def sending(attempt: WebhookAttempt) -> Reply:
+        return TAKEN if is_lost(attempt) else await attempt.deliver()
 
     return sending
