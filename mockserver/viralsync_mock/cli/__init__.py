@@ -25,6 +25,7 @@ from viralsync_mock.cli.health import health
 from viralsync_mock.cli.init import init
 from viralsync_mock.cli.options import FILE, VARIABLE_PREFIX, WRONG_USE, Port, Size, option, unknown_variables
 from viralsync_mock.cli.scenarios import complete_scenario, scenarios
+from viralsync_mock.cli.state import state
 from viralsync_mock.errors import UsageError
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ main.add_command(faults)
 main.add_command(health)
 main.add_command(init)
 main.add_command(scenarios)
+main.add_command(state)
 
 
 def _speed(_context: click.Context, _parameter: click.Parameter, speed: float | None) -> float | None:

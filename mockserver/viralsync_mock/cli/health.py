@@ -32,7 +32,7 @@ def health(url: str | None, timeout: float) -> None:
     """Ask whether a mock is up: exit code 0 if it is, 1 if not."""
     from http.client import HTTPException  # only here
 
-    url = (url or _own_url()).rstrip("/")
+    url = (url or own_url()).rstrip("/")
     try:
         status, answer = _ask(url, timeout)
     except (OSError, HTTPException, ValueError) as error:
@@ -43,7 +43,7 @@ def health(url: str | None, timeout: float) -> None:
     click.echo(f"ok {url}")
 
 
-def _own_url() -> str:
+def own_url() -> str:
     """Return the URL of a server that was started with the variables of this environment."""
     host = os.environ.get(f"{VARIABLE_PREFIX}HOST", "")
     host, port = WILDCARDS.get(host, host), os.environ.get(f"{VARIABLE_PREFIX}PORT", "4747")

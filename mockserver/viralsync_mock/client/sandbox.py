@@ -70,6 +70,7 @@ class FactoryOptions(TypedDict, total=False):
     behaviour: str | Mapping[str, Any] | None
     strict: bool | None
     well_behaved: bool | Literal["decided"] | Mapping[Rule, str] | None
+    state: str | None
 
 
 class SandboxFactory(Protocol):

@@ -10,6 +10,7 @@ from viralsync_mock.persistence.keeper import Keeper
 from viralsync_mock.snapshots.snapshot import digest
 
 if TYPE_CHECKING:
+    from viralsync_mock.openapi.spec import Spec
     from viralsync_mock.persistence.keeper import Backend
     from viralsync_mock.state import MockServer
 
@@ -19,11 +20,14 @@ def keep_state(mock: MockServer, place: str) -> None:
     mock.sandboxes.keeper = Keeper(mock, _open(mock, place))
 
 
+def written_with(spec: Spec) -> str:
+    """Return the name of a spec, by which a store is known to fit."""
+    return f"{spec.title} {spec.version} ({digest(spec)[:12]})"
+
+
 def _open(mock: MockServer, place: str) -> Backend:
-    spec = mock.files.spec
-    written_with = f"{spec.title} {spec.version} ({digest(spec)[:12]})"
     if "://" in place:
         raise SettingsError(f"--state: expected a folder or redis://HOST:PORT/DB, got {place}")
     from viralsync_mock.persistence.sqlite import SqliteBackend
 
-    return SqliteBackend(Path(place), written_with)
+    return SqliteBackend(Path(place), written_with(mock.files.spec))

@@ -32,6 +32,7 @@ INI = (
     ("behaviour", "a behaviour profile: a file"),
     ("sleeps", "virtual: the test's process sleeps on the sandbox's clock"),
     ("exempt", "modules and packages that sleep in real time all the same"),
+    ("state", "a saved state by name, or its file, that the sandbox begins with"),
     ("strict", "true: a test fails when the API does not know or rejects one of its calls"),
     (
         "well_behaved",
@@ -42,7 +43,7 @@ INI = (
 
 MARKER = (
     "viralsync(scenario=..., plan=..., clock=..., seed=..., behaviour=..., strict=..., well_behaved=..., sleeps=..., "
-    "exempt=...): "
+    "exempt=..., state=...): "
     "options of the test's sandbox of the ViralSync mock; nearer markers win, option by option."
 )
 

@@ -74,6 +74,16 @@ def _behaviour(given: OptionValue) -> dict[str, Any]:
     return given.fail("nested switches or a file (.yaml, .yml, .json)")
 
 
+def _state(given: OptionValue) -> dict[str, Any]:
+    from viralsync_mock.persistence.saved import find_state, read_state  # most tests have none
+
+    try:
+        name = given.file or _text(given, "the name of a saved state, or its file")
+        return read_state(name if isinstance(name, Path) else find_state(name, given.folder))
+    except SettingsError as problem:
+        raise SettingsError(f"{given.origin}: {problem}") from None
+
+
 def _plan(given: OptionValue) -> str:
     return _text(given, "the name of a plan")
 
@@ -139,6 +149,7 @@ OPTIONS: Mapping[str, Callable[[OptionValue], Any]] = MappingProxyType(
         "well_behaved": _well_behaved,
         "sleeps": _sleeps,
         "exempt": _exempt,
+        "state": _state,
     }
 )
 """The reader of each option: returns a JSON value or raises UsageError."""
@@ -147,7 +158,7 @@ OPTIONS: Mapping[str, Callable[[OptionValue], Any]] = MappingProxyType(
 OF_PROCESS = frozenset({"sleeps", "exempt"})
 """Options about the sleeps of the test's process."""
 
-OF_TEST = frozenset({"strict", "well_behaved", "sleeps", "exempt"})
+OF_TEST = frozenset({"strict", "well_behaved", "sleeps", "exempt", "state"})
 """Options that are checked at the end of a test, by the plugin."""
 
 
@@ -163,6 +174,11 @@ class Options:
         """The body of the control call that opens the sandbox."""
         clock = {"clock": Mode.JUMP.value} if self.has_virtual_sleeps else {}
         return clock | {name: value for name, value in self._values.items() if name not in OF_TEST}
+
+    @property
+    def state(self) -> dict[str, Any] | None:
+        """The snapshot that the sandbox begins with; of the options of `document` only the clock goes with it."""
+        return self._values.get("state")
 
     @property
     def has_virtual_sleeps(self) -> bool:
@@ -259,6 +275,8 @@ def _configured(config: pytest.Config) -> Iterator[tuple[str, OptionValue]]:
 
 def _of_environment(config: pytest.Config) -> Iterator[tuple[str, OptionValue]]:
     for name in OPTIONS:
+        if name == "state":  # its variable is that of `serve`, which names a folder
+            continue
         if value := os.environ.get(variable := VARIABLE_PREFIX + name.upper()):
             yield name, OptionValue(value, f"the variable {variable}", config.invocation_params.dir)
 

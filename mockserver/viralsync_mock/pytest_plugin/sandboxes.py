@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections import Counter
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -63,11 +64,20 @@ class SandboxOpener:
         One without options is opened by the first call that needs it: a test that makes none costs none.
         """
         try:
-            if options.document or self._is_open(sandbox):
+            if options.state is not None:
+                self._restore(sandbox, options.state, options.document.get("clock", self._settings.clock))
+            elif options.document or self._is_open(sandbox):
                 sandbox.open(**options.document)
         except ControlError as refusal:
             sandbox.close()
             raise SettingsError(options.explained(refusal, self._settings.spec)) from None
+
+    def _restore(self, sandbox: Sandbox, state: Mapping[str, Any], mode: str) -> None:
+        """Begin with a saved state, on a clock in this mode."""
+        sandbox.restore(state)
+        clock = sandbox.clock
+        modes = {"frozen": clock.freeze, "auto": clock.auto, "jump": clock.jump, "real": clock.real}
+        modes.get(mode, partial(clock.real, self._settings.speed))()
 
     def finish(self, sandbox: Sandbox, options: Options, name: str) -> None:
         """Run the closing hook and drop the sandbox; fail for calls or a client that the options forbid."""

@@ -296,7 +296,7 @@ def test_the_marker_explains_itself(run: Run) -> None:
     run("", "--markers").stdout.fnmatch_lines(
         [
             "@pytest.mark.viralsync(scenario=..., plan=..., clock=..., seed=..., behaviour=..., strict=..., "
-            "well_behaved=..., sleeps=..., exempt=...): "
+            "well_behaved=..., sleeps=..., exempt=..., state=...): "
             "options of the test's sandbox of the ViralSync mock; nearer markers win, option by option."
         ]
     )

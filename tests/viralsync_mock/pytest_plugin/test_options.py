@@ -176,7 +176,7 @@ WRONG = {
     'behaviour={"lst": {}}': "viralsync(behaviour=...): $.behaviour.lst: no such section.",
     'strict="perhaps"': 'viralsync(strict=...): expected true or false, got "perhaps".',
     'scenrio="x"': 'viralsync: there is no option "scenrio". Did you mean "scenario"? '
-    "Options: scenario, plan, clock, seed, behaviour, strict, well_behaved, sleeps, exempt",
+    "Options: scenario, plan, clock, seed, behaviour, strict, well_behaved, sleeps, exempt, state",
     '"scene-fails"': "viralsync: options are given by name, as in scenario=..., got 'scene-fails'.",
 }
 
