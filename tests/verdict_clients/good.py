@@ -365,6 +365,15 @@ def waits_for_the_end_of_another_job(world: World) -> None:
         world.wait(job)
 
 
+def waits_out_the_rate_limit_between_two_submissions(world: World) -> None:
+    world.scenario("stuck")
+    first = world.submit()
+    world.order("POST", "/exhaust", {"limit": "rate"})
+    while (answer := world.http.post("/v1/render/jobs", json=movie(projectId="proj_second1"))).status_code == 429:
+        world.sleep(float(answer.headers["retry-after"]) + 1)
+    del first  # both are waited for in a process of their own
+
+
 def cancels_too_late(world: World) -> None:
     job = world.submit()
     world.wait(job)
@@ -466,7 +475,14 @@ GOOD: tuple[Callable[[World], None], ...] = (
     *(looks_for_a_job_after_its_read_timeout, looks_and_submits_anew, submits_again_what_was_never_made),
     *(submits_the_same_movie_twice_on_purpose, submits_a_failed_movie_once_more, submits_a_failed_movie_with_pauses),
     *(corrects_what_was_refused, stops_without_quota, waits_for_a_slot, waits_for_the_end_of_another_job),
-    *(cancels_too_late, deletes_and_makes_sure, cancels_after_a_time, takes_webhooks, takes_webhooks_and_reads_the_job),
+    *(
+        waits_out_the_rate_limit_between_two_submissions,
+        cancels_too_late,
+        deletes_and_makes_sure,
+        cancels_after_a_time,
+        takes_webhooks,
+        takes_webhooks_and_reads_the_job,
+    ),
     *(looks_once_and_waits_for_webhooks, refuses_forged_webhooks, takes_webhooks_twice, takes_webhooks_in_any_order),
     *(takes_the_terminal_webhook_at_the_second_attempt, answers_webhooks_in_a_second, goes_on_after_unknown_values),
     asks_who_it_is,

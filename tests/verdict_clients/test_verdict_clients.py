@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 from tests.conftest import LiveServer
+from tests.verdict_clients import field
 from tests.verdict_clients.bad import BAD
 from tests.verdict_clients.good import ACCUSED, GOOD
 from tests.verdict_clients.world import World
@@ -25,14 +26,14 @@ def _failed(world: World) -> dict[str, str]:
     return {rule: each["reason"] for rule, each in world.verdict().items() if each["outcome"] == "failed"}
 
 
-@pytest.mark.parametrize("client", BAD, ids=lambda each: each.__name__)
+@pytest.mark.parametrize("client", {**BAD, **field.BAD}, ids=lambda each: each.__name__)
 def test_a_bad_habit_is_noticed(world: World, client: Client) -> None:
     """A rule that fits fails."""
     client(world)
-    assert BAD[client] & _failed(world).keys()
+    assert {**BAD, **field.BAD}[client] & _failed(world).keys()
 
 
-@pytest.mark.parametrize("client", GOOD, ids=lambda each: each.__name__)
+@pytest.mark.parametrize("client", [*GOOD, *field.GOOD], ids=lambda each: each.__name__)
 def test_an_ordinary_client_fails_no_rule(world: World, client: Client) -> None:
     """Not even one that does not fit; the one exception is in docs/verdict.md."""
     client(world)

@@ -64,7 +64,8 @@ class Verdict:
     def __getitem__(self, rule: Rule) -> RuleVerdict:
         by_name = {each.rule: each for each in self.rules}
         if rule not in by_name:
-            raise KeyError(f'there is no rule "{rule}".{did_you_mean(rule, by_name)}')
+            near = did_you_mean(rule, by_name) or f" Rules: {', '.join(by_name)}"
+            raise KeyError(f'there is no rule "{rule}".{near}')
         return by_name[rule]
 
     def text(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 from itertools import groupby
 from operator import attrgetter
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 MAX_SECONDS = timedelta(days=31)
 """How far one call moves a clock: an open stream tells of each keep-alive on the way."""
+
+RECEIVER_PATIENCE = 1.0
+"""Real seconds that an advance waits for a webhook that was under way before it."""
 
 RATES = {Mode.REAL: 1, Mode.FROZEN: 0, Mode.AUTO: 0, Mode.JUMP: 0}
 """The rate of each mode that has only one."""
@@ -100,6 +104,7 @@ async def sleep_on_clock(request: ControlRequest) -> Response:
 
 async def advance_clock(request: ControlRequest) -> Response:
     """POST /__mock/clock/advance: move the clock past all that falls due, and return what happened."""
+    await refuse_advance_of_a_receiver(request)
     [(way, how_far)] = request.document.items()
     instant = WAYS[way](request, how_far)
     check_max_advance(request, f"$.{way}", instant)
@@ -110,6 +115,17 @@ async def advance_clock(request: ControlRequest) -> Response:
     if not moved.has_arrived:
         document["stopped"] = f"The clock stopped on the way, after {MAX_WAKE_UPS} wake-ups: advance again from here."
     return JsonResponse(document)
+
+
+async def refuse_advance_of_a_receiver(request: ControlRequest) -> None:
+    """Raise RECEIVER_IS_BUSY where an advance would wait for a webhook whose receiver may wait for this advance."""
+    sandbox, clock = request.sandbox, request.sandbox.clock
+    if clock.in_flight and not sandbox.listeners:  # no advance has sent it: the caller may be somebody else
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RECEIVER_PATIENCE):
+                await clock.wait_idle()
+    if clock.in_flight:
+        raise ApiError("RECEIVER_IS_BUSY", now=timestamp(clock.now()))
 
 
 async def advance_to(request: ControlRequest, instant: datetime) -> Moved:

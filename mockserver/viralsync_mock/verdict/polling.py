@@ -42,6 +42,9 @@ MANY_AT_ONCE = 200
 FOLLOWING = frozenset({SUBMIT, READ, STREAM})
 """Operations that look at a job and do not end it."""
 
+WAITED_OUT = frozenset({409, 429, *range(500, 600)})
+"""Statuses after which a client waits and makes the call again."""
+
 MANY_READS = 3
 """Reads of a job that show that its client waits for it."""
 
@@ -51,8 +54,8 @@ MAX_CONFIRMATIONS = 2
 MAX_READERS = 3
 """Parts of a client that may read one job, each for itself."""
 
-MAX_EASING = 5
-"""Waits that an adaptive poller needs until it has reached the interval: 0.05 s grow to 0.8 s."""
+MAX_EASING = 20
+"""Waits that an adaptive poller needs until it has reached the interval: 0.02 s grow by a fifth to 0.8 s."""
 
 QUIET = 60.0
 """Seconds of the sandbox's clock without a look at a job after which its client has left it."""
@@ -200,7 +203,7 @@ def _left_behind(evidence: Evidence, job_id: str) -> Iterator[Observation]:
 
 def _abandoned(evidence: Evidence, job_id: str, calls: Sequence[JournalEntry]) -> Observation:
     listed = [each for each in evidence.of(LIST) if job_id.encode() in each.answer_body]
-    last = max((each.ended_at or each.at for each in (*calls, *listed)), default=EPOCH)
+    last = max((each.ended_at or each.at for each in (*calls, *listed, *_retries(evidence))), default=EPOCH)
     quiet = (evidence.now - last).total_seconds()
     reads = [each for each in calls if each.operation == READ and last_status(each) is not None]
     what = f"{job_id} is unfinished and was not cancelled"
@@ -211,6 +214,12 @@ def _abandoned(evidence: Evidence, job_id: str, calls: Sequence[JournalEntry]) -
     if quiet >= QUIET:
         return failed(f"{what}: the client has not looked at it for {quiet:.0f} s", *calls[-1:])
     return inconclusive(f"{what}, but the client may still wait for it: ask again when it has finished", *calls[-1:])
+
+
+def _retries(evidence: Evidence) -> Iterator[JournalEntry]:
+    """Yield the calls that a client made again: until then it waited, and could not look at its jobs."""
+    for calls in evidence.by_request.values():
+        yield from (again for one, again in pairwise(calls) if one.status is None or one.status in WAITED_OUT)
 
 
 def believes_no_old_status(evidence: Evidence) -> Iterator[Observation]:

@@ -542,7 +542,9 @@ def test_a_rule_has_to_have_passed(bad: Sandbox) -> None:
         with pytest.raises(AssertionError, match=f"to have passed, got {outcome}:\n"):
             bad.assert_rule(rule)
     with pytest.raises(KeyError, match='Did you mean "stops-at-terminal"'):
-        bad.assert_rule("stops-at-the-terminal")
+        bad.assert_rule("stops-at-the-terminal")  # type: ignore[arg-type] - that is the test
+    with pytest.raises(KeyError, match='there is no rule "unknown"\\. Rules: waits-out-retry-after, '):
+        bad.verdict()["unknown"]  # type: ignore[index] - that is the test
 
 
 def test_what_is_inconclusive_can_fail(act: Callable[..., Actor]) -> None:

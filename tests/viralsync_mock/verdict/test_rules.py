@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from itertools import accumulate
 from typing import Any
 
 import orjson
@@ -82,6 +83,11 @@ def page(number: int, cursor: str = "", following: str | None = None, **facts: A
 def failing(*at: float) -> list[JournalEntry]:
     """Return attempts at a call that is answered 503."""
     return [call(number, "getMe", instant, status=503) for number, instant in enumerate(at, 1)]
+
+
+def eased(count: int) -> list[float]:
+    """Return waits that grow by little more than a fifth."""
+    return [0.0106 * 1.2**i - 0.0055 for i in range(count)]
 
 
 def polls(*at: float) -> list[JournalEntry]:
@@ -214,8 +220,8 @@ TABLE: list[tuple[str, str, Outcome, Sequence[JournalEntry]]] = [
     ("early", "polls-no-faster-than", FAILED, polls(0, 0.94, 1.88)),
     ("easing", "polls-no-faster-than", PASSED, polls(0, 0.2, 0.45)),
     ("hardly easing", "polls-no-faster-than", FAILED, polls(0, 0.2, 0.43)),
-    ("easing five times", "polls-no-faster-than", PASSED, polls(0, 0.1, 0.23, 0.4, 0.62, 0.9)),
-    ("easing six times", "polls-no-faster-than", FAILED, polls(0, 0.1, 0.23, 0.4, 0.62, 0.9, 1.26)),
+    ("easing twenty times", "polls-no-faster-than", PASSED, polls(0, *accumulate(eased(20)))),
+    ("easing more often", "polls-no-faster-than", FAILED, polls(0, *accumulate(eased(21)))),
     ("bursts of three", "polls-no-faster-than", UNCLEAR, polls(0, 0.01, 0.02, 2, 2.01, 2.02)),
     ("one burst of three", "polls-no-faster-than", FAILED, polls(0, 0.01, 0.02)),
     ("bursts of four", "polls-no-faster-than", FAILED, polls(0, 0.01, 0.02, 0.03, 2, 2.01, 2.02, 2.03)),

@@ -154,6 +154,34 @@ def test_an_advance_on_an_auto_clock_waits_for_all_webhooks_too(frozen: httpx.Cl
     assert receiver.got[-1].document["status"] == "done"
 
 
+class Advancing(Receiver):
+    """Advances the clock before it answers."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        super().__init__()
+        self.client, self.is_told = client, Event()
+        self.refusals: set[tuple[int, str]] = set()
+
+    def reply(self, received: Received) -> Reply:
+        url, headers = f"{self.client.base_url}/__mock/clock/advance", self.client.headers
+        answer = httpx.post(url, json={"seconds": 5}, headers=headers, timeout=20)
+        self.refusals.add((answer.status_code, answer.json().get("code", "")))
+        self.is_told.set()
+        return super().reply(received)
+
+
+@pytest.mark.parametrize("mode", ["frozen", "auto"])
+def test_an_advance_from_inside_a_receiver_is_refused(frozen: httpx.Client, mode: str) -> None:
+    """It would wait for itself; the webhook is delivered all the same."""
+    frozen.patch("/__mock/clock", json={"mode": mode})
+    with Advancing(frozen) as receiver:
+        submit(frozen, receiver)
+        if mode == "frozen":
+            assert {each["outcome"] for each in advance(frozen)} == {"delivered"}
+        assert receiver.is_told.wait(20)
+        assert receiver.refusals == {(409, "RECEIVER_IS_BUSY")}
+
+
 class Uneven:
     """A sender that goes nowhere; each job's receiver answers after as many turns of the loop as it says."""
 
