@@ -39,6 +39,9 @@ HELD_SECONDS = 0.5
 HALF_CLOSED_SECONDS = 300
 """How long a client that has closed its side may wait for its response."""
 
+PROBE_SECONDS = (0.002, 0.1, 1.0)
+"""When to look whether a client has answered a probe with a reset; on this machine it does so at once."""
+
 NO_LINGER = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 """The socket option under which closing sends a TCP reset."""
 
@@ -161,19 +164,41 @@ class MockHttpProtocol(HttpToolsProtocol):
         self._parse(head + rest)
 
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio's own type
-        """Keep the connection of a client that closes its side right after its request: it waits for the response.
+        """Keep the connection of a client that only closes its side (RFC 9112 9.6): it waits for the response.
 
-        One that does so while a fault holds its call, or during the response, has gone.
+        A client that has gone looks the same until something is written to it. So where nothing is written soon, since
+        a fault holds the call or a stream is silent, it gets a few bytes without meaning, which one that has gone
+        resets.
         """
         cycle = self._last_cycle
-        if self._is_over or cycle is None or cycle.response_started or self._awaits_body or self.scheme == "https":
+        if self._is_over or cycle is None or cycle.response_complete or self._awaits_body or self.scheme == "https":
             return False
-        if _is_watched(cycle):
+        if _is_watched(cycle) and self._probe(cycle) is None:
             return False
         cycle.keep_alive = False
         self._stop_timer()
         self._timer = self.loop.call_later(HALF_CLOSED_SECONDS, self.transport.close)
+        self._look_for_reset(cycle, PROBE_SECONDS, is_probed=False)
         return True
+
+    def _probe(self, cycle: RequestResponseCycle) -> bytes | None:
+        """Return bytes that the client has to ignore at this place of the response: None where there are none."""
+        if not cycle.response_started:
+            return b"HTTP/1.1 100 Continue\r\n\r\n" if self.parser.get_http_version() == "1.1" else None
+        return b"3\r\n:\n\n\r\n" if cycle.chunked_encoding else None  # a comment: only streams are sent in chunks
+
+    def _look_for_reset(self, cycle: RequestResponseCycle, delays: tuple[float, ...], *, is_probed: bool) -> None:
+        if self.transport.is_closing() or cycle.response_complete:
+            return
+        if self.transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self.break_off()
+            return
+        if not is_probed and _is_watched(cycle):
+            self.transport.write(self._probe(cycle) or b"")
+            is_probed = True
+        if delays:
+            later = partial(self._look_for_reset, cycle, delays[1:], is_probed=is_probed)
+            self.loop.call_later(delays[0], later)
 
     def shutdown(self) -> None:
         """Stop after the present call; one that is held is broken off."""

@@ -204,6 +204,64 @@ def test_a_client_that_closes_its_side_gets_its_answer(live_server: LiveServer) 
         assert statuses(received(connection)) == [200]
 
 
+LARGE = movie(movie={"scenes": [{"id": "a", "duration": 1, "layers": [{"type": "text", "text": "x" * 900_000}]}]})
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("fault", ["", "latency=300ms"])
+def test_a_half_closed_client_gets_its_answer_late_and_large(live_server: LiveServer, method: str, fault: str) -> None:
+    """However late it comes and however large it is; a probe that it has to ignore may come before."""
+    key = live_server.new_key()
+    with httpx.Client(base_url=live_server.base_url, headers={"x-api-key": key}) as client:
+        job = client.post(SUBMIT, json=LARGE).json()["jobId"]
+    with connect(live_server.base_url) as connection:
+        more = [f"x-mock-fault: {fault}"] if fault else []
+        connection.sendall(head(f"{method} /v1/jobs/{job}", f"x-api-key: {key}", *more))
+        connection.shutdown(socket.SHUT_WR)
+        answer = received(connection)
+    assert statuses(answer) in ([200], [100, 200])
+    assert (len(answer) > 900_000) is (method == "GET")
+
+
+def test_two_calls_of_a_half_closed_client_are_both_answered(live_server: LiveServer) -> None:
+    """Pipelined, as a script with `nc` sends them."""
+    with connect(live_server.base_url) as connection:
+        connection.sendall(2 * head("GET /v1/me", f"x-api-key: {live_server.new_key()}"))
+        connection.shutdown(socket.SHUT_WR)
+        assert statuses(received(connection)) == [200, 200]
+
+
+def test_a_half_closed_client_gets_its_stream_to_the_end(live_server: LiveServer) -> None:
+    """The comment that tells it from one that has gone is no event."""
+    key = live_server.new_key(clock="frozen")
+    with httpx.Client(base_url=live_server.base_url, headers={"x-api-key": key}) as client:
+        job = client.post(SUBMIT, json=movie()).json()["jobId"]
+        with connect(live_server.base_url) as connection:
+            connection.sendall(head(f"GET /v1/jobs/{job}/progress", f"x-api-key: {key}"))
+            start = connection.recv(1 << 16)
+            connection.shutdown(socket.SHUT_WR)
+            while b"\n:\n" not in start:
+                start += connection.recv(1 << 16)
+            client.post("/__mock/clock/advance", json={"seconds": 600})
+            stream = start + received(connection)
+    assert b'"status":"done"' in stream
+    assert stream.endswith(b"0\r\n\r\n")
+
+
+@pytest.mark.parametrize("fault", ["latency=60s", "slow_body=60s", "timeout"])
+def test_a_client_that_has_gone_is_noticed_while_its_call_is_held(live_server: LiveServer, fault: str) -> None:
+    """It looks like a half-closed one, but resets what is sent to it."""
+    key = live_server.new_key()
+    sandbox = live_server.app.mock.sandbox(key)
+    with connect(live_server.base_url) as connection:
+        connection.sendall(head("GET /v1/me", f"x-api-key: {key}", f"x-mock-fault: {fault}"))
+        while not sandbox.clock.calls and not len(sandbox.journal):
+            threading.Event().wait(0.01)
+    while sandbox.in_use:
+        threading.Event().wait(0.01)
+    assert next(sandbox.journal.oldest_first()).ending in ("client left", "timeout")
+
+
 @pytest.mark.parametrize("fault", ["latency=60s", "timeout=before", "slow_body=60s"])
 def test_a_stop_breaks_off_held_calls(fault: str) -> None:
     """No text of the server's own takes the place of the response."""
