@@ -22,6 +22,7 @@ LONG: dict[str, str] = {
     "viralsync_conform.journeys.job_lifecycle": "one life, looked at in every way",
     "viralsync_mock.scenarios.loader": "one format: what each part of a scenario may hold",
     "viralsync_mock.clock": "one clock: its modes share waiters and timers",
+    "viralsync_mock.server.protocol": "one connection: bounds, half-closed clients and breaking off share its state",
 }
 CROWDED = {"viralsync_conform.mutants.catalogue", "viralsync_conform.journeys"}
 """Folders of a catalogue: one module a subject, none of which imports another."""
