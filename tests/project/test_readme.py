@@ -15,6 +15,7 @@ from tests.conftest import LiveServer
 from tests.support.paths import ROOT
 
 from viralsync_mock.control.app import read_control_spec
+from viralsync_mock.scenarios.fault_syntax import KINDS
 
 BLOCK = re.compile(r"<!-- test: (\w+) -->\n```(\w+)\n(.*?)```", re.DOTALL)
 PAGES = ("README.md", "docs/getting-started.md", "docs/operations.md")
@@ -155,6 +156,14 @@ def test_every_code_block_is_tested() -> None:
     """
     fences = re.findall(r"^```(\w*)", TEXT, re.MULTILINE)
     assert len([fence for fence in fences if fence]) == len(BLOCKS) + TEXT.count("<!-- from: examples/")
+
+
+def test_the_readme_counts_right() -> None:
+    """As many scenarios and faults as there are."""
+    shipped = len(list((ROOT / "fixtures/scenarios").glob("*.yaml")))
+    for page in ("README.md", "docs/index.md"):
+        text = (ROOT / page).read_text()
+        assert (f"{shipped} scenarios" in text, f"{len(KINDS)} kinds of faults" in text) == (True, True)
 
 
 def test_every_document_that_the_readme_names_is_there() -> None:

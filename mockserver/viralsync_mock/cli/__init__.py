@@ -45,8 +45,8 @@ _HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", re.IGNORECASE | re.AS
 
 EXAMPLES = """\b
 Examples:
-  viralsync-mock serve --scenario scene-fails
-  viralsync-mock scenarios list
+  viralsync-mock init && pytest tests/test_viralsync.py
+  viralsync-mock serve --speed 20
   viralsync-mock conform
 """
 
@@ -62,14 +62,30 @@ VIRALSYNC_MOCK_CORS=0.
 """
 
 
+USES = {
+    "Test your code": ("init", "scenarios", "faults", "challenge", "certify"),
+    "Run a mock": ("serve", "state", "health"),
+    "Check the API": ("conform",),
+}
+"""The commands by use, as `--help` and the documentation list them."""
+
+
 class _UsageFailure(click.ClickException):
     """Wrong use, or a bad file: one line on standard error."""
 
     exit_code = WRONG_USE
 
 
-class _ErrorHandlingGroup(click.Group):
-    """A group of commands that turns every UsageError, and an output that cannot be written, into exit code 2."""
+class _Main(click.Group):
+    """All commands, listed by use; every UsageError, and an output that cannot be written, becomes exit code 2."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        others = tuple(name for name in self.list_commands(ctx) if not any(name in names for names in USES.values()))
+        for title, names in {**USES, "More": others}.items():
+            rows = [(name, self.commands[name].get_short_help_str(78)) for name in names if name in self.commands]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
 
     def invoke(self, ctx: click.Context) -> Any:
         if sys.stdout is None:  # `>&-` in a shell
@@ -84,7 +100,7 @@ class _ErrorHandlingGroup(click.Group):
             raise
 
 
-@click.group(cls=_ErrorHandlingGroup, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Main, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="viralsync-mock", prog_name="viralsync-mock")
 @click.pass_context
 def main(context: click.Context) -> None:

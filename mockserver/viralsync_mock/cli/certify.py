@@ -33,7 +33,7 @@ or the mock failed · 4 an expected failure has passed · 70 an error in viralsy
 NO_VERDICT = 70
 
 
-@click.command(epilog=EXAMPLES)
+@click.command(epilog=EXAMPLES, short_help="Put a client in any language on trial.")
 @option("--command", metavar="COMMAND", required=True, help="Starts your client; no shell reads it.")
 @option("--suite", metavar="core|full|FILE", default="core", help="The scenarios.")
 @option("--only", metavar="NAME", multiple=True, help="Only this scenario of the suite. Repeatable.")

@@ -31,7 +31,11 @@ def _seconds(_context: click.Context, _parameter: click.Parameter, text: str) ->
     return float(int(found[1]) * _SECONDS[found[2]])
 
 
-@click.command(epilog=EXAMPLES, context_settings={"ignore_unknown_options": True})
+@click.command(
+    epilog=EXAMPLES,
+    short_help="List the bugs of the API that your tests would not notice.",
+    context_settings={"ignore_unknown_options": True},
+)
 @option("--budget", metavar="TIME", default="5m", callback=_seconds, help="Time for all runs together.")
 @option("--only", metavar="NAME", multiple=True, help="Only this wrong server. Repeatable.")
 @option("--report", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write the result as JSON.")

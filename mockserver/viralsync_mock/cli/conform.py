@@ -28,7 +28,7 @@ KEY, SECRET, TOKEN = "VIRALSYNC_API_KEY", "VIRALSYNC_WEBHOOK_SECRET", "VIRALSYNC
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
-@click.command(epilog=EXAMPLES)
+@click.command(epilog=EXAMPLES, short_help="Test whether a server keeps the documented contract.")
 @option("--target", metavar="mock|URL", default="mock", help="The server to test; `mock` starts one.")
 @option(
     "--profile",

@@ -28,9 +28,9 @@ Then put your own client in place of the one in tests/conftest.py.
 @click.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=Path())
 def init(folder: Path) -> None:
-    """Write a scenario, a conftest.py, a test and a workflow into FOLDER, by default this one.
+    """Write a test, a fixture, a scenario and a workflow that work.
 
-    Files that are there already stay as they are.
+    They go into FOLDER, by default this one. Files that are there already stay as they are.
     """
     from viralsync_mock.settings import shipped  # it brings asyncio along
 
