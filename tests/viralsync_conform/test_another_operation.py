@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from tests.support.paths import ROOT
 
 from viralsync_conform import conformance
 from viralsync_conform.conformance import Options, conform
@@ -73,3 +78,34 @@ def test_a_new_operation_that_creates_jobs_conforms(spec_with_retry: Path) -> No
     calls = [call for call in result.calls if call.operation == "retryJob" and call.is_success]
     assert [f"{each.check}: {each.message} {each.place} {each.name} {each.got}" for each in result.findings] == []
     assert (result.verdict, result.unclean, len(calls)) == (Verdict.CONFORMS, (), 1)
+
+
+HANDLER = '''async def retry_job(call: Call) -> Response:
+    """Submit what an older job was submitted with."""
+    import json
+
+    call.document = {"kind": "movie", **json.loads(find_job(call.sandbox, call.path_parameters["jobId"]).job.payload)}
+    return await submit_render_job(call)
+
+
+HANDLERS: Mapping'''
+
+
+@pytest.mark.slow  # a whole run of the command, and one of its canary
+def test_a_copy_with_another_operation_conforms_and_its_canary_is_noticed(tmp_path: Path) -> None:
+    """Two files are changed, the spec and the handlers; `conform` ends with 0, and still notices a wrong server."""
+    for name in ("mockserver", "contract_tests", "fixtures"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    text = (ROOT / "openapi.yaml").read_text()
+    (tmp_path / "openapi.yaml").write_text(text.replace("  /v1/me:\n", f"{RETRY}  /v1/me:\n", 1))
+    module = tmp_path / "mockserver" / "viralsync_mock" / "api" / "handlers.py"
+    source = module.read_text().replace("HANDLERS: Mapping", HANDLER, 1)
+    module.write_text(source.replace('"getMe": get_me,', '"retryJob": retry_job, "getMe": get_me,', 1))
+    folders = os.pathsep.join(str(tmp_path / name) for name in ("mockserver", "contract_tests"))
+    ended = subprocess.run(
+        [sys.executable, "-m", "viralsync_mock", "conform", "--report-dir", str(tmp_path / "report")],
+        env={**os.environ, "PYTHONPATH": folders}, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    report = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert (ended.returncode, report["canary"]["is_caught"]) == (0, True), ended.stdout
+    assert "/retry" in (tmp_path / "report" / "traffic.har").read_text()
