@@ -74,7 +74,7 @@ def _delete_while_it_runs(context: JourneyContext, life: ObservedJob, stream: St
     expected, path = "INVALID_STATE_TRANSITION", {"jobId": life.job.id}
     if context.run.target.has_control:
         return context.call("deleteJob", expected, fact=facts.DELETE_RUNNING, path=path, step="delete while it runs")
-    call = context.call_any("deleteJob", path=path, step="delete while it runs")
+    call = context.call_any("deleteJob", path=path, step="delete while it runs", is_repeatable=True)
     if call.is_success:
         context.run.deleted.add(life.job.id)
         context.run.budget.unclean_jobs -= 1
