@@ -35,7 +35,7 @@ def running(command: Callable[..., None]) -> Callable[..., None]:
     return states_option(url(token(command)))
 
 
-@click.group()
+@click.group(short_help="Save, load, list, export and import sandboxes.")
 def state() -> None:
     """Save and load the sandbox of a running mock; list, export and import those of `serve --state`.
 
