@@ -1,12 +1,14 @@
 """Runs the tests of a team against wrong servers, to say which bugs of the API they would not notice.
 
-A mutant counts if it deviated in what the tests did; those that differ only in their spec are not tried.
+A mutant counts if it deviated in what the tests did; those that differ only in their spec are not tried, and neither
+are those for which the tests' traffic has no occasion. The most telling come first.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,28 +26,55 @@ import click
 from viralsync_conform.clocks import RealClock, measured
 from viralsync_conform.mutants.catalogue import BEHAVIOUR_MUTANTS
 from viralsync_conform.mutants.engine.server import NO_MUTANT
-from viralsync_conform.mutants.engine.traffic import DEVIATED, TRAFFIC, WEBHOOK
+from viralsync_conform.mutants.engine.traffic import DEVIATED, TRAFFIC, WEBHOOK, Deviation
 from viralsync_conform.mutants.mutant import Mutant
 from viralsync_conform.suite.recorder import FAILED, FOLDER, SKIPPED
 from viralsync_mock.errors import UsageError, did_you_mean
 from viralsync_mock.redaction import sanitised
 
-CONTROLS = 2
+CONTROLS = 3
 FIRST_TIMEOUT = 600.0
 """Seconds for the first run, of which nothing is known yet."""
 
 NEEDS = {
-    "streams": "streamJobProgress",
-    "lists": "listJobs",
-    "submissions": "submitRenderJob",
+    "streams": "streamJobProgress 200",
+    "lists": "listJobs 200",
+    "submissions": "submitRenderJob 202",
     "cancel": "cancelJob",
     "delete": "deleteJob",
     "usage": "getUsage",
     "charges": "getUsage",
-    "rate limit": "429",
+    "rate limit": r"\w+ 429",
     "webhooks": WEBHOOK,
+    "keys": r"\w+ 40[13]|getMe",
+    "errors": r"\w+ [45]..|getMe|getJob 200",
+    "validation": r"submitRenderJob 400|submitRenderJob 202",
 }
-"""What must be in the traffic for a mutant of a subject to be tried at all."""
+"""The fact that must be in the traffic for a mutant of a subject to be tried, as a regular expression."""
+
+FINER_NEEDS = {
+    r"cursor-|later-pages": "listJobs (of several pages|with cursor)",
+    r"limit-(?!default|forgets)": "listJobs with limit",
+    r"status-(?!upper)|.*cursor-forgets-status|filtered": "listJobs with status",
+    r"type-(unknown-ignored|finds|ignored)|.*forgets-type": "listJobs with type",
+    r"child-|scene-(queued|ids)|unknown-scene|.*-child|children-on|parent-done-before": "child ",
+    r"unknown-route": "None 404",
+    r"wrong-method|method-": r"\w+ 405",
+    r"too-large|payload-too-large": "code PAYLOAD_TOO_LARGE",
+    r"accepts-|validation-|submission-invalid|crash-on|bad-json": "code VALIDATION_ERROR",
+    r"unknown-job|job-not-found": "code JOB_NOT_FOUND",
+    r".*foreign-": r"\w+ 404",
+    r"revoked-": "code API_KEY_REVOKED",
+    r"free-plan-": "code FORBIDDEN",
+    r".*without-key|.*with-any-key|missing-key": "code UNAUTHORIZED",
+    r"stream-resume|stream-replays": "streamJobProgress resumed",
+    r".*(?<!-)cancell?ed|job-canceled|.*cancel-unsaid": "(job|webhook) cancelled",
+    r".*failed|error-(as|missing|without)|job-error": "(job|webhook) failed",
+    r"quota-(never|403|429|400|other|code)": "code RENDER_QUOTA",
+    r"concurrency-(not|429|402|other)": "code CONCURRENCY_LIMIT_EXCEEDED",
+    r"plan-limit": "code PLAN_LIMIT_EXCEEDED",
+}
+"""The same by the beginning of a mutant's name."""
 
 
 @dataclass(frozen=True)
@@ -57,15 +86,53 @@ class Attempt:
     traffic: frozenset[str]
     seconds: float
 
+    @property
+    def deviations(self) -> list[Deviation]:
+        """Where the server deviated, as far as its traffic says."""
+        return [found for line in sorted(self.traffic) if line.startswith(DEVIATED) and (found := Deviation.of(line))]
+
+
+@dataclass(frozen=True)
+class Survivor:
+    """A mutant that no test noticed, and what the tests received of it."""
+
+    mutant: Mutant
+    deviations: tuple[Deviation, ...]
+
+    @property
+    def did(self) -> str:
+        """What the server did, in a call of the tests."""
+        first = self._first
+        return f"{first.where}: {first.place} was {first.sent}, the mock says {first.right}" if first else ""
+
+    @property
+    def nearest(self) -> str:
+        """The test that received most of it; empty where the server ran in another process."""
+        tests = [each.test for each in self.deviations if each.test]
+        return max(dict.fromkeys(tests), key=tests.count) if tests else ""
+
+    @property
+    def asserts(self) -> str:
+        """What a test would assert."""
+        first = self._first
+        if not first:
+            return f"the opposite of: {self.mutant.statement}"
+        return f"{first.place} of {first.where} is {first.right}"
+
+    @property
+    def _first(self) -> Deviation | None:
+        of_nearest = [each for each in self.deviations if each.test == self.nearest]
+        return next(iter(of_nearest), None)
+
 
 @dataclass
 class Challenge:
-    """All runs of a command; `left_out` are the tests that fail on the mock itself."""
+    """All runs of a command; `left_out` are the tests that fail on the mock itself, each with how."""
 
     command: Sequence[str]
-    left_out: tuple[str, ...] = ()
+    left_out: dict[str, str] = field(default_factory=dict)
     noticed: dict[Mutant, str] = field(default_factory=dict)
-    survivors: list[Mutant] = field(default_factory=list)
+    survivors: list[Survivor] = field(default_factory=list)
     unmet: list[Mutant] = field(default_factory=list)
     untried: list[Mutant] = field(default_factory=list)
     running: set[int] = field(default_factory=set)
@@ -133,7 +200,7 @@ def run_challenge(
         return mutant, challenge.run(mutant.name, timeout) if in_time else None
 
     with ThreadPoolExecutor(workers) as pool:
-        results = pool.map(attempt, _spread(likely))
+        results = pool.map(attempt, _most_telling_first(likely))
         try:
             with click.progressbar(results, length=len(likely), label="wrong servers", file=sys.stderr) as bar:
                 for mutant, outcome in bar:
@@ -158,33 +225,41 @@ def _chosen(only: Sequence[str]) -> list[Mutant]:
 
 
 def _control(challenge: Challenge) -> list[Attempt]:
-    """Run the tests on the mock itself, until they pass without those that fail or flicker there."""
-    controls: list[Attempt] = []
-    while len(controls) < CONTROLS or controls[-1].exit_code != 0:
-        attempt = challenge.run(NO_MUTANT, FIRST_TIMEOUT, is_whole=True)
-        controls.append(attempt)
-        if not any("None" not in line for line in attempt.traffic):
-            raise UsageError(
-                "the tests never called the mock: start it with the fixture `viralsync` or with `viralsync-mock serve`"
-            )
-        if attempt.exit_code != 0 and (not attempt.failed or len(controls) > 2 * CONTROLS):
-            raise UsageError(
-                f"the tests fail on the mock itself, with exit code {attempt.exit_code}: run them by themselves first"
-            )
-        challenge.left_out = (*challenge.left_out, *attempt.failed)
+    """Run the tests on the mock itself several times, and once more without those that fail or flicker there."""
+    controls = [challenge.run(NO_MUTANT, FIRST_TIMEOUT, is_whole=True)]
+    if not any("None" not in line for line in controls[0].traffic):
+        raise UsageError(
+            "the tests never called the mock: start it with the fixture `viralsync` or with `viralsync-mock serve`"
+        )
+    while len(controls) < CONTROLS:
+        controls.append(challenge.run(NO_MUTANT, FIRST_TIMEOUT, is_whole=True))
+    for test in dict.fromkeys(test for each in controls for test in each.failed):
+        is_constant = all(test in each.failed for each in controls)
+        challenge.left_out[test] = "it fails there" if is_constant else "it flickers there"
+    if any(each.exit_code != 0 for each in controls):
+        controls.append(challenge.run(NO_MUTANT, FIRST_TIMEOUT, is_whole=True))
+    if (code := controls[-1].exit_code) != 0:
+        raise UsageError(f"the tests fail on the mock itself, with exit code {code}: run them by themselves first")
     return controls
 
 
-def _is_likely(mutant: Mutant, traffic: Iterable[str]) -> bool:
-    need = NEEDS.get(mutant.subject, "")
-    return any(need in line for line in traffic) or (mutant.sending is not None and bool(need))
+def _is_likely(mutant: Mutant, facts: Iterable[str]) -> bool:
+    """Say whether the tests do anything that a mutant answers wrongly."""
+    needs = [NEEDS.get(mutant.subject, "")]
+    needs += [need for name, need in FINER_NEEDS.items() if re.match(name, mutant.name)]
+    known = tuple(facts)
+    return all(any(re.match(need, fact) for fact in known) for need in needs)
 
 
-def _spread(mutants: Sequence[Mutant]) -> Iterator[Mutant]:
-    """Yield mutants of all subjects in turn, so that a short budget meets each."""
+def _most_telling_first(mutants: Sequence[Mutant]) -> Iterator[Mutant]:
+    """Yield the most telling mutants, then the others of all subjects in turn, so that a short budget meets each."""
+    by_name = {mutant.name: mutant for mutant in mutants}
+    telling = Path(__file__).with_name("telling.txt").read_text("utf-8").split("\n")
+    yield from (by_name[name] for name in telling if name in by_name)
     subjects: dict[str, list[Mutant]] = {}
     for mutant in mutants:
-        subjects.setdefault(mutant.subject, []).append(mutant)
+        if mutant.name not in telling:
+            subjects.setdefault(mutant.subject, []).append(mutant)
     for row in zip_longest(*subjects.values()):
         yield from (mutant for mutant in row if mutant is not None)
 
@@ -196,16 +271,16 @@ def _sort(challenge: Challenge, mutant: Mutant, attempt: Attempt | None) -> None
         challenge.noticed[mutant] = "the tests did not end in time"
     elif attempt.exit_code != 0:
         challenge.noticed[mutant] = attempt.failed[0] if attempt.failed else f"exit code {attempt.exit_code}"
-    elif DEVIATED in attempt.traffic:
-        challenge.survivors.append(mutant)
+    elif any(line.startswith(DEVIATED) for line in attempt.traffic):
+        challenge.survivors.append(Survivor(mutant, tuple(attempt.deviations)))
     else:
         challenge.unmet.append(mutant)
 
 
 def _report(challenge: Challenge, controls: Sequence[Attempt]) -> Iterator[str]:
     yield f"{len(controls)} runs on the mock itself, {controls[-1].seconds:.1f} s each"
-    for test in challenge.left_out:
-        yield f"left out, since it fails or flickers there: {test}"
+    for test, why in challenge.left_out.items():
+        yield f"left out, since {why}: {test}"
     tried = len(challenge.noticed) + len(challenge.survivors)
     yield f"your tests notice {len(challenge.noticed)} of {tried} wrong servers ({challenge.percent:.0f} %)"
     rest = [f"{len(challenge.unmet)} never deviate in what your tests do"] if challenge.unmet else []
@@ -213,9 +288,18 @@ def _report(challenge: Challenge, controls: Sequence[Attempt]) -> Iterator[str]:
     if rest:
         yield f"not counted: {', '.join(rest)}"
     if challenge.survivors:
-        yield "not noticed; a test for one would assert the opposite:"
-    for mutant in challenge.survivors:
-        yield f"  {mutant.subject}: {mutant.name}: {mutant.statement}"
+        yield "not noticed:"
+    for each in challenge.survivors:
+        yield f"  {each.mutant.subject}: {each.mutant.name}: {each.mutant.statement}"
+        yield from _details(each)
+
+
+def _details(survivor: Survivor) -> Iterator[str]:
+    if survivor.did:
+        yield f"      the server: {survivor.did}"
+    if survivor.nearest:
+        yield f"      nearest: {survivor.nearest}"
+    yield f"      a test would assert: {survivor.asserts}"
 
 
 def _document(challenge: Challenge) -> dict[str, object]:
@@ -224,9 +308,17 @@ def _document(challenge: Challenge) -> dict[str, object]:
         "percent": round(challenge.percent, 1),
         "noticed": {mutant.name: by for mutant, by in challenge.noticed.items()},
         "survivors": [
-            {"name": each.name, "subject": each.subject, "statement": each.statement} for each in challenge.survivors
+            {
+                "name": each.mutant.name,
+                "subject": each.mutant.subject,
+                "statement": each.mutant.statement,
+                "did": each.did,
+                "nearest": each.nearest,
+                "asserts": each.asserts,
+            }
+            for each in challenge.survivors
         ],
-        "left_out": list(challenge.left_out),
+        "left_out": challenge.left_out,
         "unmet": [mutant.name for mutant in challenge.unmet],
         "untried": [mutant.name for mutant in challenge.untried],
     }

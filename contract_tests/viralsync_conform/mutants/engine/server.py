@@ -126,8 +126,10 @@ def mutated(app: App, mutant: Mutant | None, traffic: Traffic | None = None) -> 
         return app
     world = MutantState.around(app)
     sender: SendWebhook = app.mock.sender or HttpSender(app.mock.settings.webhook_hosts)
-    if mutant is not None and mutant.sending is not None:
-        sending = traffic.watched_sending(mutant.sending) if traffic else mutant.sending
+    sending = mutant.sending if mutant else None
+    if traffic is not None:
+        sending = traffic.watched_sending(sending)
+    if sending is not None:
         sender = MutatedSender(sender, sending, world)
     app.mock.sender = world.quiet.mock.sender = sender
     return cast(App, Mutated(world, mutant.layer if mutant else None, traffic))
