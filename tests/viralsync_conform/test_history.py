@@ -63,6 +63,13 @@ def test_the_first_line_says_what_is_new() -> None:
     gone = finding(name="gone")
     first = next(iter(format_result(tonight(OLD, NEW, nights=(night(1, OLD, gone),)))))
     assert first == "New since 2 January 2026: 1 finding: progress (getJob); 1 finding gone."
+
+
+def test_the_first_line_names_each_check_once() -> None:
+    """A check that failed at several places of an operation stands there once."""
+    several = (NEW, replace(NEW, place="/a"), replace(NEW, place="/b"), replace(NEW, place="/c"))
+    first = next(iter(format_result(tonight(*several, nights=(night(1),)))))
+    assert first == "New since 2 January 2026: 4 findings: progress (getJob)."
     assert next(iter(format_result(tonight(OLD, nights=(night(1, OLD),))))) == "Nothing new since 2 January 2026."
     assert next(iter(format_result(tonight(OLD, nights=())))).startswith("No conclusive night before")
 
@@ -88,6 +95,7 @@ def test_reports_show_the_nights(tmp_path: Path) -> None:
     texts = written(tmp_path, run)
     page = Page(texts["report.html"])
     assert len([each for each in page.named("rect") if "night" in str(each.get("class"))]) == 30
+    assert "the colour is the verdict, the height the duration" in texts["report.html"]
     report = json.loads(texts["report.json"])
     assert (len(report["nights"]), report["findings"]["difference"][0]["since"]) == (40, "2026-01-01T00:00:00.000Z")
     assert [report["findings"]["failure"][0][name] for name in ("wrong", "is_new", "since")] == ["target", True, None]

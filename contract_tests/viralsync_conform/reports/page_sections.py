@@ -50,7 +50,9 @@ def nights(result: Result) -> Markup | None:
         joined((f"{day(night.at)} ", tag("b", VERDICTS[night.verdict]), _quiet_night(night)))
         for night in reversed(shown)
     ]
-    return section("Nights", "nights", chart, _folded(f"{len(shown)} nights", rows), lead=news(result))
+    span = f"{day(shown[0].at)} to {day(shown[-1].at)}: the colour is the verdict, the height the duration."
+    table = _folded(f"{len(shown)} nights", rows)
+    return section("Nights", "nights", chart, tag("p", span, class_="quiet"), table, lead=news(result))
 
 
 def _quiet_night(night: Night) -> Markup:

@@ -120,8 +120,9 @@ def news(result: Result) -> str:
     fixed = f"; {counted(gone, 'finding')} gone" if gone else ""
     if not new:
         return f"Nothing new since {day(last.at)}{fixed}."
-    named = ", ".join(f"{each.check} ({where(each)})" for each in new[:MAX_NAMED])
-    rest = f" and {len(new) - MAX_NAMED} more" if len(new) > MAX_NAMED else ""
+    names = list(dict.fromkeys(f"{each.check} ({where(each)})" for each in new))
+    named = ", ".join(names[:MAX_NAMED])
+    rest = f" and {len(names) - MAX_NAMED} more kinds" if len(names) > MAX_NAMED else ""
     return f"New since {day(last.at)}: {counted(len(new), 'finding')}: {named}{rest}{fixed}."
 
 
