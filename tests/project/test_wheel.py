@@ -50,6 +50,9 @@ def test_the_wheel_carries_spec_fixtures_schema_and_types(wheel: Path) -> None:
     assert {
         "viralsync_mock/py.typed",
         "viralsync_mock/control/control.openapi.yaml",
+        "viralsync_mock/ui/index.html",
+        "viralsync_mock/ui/app.js",
+        "viralsync_mock/ui/style.css",
         "viralsync_mock/self_check/self_check.mjs",
         "viralsync_mock/_data/openapi.yaml",
         "viralsync_mock/_data/fixtures/scenario.schema.json",

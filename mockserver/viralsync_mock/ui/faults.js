@@ -47,7 +47,7 @@ export function faultsScreen(root, ctx) {
 
 	function drawArmed() {
 		const armed = store.valueAt("faults") || [];
-		fill(armedBox, store.isKnownAt("faults") ? null : h("p", { class: "note" }, "Not known for that instant: the page was opened later."), armed.length ? h("table", {}, h("thead", {}, h("tr", {}, ["Fault", "For", "Matched", ""].map((t) => h("th", { scope: "col" }, t)))),
+		fill(armedBox, store.isKnownAt("faults") ? null : h("p", { class: "note" }, "Not known for that instant: the page was opened later."), armed.length ? h("table", {}, h("thead", {}, h("tr", {}, ["Fault", "For", "Matched", "Do"].map((t) => h("th", { scope: "col" }, t)))),
 			h("tbody", {}, armed.map((f) => h("tr", { class: f.isRunning ? "" : "tocome" }, h("td", {}, h("code", {}, JSON.stringify(f.fault || { job: f.job }))), h("td", {}, f.match ? h("code", {}, JSON.stringify(f.match)) : "every call", f.probability !== undefined ? `, ${f.probability}` : "", f.for !== undefined ? `, for ${f.for}` : ""),
 				h("td", {}, `${f.matched}${f.times ? ` of ${f.times}` : ""}`, f.isRunning ? "" : " · over"), h("td", {}, button("Disarm", () => act(() => store.send("PUT", "faults", { faults: armed.filter((x) => x !== f && x.isRunning).map(left) }), "Disarmed."), { class: "small" }))))))
 			: h("p", { class: "empty" }, "No fault is armed."), armed.length ? button("Disarm all", () => act(() => store.send("DELETE", "faults"), "Disarmed.")) : null);

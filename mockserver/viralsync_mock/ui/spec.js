@@ -14,7 +14,7 @@ function prose(text) {
 		if (block.startsWith("#")) return h("h3", {}, inline(block.replace(/^#+ /, "")));
 		if (!block.startsWith("|")) return h("p", {}, inline(block));
 		const rows = block.split("\n").filter((l) => !/^[|\s:-]+$/.test(l)).map((l) => l.split("|").slice(1, -1));
-		return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table" }, h("table", {}, rows.map((cells, i) => h("tr", {}, cells.map((c) => h(i ? "td" : "th", i ? {} : { scope: "col" }, inline(c.trim())))))));
+		return h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Table" }, h("table", {}, rows.map((cells, i) => h("tr", {}, cells.map((c) => h(i ? "td" : "th", i ? {} : { scope: "col" }, inline(c.trim())))))));
 	});
 }
 
@@ -54,7 +54,7 @@ async function draw() {
 	const methods = ["get", "put", "post", "patch", "delete"];
 	fill($("main"), h("h2", {}, doc.info.title, " ", h("small", {}, doc.info.version)), h("p", {}, doc.info.summary || ""), prose(doc.info.description),
 		Object.entries(doc.paths).flatMap(([path, item]) => methods.filter((m) => item[m]).map((m) => operation(m, path, item[m], item.parameters))),
-		doc["x-error-catalogue"] ? [h("h3", {}, "Errors"), h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Errors" }, h("table", {}, h("thead", {}, h("tr", {}, ["Status", "Code", "When"].map((t) => h("th", { scope: "col" }, t)))), h("tbody", {}, Object.entries(doc["x-error-catalogue"]).map(([code, e]) => h("tr", {}, h("td", {}, e.status), h("td", {}, h("code", {}, code)), h("td", {}, e.when))))))] : null);
+		doc["x-error-catalogue"] ? [h("h3", {}, "Errors"), h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Errors" }, h("table", {}, h("thead", {}, h("tr", {}, ["Status", "Code", "When"].map((t) => h("th", { scope: "col" }, t)))), h("tbody", {}, Object.entries(doc["x-error-catalogue"]).map(([code, e]) => h("tr", {}, h("td", {}, e.status), h("td", {}, h("code", {}, code)), h("td", {}, e.when))))))] : null);
 }
 addEventListener("hashchange", draw);
 draw();

@@ -79,7 +79,7 @@ export class Store {
 
 	async read(reader, last, signal) {
 		const decoder = new TextDecoder();
-		let rest = "";
+		let rest = "", slice = 0;
 		try {
 			for (;;) {
 				const { done, value } = await reader.read();
@@ -91,6 +91,10 @@ export class Store {
 					if (!lines.event) continue;
 					last = lines.id;
 					this.take(lines.event, JSON.parse(lines.data));
+					if (performance.now() > slice) { // others get their turn
+						await new Promise((go) => setTimeout(go));
+						slice = performance.now() + 8;
+					}
 				}
 			}
 		} catch (problem) { throw Object.assign(problem, { last }); }

@@ -18,8 +18,8 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 WATCH = """
 window.broken = [];
 document.addEventListener("securitypolicyviolation", (e) => broken.push(`${e.violatedDirective} ${e.blockedURI}`));
-window.longest = 0;
-new PerformanceObserver((list) => { for (const e of list.getEntries()) longest = Math.max(longest, e.duration); })
+window.tasks = [];
+new PerformanceObserver((list) => { for (const e of list.getEntries()) tasks.push(e.duration); })
   .observe({ entryTypes: ["longtask"] });
 """
 

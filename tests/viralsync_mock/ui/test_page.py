@@ -302,7 +302,7 @@ def test_a_fault_has_units_and_conditions(visitor: Visitor) -> None:
     page.get_by_label("stale_read", exact=True).fill("2")
     page.get_by_label("stale_read, unit").select_option("m")
     page.get_by_role("combobox", name="Operation").select_option("getJob")
-    page.get_by_label("Times").fill("4")
+    page.get_by_role("spinbutton", name="Times", exact=True).fill("4")
     page.get_by_label("Share, %").fill("50")
     press(visitor, "Arm")
     expect(page.locator("tbody tr")).to_have_count(1)
