@@ -1,4 +1,4 @@
-import { act, ago, button, clockText, copy, download, field, fill, h, later, select } from "./dom.js";
+import { act, ago, button, clockText, download, field, fill, h, later, select } from "./dom.js";
 import { ms } from "./store.js";
 
 function gauge(name, used, limit, unit, note) {
@@ -52,7 +52,6 @@ export function sandboxesScreen(root, ctx) {
 	const list = h("div"), file = h("input", { type: "file", accept: "application/json,.json", "aria-label": "A snapshot to restore", hidden: true, onchange: restore });
 	root.append(h("div", { class: "bar" }, button("A new sandbox", () => act(async () => ctx.openSandbox({ key: await ctx.newKey() })), { class: "primary" }), button("Read the list anew", draw)),
 		h("section", { class: "card", "aria-label": "Sandboxes" }, list, file));
-	const of = (user) => ({ headers: { "x-api-key": "", "x-mock-sandbox": user } });
 	let target = null;
 	async function call(user, method, path, body, options = {}) {
 		const own = store.headers;

@@ -1,4 +1,4 @@
-import { act, button, clockText, download, field, fill, h, later, select } from "./dom.js";
+import { act, button, download, field, fill, h, later, select } from "./dom.js";
 
 const QUICK = [
 	["The next submission answers 503", { fault: { status: 503 }, match: { operation: "submitRenderJob" }, times: 1 }],

@@ -1,4 +1,4 @@
-import { $, act, button, clockText, copy, field, fill, h, later, length, percent, pretty, say, select, Table } from "./dom.js";
+import { act, button, clockText, copy, field, fill, h, later, length, percent, pretty, say, select, Table } from "./dom.js";
 import { ms } from "./store.js";
 
 const TERMINAL = ["done", "failed", "cancelled"];

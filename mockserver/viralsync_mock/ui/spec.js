@@ -1,4 +1,4 @@
-// Renders an OpenAPI document: operations, parameters, bodies, responses, examples.
+// Renders an OpenAPI document.
 import { $, fill, h, pretty } from "./dom.js";
 import { Store } from "./store.js";
 

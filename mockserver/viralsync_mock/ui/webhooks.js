@@ -1,4 +1,4 @@
-import { act, button, clockText, copy, field, fill, h, pretty, select, Table } from "./dom.js";
+import { act, button, clockText, copy, field, fill, h, pretty, Table } from "./dom.js";
 import { ms } from "./store.js";
 
 export function webhooksScreen(root, ctx) {
