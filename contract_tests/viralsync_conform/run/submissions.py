@@ -219,6 +219,16 @@ def _delete(context: JourneyContext, job: Job) -> None:
         context.run.budget.unclean_jobs -= 1
 
 
+def _check_not_done(context: JourneyContext, ended: Exchange) -> None:
+    """A job may be done before its cancel comes in, but not without its scenes."""
+    children = ended.document.get("children")
+    counts = children if isinstance(children, dict) else {}
+    succeeded, total = counts.get("succeeded"), counts.get("total")
+    is_cut = isinstance(succeeded, int) and isinstance(total, int) and succeeded < total
+    is_done = ended.document.get("status") == "done"
+    context.check(facts.CANCELS, not (is_done and is_cut), ended, expected="cancelled", got=f"done with {children}")
+
+
 def cancel(context: JourneyContext, job: Job, *, is_kept: bool = False) -> None:
     """Cancel a job that is not to be rendered, at once; where a queued job cannot be, as soon as it runs.
 
@@ -228,6 +238,7 @@ def cancel(context: JourneyContext, job: Job, *, is_kept: bool = False) -> None:
         answer = cancel_when_possible(context, job.id, "cancel what was accepted")
         if answer.document.get("status") != "cancelled":
             answer = wait_terminal(context, job.id, "was it cancelled")
+            _check_not_done(context, answer)
         if answer.document.get("status") in TERMINAL:
             settle_budget(context, job, answer.document.get("status"))
             if not is_kept:

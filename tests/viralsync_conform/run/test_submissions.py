@@ -13,7 +13,17 @@ from viralsync_conform.budget import Budget, BudgetSpentError, worst_case
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.run.context import StopJourneyError
 from viralsync_conform.run.journey_context import JourneyContext
-from viralsync_conform.run.submissions import refused, settle_budget, submission, submit
+from viralsync_conform.run.submissions import (
+    TITLE,
+    cancel,
+    cancel_when_possible,
+    fitting,
+    is_marked,
+    refused,
+    settle_budget,
+    submission,
+    submit,
+)
 from viralsync_conform.target import Account
 
 JOB = "job_0123456789ab"
@@ -118,3 +128,53 @@ def test_a_throwaway_account_costs_requests_only() -> None:
     there.run.target.opened["spare"] = other
     submit(there.as_account(other))
     assert (there.run.budget.reserved, there.run.jobs, there.run.guard.created) == (0.0, {}, [JOB])
+
+
+GET = f"GET /v1/jobs/{JOB}"
+EXAMPLES = spec().document["components"]["examples"]
+
+
+def job_like(example: str, **changes: object) -> httpx2.Response:
+    return answer(200, {**EXAMPLES[example]["value"], "jobId": JOB, **changes})
+
+
+@pytest.mark.parametrize(("succeeded", "expected"), [(0, {("failure", "cancels")}), (3, set())])
+def test_a_cancelled_job_is_not_done_without_its_scenes(succeeded: int, expected: set[tuple[str, str]]) -> None:
+    """It may have been done a moment before; then its scenes are."""
+    children = {"total": 3, "succeeded": succeeded, "running": 0, "queued": 3 - succeeded, "failed": 0}
+    done = job_like("doneJob", children=children)
+    there = trip_of(Api({SUBMIT: [MADE], CANCEL: [answer(200, {"ok": True})], GET: [done], DELETE: [answer(204)]}))
+    cancel(there, submit(there))
+    assert {each for each in found(there.run) if each[1] == "cancels"} == expected
+
+
+def test_a_running_job_can_be_cancelled() -> None:
+    """A refusal while it is queued is open, while it has ended nobody's fault; while it runs it breaks the contract."""
+    conflict = refusal(409, "INVALID_STATE_TRANSITION")
+    for looks, expected in (
+        ([job_like("renderingJob")], [("failure", "status")]),
+        ([job_like("queuedJob"), job_like("doneJob")], []),
+    ):
+        there = trip_of(Api({CANCEL: [conflict], GET: looks}))
+        there.run.guard.own(JOB)
+        cancel_when_possible(there, JOB, "cancel")
+        assert [each for each in found(there.run) if each[0] == "failure"] == expected
+
+
+def test_jobs_of_the_kit_are_known_by_their_marks() -> None:
+    """By title, project or scene, whatever else the payload has or lacks."""
+    marked = [
+        {"movie": {"title": TITLE}},
+        {"projectId": "proj_conform_7"},
+        {"movie": {"scenes": [{"id": "conform-a"}]}},
+    ]
+    others = [None, {}, {"projectId": "proj_1", "movie": {"title": "x", "scenes": [{"id": "a"}, 3]}}, {"movie": []}]
+    assert [is_marked({"payload": each}) for each in (*marked, *others)] == [True] * 3 + [False] * 4
+
+
+@pytest.mark.parametrize(("plan", "frame"), [("free", {"width": 1280, "height": 720}), ("pro", {}), ("gold", {})])
+def test_a_movie_fits_the_plan(plan: str, frame: dict[str, int]) -> None:
+    """Where the plan has no room for the default frame, a movie says how large it is."""
+    there = trip_of(Api({"GET /v1/me": [answer(200, {"userId": "u", "plan": plan, "email": "a@example.com"})]}))
+    there.call("getMe", 200)
+    assert fitting(there.run) == frame
