@@ -38,12 +38,18 @@ def init(folder: Path) -> None:
         template = shipped("fixtures/starter") / source
         try:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            with (folder / name).open("xb") as file:
-                file.write(template.read_bytes())
-        except FileExistsError:
-            click.echo(f"kept  {folder / name}: it was there. Ours is {template}")
+            is_new = _write(folder / name, template.read_bytes())
         except OSError as error:
             raise UsageError(f"cannot write {folder / name}: {error.strerror}. Choose another folder.") from None
-        else:
-            click.echo(f"wrote {folder / name}")
+        click.echo(f"wrote {folder / name}" if is_new else f"kept  {folder / name}: it was there. Ours is {template}")
     click.echo(NEXT, nl=False)
+
+
+def _write(path: Path, content: bytes) -> bool:
+    """Write a new file; return False for one that is there, also as a link that leads nowhere."""
+    try:
+        with path.open("xb") as file:
+            file.write(content)
+    except FileExistsError:
+        return False
+    return True

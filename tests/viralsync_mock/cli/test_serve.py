@@ -511,7 +511,7 @@ def test_an_edited_spec_is_served_and_a_broken_one_is_not(watching: tuple[Served
 
 
 def test_a_certificate_makes_it_https(tmp_path: Path) -> None:
-    """With a certificate and its key the server speaks TLS, and says so."""
+    """With a certificate and its key the server speaks TLS, says so, and its probe takes the certificate as it is."""
     certificate, key = tmp_path / "c.pem", tmp_path / "k.pem"
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost -days 2"
     names = ["-addext", "subjectAltName=IP:127.0.0.1", "-out", str(certificate), "-keyout", str(key)]
@@ -523,3 +523,6 @@ def test_a_certificate_makes_it_https(tmp_path: Path) -> None:
         assert server.base_url.startswith("https://127.0.0.1:")
         trusted = ssl.create_default_context(cafile=certificate)
         assert httpx.get(f"{server.base_url}/v1/me", headers=KEY, verify=trusted).status_code == 200
+        port = server.base_url.rpartition(":")[2]
+        variables = {"VIRALSYNC_MOCK_PORT": port, "VIRALSYNC_MOCK_TLS_CERT": str(certificate)}
+        assert CliRunner().invoke(main, ["health"], env=variables).output == f"ok {server.base_url}\n"
