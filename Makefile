@@ -71,6 +71,10 @@ constraints: $(VENV)/.dev        ## constraints.txt anew: the newest versions al
 	$(UV) pip compile --quiet --universal --upgrade --all-extras --generate-hashes --no-annotate \
 	  --custom-compile-command "make constraints" --output-file constraints.txt pyproject.toml
 
+typescript: $(VENV)/.dev          ## the tests of examples/typescript, the client of the control API for vitest and Playwright
+	cd examples/typescript && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund --loglevel=error
+	cd examples/typescript && VIRALSYNC_MOCK_COMMAND=$(abspath $(BIN))/viralsync-mock npm test
+
 node_modules: package.json package-lock.json
 	npm ci --no-audit --no-fund --loglevel=error && touch node_modules
 
