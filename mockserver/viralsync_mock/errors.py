@@ -53,12 +53,13 @@ class ApiError(MockError):
 class StateError(MockError):
     """What has to survive the process cannot be kept or read; the call is answered so, and nothing of it is promised.
 
-    With an `owner`, the address of the replica that has the sandbox, a proxy sends the call there.
+    With an `owner`, the address of the replica that has the sandbox, a proxy sends the call there. `wait` are real
+    seconds after which the owner is gone, if it seems to be dead.
     """
 
-    def __init__(self, message: str, owner: str = "") -> None:
+    def __init__(self, message: str, owner: str = "", wait: float = 0.0) -> None:
         super().__init__(message)
-        self.owner = owner
+        self.owner, self.wait = owner, wait
 
 
 class UsageError(MockError):

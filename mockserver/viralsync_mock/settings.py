@@ -55,6 +55,8 @@ class Settings:
     mutant: str | None = None
     state: str | None = None
     """A folder or a Redis URL in which sandboxes survive the process; None keeps them in memory only."""
+    lease: float = 5.0
+    """Real seconds after which another replica takes over the sandboxes of one that has died."""
     replica_address: str | None = None
     """HOST:PORT at which a proxy reaches this replica; by default where it listens."""
     real: RealTime = field(default_factory=RealTime)

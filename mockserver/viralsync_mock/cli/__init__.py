@@ -228,6 +228,13 @@ def _is_address(host: str) -> bool:
     help="Keep every sandbox in this folder, or in redis://HOST:PORT/DB for several replicas, over restarts and kills.",
 )
 @option(
+    "--lease",
+    type=click.FloatRange(min=0.1, max=3600),
+    metavar="S",
+    default=5.0,
+    help="With Redis: seconds after which another replica takes over from one that has died.",
+)
+@option(
     "--replica-address", metavar="HOST:PORT", help="Where a proxy reaches this replica; by default --host and --port."
 )
 @option(
@@ -319,6 +326,7 @@ def settings_of(context: click.Context) -> Settings:
         mock_headers=given["mock_headers"],
         mutant=given["mutant"],
         state=given["state"],
+        lease=given["lease"],
         replica_address=given["replica_address"],
         webhook_hosts=given["allow_webhook_host"],
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from viralsync_mock.errors import SettingsError
 from viralsync_mock.persistence.keeper import Keeper
@@ -20,12 +22,26 @@ def keep_state(mock: MockServer, place: str) -> None:
     mock.sandboxes.keeper = Keeper(mock, _open(mock, place))
 
 
+def _address(mock: MockServer) -> str:
+    """Return where a proxy reaches this replica."""
+    listener = mock.listener
+    return mock.settings.replica_address or (f"{listener.host}:{listener.port}" if listener else "")
+
+
 def written_with(spec: Spec) -> str:
     """Return the name of a spec, by which a store is known to fit."""
     return f"{spec.title} {spec.version} ({digest(spec)[:12]})"
 
 
 def _open(mock: MockServer, place: str) -> Backend:
+    url = urlsplit(place)
+    if url.scheme in ("redis", "rediss"):
+        from viralsync_mock.persistence.redis import RedisBackend
+
+        settings = mock.settings
+        return RedisBackend(
+            url, written_with(mock.files.spec), settings.lease, partial(_address, mock), settings.real.monotonic
+        )
     if "://" in place:
         raise SettingsError(f"--state: expected a folder or redis://HOST:PORT/DB, got {place}")
     from viralsync_mock.persistence.sqlite import SqliteBackend

@@ -30,6 +30,9 @@ T = TypeVar("T")
 WRITE_BEHIND = 0.01
 """Real seconds until what was only counted is written."""
 
+GRACE = 0.05
+"""Real seconds after the end of a lease until it is claimed."""
+
 CLOSED = "The mock is stopping: call again once it has started."
 LAPSED = "This replica has lost its lease, and another may answer for the key: call again."
 
@@ -82,6 +85,20 @@ class Outcome(NamedTuple):
 
     error: StateError | None = None
     lost: frozenset[str] = frozenset()
+
+
+class LostSandbox:
+    """The recorder of a sandbox that another server may own by now: no call of it is answered."""
+
+    def note(self, _kind: str, _subject: object = None) -> None:
+        """Keep nothing."""
+
+    def outbox_changed(self, _job: object) -> None:
+        """Keep nothing."""
+
+    async def commit(self) -> None:
+        """Refuse."""
+        raise StateError(LAPSED)
 
 
 class Keeper:
@@ -142,6 +159,8 @@ class Keeper:
 
     async def start(self) -> None:
         """Go on with the webhooks that are due, and stay the owner."""
+        if self._backend.heartbeat is not None:
+            await self._run(self._backend.renew)
         self._begin_task(self._take_over())
         if self._backend.heartbeat is not None:
             self._begin_task(self._stay_owner(self._backend.heartbeat))
@@ -163,7 +182,13 @@ class Keeper:
     async def _read(self, name: str, key: str | None) -> None:
         if name in self._apart:
             self._begin()  # one worker: it writes before it reads
-        fields = await self._run(self._backend.claim, name)
+        try:
+            fields = await self._run(self._backend.claim, name)
+        except StateError as error:
+            if not error.wait:
+                raise
+            await self._mock.settings.real.sleep(error.wait + GRACE)  # its owner seems to be dead
+            fields = await self._run(self._backend.claim, name)
         if name in self._apart:
             raise StateError("The state could not be written before: see the log of the mock, and call again.")
         key = key or fields.get("key", b"").decode()
@@ -193,19 +218,20 @@ class Keeper:
         while True:
             await self._mock.settings.real.sleep(seconds)
             try:
-                is_owner = await self._run(self._backend.renew)
+                if not await self._run(self._backend.renew):
+                    for sandbox in self._mock.sandboxes.all():
+                        self._lose(sandbox.key)
+                    await self._run(self._backend.renew)  # with the new lease, now that all is closed
             except StateError as error:
                 self._mock.on_bug("state", error)
                 continue
-            if not is_owner:
-                for sandbox in self._mock.sandboxes.all():
-                    self._lose(sandbox.key)
             await self._take_over()
 
     def _lose(self, key: str) -> None:
         """Close a sandbox that another server may own by now."""
         if (sandbox := self._mock.sandboxes.get(key)) is not None:
             self._detach(sandbox)
+            sandbox.recorder = LostSandbox()
             self._mock.sandboxes.release(key)
 
     # writing
@@ -217,6 +243,8 @@ class Keeper:
             parts.note("call", entry)
             if waits or parts.must_be_kept:
                 await self.commit(parts)
+        elif parts is not None:
+            await parts.commit()
         elif waits and self._apart:  # it was reset
             self._check(await self._flush(), "")
         if not self._backend.holds():
