@@ -7,7 +7,7 @@ WORKERS ?= $(shell $(PYTHON) -c "import os; print(2 * (os.cpu_count() or 1))")
 
 UV     := $(BIN)/uv
 
-.PHONY: serve docs test test-lowest test-newest test-with test-sdist contract check bench foreign mutants wheel constraints clean
+.PHONY: serve screenshots docs test test-lowest test-newest test-with test-sdist contract check bench foreign mutants wheel constraints clean
 
 serve: $(VENV)/.serve            ## the mock on http://127.0.0.1:4747
 	$(BIN)/viralsync-mock serve $(ARGS)
@@ -15,6 +15,9 @@ serve: $(VENV)/.serve            ## the mock on http://127.0.0.1:4747
 docs: $(VENV)/.dev               ## the documentation as a site, in build/docs/site; fails for a link that leads nowhere
 	$(BIN)/python docs/build_site.py
 	@echo "open build/docs/site/index.html"
+
+screenshots: $(VENV)/.dev        ## the pictures of docs/ui.md anew
+	$(BIN)/python docs/screenshots.py
 
 test: $(VENV)/.dev               ## every test, in random order, on all cores: two each, as many wait for sockets
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)

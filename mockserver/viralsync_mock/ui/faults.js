@@ -77,8 +77,9 @@ export function faultsScreen(root, ctx) {
 		change();
 	}
 
+	let choose = null;
 	const now = h("p", { class: "lead" });
-	const editor = h("textarea", { rows: "20", spellcheck: "false", placeholder: "name: mine\ndescription: Every job waits a minute.\njob:\n  queued: 1m", "aria-label": "The scenario as YAML", "aria-describedby": "scenario-problems", oninput: later(250, check) });
+	const editor = h("textarea", { rows: "20", spellcheck: "false", placeholder: "name: mine\njob:\n  queued: 1m", "aria-label": "The scenario as YAML", "aria-describedby": "scenario-problems", oninput: later(250, check) });
 	const problems = h("div", { id: "scenario-problems", class: "problems", role: "status" });
 	const apply = button("Apply", () => act(async () => { const name = (await store.send("PUT", "scenario", apply.document)).name; return name; }, "The scenario begins now."), { class: "primary", disabled: true });
 	async function check() {
@@ -99,7 +100,7 @@ export function faultsScreen(root, ctx) {
 		const got = await act(() => Promise.all([store.once("scenarios"), store.once("scenario.schema.json")]));
 		if (!got) return;
 		const [{ scenarios }, schema] = got, about = h("p", { class: "hint" });
-		const choose = select("Shipped scenario", scenarios.map((s) => s.name), (store.valueAt("scenario") || {}).name, describe);
+		choose = select("Shipped scenario", scenarios.map((s) => s.name), (store.valueAt("scenario") || {}).name, describe);
 		function describe() { about.textContent = (scenarios.find((s) => s.name === choose.value) || {}).description || ""; }
 		const load = async () => { const text = await act(() => store.get(`scenarios/${encodeURIComponent(choose.value)}`, { text: true })); if (text !== undefined) { editor.value = text; check(); } };
 		fill(scenarioBox, h("h3", {}, "Scenario"), now, h("div", { class: "row" }, field("Shipped", choose), button("Use it", () => act(() => store.send("PUT", "scenario", { name: choose.value }), "The scenario begins now.")), button("Edit a copy", load)), about,
@@ -117,7 +118,7 @@ export function faultsScreen(root, ctx) {
 	return {
 		update(topics) {
 			if (["faults", "at", "loaded", "clock"].some((t) => topics.has(t))) drawArmed();
-			if (["scenario", "at", "loaded"].some((t) => topics.has(t))) { const s = store.valueAt("scenario"); fill(now, s ? [h("b", {}, s.name), ` ${s.description} `, s.isChosen ? "" : "(the server's)"] : ""); }
+			if (["scenario", "at", "loaded"].some((t) => topics.has(t))) { const s = store.valueAt("scenario"); if (choose && s && topics.has("scenario")) choose.value = s.name; fill(now, s ? [h("b", {}, s.name), ` ${s.description} `, s.isChosen ? "" : "(the server's)"] : ""); }
 		},
 	};
 }
