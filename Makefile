@@ -7,7 +7,7 @@ WORKERS ?= $(shell $(PYTHON) -c "import os; print(2 * (os.cpu_count() or 1))")
 
 UV     := $(BIN)/uv
 
-.PHONY: serve screenshots docs test test-lowest test-newest test-with test-sdist contract check bench foreign mutants wheel constraints clean
+.PHONY: serve screenshots docs test typescript test-lowest test-newest test-with test-sdist contract check bench foreign mutants wheel constraints clean
 
 serve: $(VENV)/.serve            ## the mock on http://127.0.0.1:4747
 	$(BIN)/viralsync-mock serve $(ARGS)

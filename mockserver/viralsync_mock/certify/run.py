@@ -124,11 +124,8 @@ class _Runner:
 
     def confirm(self, result: TrialResult, on_result: Callable[[TrialResult], None]) -> TrialResult:
         """Run a scenario again by itself if other programs beside it may have been its misfortune."""
-        if (
-            self.options.jobs == 1
-            or not result.seconds
-            or not result.of(Outcome.FAILED, Outcome.UNPROVEN, Outcome.ERROR)
-        ):
+        was_alone = self.options.jobs == 1 or len(self.options.suite.trials) == 1 or not result.seconds
+        if was_alone or not result.of(Outcome.FAILED, Outcome.UNPROVEN, Outcome.ERROR):
             return result
         again = replace(self.run(result.trial), alone=True)
         on_result(again)
