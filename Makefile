@@ -55,6 +55,7 @@ check: $(VENV)/.dev node_modules ## lint, format, types, the linters of the spec
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml fixtures/starter/workflow.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml
 	$(BIN)/zizmor --offline --quiet .github/workflows action.yml fixtures/starter/workflow.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
 	$(BIN)/hadolint Containerfile
 	$(BIN)/kubernetes-validate --quiet --strict deploy/kubernetes.yaml
 

@@ -19,6 +19,7 @@ from viralsync_mock.control.app import read_control_spec
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
 CONTAINERFILE = (ROOT / "Containerfile").read_text()
 KUBERNETES = {each["kind"]: each for each in yaml.safe_load_all((ROOT / "deploy/kubernetes.yaml").read_text())}
+COMPOSE = (ROOT / "compose.yaml").read_text()
 RECIPES = re.findall(r"<!-- check: ([\w.-]+) -->\n```yaml\n(.*?)```", (ROOT / "docs/ci.md").read_text(), re.DOTALL)
 VARIABLES = {str(option.envvar) for command in main.commands.values() for option in command.params}
 PATIENCE = 60
@@ -48,7 +49,7 @@ def test_everything_that_the_image_is_built_from_reaches_the_build() -> None:
     assert [name for name in copied if not (ROOT / name).exists()] == []
 
 
-@pytest.mark.parametrize("text", [CONTAINERFILE, json.dumps(KUBERNETES), *(text for _, text in RECIPES)])
+@pytest.mark.parametrize("text", [CONTAINERFILE, COMPOSE, json.dumps(KUBERNETES), *(text for _, text in RECIPES)])
 def test_every_variable_is_one_that_serve_reads(text: str) -> None:
     """A typing error would be ignored."""
     assert set(re.findall(r"VIRALSYNC_MOCK_[A-Z_]+", text)) <= VARIABLES
@@ -70,6 +71,26 @@ def test_prometheus_finds_the_metrics_of_a_pod_open() -> None:
     environment = {each["name"]: each.get("value") for each in template["spec"]["containers"][0]["env"]}
     assert template["metadata"]["annotations"]["prometheus.io/path"] in read_control_spec().paths
     assert environment["VIRALSYNC_MOCK_OPEN_METRICS"] == "1"
+
+
+def test_the_replicas_of_compose_are_those_that_nginx_knows() -> None:
+    """By address and port, which the image's other variables leave alone; and each tells nginx its own."""
+    services = yaml.safe_load(COMPOSE)["services"]
+    replicas = [each["environment"] for name, each in services.items() if name.startswith("mock-")]
+    nginx = (ROOT / "deploy/nginx.conf").read_text()
+    addresses = [each["VIRALSYNC_MOCK_REPLICA_ADDRESS"] for each in replicas]
+    assert addresses == re.findall(r"^ +server ([\d.:]+) ", nginx, re.MULTILINE)
+    assert addresses == [f"127.0.0.1:{each['VIRALSYNC_MOCK_PORT']}" for each in replicas]
+    (port,) = re.findall(r"listen (\d+);", nginx)
+    assert services["nginx"]["ports"] == [f"4747:{port}"]
+
+
+def test_the_devcontainer_makes_what_there_is_to_make() -> None:
+    """Its commands are targets of the Makefile, and its port is the mock's."""
+    container = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text())
+    for name in ("postCreateCommand", "postAttachCommand"):
+        assert run("make", "--dry-run", *container[name].split()[1:]).returncode == 0
+    assert container["forwardPorts"] == [4747]
 
 
 # --- recipes ---------------------------------------------------------------------------------------------------------
