@@ -172,6 +172,10 @@ class JobControl:
         """Finish it now."""
         return self._change({"status": "done"})
 
+    def hold(self, seconds: float | None = None) -> Timeline:
+        """Let it stand still for so long, or for ever; what would have come later comes later by as much."""
+        return self._change({"hold": True if seconds is None else seconds})
+
     def set_progress(self, progress: float) -> Timeline:
         """Raise its progress to at least this, 0.0 to 1.0."""
         return self._change({"progress": progress})

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from viralsync_mock.sandbox import Effect, Sandbox
     from viralsync_mock.state import MockServer
 
-MAX_BYTES = 4 * 1024 * 1024
-"""Of the events that a feed keeps for listeners that come back."""
+MAX_BYTES, MAX_BYTES_OF_ALL, MIN_BYTES = 4 * 1024 * 1024, 64 * 1024 * 1024, 16 * 1024
+"""Of the events that a feed keeps for listeners that come back: less, where there are many feeds."""
 
 GATHER_SECONDS = 0.03
 """What changes again within this real time is sent once, as it is then."""
@@ -190,7 +190,8 @@ class Feed:
         event = sse.encode(data, id=self._id(self._number), event=kind)
         self._kept.append(event)
         self._size += len(event)
-        while self._size > MAX_BYTES:
+        limit = min(MAX_BYTES, max(MAX_BYTES_OF_ALL // (len(self._mock.sandboxes.watchers) or 1), MIN_BYTES))
+        while self._size > limit:
             self._size -= len(self._kept.popleft())
         for each in self._listeners:
             each.set()

@@ -11,7 +11,7 @@ export class Store {
 	clear() {
 		this.calls = []; this.callAt = new Map(); this.jobs = new Map(); this.jobOrder = []; this.deliveries = new Map();
 		this.received = new Map(); this.streams = new Map(); this.moves = []; this.history = { faults: [], account: [], scenario: [], inbox: [] };
-		this.timelines = new Map(); this.wanted = []; this.loading = 0; this.jobTotal = 0; this.at = null; this.since = null;
+		this.timelines = new Map(); this.wanted = []; this.loading ||= 0; this.jobTotal = 0; this.at = null; this.since = null;
 		this.clock = { now: 0, mode: "frozen", rate: 0, heard: performance.now() };
 	}
 
@@ -114,7 +114,7 @@ export class Store {
 			if (this.moves.length > MOST_MOVES) this.moves.shift();
 		} else if (kind in this.history) this.remember(kind, at, data[kind]);
 		else if (kind === "journal") { this.calls = []; this.callAt.clear(); this.touch("calls"); }
-		else if (kind === "reset") { const at0 = this.at; this.clear(); this.at = at0 && null; this.load(); }
+		else if (kind === "reset") this.load();
 		this.touch(TOPICS[kind] || kind);
 	}
 
@@ -131,10 +131,8 @@ export class Store {
 			const [clock, account, scenario, faults, calls, deliveries, inbox] = await Promise.all(
 				["clock", "account", "scenario", "faults", "journal?limit=1000", "deliveries?limit=1000", "inbox?limit=200"].map((p) => this.get(p)));
 			if (mine !== this.loadNumber) return;
-			const keep = this.at;
-			this.calls = []; this.callAt.clear(); this.deliveries.clear(); this.received.clear(); this.jobs.clear(); this.jobOrder = []; this.timelines.clear();
+			this.clear();
 			this.setClock(clock);
-			this.at = keep;
 			const now = this.clock.now;
 			this.remember("account", now, account); this.remember("scenario", now, scenario); this.remember("faults", now, faults.faults);
 			this.kinds = faults.kinds;

@@ -474,3 +474,12 @@ def test_threads_share_a_sandbox(sandbox: Sandbox) -> None:
     assert names == ["slow" if number % 10 == 1 else "happy" for number in range(40)]
     for each in found:
         each.reset()
+
+
+def test_a_job_is_held(sandbox: Sandbox, api: httpx.Client) -> None:
+    """For some seconds, or for ever."""
+    job = sandbox.jobs[api.post("/v1/render/jobs", json=movie()).json()["jobId"]]
+    ends = job.timeline.ends_at
+    assert ends is not None
+    assert job.hold(60).ends_at == ends + timedelta(seconds=60)
+    assert job.hold().ends_at is None

@@ -210,7 +210,7 @@ def test_a_listener_that_comes_back_gets_what_it_has_missed(
     assert [each.id for each in got] == [each.id for each in missed]
 
 
-@pytest.mark.parametrize("last", ["0badcafe-3", "nonsense", "-", "5e1f0c3a-99999999999999999999"])
+@pytest.mark.parametrize("last", ["0badcafe-0", "nonsense", "-", "5e1f0c3a-99999999999999999999"])
 def test_an_unknown_last_id_is_no_resumption(sandbox: Sandbox, follow: Follow, last: str) -> None:
     """After a restart the ids are others: the client has to read everything anew."""
     assert follow(sandbox, last).hello.data["isResumed"] is False
@@ -242,6 +242,8 @@ def test_no_key_is_ever_sent(following: Following, sandbox: Sandbox, api: httpx.
     """Not even the one that a client puts where none belongs."""
     api.get("/v1/jobs", params={"cursor": sandbox.api_key})
     assert sandbox.api_key not in str(following.next("call"))
+    sandbox.clock.run_until(submit(api, callbackUrl=f"http://inbox.localhost/{sandbox.api_key}"))
+    assert sandbox.api_key not in str(following.next("delivery"))
 
 
 def test_without_listeners_nothing_is_noted(sandbox: Sandbox, live_server: LiveServer, api: httpx.Client) -> None:
@@ -294,3 +296,15 @@ def test_a_refusal_is_a_control_error(live_server: LiveServer) -> None:
     """As with every other method of the client."""
     with Sandbox(live_server.base_url, "no-key") as sandbox, pytest.raises(ControlError, match="No sandbox is named"):
         list(sandbox.events())
+
+
+def test_many_feeds_share_their_memory(
+    following: Following, api: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What all keys keep together is bounded too."""
+    api.get("/v1/me")
+    following.next("call")
+    monkeypatch.setattr(events, "MAX_BYTES_OF_ALL", 0)
+    monkeypatch.setattr(events, "MIN_BYTES", 1)
+    api.get("/v1/usage")
+    following.until(lambda event: event.kind == "hello")

@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import movie
 from tests.viralsync_mock.ui.conftest import Visitor
 
-pytestmark = pytest.mark.needs_chromium
+pytestmark = [pytest.mark.needs_chromium, pytest.mark.slow]
 playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install '.[dev]'")
 expect = playwright.expect
 expect.set_options(timeout=20_000)
