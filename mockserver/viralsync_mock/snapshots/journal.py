@@ -13,6 +13,7 @@ from viralsync_mock.jobs.models import Status
 from viralsync_mock.jobs.store import Usage, WindowSlot
 from viralsync_mock.journal.entry import JournalEntry, serialize_headers
 from viralsync_mock.openapi.spec import RateLimit
+from viralsync_mock.redaction import masked_bytes
 from viralsync_mock.response import Response
 from viralsync_mock.scenarios.armed_faults import MatchedFaults
 from viralsync_mock.scenarios.model import NearMiss, RuleMatch
@@ -27,7 +28,6 @@ from viralsync_mock.snapshots.schema import (
     Part,
     Positive,
     Row,
-    masked_part,
 )
 from viralsync_mock.validation.schema import Violation, invalid
 
@@ -100,6 +100,12 @@ SHARED_FIELDS = (
 )
 """The fields that an entry and its part have in common."""
 
+_SHARED = [
+    (name, written)
+    for name, written in zip(EntryPart.__struct_fields__, EntryPart.__struct_encode_fields__, strict=True)
+    if name in SHARED_FIELDS
+]
+
 _row = msgspec.structs.astuple
 
 
@@ -109,37 +115,30 @@ def write_journal(sandbox: Sandbox, references: ReferenceWriter) -> list[msgspec
 
 
 def write_entry(entry: JournalEntry, references: ReferenceWriter) -> msgspec.Raw:
-    """Return one call."""
-    return masked_part(_part(entry, references), entry.key)
-
-
-def _part(entry: JournalEntry, references: ReferenceWriter) -> EntryPart:
+    """Return one call, as an `EntryPart` is written: for each call under `--state`, so without making one."""
     choice, slot, limit, standing = entry.rule_match, entry.slot, entry.limit, entry.standing
     near = choice.near_miss
-    return EntryPart(
-        **{name: getattr(entry, name) for name in SHARED_FIELDS},
-        number=entry.number,
-        at=entry.at,
-        method=entry.method,
-        path=entry.path,
-        query=entry.query,
-        headers=list(entry.headers),
-        body=entry.body,
-        answer_headers=list(entry.answer_headers),
-        answer_body=entry.answer_body,
-        scenario=None if entry.scenario is None else references.scenario(entry.scenario),
-        rule=choice.number,
-        near_miss=near and (near.number, list(near.reasons)),
-        matched=[(each.id, references.faults(each.faults)) for each in entry.matched_faults],
-        slot=slot,
-        limit=None if limit is None else LimitRow(limit.requests, limit.window),
-        standing=_standing_row(standing),
-        violations=[(each.location, each.message) for each in entry.violations],
-    )
-
-
-def _standing_row(standing: Usage | None) -> StandingRow | None:
-    return None if standing is None else StandingRow(standing.minutes, standing.minutes_today, dict(standing.jobs))
+    part = {written: getattr(entry, name) for name, written in _SHARED}
+    part |= {
+        "number": entry.number,
+        "at": entry.at,
+        "method": entry.method,
+        "path": entry.path,
+        "query": entry.query,
+        "headers": entry.headers,
+        "body": entry.body,
+        "answerHeaders": entry.answer_headers,
+        "answerBody": entry.answer_body,
+        "scenario": None if entry.scenario is None else references.scenario(entry.scenario),
+        "rule": choice.number,
+        "nearMiss": near and (near.number, near.reasons),
+        "matched": [(each.id, references.faults(each.faults)) for each in entry.matched_faults],
+        "slot": slot,
+        "limit": limit and (limit.requests, limit.window),
+        "standing": standing and (standing.minutes, standing.minutes_today, standing.jobs),
+        "violations": [(each.location, each.message) for each in entry.violations],
+    }
+    return msgspec.Raw(masked_bytes(msgspec.json.encode(part), entry.key))
 
 
 def read_journal(parts: Sequence[msgspec.Raw], known: ReferenceReader, sandbox: Sandbox, now: datetime) -> None:
