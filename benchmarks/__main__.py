@@ -17,7 +17,7 @@ from benchmarks.peers import versions
 from benchmarks.processes import mock, raise_file_limit
 from benchmarks.report import BenchmarkError, Section, busy, document, not_measured
 
-MEASUREMENTS = ("throughput", "state", "pages", "memory", "streams", "startup", "fresh")
+MEASUREMENTS = ("throughput", "state", "replicas", "pages", "memory", "streams", "startup", "fresh")
 RESULTS = Path(__file__).parent / "RESULTS.md"
 
 

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,15 @@ from benchmarks.report import BenchmarkError
 
 CONNECTIONS = 32
 HOW_TO_GET = "neither wrk nor oha is installed: `apt-get install wrk`, `brew install wrk` or `cargo install oha`"
+
+IN_TURN = """
+local keys, turn = {{ {keys} }}, 0
+request = function()
+  turn = turn % #keys + 1
+  wrk.headers["x-api-key"] = keys[turn]
+  return wrk.format()
+end
+"""
 
 SCRIPT = """\
 wrk.method = "{method}"
@@ -56,8 +66,12 @@ def generator() -> str:
     raise BenchmarkError(HOW_TO_GET)
 
 
-def drive(port: int, request: Request, seconds: float, connections: int = CONNECTIONS) -> Load:
-    """Repeat `request` for `seconds`; what came of it."""
+def drive(
+    port: int, request: Request, seconds: float, connections: int = CONNECTIONS, keys: Sequence[str] = ()
+) -> Load:
+    """Repeat `request` for `seconds`, with these keys in turn if there are any; what came of it."""
+    if keys:
+        return _wrk(f"http://127.0.0.1:{port}{request.path}", request, max(1, round(seconds)), connections, keys)
     run = {"wrk": _wrk, "oha": _oha}[generator()]
     return run(f"http://127.0.0.1:{port}{request.path}", request, max(1, round(seconds)), connections)
 
@@ -74,11 +88,13 @@ def _output(command: list[str], seconds: int) -> str:
     return done.stdout
 
 
-def _wrk(url: str, request: Request, seconds: int, connections: int) -> Load:
+def _wrk(url: str, request: Request, seconds: int, connections: int, keys: Sequence[str] = ()) -> Load:
     body = f"[==[{request.body.decode()}]==]" if request.body else "nil"
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         script = Path(folder) / "request.lua"
-        script.write_text(SCRIPT.format(method=request.method, key=KEY, body=body), encoding="utf-8")
+        text = SCRIPT.format(method=request.method, key=KEY, body=body)
+        text += IN_TURN.format(keys=", ".join(f'"{each}"' for each in keys)) if keys else ""
+        script.write_text(text, encoding="utf-8")
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script), url]
         output = _output(command, seconds)
     found = re.search(r"^RESULT (\d+) (\d+) (\d+) (\d+) (\d+) (\d+)$", output, re.M)
