@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from viralsync_mock.errors import UsageError
+from viralsync_mock.openapi.external_files import FILES
 from viralsync_mock.settings import shipped
 
 if TYPE_CHECKING:
@@ -55,9 +56,18 @@ def poll(mock: MockServer, before: Stamps, after: Stamps, say: Callable[[str], N
 
 
 async def watch(mock: MockServer, before: Stamps, say: Callable[[str], None]) -> None:
-    """Poll for ever; `before` is how the files looked before they were read."""
+    """Poll for ever; `before` is how the files looked before they were read.
+
+    The files to which the spec refers are known once it has been read; they are watched from then on.
+    """
+    before = {**read_stamps(_referenced(mock)), **before}
     while True:
         await mock.settings.real.sleep(POLL_SECONDS)
         after = read_stamps(before)
         poll(mock, before, after, say)
-        before = after
+        before = {**read_stamps(_referenced(mock)), **after}
+
+
+def _referenced(mock: MockServer) -> tuple[Path, ...]:
+    folder = mock.settings.spec.resolve().parent
+    return tuple(folder / name for name in mock.files.spec.document.get(FILES, ()))

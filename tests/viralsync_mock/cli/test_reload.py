@@ -127,3 +127,32 @@ async def test_the_watch_looks_every_half_second_until_it_is_cancelled(scenario:
         await watch(mock, read_stamps([scenario]), told.append)
     assert pauses == [POLL_SECONDS] * 5
     assert told == [f"reloaded {scenario}", f"still on the old files: {scenario}:1: the file is empty"]
+
+
+async def test_a_file_that_the_spec_refers_to_is_watched_too(tmp_path: Path) -> None:
+    """Also one that the spec refers to only since it was edited; a broken one leaves the old files."""
+    spec, part = tmp_path / "spec.yaml", tmp_path / "scene.yaml"
+    shipped_text = shipped("openapi.yaml").read_text("utf-8")
+    scene = "additionalProperties: true\ntype: object\nrequired: [id]\nproperties: {id: {type: string}}\n"
+    spec.write_text(shipped_text)
+    part.write_text(scene)
+    referring = shipped_text.replace("$ref: '#/components/schemas/Layer'\n", "$ref: './scene.yaml'\n")
+    assert referring != shipped_text
+    edits = [(spec, referring), (part, scene + "title: edited\n"), (part, "["), (part, scene)]
+
+    async def sleep(_: float) -> None:
+        if not edits:
+            raise asyncio.CancelledError
+        file, text = edits.pop(0)
+        file.write_text(text)
+
+    mock = MockServer.start(Settings(spec=spec, real=RealTime(sleep=sleep)))
+    told = list[str]()
+    with pytest.raises(asyncio.CancelledError):
+        await watch(mock, read_stamps(watched(mock.settings)), told.append)
+    assert [line.split(":")[0] for line in told] == [
+        f"reloaded {spec}",
+        f"reloaded {part.resolve()}",
+        "still on the old files",
+        f"reloaded {part.resolve()}",
+    ]
