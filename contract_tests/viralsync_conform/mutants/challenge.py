@@ -1,7 +1,8 @@
 """Runs the tests of a team against wrong servers, to say which bugs of the API they would not notice.
 
 A mutant counts if it deviated in what the tests did; those that differ only in their spec are not tried, and neither
-are those for which the tests' traffic has no occasion. The most telling come first.
+are those for which the tests' traffic has no occasion, and those that a correct server may be. The most telling come
+first.
 """
 
 from __future__ import annotations
@@ -221,7 +222,7 @@ def _chosen(only: Sequence[str]) -> list[Mutant]:
     for name in only:
         if name not in known:
             raise UsageError(f"--only {name}: there is no such wrong server.{did_you_mean(name, known)}")
-    return [mutant for mutant in known.values() if not only or mutant.name in only]
+    return [mutant for name, mutant in known.items() if (name in only if only else not mutant.is_permitted)]
 
 
 def _control(challenge: Challenge) -> list[Attempt]:

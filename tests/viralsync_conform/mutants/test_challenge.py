@@ -175,7 +175,7 @@ def test_a_suite_that_starts_a_server_of_its_own(tmp_path: Path) -> None:
     result = challenge(tmp_path, *only("me-plan-in-capitals", "me-without-email", "get-another-job"), suite=SERVED)
     assert result.exit_code == 0, result.output
     assert "your tests notice 1 of 2 wrong servers (50 %)" in result.output
-    assert "the server: getMe: $.email was missing, the mock says" in result.output
+    assert 'the server: getMe: $.email was "", the mock says' in result.output
     assert "nearest" not in result.output
 
 
