@@ -39,7 +39,7 @@ HELD_SECONDS = 0.5
 HALF_CLOSED_SECONDS = 300
 """How long a client that has closed its side may wait for its response."""
 
-PROBE_SECONDS = (0.002, 0.1, 1.0)
+PROBE_SECONDS = (0.0, 0.0, 0.002, 0.01, 0.1, 1.0)
 """When to look whether a client has answered a probe with a reset; on this machine it does so at once."""
 
 NO_LINGER = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
