@@ -195,7 +195,7 @@ def test_the_action_fails_with_the_reason(runner: Path) -> None:
 
 @pytest.mark.slow
 def test_the_action_installs_its_own_source(tmp_path: Path) -> None:
-    """Into a folder of its own, whose commands later steps find."""
+    """Into a folder of its own; later steps find its commands."""
     folder = tmp_path / "viralsync-mock"
     code, output, _ = step("Install", folder)
     assert code == 0, output

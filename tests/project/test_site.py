@@ -50,7 +50,7 @@ def test_nothing_is_loaded_from_elsewhere(stage: Path) -> None:
 
 
 def test_a_link_that_leads_nowhere_fails_the_build(stage: Path, tmp_path: Path) -> None:
-    """A missing page and a missing heading are both told."""
+    """A missing page and a missing heading are both reported."""
     shutil.copytree(stage, tmp_path / "stage", ignore=shutil.ignore_patterns("site", ".cache"))
     page = tmp_path / "stage/docs/glossary.md"
     page.write_text(f"{page.read_text()}\n[a](gone.md) [b](faults.md#gone)\n")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SANDBOXES_AT_ONCE = 100
-"""After so many sandboxes, calls that wait get their turn."""
+"""Sandboxes that are read before waiting calls get their turn."""
 
 Sample = tuple["Mapping[str, str]", float]
 

@@ -42,7 +42,7 @@ def other() -> Iterator[str]:
 
 
 def test_a_mock_that_is_up_is_healthy(live_server: LiveServer) -> None:
-    """Exit code 0, also by the variables that `serve` reads, whose wildcard address means this machine."""
+    """Exit code 0, also by the variables that `serve` reads; a wildcard address means this machine."""
     port = live_server.base_url.rpartition(":")[2]
     results = [ask("--url", live_server.base_url), ask(URL=live_server.base_url), ask(PORT=port, HOST="0.0.0.0")]  # noqa: S104 - read
     assert [(each.exit_code, each.output) for each in results] == [(0, f"ok {live_server.base_url}\n")] * 3

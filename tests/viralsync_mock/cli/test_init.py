@@ -26,7 +26,7 @@ def test_what_is_there_stays_also_a_link_that_leads_nowhere(tmp_path: Path) -> N
     assert ((tmp_path / "tests/conftest.py").read_text(), (tmp_path / "elsewhere.py").exists()) == ("mine", False)
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     """One sentence, exit code 2."""
     (tmp_path / "tests").write_text("a file")
     result = CliRunner().invoke(main, ["init", str(tmp_path)])

@@ -80,7 +80,7 @@ async def test_sandboxes_and_clocks_are_gauges() -> None:
     assert [read("sandboxes_max"), read("clock_rate"), read("clock_timestamp_seconds")] == [300, 0, 1767225600]
 
 
-def test_memory_and_version_are_told_as_other_programs_tell_them(live_server: LiveServer) -> None:
+def test_memory_has_the_name_that_other_programs_use(live_server: LiveServer) -> None:
     """With the content type that Prometheus asks for, and help and type for each metric."""
     with live_server.client() as client:
         response = client.get("/__mock/metrics")
