@@ -45,6 +45,8 @@ ctx.newKey = () => randomKey(store);
 function drawShell() {
 	const at = place();
 	fill($("nav"), SCREENS.map(([id, name], i) => h("a", { href: link({ screen: id }), "aria-current": id === (at.screen || "time") ? "page" : null, title: `${name} (${i + 1})` }, name)), button("?", shortcuts, { class: "quiet", "aria-label": "Keyboard shortcuts" }));
+	const shown = document.querySelector("nav [aria-current]");
+	if (shown) shown.scrollIntoView({ block: "nearest", inline: "center" });
 }
 function drawWho() {
 	const { key, sandbox } = place(), account = store.valueAt("account");

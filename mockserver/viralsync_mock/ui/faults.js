@@ -41,7 +41,11 @@ export function faultsScreen(root, ctx) {
 	const { store } = ctx;
 	const armedBox = h("div"), form = h("div", { class: "form" }), scenarioBox = h("div");
 	const left = (f) => { const { id, matched, isRunning, ...doc } = f; return doc.times ? { ...doc, times: doc.times - matched } : doc; };
-	const arm = (doc) => act(() => store.send("PUT", "faults", { faults: [...(store.valueAt("faults") || []).filter((f) => f.isRunning).map(left), doc] }), "Armed.");
+	const change = (edit, done) => act(async () => { // read just before: one may have matched meanwhile
+		const { faults } = await store.get("faults");
+		await store.send("PUT", "faults", { faults: edit(faults.filter((f) => f.isRunning)) });
+	}, done);
+	const arm = (doc) => change((running) => [...running.map(left), doc], "Armed.");
 	root.append(h("div", { class: "bar" }, QUICK.map(([name, doc]) => button(name, () => arm(doc), { class: "primary" }))),
 		h("div", { class: "columns" }, h("section", { class: "card", "aria-label": "Faults" }, h("h3", {}, "Armed"), armedBox, h("h3", {}, "Arm a fault"), form), h("section", { class: "card", "aria-label": "Scenario" }, scenarioBox)));
 
@@ -49,7 +53,7 @@ export function faultsScreen(root, ctx) {
 		const armed = store.valueAt("faults") || [];
 		fill(armedBox, store.isKnownAt("faults") ? null : h("p", { class: "note" }, "Not known for that instant: the page was opened later."), armed.length ? h("table", {}, h("thead", {}, h("tr", {}, ["Fault", "For", "Matched", "Do"].map((t) => h("th", { scope: "col" }, t)))),
 			h("tbody", {}, armed.map((f) => h("tr", { class: f.isRunning ? "" : "tocome" }, h("td", {}, h("code", {}, JSON.stringify(f.fault || { job: f.job }))), h("td", {}, f.match ? h("code", {}, JSON.stringify(f.match)) : "every call", f.probability !== undefined ? `, ${f.probability}` : "", f.for !== undefined ? `, for ${f.for}` : ""),
-				h("td", {}, `${f.matched}${f.times ? ` of ${f.times}` : ""}`, f.isRunning ? "" : " · over"), h("td", {}, button("Disarm", () => act(() => store.send("PUT", "faults", { faults: armed.filter((x) => x !== f && x.isRunning).map(left) }), "Disarmed."), { class: "small" }))))))
+				h("td", {}, `${f.matched}${f.times ? ` of ${f.times}` : ""}`, f.isRunning ? "" : " · over"), h("td", {}, button("Disarm", () => change((running) => running.filter((x) => x.id !== f.id).map(left), "Disarmed."), { class: "small" }))))))
 			: h("p", { class: "empty" }, "No fault is armed."), armed.length ? button("Disarm all", () => act(() => store.send("DELETE", "faults"), "Disarmed.")) : null);
 	}
 
