@@ -100,11 +100,11 @@ SHARED_FIELDS = (
 )
 """The fields that an entry and its part have in common."""
 
-_SHARED = [
+_SHARED = tuple(
     (name, written)
     for name, written in zip(EntryPart.__struct_fields__, EntryPart.__struct_encode_fields__, strict=True)
     if name in SHARED_FIELDS
-]
+)
 
 _row = msgspec.structs.astuple
 
