@@ -24,7 +24,7 @@ LONG: dict[str, str] = {
     "viralsync_mock.clock": "one clock: its modes share waiters and timers",
     "viralsync_mock.server.protocol": "one connection: bounds, half-closed clients and breaking off share its state",
 }
-CROWDED = {"viralsync_conform.mutants.catalogue", "viralsync_conform.journeys"}
+CROWDED = {"viralsync_conform.journeys"}
 """Folders of a catalogue: one module a subject, none of which imports another."""
 
 LIBRARIES = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.support.results import call
 
-from viralsync_conform.calls import Event
+from viralsync_conform.calls import Event, instant_of
 from viralsync_mock.clock import EPOCH
 
 
@@ -38,3 +38,10 @@ def test_a_call_shows_itself_with_the_code_of_its_refusal() -> None:
     assert repr(refused) == "<#7 GET /v1/jobs/job_1 -> 404 JOB_NOT_FOUND>"
     assert repr(call(8, status=None, problem="time-out", url="/v1/me")) == "<#8 GET /v1/me -> time-out>"
     assert call(9, "getJob", {"code": 404}).code is None
+
+
+@pytest.mark.parametrize("text", ["2026-01-01T00:00:00", "soon", 17, None, "9999-12-31T23:59:59-23:00"])
+def test_what_is_no_instant_of_one_zone_is_none(text: object) -> None:
+    """An instant without an offset, or beyond the calendar, can be compared with none."""
+    assert instant_of(text) is None
+    assert instant_of("2026-01-01T01:00:00.000+01:00") == EPOCH

@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from viralsync_conform.budget import worst_case
-from viralsync_conform.calls import Exchange
+from viralsync_conform.calls import Exchange, instant_of
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.run.job_invariants import jobs_of
 from viralsync_conform.run.journey import journey
@@ -39,7 +39,7 @@ def paid_by_others(context: JourneyContext, minutes: float, before: Exchange, af
     start, end = _about(before, -1), _about(after, 1)
     sums = {0.0}
     for job in jobs_of(context.run, page):
-        ended = _instant(job.get("updatedAt"))
+        ended = instant_of(job.get("updatedAt"))
         is_other = job.get("status") == "done" and job.get("jobId") not in context.run.jobs
         if is_other and ended is not None and start <= ended <= end and len(sums) < MAX_SUMS:
             sums |= {each + length_of(job) / 60 for each in sums}
@@ -107,7 +107,7 @@ def limits(context: JourneyContext, plan: str, usage: Exchange) -> None:
 
 
 def _period(context: JourneyContext, usage: Exchange) -> None:
-    start, end = (_instant(usage.document.get(name)) for name in ("periodStart", "periodEnd"))
+    start, end = (instant_of(usage.document.get(name)) for name in ("periodStart", "periodEnd"))
     if start is None or end is None:
         return
     is_first = all((each.day, each.hour, each.minute, each.second) == (1, 0, 0, 0) for each in (start, end))
@@ -122,11 +122,3 @@ def _period(context: JourneyContext, usage: Exchange) -> None:
 def _part(call: Exchange, name: str) -> dict[str, Any]:
     part = call.document.get(name)
     return part if isinstance(part, dict) else {}
-
-
-def _instant(value: object) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(str(value))
-    except ValueError:
-        return None
-    return found if found.tzinfo else None

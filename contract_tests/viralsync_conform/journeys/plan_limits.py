@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
+from viralsync_conform.calls import instant_of
 from viralsync_conform.clocks import VirtualClock
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.findings import Check
@@ -55,7 +55,7 @@ def _until_the_first(poor: JourneyContext) -> None:
     left = minutes.get("remaining") if isinstance(minutes, dict) else None
     poor.check(facts.REMAINING, left == 0, usage, expected=0, got=left, name="at the quota")
     poor.call("listJobs", 200, step="read at the quota")
-    end = _instant(usage.document.get("periodEnd"))
+    end = instant_of(usage.document.get("periodEnd"))
     clock = poor.account.clock
     if end is not None and isinstance(clock, VirtualClock):
         clock.wait(max(0.0, (end - clock.now()).total_seconds() - CLEAR_OF_MIDNIGHT))
@@ -65,13 +65,6 @@ def _until_the_first(poor: JourneyContext) -> None:
 
 
 BELOW = Check("quota_below", "While minutes are left submissions are accepted.", facts.D, facts.MINUTES)
-
-
-def _instant(value: object) -> datetime | None:
-    try:
-        return datetime.fromisoformat(str(value))
-    except ValueError:
-        return None
 
 
 @journey(

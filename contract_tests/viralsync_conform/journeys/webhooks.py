@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from viralsync_conform.calls import TERMINAL, Exchange
+from viralsync_conform.calls import TERMINAL, Exchange, instant_of
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.findings import CATEGORY_OF_MARK, Category, Check, Finding
 from viralsync_conform.journeys.job_lifecycle import (
@@ -325,7 +325,7 @@ def webhook_cadence(context: JourneyContext) -> None:
     job = submit(patient, step="submit a long scene", movie=_one_scene(), callbackUrl=receiver.url())
     patient.wait(55)
     rendering = [hook.document for hook in receiver.of(job.id) if hook.document.get("phase") == "rendering"]
-    times = [instant for state in rendering if (instant := _instant(state.get("timestamp"))) is not None]
+    times = [instant for state in rendering if (instant := instant_of(state.get("timestamp"))) is not None]
     gaps = [as_number((after - before).total_seconds()) for before, after in pairwise(times)]
     patient.check(
         facts.WEBHOOK_PROGRESS,
@@ -338,13 +338,6 @@ def webhook_cadence(context: JourneyContext) -> None:
     if gaps:
         usual = max(set(gaps), key=gaps.count)
         patient.learn("webhook.progress_interval_seconds", usual, job.submitted)
-
-
-def _instant(value: object) -> datetime | None:
-    try:
-        return datetime.fromisoformat(str(value))
-    except ValueError:
-        return None
 
 
 def _one_scene() -> dict[str, Any]:

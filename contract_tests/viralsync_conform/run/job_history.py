@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from itertools import groupby, pairwise
 from math import isfinite
 from typing import Any
 
-from viralsync_conform.calls import TERMINAL, Exchange
+from viralsync_conform.calls import TERMINAL, Exchange, instant_of
 from viralsync_conform.contract.schemas import CREATES, ENDS, READS, STREAMS
 from viralsync_conform.run.job_invariants import PHASES
 
@@ -125,7 +125,7 @@ def _sightings(call: Exchange) -> Iterator[tuple[str, StatusSample]]:
             yield from _sighting(event.document, "timestamp", event.at, STREAM, call.number)
     if call.effect in {READS, ENDS} and call.is_success:
         for job_id, sighting in _sighting(call.document, "updatedAt", call.at, POLL, call.number):
-            created = _instant(call.document.get("createdAt"))
+            created = instant_of(call.document.get("createdAt"))
             if created is not None:
                 yield job_id, StatusSample(created, "queued", None, 0.0, CREATED, call.number)
             yield job_id, sighting
@@ -136,7 +136,7 @@ def _sighting(
 ) -> Iterator[tuple[str, StatusSample]]:
     job_id, status, phase, progress = (reported.get(name) for name in ("jobId", "status", "phase", "progress"))
     if isinstance(job_id, str) and isinstance(status, str):
-        at = _instant(reported.get(when)) or _instant(reported.get("updatedAt")) or otherwise
+        at = instant_of(reported.get(when)) or instant_of(reported.get("updatedAt")) or otherwise
         known = phase if isinstance(phase, str) else None
         yield job_id, StatusSample(at, status, known, _number(progress), source, call)
 
@@ -187,13 +187,4 @@ def _number(value: object) -> float | None:
     try:
         return float(value) if isfinite(value) else None
     except OverflowError:
-        return None
-
-
-def _instant(value: object) -> datetime | None:
-    """Return an instant as the API writes it; None for anything else."""
-    try:
-        instant = datetime.fromisoformat(value) if isinstance(value, str) else None
-        return None if instant is None or instant.tzinfo is None else instant.astimezone(UTC)
-    except (ValueError, OverflowError):
         return None

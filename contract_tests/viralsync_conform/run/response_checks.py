@@ -13,8 +13,8 @@ from jsonschema_rs import Draft202012Validator
 
 from viralsync_conform.calls import Exchange
 from viralsync_conform.contract import documented_behaviour as facts
-from viralsync_conform.contract.schemas import DELETES, ENDS, EVENT_STREAM, JSON, ExpectedSpec
-from viralsync_conform.findings import CATEGORY_OF_MARK, Category, Finding, Provenance
+from viralsync_conform.contract.schemas import DELETES, ENDS, EVENT_STREAM, JSON, ExpectedSpec, Violation
+from viralsync_conform.findings import CATEGORY_OF_MARK, Category, Check, Finding, Provenance
 from viralsync_conform.run.context import RunContext
 
 GATEWAY = frozenset({502, 504})
@@ -157,29 +157,7 @@ def _schema_findings(
     if schema is None:
         return
     is_open = call.effect in {ENDS, DELETES} and call.is_success
-    for place, keyword, name, message, known, source in schema.violations(value):
-        mark = Provenance.ASSUMED if is_open else known
-        yield _finding(
-            call,
-            CATEGORY_OF_MARK[mark],
-            facts.SCHEMA.name,
-            message,
-            place=place,
-            keyword=keyword,
-            name=name,
-            mark=mark,
-            source=source,
-        )
-    for place, name in schema.additions(value):
-        yield _finding(
-            call,
-            Category.ADDITIVE,
-            facts.SCHEMA.name,
-            f"`{name}` is not documented",
-            place=place,
-            keyword="additional",
-            name=name,
-        )
+    yield from _judged(call, facts.SCHEMA, schema.violations(value), schema.additions(value), is_open=is_open)
     if (call.status or 0) >= 400:
         yield from _code_findings(contract, call, value)
 
@@ -213,28 +191,28 @@ def _error_of_nowhere(run: RunContext, call: Exchange) -> Iterator[Finding]:
             got=call.header("content-type") or "none",
         )
         return
-    for place, keyword, name, message, mark, source in run.contract.component("ErrorBody").violations(call.json):
+    schema = run.contract.component("ErrorBody")
+    yield from _judged(call, facts.ERROR_SHAPE, schema.violations(call.json), schema.additions(call.json))
+
+
+def _judged(
+    call: Exchange,
+    check: Check,
+    violations: Iterable[Violation],
+    additions: Iterable[tuple[str, str]],
+    *,
+    is_open: bool = False,
+) -> Iterator[Finding]:
+    """Yield what breaks a schema, by its mark unless all of it is open, and what the schema does not know."""
+    for place, keyword, name, message, known, source in violations:
+        mark = Provenance.ASSUMED if is_open else known
         yield _finding(
-            call,
-            CATEGORY_OF_MARK[mark],
-            facts.ERROR_SHAPE.name,
-            message,
-            place=place,
-            keyword=keyword,
-            name=name,
-            mark=mark,
+            call, CATEGORY_OF_MARK[mark], check.name, message, place=place, keyword=keyword, name=name, mark=mark,
             source=source,
-        )
-    for place, name in run.contract.component("ErrorBody").additions(call.json):
-        yield _finding(
-            call,
-            Category.ADDITIVE,
-            facts.ERROR_SHAPE.name,
-            f"`{name}` is not documented",
-            place=place,
-            keyword="additional",
-            name=name,
-        )
+        )  # fmt: skip
+    for place, name in additions:
+        text = f"`{name}` is not documented"
+        yield _finding(call, Category.ADDITIVE, check.name, text, place=place, keyword="additional", name=name)
 
 
 def _header_findings(run: RunContext, call: Exchange, declared: Mapping[str, Any]) -> Iterator[Finding]:

@@ -8,7 +8,6 @@ from viralsync_conform.mutants.engine.asgi import Answer, Request
 from viralsync_conform.mutants.engine.exchange import UNUSED_KEY, Layer, MutantCall
 from viralsync_conform.mutants.engine.layers import (
     SECURED,
-    edit_json,
     edit_request,
     is_for,
 )
@@ -52,13 +51,14 @@ def as_owner(*operations: str) -> Layer:
     return layer
 
 
-def foreign_as(code: str) -> Layer:
+def foreign_as(code: str, *operations: str) -> Layer:
     """Refuse another account's job so that it is known to be there."""
 
     async def layer(call: MutantCall) -> Answer:
         answer = await call.proceed()
         owner = call.world.owners.get(call.request.job_id or "")
-        if answer.status == NOT_FOUND and owner not in (None, call.request.key):
+        is_foreign = answer.status == NOT_FOUND and owner not in (None, call.request.key)
+        if is_foreign and is_for(call.request, operations):
             return call.refusal(code, plan="pro")
         return answer
 
@@ -101,23 +101,10 @@ for each in SECURED:
     keys.add(f"{words(each)}-without-bearer", f"`{each}` knows no bearer token.", bearerless)
 keys.add("all-without-key", "Every operation answers without a key.", let_in(which=has_no_key))
 keys.add("all-without-bearer", "No operation knows a bearer token.", edit_request(without_bearer))
-keys.add(
-    "missing-key-other-code",
-    "A missing key has the code `INVALID_API_KEY`.",
-    edit_json(
-        lambda d: d.update(code="INVALID_API_KEY") if d["code"] == "UNAUTHORIZED" else None,
-        statuses=frozenset({401}),
-    ),
-)
 keys.add("foreign-job-readable", "Another account's job can be read.", as_owner("getJob"))
 keys.add("foreign-job-streamable", "Another account's job can be streamed.", as_owner("streamJobProgress"))
 keys.add("foreign-job-cancellable", "Another account's job can be cancelled.", as_owner("cancelJob"))
 keys.add("foreign-job-deletable", "Another account's job can be deleted.", as_owner("deleteJob"))
 keys.add("foreign-job-403", "Another account's job is answered with 403.", foreign_as("FORBIDDEN"))
 keys.add("foreign-job-401", "Another account's job is answered with 401.", foreign_as("UNAUTHORIZED"))
-keys.add(
-    "me-plan-in-capitals",
-    "`getMe` writes the plan in capitals.",
-    edit_json(lambda d: d.update(plan=d["plan"].upper()), "getMe"),
-)
 MUTANTS = keys.mutants

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from viralsync_conform.calls import TERMINAL
+from viralsync_conform.mutants.catalogue.api_keys import as_owner, foreign_as
 from viralsync_conform.mutants.engine.asgi import Answer, json_answer
-from viralsync_conform.mutants.engine.exchange import MutantCall
+from viralsync_conform.mutants.engine.exchange import Layer, MutantCall
 from viralsync_conform.mutants.engine.layers import Document, Seen, after, both, edit_jobs, when
 from viralsync_conform.mutants.mutant import Section
 
@@ -137,12 +136,6 @@ async def only_done(call: MutantCall) -> Answer | None:
     return await conflict(call, job) if is_other else None
 
 
-@cancels("cancel-children-run-on", "The children of a cancelled job run on.", edit_jobs, GET)
-def goes_on(job: Document, _seen: Seen) -> None:
-    if job["parentJobId"] and job["status"] == "cancelled":
-        job.update(status="running", phase="rendering")
-
-
 @cancels("cancel-children-counted", "The children of a cancelled job count as running.", edit_jobs)
 def counts_cancelled(job: Document, _seen: Seen) -> None:
     if job["status"] == "cancelled" and "children" in job:
@@ -154,30 +147,25 @@ async def _job(call: MutantCall) -> Document:
     return document if isinstance(document, dict) and "jobId" in document else {}
 
 
-@cancels.blind("failed-job-cancelled-again", "Cancelling a failed job answers 200.", when, "cancelJob")
-async def cancels_failed(call: MutantCall) -> Answer | None:
-    job = await _job(call)
-    return json_answer(job) if job.get("status") == "failed" else None
+def cancelled_though(status: str) -> Layer:
+    """Take the cancel of a job that has ended so."""
+
+    async def make(call: MutantCall) -> Answer | None:
+        job = await _job(call)
+        return json_answer(job) if job.get("status") == status else None
+
+    return when(make, CANCEL)
 
 
-@cancels.blind("second-cancel-accepted", "Cancelling a cancelled job answers 200.", when, "cancelJob")
-async def cancels_cancelled(call: MutantCall) -> Answer | None:
-    job = await _job(call)
-    return json_answer(job) if job.get("status") == "cancelled" else None
+def kept(status: str) -> Layer:
+    """Refuse to delete a job that has ended so."""
 
+    async def make(call: MutantCall) -> Answer | None:
+        job = await _job(call)
+        is_kept = job.get("status") == status
+        return call.refusal("INVALID_STATE_TRANSITION", action="delete", **job) if is_kept else None
 
-@cancels.blind("failed-job-stays", "A failed job cannot be deleted.", when, "deleteJob")
-async def keeps_failed(call: MutantCall) -> Answer | None:
-    job = await _job(call)
-    is_kept = job.get("status") == "failed"
-    return call.refusal("INVALID_STATE_TRANSITION", action="delete", **job) if is_kept else None
-
-
-@cancels.blind("cancelled-job-stays", "A cancelled job cannot be deleted.", when, "deleteJob")
-async def keeps_cancelled(call: MutantCall) -> Answer | None:
-    job = await _job(call)
-    is_kept = job.get("status") == "cancelled"
-    return call.refusal("INVALID_STATE_TRANSITION", action="delete", **job) if is_kept else None
+    return when(make, DELETE)
 
 
 @cancels.blind("second-delete-accepted", "Deleting a deleted job answers 200 once more.")
@@ -250,27 +238,6 @@ async def fails_queued(call: MutantCall) -> Answer:
     return await edit_jobs(failed)(call)
 
 
-@cancels.blind("cancelled-progress-zero", "The progress of a cancelled job is 0 again.", edit_jobs)
-def back_to_zero(job: Document, _: Seen) -> None:
-    if job["status"] == "cancelled":
-        job["progress"] = 0
-
-
-@cancels.blind("failed-progress-one", "The progress of a failed job is 1.", edit_jobs)
-def to_one(job: Document, _: Seen) -> None:
-    if job["status"] == "failed":
-        job["progress"] = 1
-
-
-@cancels.blind("cancel-shows-job-before", "Cancelling answers with the job as it was before.")
-async def shows_before(call: MutantCall) -> Answer:
-    before = await _job(call) if call.request.operation == "cancelJob" else {}
-    answer = await call.proceed()
-    if before and answer.status == 200:
-        answer.document = before
-    return answer
-
-
 @cancels.blind("cancel-deletes-too", "A cancelled job is deleted at once.")
 async def cancel_deletes(call: MutantCall) -> Answer:
     answer = await call.proceed()
@@ -279,55 +246,20 @@ async def cancel_deletes(call: MutantCall) -> Answer:
     return answer
 
 
-@cancels.blind("cancel-answers-202", "Cancelling answers 202.")
-async def other_status(call: MutantCall) -> Answer:
-    answer = await call.proceed()
-    if call.request.operation == "cancelJob" and answer.status == 200:
-        answer.status = 202
-    return answer
-
-
-async def foreign(call: MutantCall, *operations: str) -> Answer:
-    request = call.request
-    owner = call.world.owners.get(request.job_id or "")
-    answer = await call.proceed()
-    if request.operation in operations and answer.status == 404 and owner not in (None, request.key):
-        return await call.again(replace(request.with_headers(authorization=None, x_api_key=owner)))
-    return answer
-
-
-@cancels.blind("foreign-job-cancelled", "Anybody can cancel a job whose id he knows.")
-async def foreign_cancel(call: MutantCall) -> Answer:
-    return await foreign(call, "cancelJob")
-
-
-@cancels.blind("foreign-job-streamed", "Anybody can stream a job whose id he knows.")
-async def foreign_stream(call: MutantCall) -> Answer:
-    return await foreign(call, "streamJobProgress")
-
-
-@cancels.blind("foreign-delete-forbidden", "Deleting another account's job answers 403.")
-async def foreign_forbidden(call: MutantCall) -> Answer:
-    request = call.request
-    answer = await call.proceed()
-    owner = call.world.owners.get(request.job_id or "")
-    is_foreign = answer.status == 404 and owner not in (None, request.key)
-    return call.refusal("FORBIDDEN") if is_foreign and request.operation == "deleteJob" else answer
-
-
-deletes.add(
-    "delete-keeps-readable",
-    "A deleted job can be read.",
-    both(when(remembers, DELETE), after(still_there, GET, status=NOT_FOUND)),
-)
-deletes.add(
-    "delete-keeps-stream",
-    "A deleted job can be streamed.",
-    both(when(remembers, DELETE), after(still_streams, STREAM, status=NOT_FOUND)),
-)
-deletes.add(
-    "delete-twice",
-    "A deleted job can be deleted again.",
-    both(when(remembers, DELETE), after(gone_already, DELETE, status=NOT_FOUND)),
+deletes.add("delete-keeps-readable", "A deleted job can be read.",
+    both(when(remembers, DELETE), after(still_there, GET, status=NOT_FOUND)))  # fmt: skip
+deletes.add("delete-keeps-stream", "A deleted job can be streamed.",
+    both(when(remembers, DELETE), after(still_streams, STREAM, status=NOT_FOUND)))  # fmt: skip
+deletes.add("delete-twice", "A deleted job can be deleted again.",
+    both(when(remembers, DELETE), after(gone_already, DELETE, status=NOT_FOUND)))  # fmt: skip
+cancels.blind.add("failed-job-cancelled-again", "Cancelling a failed job answers 200.", cancelled_though("failed"))
+cancels.blind.add("second-cancel-accepted", "Cancelling a cancelled job answers 200.", cancelled_though("cancelled"))
+cancels.blind.add("failed-job-stays", "A failed job cannot be deleted.", kept("failed"))
+cancels.blind.add("cancelled-job-stays", "A cancelled job cannot be deleted.", kept("cancelled"))
+cancels.blind.add("cancel-shows-job-before", "Cancelling answers with the job as it was before.", when(not_yet, CANCEL))
+cancels.blind.add("foreign-job-cancelled", "Anybody can cancel a job whose id he knows.", as_owner(CANCEL))
+cancels.blind.add("foreign-job-streamed", "Anybody can stream a job whose id he knows.", as_owner(STREAM))
+cancels.blind.add(
+    "foreign-delete-forbidden", "Deleting another account's job answers 403.", foreign_as("FORBIDDEN", DELETE)
 )
 MUTANTS = (*cancels.mutants, *deletes.mutants)

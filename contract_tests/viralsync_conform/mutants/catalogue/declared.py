@@ -152,11 +152,13 @@ def _edit(row: Document) -> Callable[[Document], None]:
 def _value(new: Any, old: Any, document: Document) -> Any:
     """Return a value as it is written, or reckoned from the one that there is: `{times: 2}`."""
     [(how, by)] = new.items() if isinstance(new, dict) and len(new) == 1 else [("", None)]
-    return RECKONED[how](old, by, document) if how in RECKONED and old is not None else new
+    if how not in RECKONED:
+        return new
+    return old if old is None and how not in BY_OTHERS else RECKONED[how](old, by, document)
 
 
 RECKONED: dict[str, Callable[[Any, Any, Document], Any]] = {
-    "times": lambda old, by, _: round(float(old) * by, 4),
+    "times": lambda old, by, _: round(old * by, 4),
     "plus": lambda old, by, _: old + by,
     "text": lambda old, by, _: by.format(old),
     "whole": lambda old, _, __: int(old),
@@ -166,6 +168,7 @@ RECKONED: dict[str, Callable[[Any, Any, Document], Any]] = {
     "of": lambda _, by, document: _at(document, by),
     "filled": lambda _, by, document: by.format(**document),
 }
+BY_OTHERS = ("of", "filled")
 """How a value may be reckoned; `in` names a method of a text, `of` another field, `filled` fields in braces."""
 
 
@@ -184,7 +187,7 @@ def _answer_edit(row: Document, edit: Callable[[Document], None]) -> Callable[[A
             status(row["status"])(answer)
         for name, value in row.get("header", {}).items():
             old = answer.header(name) or "0"
-            answer.set_header(name, _value(value, int(old), {}) if isinstance(value, dict) else value)
+            answer.set_header(name, str(_value(value, int(old), {})) if isinstance(value, dict) else value)
         if "body" in row:
             body(row["body"].encode(), row["type"])(answer)
 

@@ -28,10 +28,6 @@ def nested(document: Document) -> None:
     document["error"] = {"message": document["error"], "code": document.pop("code")}
 
 
-def other_code(code: str, other: str) -> Layer:
-    return edit_json(lambda d: d.update(code=other) if d.get("code") == code else None, statuses=REFUSALS)
-
-
 def crash(is_odd: Callable[[Request], bool]) -> Layer:
     """Answer what is odd with 500."""
 
@@ -105,14 +101,6 @@ async def soft(call: MutantCall) -> Answer:
     return answer
 
 
-@errors("errors-with-stack", "Errors tell the way through the code.")
-async def with_stack(call: MutantCall) -> Answer:
-    answer = await call.proceed()
-    if answer.status in REFUSALS and isinstance(answer.document, dict):
-        answer.document = {**answer.document, "stack": "Error\n    at submit (/srv/app/render.js:42:11)"}
-    return answer
-
-
 @errors("wrong-method-404", "A wrong method is an unknown route.")
 async def head_not_allowed(call: MutantCall) -> Answer:
     answer = await call.proceed()
@@ -121,29 +109,13 @@ async def head_not_allowed(call: MutantCall) -> Answer:
     return answer
 
 
-@errors("unknown-job-200", "An unknown job is answered with an empty object.")
-async def unknown_is_empty(call: MutantCall) -> Answer:
-    answer = await call.proceed()
-    if answer.code == "JOB_NOT_FOUND":
-        answer.status, answer.document = 200, {}
-    return answer
-
-
 def words(code: str) -> str:
     return code.lower().replace("_", "-")
-
-
-ANY: frozenset[int] | None = None
 
 
 def message(answer: Answer) -> None:
     if answer.status >= 400 and isinstance(answer.document, dict):
         answer.document = {"message": answer.document.get("error"), "code": answer.code}
-
-
-@errors.blind("validation-names-no-place", "The text of a 400 names no place.", edit_error, "VALIDATION_ERROR")
-def no_place(answer: Answer) -> None:
-    answer.document = {"error": "Bad Request", "code": answer.code}
 
 
 def _crash(answer: Answer) -> None:
@@ -225,49 +197,10 @@ async def new_name(call: MutantCall) -> Answer:
     return answer
 
 
-errors.add(
-    "errors-lower-case",
-    "The code of an error is in small letters.",
-    each_error(lambda d: d.update(code=d["code"].lower())),
-)
-errors.add(
-    "errors-swapped",
-    "Text and code of an error have changed places.",
-    each_error(lambda d: d.update(code=d["error"], error=d["code"])),
-)
-errors.add(
-    "errors-empty",
-    "Errors have no body.",
-    edit_response(lambda answer: setattr(answer, "body", b""), statuses=REFUSALS),
-)
-CODES = {
-    "VALIDATION_ERROR": "BAD_REQUEST",
-    "JOB_NOT_FOUND": "NOT_FOUND",
-    "NOT_FOUND": "ROUTE_NOT_FOUND",
-    "METHOD_NOT_ALLOWED": "NOT_ALLOWED",
-    "INVALID_STATE_TRANSITION": "CONFLICT",
-    "PAYLOAD_TOO_LARGE": "TOO_LARGE",
-}
-for code, other in CODES.items():
-    errors.add(f"{words(code)}-other-code", f"`{code}` is called `{other}`.", other_code(code, other))
-errors.blind.add(
-    "stream-errors-say-message",
-    "The refusals of streams hold message instead of error.",
-    edit_response(message, "streamJobProgress", statuses=ANY),
-)
-errors.blind.add(
-    "delete-errors-say-message",
-    "The refusals of deletions hold message instead of error.",
-    edit_response(message, "deleteJob", statuses=ANY),
-)
-errors.blind.add(
-    "usage-in-envelope",
-    "The usage is wrapped in data.",
-    edit_response(lambda a: setattr(a, "document", {"data": a.document}), "getUsage"),
-)
-errors.blind.add(
-    "me-plan-capital",
-    "The plan of the account begins with a capital letter.",
-    edit_json(lambda d: d.update(plan=d["plan"].capitalize()), "getMe"),
-)
+errors.add("errors-swapped", "Text and code of an error have changed places.",
+    each_error(lambda d: d.update(code=d["error"], error=d["code"])))  # fmt: skip
+errors.add("errors-empty", "Errors have no body.",
+    edit_response(lambda answer: setattr(answer, "body", b""), statuses=REFUSALS))  # fmt: skip
+errors.blind.add("usage-in-envelope", "The usage is wrapped in data.",
+    edit_response(lambda a: setattr(a, "document", {"data": a.document}), "getUsage"))  # fmt: skip
 MUTANTS = errors.mutants

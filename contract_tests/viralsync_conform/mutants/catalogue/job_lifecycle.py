@@ -8,7 +8,7 @@ from viralsync_conform.calls import TERMINAL
 from viralsync_conform.mutants.engine.asgi import Answer
 from viralsync_conform.mutants.engine.exchange import MutantCall
 from viralsync_conform.mutants.engine.layers import Document, Seen, edit_jobs
-from viralsync_conform.mutants.engine.stream_layers import everywhere, without
+from viralsync_conform.mutants.engine.stream_layers import everywhere
 from viralsync_conform.mutants.mutant import Section
 
 UNFINISHED: dict[str, object] = {"outputUrl": None, "mediaData": None, "error": None}
@@ -31,40 +31,11 @@ def ends_otherwise(document: Document, seen: Seen) -> None:
             document.update(UNFINISHED, status="failed", error="UPLOAD_FAILED: The output could not be uploaded")
 
 
-@job("job-never-seen-done", "GET shows a job that is done as still uploading.", edit_jobs)
-def never_seen_done(document: Document, _seen: Seen) -> None:
-    if document["status"] == "done":
-        document.update(status="running", phase="uploading", progress=0.99, **UNFINISHED)
-
-
 def falls(document: Document, seen: Seen) -> None:
     highest = seen.get("highest", 0.0)
     seen["highest"] = max(highest, document["progress"])
     if document["progress"] > highest > 0 and document["status"] not in TERMINAL:
         document["progress"] = round(highest / 2, 4)
-
-
-@job("progress-stuck", "Progress is 0 until the job has ended.", everywhere)
-def stuck(document: Document, _seen: Seen) -> None:
-    if document["status"] not in TERMINAL:
-        document["progress"] = 0
-
-
-@job("progress-in-percent", "Progress goes from 0 to 100.", everywhere)
-def percent(document: Document, _seen: Seen) -> None:
-    document["progress"] = round(document["progress"] * 100)
-
-
-@job("progress-one-too-early", "Progress is 1 while the job is assembled.", everywhere)
-def early(document: Document, _seen: Seen) -> None:
-    if document.get("phase") == "assembling":
-        document["progress"] = 1
-
-
-@job("progress-reset-at-end", "Progress of a failed or cancelled job is 0.", everywhere)
-def reset_at_end(document: Document, _seen: Seen) -> None:
-    if document["status"] in {"failed", "cancelled"}:
-        document["progress"] = 0
 
 
 @job("job-phases-swapped", "A job is dispatched before it is planned.", everywhere)
@@ -88,25 +59,6 @@ CACHED_SECONDS = 10
 def moved(text: str, **shift: float) -> str:
     instant = datetime.fromisoformat(text) + timedelta(**shift)
     return instant.strftime("%Y-%m-%dT%H:%M:%S.") + f"{instant.microsecond // 1000:03}Z"
-
-
-@job.blind("progress-sinks-in-upload", "The progress of a job falls by a fifth while it is uploaded.", edit_jobs)
-def sinks(job: Document, _: Seen) -> None:
-    if job["phase"] == "uploading":
-        job["progress"] = round(job["progress"] * 0.8, 4)
-
-
-@job.blind(
-    "listed-progress-stays-zero", "The list shows progress 0 for every job that is not terminal.", edit_jobs, "listJobs"
-)
-def list_progress(job: Document, _: Seen) -> None:
-    if job["status"] not in TERMINAL:
-        job["progress"] = 0
-
-
-@job.blind("local-time-called-utc", "The timestamps of jobs are one hour ahead, yet end in Z.", edit_jobs)
-def local_time(job: Document, _: Seen) -> None:
-    job["createdAt"], job["updatedAt"] = (moved(job[name], hours=1) for name in ("createdAt", "updatedAt"))
 
 
 @job.blind("milliseconds-lose-zeros", "Timestamps leave the trailing zeros of milliseconds out.", edit_jobs)
@@ -154,18 +106,6 @@ def growing(job: Document, of_job: Seen) -> None:
         job["mediaData"]["fileSize"] += of_job["looks"]
 
 
-@job.blind("output-url-while-uploading", "The output URL is set while a job is still uploaded.", edit_jobs)
-def early_url(job: Document, _: Seen) -> None:
-    if job["phase"] == "uploading":
-        job["outputUrl"] = f"https://r2.viralsync.io/outputs/{job['jobId']}/output.mp4"
-
-
-@job.blind("output-url-without-host", "The output URL is only a path.", edit_jobs)
-def relative(job: Document, _: Seen) -> None:
-    if job["outputUrl"]:
-        job["outputUrl"] = job["outputUrl"].removeprefix("https://r2.viralsync.io")
-
-
 @job.blind("listed-error-is-object", "The list shows an object as error.", edit_jobs, "listJobs")
 def error_object(job: Document, _: Seen) -> None:
     if job["error"]:
@@ -173,22 +113,10 @@ def error_object(job: Document, _: Seen) -> None:
         job["error"] = {"code": code, "message": detail}
 
 
-@job.blind("failed-child-without-error", "The child that failed has the error null.", edit_jobs)
-def child_error(job: Document, _: Seen) -> None:
-    if job["parentJobId"]:
-        job["error"] = None
-
-
 @job.blind("job-error-without-code", "The error of a failed job has no code before its detail.", edit_jobs)
 def bare_error(job: Document, _: Seen) -> None:
     if job["error"]:
         job["error"] = job["error"].partition(": ")[2]
-
-
-@job.blind("done-error-is-empty-text", "The error of a done job is an empty text, not null.", edit_jobs)
-def empty_error(job: Document, _: Seen) -> None:
-    if job["status"] == "done":
-        job["error"] = ""
 
 
 @job.blind("terminal-updated-at-moves", "The updatedAt of a terminal job moves at each look.", edit_jobs)
@@ -198,30 +126,8 @@ def still_moving(job: Document, of_job: Seen) -> None:
         job["updatedAt"] = moved(job["updatedAt"], seconds=of_job["looks"])
 
 
-@job.blind("done-phase-uploading", "A done job keeps the phase uploading.", edit_jobs)
-def late_phase(job: Document, _: Seen) -> None:
-    if job["status"] == "done":
-        job["phase"] = "uploading"
-
-
-@job.blind("planning-without-phase", "The phase is null while a job is planned.", edit_jobs)
-def no_planning(job: Document, _: Seen) -> None:
-    if job["phase"] == "planning":
-        job["phase"] = None
-
-
-@job.blind("dispatched-before-planned", "A job is dispatched before it is planned.", edit_jobs)
-def _swapped(job: Document, _: Seen) -> None:
-    if job["phase"] in {"planning", "dispatching"}:
-        job["phase"] = "planning" if job["phase"] == "dispatching" else "dispatching"
-
-
-@job.blind(
-    "done-seen-late-once",
-    "The first getJob of a done job shows it running, whatever was shown before.",
-    edit_jobs,
-    "getJob",
-)
+@job.blind("done-seen-late-once", "The first getJob of a done job shows it running, whatever was shown before.",
+    edit_jobs, "getJob")  # fmt: skip
 def once_behind(job: Document, of_job: Seen) -> None:
     if job["status"] == "done" and not of_job.get("was_behind"):
         of_job["was_behind"] = True
@@ -248,24 +154,7 @@ def frame(job: Document, _: Seen) -> None:
         job["mediaData"]["width"] -= job["mediaData"]["width"] % 16
 
 
-job.add(
-    "job-status-upper-case",
-    "The status is written in capitals.",
-    everywhere(lambda d, _: d.update(status=d["status"].upper())),
-)
 job.add("progress-falls", "Progress falls every other time it is told.", everywhere(falls))
 job.add("progress-falls-in-get", "Progress falls between two reads.", edit_jobs(falls, "getJob"))
-job.add(
-    "stream-without-assembling",
-    "A stream leaves the phase `assembling` out.",
-    without(lambda event, _: event.document is not None and event.document.get("phase") == "assembling"),
-)
-job.add(
-    "get-always-queued",
-    "GET shows every unfinished job as queued.",
-    edit_jobs(
-        lambda d, _: None if d["status"] in TERMINAL else d.update(status="queued", phase=None, progress=0),
-        "getJob",
-    ),
-)
+job.blind.add("dispatched-before-planned", "A job is dispatched before it is planned.", edit_jobs(swapped))
 MUTANTS = job.mutants

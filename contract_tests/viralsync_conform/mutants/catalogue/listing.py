@@ -1,4 +1,4 @@
-"""Mutants that list the wrong jobs, in the wrong order, or as they are not."""
+"""Mutants that list the wrong jobs, in the wrong order, as they are not, or cut into pages wrongly."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from viralsync_conform.calls import TERMINAL
 from viralsync_conform.mutants.engine.asgi import Answer, Request
 from viralsync_conform.mutants.engine.exchange import Layer, MutantCall
 from viralsync_conform.mutants.engine.layers import (
+    MAX_LISTED,
     Document,
     after,
     both,
@@ -143,33 +144,6 @@ async def filtered_late(call: MutantCall) -> Answer:
     return answer
 
 
-@lists.blind("later-pages-skip-one", "Each page but the first leaves its first job out.", after, "listJobs", status=200)
-async def skips_first(call: MutantCall, answer: Answer) -> Answer | None:
-    page = answer.document
-    if "cursor" in call.request.parameters and len(page["jobs"]) > 1:
-        page["jobs"] = page["jobs"][1:]
-        answer.document = page
-    return answer
-
-
-@lists.blind(
-    "later-pages-repeat-one",
-    "Each page but the first begins with the last job of the one before.",
-    after,
-    "listJobs",
-    status=200,
-)
-async def repeats_last(call: MutantCall, answer: Answer) -> Answer | None:
-    page, cursor = answer.document, call.request.parameters.get("cursor")
-    before = call.memory.get(("page", cursor))
-    if page["jobs"]:
-        call.memory["page", page["nextCursor"]] = page["jobs"][-1]
-    if cursor and before:
-        page["jobs"] = [before, *page["jobs"]][: len(page["jobs"]) or 1]
-        answer.document = page
-    return answer
-
-
 @lists.blind("cursor-for-one-use", "A cursor can be used once only.")
 async def single_use(call: MutantCall) -> Answer:
     cursor = call.request.parameters.get("cursor")
@@ -180,23 +154,8 @@ async def single_use(call: MutantCall) -> Answer:
     return await call.proceed()
 
 
-@lists.blind("list-by-last-update", "A page is sorted by updatedAt.", edit_json, "listJobs")
-def by_update(page: Document) -> None:
-    page["jobs"].sort(key=lambda job: str(job["updatedAt"]), reverse=True)
-
-
-@lists.blind("last-cursor-is-empty-text", "On the last page nextCursor is an empty text.", edit_json, "listJobs")
-def empty_cursor(page: Document) -> None:
-    page["nextCursor"] = page["nextCursor"] or ""
-
-
-@lists.blind(
-    "filtered-list-oldest-first",
-    "With a filter by status, a page begins with its oldest job.",
-    after,
-    "listJobs",
-    status=200,
-)
+@lists.blind("filtered-list-oldest-first", "With a filter by status, a page begins with its oldest job.", after,
+    "listJobs", status=200)  # fmt: skip
 async def _oldest_first(call: MutantCall, answer: Answer) -> Answer | None:
     if "status" in call.request.parameters:
         answer.document = answer.document | {"jobs": answer.document["jobs"][::-1]}
@@ -250,49 +209,142 @@ lists.add(
     "The list shows unfinished jobs as queued.",
     edit_jobs(lambda d, _: None if d["status"] in TERMINAL else d.update(status="queued", phase=None), LIST),
 )
+lists.add("list-ids-only", "The list holds ids in the place of jobs.",
+    edit_json(lambda d: d.update(jobs=[job["jobId"] for job in d["jobs"]]), LIST))  # fmt: skip
+lists.add("list-duplicates", "Each job is listed twice.",
+    paged(lambda _, page: page.update(jobs=[job for each in page["jobs"] for job in (each, each)])))  # fmt: skip
+lists.blind.add("status-filter-any-case", "The filter by status takes capital letters too.",
+    asked(lambda p: {"status": p["status"].lower()} if "status" in p else {}))  # fmt: skip
+
+
+INVALID = 400
+
+
+def only_good(name: str, is_good: Callable[[str], bool]) -> Layer:
+    """Leave a parameter out that is bad, where the API would refuse it."""
+
+    def change(request: Request) -> Request:
+        value = request.parameters.get(name)
+        return request if value is None or is_good(value) else request.with_parameters(**{name: None})
+
+    return edit_request(change, LIST)
+
+
+def limited(change: Callable[[int], int]) -> Layer:
+    """Take another limit for the one that was asked for."""
+
+    def other(request: Request) -> Request:
+        text = request.parameters.get("limit", "")
+        return request.with_parameters(limit=change(int(text))) if text.lstrip("-").isdigit() else request
+
+    return edit_request(other, LIST)
+
+
+@lists("cursor-repeats", "A page begins with the last job of the one before.", paged)
+def repeats(call: MutantCall, page: Document) -> None:
+    ends = call.memory.setdefault("ends", {})
+    last = ends.get(call.request.parameters.get("cursor"))
+    if page["jobs"]:
+        ends[page["nextCursor"]] = page["jobs"][-1]
+    if last is not None:
+        page["jobs"] = [last, *page["jobs"]][: limit_of(call)]
+
+
+@lists("cursor-skips", "Between two pages a job is left out.", paged)
+def skips(call: MutantCall, page: Document) -> None:
+    if "cursor" in call.request.parameters:
+        page["jobs"] = page["jobs"][1:]
+
+
+@lists("cursor-loops", "The last page leads back to the second.", paged)
+def loops(call: MutantCall, page: Document) -> None:
+    if "cursor" not in call.request.parameters:
+        call.memory["second"] = page["nextCursor"]
+    page["nextCursor"] = page["nextCursor"] or call.memory.get("second")
+
+
+async def endless(_call: MutantCall, answer: Answer) -> None:
+    if answer.document["nextCursor"] is None and answer.document["jobs"]:
+        answer.document = {**answer.document, "nextCursor": "ZW5k"}
+
+
+async def empty_pages(call: MutantCall) -> Answer | None:
+    if call.request.parameters.get("cursor") != "ZW5k":
+        return None
+    answer = await call.proceed(call.request.with_parameters(cursor=None))
+    answer.document = {"jobs": [], "nextCursor": "ZW5k"}
+    return answer
+
+
+@lists("cursor-shifts", "Jobs that are submitted while paging shift the pages.", when, LIST)
+async def by_offset(call: MutantCall) -> Answer | None:
+    cursor = call.request.parameters.get("cursor")
+    if cursor is not None and not cursor.startswith("offset"):
+        return None
+    answer = await call.proceed(call.request.with_parameters(cursor=None))
+    if answer.status == 200:
+        filters = {k: v for k, v in call.request.parameters.items() if k in {"status", "type"}}
+        jobs, start, limit = await every_job(call, **filters), int((cursor or "offset0")[6:]), limit_of(call)
+        end = start + limit
+        answer.document = {"jobs": jobs[start:end], "nextCursor": f"offset{end}" if end < len(jobs) else None}
+    return answer
+
+
+@lists("status-inverted", "The filter `status` gives all other jobs.", when, LIST)
+async def inverted_status(call: MutantCall) -> Answer | None:
+    wanted = call.request.parameters.get("status")
+    answer = await call.proceed()
+    if wanted is not None and answer.status == 200:
+        jobs = [job for job in await every_job(call) if job["status"] != wanted]
+        answer.document = {"jobs": jobs[: limit_of(call)], "nextCursor": None}
+    return answer
+
+
+@lists("status-too-wide", "The filter `status=done` gives all jobs that have ended.", when, LIST)
+async def terminal_as_done(call: MutantCall) -> Answer | None:
+    answer = await call.proceed()
+    if call.request.parameters.get("status") == "done" and answer.status == 200:
+        jobs = [job for job in await every_job(call) if job["status"] in TERMINAL]
+        answer.document = {"jobs": jobs[: limit_of(call)], "nextCursor": None}
+    return answer
+
+
+@lists("type-finds-nothing", "The filter `type=render` finds no job.", paged)
+def exact_type(call: MutantCall, page: Document) -> None:
+    if call.request.parameters.get("type") == "render":
+        page.update(jobs=[], nextCursor=None)
+
+
+@lists("type-unknown-ignored", "An unknown `type` gives all jobs.", edit_request, LIST)
+def unknown_type_means_all(request: Request) -> Request:
+    wanted = request.parameters.get("type", "render")
+    return request if wanted.startswith("render") else request.with_parameters(type=None)
+
+
+STATUSES = frozenset({"queued", "running", "waiting", "done", "failed", "cancelled"})
+
+
+lists.add("cursor-never-null", "The last page leads to an empty one without end.",
+    both(when(empty_pages, LIST), after(endless, LIST, status=200)))  # fmt: skip
+lists.add("cursor-accepts-anything", "A cursor that nobody gave is ignored.",
+    after(lambda call, _: call.again(call.request.with_parameters(cursor=None)), LIST, status=INVALID))  # fmt: skip
+lists.add("limit-one-more", "A page holds one job more than the limit.",
+    limited(lambda limit: limit + 1 if 0 < limit < MAX_LISTED else limit))  # fmt: skip
+lists.add("limit-one-less", "A page holds one job less than the limit.",
+    limited(lambda limit: limit - 1 if 1 < limit <= MAX_LISTED else limit))  # fmt: skip
+lists.add("limit-clamped", "A limit out of bounds is clamped.", limited(lambda limit: min(max(limit, 1), MAX_LISTED)))
+lists.add("limit-0-accepted", "A limit of 0 gives the default.", limited(lambda limit: limit or DEFAULT_LIMIT))
+lists.add("limit-default-20", "Without a limit a page holds 20 jobs.",
+    edit_request(lambda r: r if "limit" in r.parameters else r.with_parameters(limit=20), LIST))  # fmt: skip
+lists.add("limit-at-most-50", "A limit above 50 is refused.", limited(lambda limit: 101 if limit > 50 else limit))
+lists.add("limit-text-accepted", "A limit that is no number is ignored.",
+    only_good("limit", lambda text: text.lstrip("-").isdigit()))  # fmt: skip
+lists.add("status-ignored", "The filter `status` is ignored.", only_good("status", lambda text: text not in STATUSES))
 lists.add(
-    "list-ids-only",
-    "The list holds ids in the place of jobs.",
-    edit_json(lambda d: d.update(jobs=[job["jobId"] for job in d["jobs"]]), LIST),
+    "status-unknown-accepted", "An unknown `status` is ignored.", only_good("status", lambda text: text in STATUSES)
 )
-lists.add(
-    "list-duplicates",
-    "Each job is listed twice.",
-    paged(lambda _, page: page.update(jobs=[job for each in page["jobs"] for job in (each, each)])),
-)
-lists.blind.add(
-    "limit-zero-is-default",
-    "A limit of 0 stands for the default.",
-    asked(lambda p: {"limit": None} if p.get("limit") == "0" else {}),
-)
-lists.blind.add(
-    "limit-one-gives-two",
-    "A limit of 1 gives two jobs.",
-    asked(lambda p: {"limit": 2} if p.get("limit") == "1" else {}),
-)
-lists.blind.add(
-    "cursor-forgets-status",
-    "With a cursor, the filter by status is forgotten.",
-    asked(lambda p: {"status": None} if "cursor" in p else {}),
-)
-lists.blind.add(
-    "cursor-forgets-type",
-    "With a cursor, the filter by type is forgotten.",
-    asked(lambda p: {"type": None} if "cursor" in p else {}),
-)
-lists.blind.add(
-    "limit-forgets-type",
-    "With a limit, the filter by type is forgotten.",
-    asked(lambda p: {"type": None} if "limit" in p else {}),
-)
-lists.blind.add(
-    "cursor-forgets-limit",
-    "With a cursor, the limit is forgotten.",
-    asked(lambda p: {"limit": None} if "cursor" in p else {}),
-)
-lists.blind.add(
-    "status-filter-any-case",
-    "The filter by status takes capital letters too.",
-    asked(lambda p: {"status": p["status"].lower()} if "status" in p else {}),
-)
+lists.blind.add("later-pages-skip-one", "Each page but the first leaves its first job out.", paged(skips))
+lists.blind.add("later-pages-repeat-one", "Each page but the first begins with the last job of the one before.",
+    paged(repeats))  # fmt: skip
+lists.blind.add("list-by-last-update", "A page is sorted by updatedAt.", paged(sorted_by("updatedAt")))
 MUTANTS = lists.mutants

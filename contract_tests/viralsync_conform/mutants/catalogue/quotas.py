@@ -1,24 +1,27 @@
-"""Mutants that charge wrongly, or tell of usage wrongly."""
+"""Mutants that charge wrongly, tell of usage wrongly, or refuse too much or too little: the ceilings of a plan."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from datetime import timedelta
-from email.utils import format_datetime
 from math import ceil
 from typing import Any
 
 from viralsync_conform.calls import TERMINAL
+from viralsync_conform.mutants.catalogue.rate_limit import http_date
 from viralsync_conform.mutants.engine.asgi import Answer
 from viralsync_conform.mutants.engine.exchange import Layer, MutantCall
 from viralsync_conform.mutants.engine.layers import (
     ACCOUNT,
     Document,
     after,
+    both,
     edit_error,
     edit_json,
+    edit_request,
     every_job,
+    under_account,
+    when,
 )
 from viralsync_conform.mutants.mutant import Section
 
@@ -60,14 +63,6 @@ def charging(extra: Callable[[Document], float], *, unfinished: bool = False) ->
 def for_status(wanted: str, minutes: Callable[[float], float]) -> Layer:
     """Charge the jobs that end so, by their length in minutes, beside what they cost."""
     return charging(lambda job: minutes(length(job)) if job["status"] == wanted else 0.0)
-
-
-def edit_minutes(edit: Callable[[dict[str, Any]], object]) -> Layer:
-    return edit_json(lambda d: edit(d["renderMinutes"]), USAGE)
-
-
-def edit_slots(edit: Callable[[dict[str, Any]], object]) -> Layer:
-    return edit_json(lambda d: edit(d["concurrentJobs"]), USAGE)
 
 
 SLOTS = {"free": 1, "pro": 3, "business": 6}
@@ -155,37 +150,6 @@ def uncounted(is_free: Callable[[MutantCall, Answer], bool]) -> Layer:
     return layer
 
 
-@usage.blind("retry-after-as-date", "Retry-After is a date.")
-async def date(call: MutantCall) -> Answer:
-    answer = await call.proceed()
-    wait = answer.header("retry-after")
-    if wait is not None:
-        now = await call.now()
-        answer.set_header("retry-after", format_datetime(now + timedelta(seconds=int(wait)), usegmt=True))
-    return answer
-
-
-def _wait(change: Callable[[int], object]) -> Callable[[Answer], None]:
-    return lambda answer: answer.set_header("retry-after", str(change(int(answer.header("retry-after") or "0"))))
-
-
-@usage.blind(
-    "retry-text-always-sixty",
-    "The text of a 429 says 60 seconds, whatever the header says.",
-    edit_error,
-    "RATE_LIMITED",
-)
-def other_text(answer: Answer) -> None:
-    answer.document = answer.document | {"error": "Rate limit exceeded. Retry after 60 seconds."}
-
-
-@usage.blind(
-    "stream-limited-other-code", "The 429 of streams has another code.", edit_error, "RATE_LIMITED", "streamJobProgress"
-)
-def other_code(answer: Answer) -> None:
-    answer.document = answer.document | {"code": "TOO_MANY_REQUESTS"}
-
-
 @usage.blind("frame-compared-by-area", "A frame that is too wide for Pro fits if its area does.")
 async def by_area(call: MutantCall) -> Answer:
     answer = await call.proceed()
@@ -196,12 +160,6 @@ async def by_area(call: MutantCall) -> Answer:
         if width * height <= 1920 * 1080 and width > 1920:
             return await call.proceed(call.request.with_document({**document, "movie": {**movie, "width": 1920}}))
     return answer
-
-
-@usage.blind("month-begins-in-new-york", "The month of the usage begins at 05:00 UTC.", edit_json, "getUsage")
-def shifted(document: Document) -> None:
-    for name in ("periodStart", "periodEnd"):
-        document[name] = document[name].replace("T00:", "T05:")
 
 
 @usage.blind("usage-one-slot-short", "The usage counts one job at once too few.", edit_json, "getUsage")
@@ -221,98 +179,110 @@ charges.add("charged-half", "A done job is charged by half.", for_status("done",
 charges.add("charged-failed", "A failed job is charged.", for_status("failed", lambda minutes: minutes))
 charges.add("charged-failed-minimum", "A failed job is charged a minute.", for_status("failed", lambda _: 1.0))
 charges.add("charged-cancelled", "A cancelled job is charged.", for_status("cancelled", lambda minutes: minutes))
-charges.add(
-    "charged-unfinished",
-    "A job is charged when it is submitted, whatever becomes of it.",
-    charging(length, unfinished=True),
-)
-usage.add("usage-always-0", "The usage is always 0.", edit_minutes(lambda d: d.update(used=0, remaining=d["limit"])))
-usage.add(
-    "usage-in-seconds", "The usage is told in seconds.", edit_minutes(lambda d: d.update(used=d["used"] * SECONDS))
-)
-usage.add(
-    "usage-whole-minutes", "The usage is told in whole minutes.", edit_minutes(lambda d: d.update(used=int(d["used"])))
-)
-usage.add("usage-as-text", "The usage is a text.", edit_minutes(lambda d: d.update(used=str(d["used"]))))
-usage.add(
-    "usage-other-limit", "The limit of the month is that of another plan.", edit_minutes(lambda d: d.update(limit=600))
-)
-usage.add(
-    "usage-remaining-wrong",
-    "What remains does not go with what is used.",
-    edit_minutes(lambda d: d.update(remaining=d["limit"])),
-)
-usage.add("usage-remaining-negative", "What remains is negative.", edit_minutes(lambda d: d.update(remaining=-1)))
-usage.add(
-    "usage-limit-null", "The limit of the month is null.", edit_minutes(lambda d: d.update(limit=None, remaining=None))
-)
-usage.add(
-    "usage-period-of-a-day",
-    "The period lasts a day.",
-    edit_json(lambda d: d.update(periodEnd=f"{d['periodStart'][:8]}02{d['periodStart'][10:]}"), USAGE),
-)
-usage.add(
-    "usage-period-empty",
-    "The period ends where it begins.",
-    edit_json(lambda d: d.update(periodEnd=d["periodStart"]), USAGE),
-)
-usage.add("usage-running-0", "No job counts as running.", edit_slots(lambda d: d.update(running=0)))
-usage.add(
-    "usage-running-high",
-    "One job more counts as running than there is.",
-    edit_slots(lambda d: d.update(running=d["running"] + 1)),
-)
-usage.add("usage-slots-wrong", "The plan allows 10 jobs at once.", edit_slots(lambda d: d.update(limit=10)))
-usage.blind.add(
-    "usage-in-whole-minutes",
-    "The minutes used are rounded up to whole ones.",
-    _used(lambda used: float(math.ceil(used))),
-)
+charges.add("charged-unfinished", "A job is charged when it is submitted, whatever becomes of it.",
+    charging(length, unfinished=True))  # fmt: skip
+usage.add("usage-period-of-a-day", "The period lasts a day.",
+    edit_json(lambda d: d.update(periodEnd=f"{d['periodStart'][:8]}02{d['periodStart'][10:]}"), USAGE))  # fmt: skip
+usage.blind.add("usage-in-whole-minutes", "The minutes used are rounded up to whole ones.",
+    _used(lambda used: float(math.ceil(used))))  # fmt: skip
 usage.blind.add("usage-in-tenths", "The minutes used are rounded to tenths.", _used(lambda used: round(used, 1)))
 usage.blind.add("minutes-used-in-seconds", "The minutes used are given in seconds.", _used(lambda used: used * 60))
 usage.blind.add("cancelled-jobs-charged", "Cancelled jobs are charged in full.", _charging("cancelled"))
-usage.blind.add(
-    "cancelled-jobs-charged-in-part",
-    "Cancelled jobs are charged by their progress.",
-    _charging("cancelled", of_progress=True),
-)
+usage.blind.add("cancelled-jobs-charged-in-part", "Cancelled jobs are charged by their progress.",
+    _charging("cancelled", of_progress=True))  # fmt: skip
 usage.blind.add(
     "failed-jobs-charged-in-part", "Failed jobs are charged by their progress.", _charging("failed", of_progress=True)
 )
-usage.blind.add(
-    "charged-on-submission",
-    "Jobs are charged as soon as they are submitted.",
-    _charging("queued", "running", "waiting"),
-)
+usage.blind.add("charged-on-submission", "Jobs are charged as soon as they are submitted.",
+    _charging("queued", "running", "waiting"))  # fmt: skip
 usage.blind.add("failed-jobs-keep-slots", "A failed job keeps its slot until it is deleted.", slots_of("failed"))
 usage.blind.add(
     "cancelled-jobs-keep-slots", "A cancelled job keeps its slot until it is deleted.", slots_of("cancelled")
 )
 usage.blind.add("done-jobs-keep-slots", "A done job keeps its slot until it is deleted.", slots_of("done"))
-usage.blind.add(
-    "not-found-costs-nothing",
-    "A 404 does not count against the rate limit.",
-    uncounted(lambda _, answer: answer.status == 404),
-)
-usage.blind.add(
-    "usage-costs-nothing",
-    "Asking for the usage does not count against the rate limit.",
-    uncounted(lambda call, _: call.request.operation == "getUsage"),
-)
-usage.blind.add(
-    "invalid-costs-nothing",
-    "A 400 does not count against the rate limit.",
-    uncounted(lambda _, answer: answer.status == 400),
-)
-usage.blind.add(
-    "retry-after-half-seconds", "Retry-After has a fraction.", edit_error(_wait(lambda s: s + 0.5), "RATE_LIMITED")
-)
-usage.blind.add(
-    "retry-after-one-short",
-    "Retry-After is a second too short.",
-    edit_error(_wait(lambda s: max(s - 1, 0)), "RATE_LIMITED"),
-)
-usage.blind.add(
-    "retry-after-milliseconds", "Retry-After is in milliseconds.", edit_error(_wait(lambda s: s * 1000), "RATE_LIMITED")
-)
-MUTANTS = (*charges.mutants, *usage.mutants)
+usage.blind.add("not-found-costs-nothing", "A 404 does not count against the rate limit.",
+    uncounted(lambda _, answer: answer.status == 404))  # fmt: skip
+usage.blind.add("usage-costs-nothing", "Asking for the usage does not count against the rate limit.",
+    uncounted(lambda call, _: call.request.operation == "getUsage"))  # fmt: skip
+usage.blind.add("invalid-costs-nothing", "A 400 does not count against the rate limit.",
+    uncounted(lambda _, answer: answer.status == 400))  # fmt: skip
+
+
+ceilings = Section("ceilings")
+
+
+@ceilings("quota-refused-early", "Half a quota is taken for a spent one.", when, SUBMIT)
+async def half_the_quota(call: MutantCall) -> Answer | None:
+    minutes = (await standing(call)).get("renderMinutes", {"limit": None})
+    if minutes["limit"] is None or minutes["used"] < minutes["limit"] / 2:
+        return None
+    return call.refusal("RENDER_QUOTA_EXCEEDED", **minutes, resetsAt="2026-02-01T00:00:00.000Z")
+
+
+@ceilings("quota-daily-everywhere", "Every plan has five minutes a day.", when, SUBMIT)
+async def a_day_of_free(call: MutantCall) -> Answer | None:
+    today = (await call.ask("GET", ACCOUNT)).document.get("minutesUsedToday", 0)
+    if today < 5:
+        return None
+    return call.refusal("RENDER_QUOTA_DAILY_EXCEEDED", used=today, limit=5, resetsAt="2026-01-02T00:00:00.000Z")
+
+
+def at_most(slots_less: int) -> Callable[[MutantCall], Any]:
+    """Return what refuses a submission when so many slots are left."""
+
+    async def make(call: MutantCall) -> Answer | None:
+        slots = (await standing(call)).get("concurrentJobs", {"limit": None})
+        if slots["limit"] is None or slots["running"] < slots["limit"] - slots_less:
+            return None
+        return call.refusal("CONCURRENCY_LIMIT_EXCEEDED", **slots)
+
+    return make
+
+
+@ceilings("concurrency-one-more", "One job more may run at once than the plan allows.", after, SUBMIT, status=409)
+async def one_job_more(call: MutantCall, answer: Answer) -> Answer | None:
+    slots = (await standing(call))["concurrentJobs"]
+    if answer.code != "CONCURRENCY_LIMIT_EXCEEDED" or slots["running"] != slots["limit"]:
+        return None
+    return await under_account("CONCURRENCY_LIMIT_EXCEEDED", "plan", "enterprise", SUBMIT)(call)
+
+
+@ceilings("concurrency-counts-ended", "Jobs that have ended count among those at once.", when, SUBMIT)
+async def counts_all(call: MutantCall) -> Answer | None:
+    limit = (await standing(call)).get("concurrentJobs", {"limit": None})["limit"]
+    number = len(await every_job(call))
+    if limit is None or number < limit:
+        return None
+    return call.refusal("CONCURRENCY_LIMIT_EXCEEDED", running=number, limit=limit)
+
+
+def about(word: str) -> Layer:
+    """Overlook the plan limit whose text has this word."""
+    over = under_account("PLAN_LIMIT_EXCEEDED", "plan", "enterprise", SUBMIT)
+
+    async def layer(call: MutantCall) -> Answer:
+        answer = await call.proceed()
+        is_meant = answer.code == "PLAN_LIMIT_EXCEEDED" and word in answer.document["error"]
+        return await over(call) if is_meant else answer
+
+    return layer
+
+
+@ceilings("plan-limit-fails-later", "A movie that is too large is taken.", after, SUBMIT, status=402)
+async def accepts_and_fails(call: MutantCall, answer: Answer) -> Answer | None:
+    if answer.code != "PLAN_LIMIT_EXCEEDED":
+        return None
+    failing = edit_request(lambda request: request.with_headers(x_mock_scenario="assemble-fails"), SUBMIT)
+    return await both(failing, under_account("PLAN_LIMIT_EXCEEDED", "plan", "enterprise", SUBMIT))(call)
+
+
+async def standing(call: MutantCall) -> Document:
+    found: Document = (await call.ask("GET", "/v1/usage")).document
+    return found
+
+
+ceilings.add("concurrency-one-less", "One job less may run at once than the plan allows.", when(at_most(1), SUBMIT))
+ceilings.add("length-not-enforced", "A movie may be of any length.", about("lasts"))
+ceilings.add("size-not-enforced", "A movie may be of any size.", about("frame"))
+usage.blind.add("retry-after-as-date", "Retry-After is a date.", edit_error(http_date, "RATE_LIMITED"))
+MUTANTS = (*charges.mutants, *usage.mutants, *ceilings.mutants)

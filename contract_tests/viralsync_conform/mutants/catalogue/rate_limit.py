@@ -6,13 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
-from typing import Any
 
 from viralsync_conform.mutants.engine.asgi import Answer
 from viralsync_conform.mutants.engine.exchange import Layer, MutantCall
 from viralsync_conform.mutants.engine.layers import (
     edit_error,
-    edit_json,
     edit_response,
     header,
 )
@@ -121,47 +119,19 @@ async def streams_are_free(call: MutantCall) -> Answer:
     return await call.proceed()
 
 
-@rates(
-    "retry-after-text-differs",
-    "The text of a 429 names another time than Retry-After.",
-    edit_json,
-    statuses=frozenset({LIMITED}),
-)
-def quieter(document: dict[str, Any]) -> None:
-    if document.get("code") == "RATE_LIMITED":
-        document["error"] = "Rate limit exceeded. Retry after 3600 seconds."
-
-
 @rates("retry-after-date", "Retry-After is a date.", edit_error, "RATE_LIMITED")
 def http_date(answer: Answer) -> None:
     answer.set_header("retry-after", answer.header("date"))
 
 
-rates.add("retry-after-missing", "429 has no Retry-After.", retry(lambda _: None))
-rates.add("retry-after-short", "Retry-After is a second too short.", retry(lambda wait: str(wait - 1)))
 rates.add("retry-after-halved", "Retry-After is half as long as it takes.", retry(lambda wait: str(max(1, wait // 2))))
-rates.add("retry-after-1", "Retry-After is always 1.", retry(lambda _: "1"))
-rates.add("retry-after-0", "Retry-After is always 0.", retry(lambda _: "0"))
-rates.add("retry-after-negative", "Retry-After is negative.", retry(lambda wait: str(-wait)))
-rates.add("retry-after-text", "Retry-After is no number.", retry(lambda _: "soon"))
-rates.add("retry-after-fraction", "Retry-After has a fraction.", retry(lambda wait: f"{wait - 0.5}"))
-rates.add("retry-after-in-ms", "Retry-After is in milliseconds.", retry(lambda wait: str(wait * 1000)))
 rates.add("window-fixed", "The window is that of the minute on the clock.", windowed(Window(is_fixed=True)))
 rates.add("window-shared", "All keys share one window.", windowed(Window(counts=lambda _: "everybody")))
-rates.add(
-    "window-per-operation",
-    "Each operation has a window of its own.",
-    windowed(Window(counts=lambda call: (call.request.key, call.request.operation))),
-)
-rates.add(
-    "window-per-header",
-    "Each way to send a key has a window of its own.",
-    windowed(Window(counts=lambda call: (call.request.key, call.request.header("x-api-key")))),
-)
+rates.add("window-per-operation", "Each operation has a window of its own.",
+    windowed(Window(counts=lambda call: (call.request.key, call.request.operation))))  # fmt: skip
+rates.add("window-per-header", "Each way to send a key has a window of its own.",
+    windowed(Window(counts=lambda call: (call.request.key, call.request.header("x-api-key")))))  # fmt: skip
 rates.add("refused-count", "Requests that were refused with 429 count.", windowed(Window(counts_refused=True)))
-rates.add(
-    "rate-headers-wrong",
-    "Every answer says that the limit is used up.",
-    edit_response(header("x-ratelimit-remaining", "0"), statuses=None),
-)
+rates.add("rate-headers-wrong", "Every answer says that the limit is used up.",
+    edit_response(header("x-ratelimit-remaining", "0"), statuses=None))  # fmt: skip
 MUTANTS = rates.mutants

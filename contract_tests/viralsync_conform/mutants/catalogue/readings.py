@@ -336,42 +336,23 @@ def minute_off(answer: Answer) -> None:
 
 lists.add("jobs-of-other-domains", "The account has a few jobs of other domains.", with_others(7), in_real_time=True)
 lists.add("hundreds-of-other-jobs", "The account has 300 jobs of other domains.", with_others(300), in_real_time=True)
-lists.add(
-    "new-jobs-listed-late",
-    "A new job is listed after five seconds.",
-    after(new_hidden, LIST, status=200),
-    in_real_time=True,
-)
+lists.add("new-jobs-listed-late", "A new job is listed after five seconds.", after(new_hidden, LIST, status=200),
+    in_real_time=True)  # fmt: skip
 reading("cancel").add(
     "queued-not-cancelled", "A queued job cannot be cancelled.", when(refuses_queued, CANCEL), in_real_time=True
 )
 lists.add("type-matched-exactly", "The type is compared exactly.", after(exact_type, LIST, status=200))
-lists.add(
-    "type-matched-exactly-movie",
-    "The type is `render.movie`, and compared exactly.",
-    after(exact_type, LIST, status=200),
-    behaviour={"job": {"type": "render.movie"}},
-)
+lists.add("type-matched-exactly-movie", "The type is `render.movie`, and compared exactly.",
+    after(exact_type, LIST, status=200), behaviour={"job": {"type": "render.movie"}})  # fmt: skip
 reading("rate limit").add(
     "retry-after-generous", "Retry-After is longer than it must be.", retry(lambda w: str(min(w + 5, 60)))
 )
-reading("webhooks").add(
-    "callback-refused-400",
-    "A `callbackUrl` that is not public is refused with 400.",
-    callback_refused(400, "VALIDATION_ERROR"),
-    in_real_time=True,
-)
-reading("webhooks").add(
-    "callback-refused-403",
-    "A `callbackUrl` that is not public is refused with 403.",
-    callback_refused(403, "FORBIDDEN"),
-    in_real_time=True,
-)
-order.add(
-    "body-before-key",
-    "A body is read before the key.",
-    first_refused_by("UNAUTHORIZED", "API_KEY_REVOKED", instead=frozenset({400, 413})),
-)
+reading("webhooks").add("callback-refused-400", "A `callbackUrl` that is not public is refused with 400.",
+    callback_refused(400, "VALIDATION_ERROR"), in_real_time=True)  # fmt: skip
+reading("webhooks").add("callback-refused-403", "A `callbackUrl` that is not public is refused with 403.",
+    callback_refused(403, "FORBIDDEN"), in_real_time=True)  # fmt: skip
+order.add("body-before-key", "A body is read before the key.",
+    first_refused_by("UNAUTHORIZED", "API_KEY_REVOKED", instead=frozenset({400, 413})))  # fmt: skip
 order.add(
     "body-before-plan", "A body is read before the plan.", first_refused_by("FORBIDDEN", instead=frozenset({400}))
 )

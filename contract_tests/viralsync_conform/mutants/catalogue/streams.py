@@ -1,4 +1,4 @@
-"""Mutants whose streams begin, go on or end wrongly."""
+"""Mutants of streams: how they begin, go on and end, what their events say, their ids, and resumption."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ from typing import Any
 import orjson
 
 from viralsync_conform.calls import TERMINAL
+from viralsync_conform.mutants.catalogue.job_lifecycle import falls
+from viralsync_conform.mutants.catalogue.rate_limit import streams_are_free
 from viralsync_conform.mutants.engine.asgi import Answer, ask, made_request
 from viralsync_conform.mutants.engine.exchange import Layer, MutantCall
 from viralsync_conform.mutants.engine.layers import (
+    Document,
+    Seen,
     after,
+    edit_request,
     refused,
 )
 from viralsync_conform.mutants.engine.stream_layers import (
@@ -194,21 +199,6 @@ async def paid(call: MutantCall, events: Events) -> Events:
         yield event
 
 
-@stream.blind("stream-opens-free", "Opening a stream costs nothing.")
-async def free(call: MutantCall) -> Answer:
-    is_stream = call.request.operation == STREAM and call.request.method == "GET"
-    return await (call.again(call.request) if is_stream else call.proceed())
-
-
-@stream.blind("stream-of-terminal-refused", "The progress of a terminal job cannot be streamed.")
-async def terminal_refused(call: MutantCall) -> Answer:
-    if call.request.operation == STREAM:
-        job = (await call.ask("GET", f"/v1/jobs/{call.request.job_id}")).document
-        if isinstance(job, dict) and job.get("status") in TERMINAL:
-            return call.refusal("INVALID_STATE_TRANSITION", action="stream", **job)
-    return await call.proceed()
-
-
 @stream.blind("stream-of-child-unknown", "The progress of a child cannot be streamed.")
 async def child_unknown(call: MutantCall) -> Answer:
     job_id = call.request.job_id or ""
@@ -229,31 +219,12 @@ def code_only(document: dict[str, Any], _: object) -> None:
     document["error"] = document["error"].partition(":")[0]
 
 
-@stream.blind("stream-offset-timestamps", "The timestamps of events end in +00:00.", edit_data)
-def later(document: dict[str, Any], _: object) -> None:
-    document["timestamp"] = document["timestamp"].replace("Z", "+00:00")
-
-
-stream.add(
-    "stream-without-terminal",
-    "The stream closes without telling of the end.",
-    without(lambda event, _: event.is_terminal),
-)
-stream.add(
-    "stream-without-snapshot",
-    "The stream begins with the first change.",
-    without(lambda event, number: number == 0 and not event.is_terminal),
-)
-stream.add(
-    "stream-with-gap",
-    "The third event is left out.",
-    without(lambda event, number: number == 2 and not event.is_terminal),
-)
-stream.add(
-    "stream-every-second",
-    "Every second event is left out.",
-    without(lambda event, number: number % 2 == 1 and not event.is_terminal),
-)
+stream.add("stream-without-snapshot", "The stream begins with the first change.",
+    without(lambda event, number: number == 0 and not event.is_terminal))  # fmt: skip
+stream.add("stream-with-gap", "The third event is left out.",
+    without(lambda event, number: number == 2 and not event.is_terminal))  # fmt: skip
+stream.add("stream-every-second", "Every second event is left out.",
+    without(lambda event, number: number % 2 == 1 and not event.is_terminal))  # fmt: skip
 stream.add(
     "stream-statuses-only",
     "Only changes of status are told.",
@@ -267,29 +238,97 @@ stream.add(
     ),
 )
 stream.add("stream-duplicates", "Each event is sent twice.", each_as(lambda event, _: [event, event]))
-stream.add(
-    "stream-terminal-twice",
-    "The terminal event is sent twice.",
-    each_as(lambda event, _: [event, event] if event.is_terminal else [event]),
-)
+stream.add("stream-terminal-twice", "The terminal event is sent twice.",
+    each_as(lambda event, _: [event, event] if event.is_terminal else [event]))  # fmt: skip
 stream.add("stream-closes-early", "The stream closes after its third event.", until(lambda _, number: number == 2))
 stream.add("stream-snapshot-only", "The stream closes after its first event.", until(lambda _, number: number == 0))
 stream.blind.add(
     "event-ids-all-one", "All events have the same id.", edit_each(lambda event, _: setattr(event, "id", "1"))
 )
-stream.blind.add(
-    "stream-cancel-unsaid",
-    "The stream of a job that is cancelled ends without an event of it.",
-    without(lambda event, _: event.document is not None and event.document.get("status") == "cancelled"),
+
+
+@stream("stream-replays-all", "Each stream sends again what was sent before.", rewrite_events)
+async def whole_story(call: MutantCall, events: Events) -> Events:
+    reported = call.memory.setdefault(("told", call.request.job_id), [])
+    for event in tuple(reported):
+        yield event
+    async for event in events:
+        if event.document is not None:
+            reported.append(event)
+        yield event
+
+
+@stream("stream-resume-skips", "A resumed stream leaves out its first event.", rewrite_events)
+async def skips_on_resume(call: MutantCall, events: Events) -> Events:
+    is_first = call.request.header("last-event-id") is not None
+    async for event in events:
+        if not (is_first and event.document is not None and not event.is_terminal):
+            yield event
+        is_first = is_first and event.document is None
+
+
+@stream("stream-resume-repeats", "A resumed stream sends its events twice.", rewrite_events)
+async def repeats_on_resume(call: MutantCall, events: Events) -> Events:
+    async for event in events:
+        yield event
+        if call.request.header("last-event-id") is not None and not event.is_terminal:
+            yield event
+
+
+@stream("stream-ids-falling", "The ids of events fall.", edit_each)
+def numbered(event: Event, _seen: Seen) -> None:
+    event.id = str(1000 - int(event.id or 0))
+
+
+@stream("stream-not-json", "The data of an event is no JSON.", edit_each)
+def cut(event: Event, _seen: Seen) -> None:
+    event.document = str(event.document).encode()
+
+
+@stream("stream-status-only", "The data of an event is its status alone.", edit_each)
+def as_text(event: Event, _seen: Seen) -> None:
+    event.document = event.document["status"]
+
+
+@stream("stream-timestamps-still", "All events have the same timestamp.", edit_data)
+def frozen_time(document: Document, seen: Seen) -> None:
+    document["timestamp"] = seen.setdefault("timestamp", document["timestamp"])
+
+
+@stream("stream-timestamps-back", "The timestamps of events go back.", edit_data)
+def backwards(document: Document, seen: Seen) -> None:
+    seen["events"] = seen.get("events", 0) + 1
+    document["timestamp"] = f"{2026 - seen['events']}{document['timestamp'][4:]}"
+
+
+@stream("stream-of-a-child", "The stream tells of the first scene.", after, STREAM, status=200)
+async def of_a_child(call: MutantCall, _answer: Answer) -> Answer | None:
+    job_id = call.request.job_id or ""
+    return await call.ask("GET", f"/v1/jobs/scene_{job_id}_001/progress") if job_id.startswith("job_") else None
+
+
+@stream("stream-as-json", "The stream is one JSON document.", after, STREAM, status=200)
+async def one_document(call: MutantCall, _answer: Answer) -> Answer | None:
+    return await call.ask("GET", f"/v1/jobs/{call.request.job_id}")
+
+
+stream.add("stream-progress-falls", "Progress falls within a stream.", edit_data(falls))
+stream.add(
+    "stream-ends-as-failed",
+    "The stream of a done job ends with `failed`.",
+    edit_data(
+        lambda d, _: (d.pop("mediaData"), d.update(status="failed", outputUrl=None, error="UPLOAD_FAILED: no")),
+        only="done",
+    ),
 )
-stream.blind.add(
-    "stream-failure-unsaid",
-    "The stream of a job that fails ends without an event of it.",
-    without(lambda event, _: event.document is not None and event.document.get("status") == "failed"),
+stream.add("stream-ids-same", "All events have the same id.", edit_each(lambda event, _: setattr(event, "id", "1")))
+stream.add("stream-ids-missing", "Events have no id.", edit_each(lambda event, _: setattr(event, "id", None)))
+stream.add("stream-resume-from-start", "A resumed stream begins at the start.",
+    edit_request(lambda r: r.with_headers(last_event_id="0") if r.header("last-event-id") else r, STREAM))  # fmt: skip
+stream.add(
+    "stream-without-keep-alive", "A silent stream is not kept alive.", without(lambda event, _: event.document is None)
 )
-stream.blind.add(
-    "stream-hides-uploading",
-    "A stream tells nothing of the phase uploading.",
-    without(lambda event, _: event.document is not None and event.document.get("phase") == "uploading"),
-)
+stream.blind.add("stream-opens-free", "Opening a stream costs nothing.", streams_are_free)
+stream.blind.add("stream-of-terminal-refused", "The progress of a terminal job cannot be streamed.",
+    after(conflict_when_over, STREAM, status=200))  # fmt: skip
 MUTANTS = stream.mutants

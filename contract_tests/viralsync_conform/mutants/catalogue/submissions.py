@@ -1,4 +1,4 @@
-"""Mutants that answer submissions wrongly."""
+"""Mutants that answer submissions wrongly, accept what is not valid, or refuse what is."""
 
 from __future__ import annotations
 
@@ -95,12 +95,8 @@ def _ids(document: Any) -> list[str]:
     return [scene["id"] for scene in _scenes(document) if isinstance(scene.get("id"), str)]
 
 
-@accepts.blind(
-    "scene-ids-unique-in-any-case",
-    "Ids of scenes that differ in case only are refused.",
-    refusing,
-    "$.movie.scenes: an id came twice",
-)
+@accepts.blind("scene-ids-unique-in-any-case", "Ids of scenes that differ in case only are refused.", refusing,
+    "$.movie.scenes: an id came twice")  # fmt: skip
 def any_case(document: Document) -> bool:
     ids = _ids(document)
     return len({each.lower() for each in ids}) < len(set(ids))
@@ -116,12 +112,8 @@ def distant_twins(document: Document) -> None:
                 scene["id"] += f" ({number})"
 
 
-@accepts.blind(
-    "brief-scene-refused",
-    "A scene of less than a tenth of a second is refused.",
-    refusing,
-    "$.movie.scenes[0].duration: too short",
-)
+@accepts.blind("brief-scene-refused", "A scene of less than a tenth of a second is refused.", refusing,
+    "$.movie.scenes[0].duration: too short")  # fmt: skip
 def brief(document: Document) -> bool:
     return any(isinstance(s.get("duration"), float) and 0 < s["duration"] < MIN_LENGTH for s in _scenes(document))
 
@@ -138,12 +130,8 @@ def clamped(document: Document) -> None:
         document["renderOptions"]["requestedConcurrency"] = 32
 
 
-@accepts.blind(
-    "concurrency-over-scenes-refused",
-    "A requestedConcurrency over the number of scenes is refused.",
-    refusing,
-    "$.renderOptions.requestedConcurrency: more than scenes",
-)
+@accepts.blind("concurrency-over-scenes-refused", "A requestedConcurrency over the number of scenes is refused.",
+    refusing, "$.renderOptions.requestedConcurrency: more than scenes")  # fmt: skip
 def more_than_scenes(document: Document) -> bool:
     wanted = options(document).get("requestedConcurrency")
     return isinstance(wanted, int) and wanted <= 32 and wanted > len(_scenes(document)) > 0
@@ -201,19 +189,94 @@ taken.add(
         SUBMIT,
     ),
 )
-taken.add(
-    "submit-no-body",
-    "A submission is answered with an empty body.",
-    edit_response(lambda answer: setattr(answer, "body", b""), SUBMIT),
-)
-taken.add(
-    "submit-id-in-capitals",
-    "GET calls the job by another spelling of its id.",
-    edit_jobs(lambda d, _: d.update(jobId=d["jobId"].upper()), "getJob"),
-)
-accepts.blind.add(
-    "twenty-scenes-at-most",
-    "A movie of more than 20 scenes is refused.",
-    refusing(lambda d: len(_scenes(d)) > MAX_SCENES, "$.movie.scenes: too many"),
+taken.add("submit-no-body", "A submission is answered with an empty body.",
+    edit_response(lambda answer: setattr(answer, "body", b""), SUBMIT))  # fmt: skip
+accepts.blind.add("twenty-scenes-at-most", "A movie of more than 20 scenes is refused.",
+    refusing(lambda d: len(_scenes(d)) > MAX_SCENES, "$.movie.scenes: too many"))  # fmt: skip
+
+
+SCENE = {"id": "only", "duration": 1}
+VALID = {"kind": "movie", "projectId": "proj_mutant", "movie": {"scenes": [SCENE]}}
+INVALID = 400
+
+
+def lenient(repair: Callable[[dict[str, Any]], object]) -> Layer:
+    """Take a submission that was refused once it has been repaired."""
+
+    async def repaired(call: MutantCall, _answer: Answer) -> Answer | None:
+        document = call.request.document
+        if not isinstance(document, dict):
+            return None
+        try:
+            repair(document)
+        except (KeyError, TypeError, AttributeError, ValueError):
+            return None
+        return await call.again(call.request.with_document(document))
+
+    return after(repaired, SUBMIT, status=INVALID)
+
+
+@accepts("accepts-malformed-json", "A body that is not JSON is accepted.", after, SUBMIT, status=INVALID)
+async def any_body(call: MutantCall, _answer: Answer) -> Answer | None:
+    return await call.again(call.request.with_document(VALID)) if call.request.document is None else None
+
+
+@accepts("accepts-other-media-types", "A body of any type is accepted as JSON.", after, SUBMIT, status=INVALID)
+async def as_json(call: MutantCall, _answer: Answer) -> Answer | None:
+    return await call.again(call.request.with_body(call.request.body))
+
+
+def texts_to_numbers(name: str) -> Callable[[dict[str, Any]], None]:
+    """Return a repair that reads a number of the movie from a text."""
+
+    def repair(document: dict[str, Any]) -> None:
+        document["movie"][name] = float(document["movie"][name])
+
+    return repair
+
+
+@accepts("accepts-duration-as-text", "`duration` may be a text.", lenient)
+def scene_texts(document: dict[str, Any]) -> None:
+    for scene in document["movie"]["scenes"]:
+        scene["duration"] = float(scene["duration"])
+
+
+@accepts("accepts-numbers-as-scene-ids", "A scene's id may be a number.", lenient)
+def numbered_ids(document: dict[str, Any]) -> None:
+    for scene in document["movie"]["scenes"]:
+        scene["id"] = str(scene["id"])
+
+
+@accepts("accepts-one-scene-for-a-list", "`scenes` may be one scene.", lenient)
+def one_scene(document: dict[str, Any]) -> None:
+    if isinstance(document["movie"]["scenes"], dict):
+        document["movie"]["scenes"] = [document["movie"]["scenes"]]
+
+
+@accepts("accepts-any-project-id", "`projectId` may be a number.", lenient)
+def text_id(document: dict[str, Any]) -> None:
+    document["projectId"] = str(document["projectId"])
+
+
+@accepts("accepts-unknown-layers", "A layer of an unknown type is accepted.", lenient)
+def no_layers(document: dict[str, Any]) -> None:
+    for scene in document["movie"]["scenes"]:
+        scene.pop("layers")
+
+
+@accepts("accepts-no-movie", "A submission without a movie is accepted.", lenient)
+def no_movie(document: dict[str, Any]) -> None:
+    document.setdefault("movie", {}).setdefault("scenes", [SCENE])
+
+
+accepts.add("accepts-fps-as-text", "`fps` may be a text.", lenient(texts_to_numbers("fps")))
+accepts.add("accepts-width-as-text", "`width` may be a text.", lenient(texts_to_numbers("width")))
+accepts.add("accepts-unknown-preset", "Any text is a quality preset.",
+    lenient(lambda document: document["renderOptions"].pop("qualityPreset")))  # fmt: skip
+accepts.add(
+    "refuses-unknown-fields",
+    "Unknown fields in a movie are refused.",
+    None,
+    edit_spec=lambda document: document["components"]["schemas"]["Movie"].update(additionalProperties=False),
 )
 MUTANTS = (*taken.mutants, *accepts.mutants)

@@ -18,7 +18,6 @@ from viralsync_conform.mutants.engine.webhook_attempts import (
     TAKEN,
     Sending,
     WebhookAttempt,
-    lost,
     resigned,
     signed,
     with_header,
@@ -213,74 +212,27 @@ async def no_query(attempt: WebhookAttempt) -> Reply:
     return await attempt.deliver(url=attempt.outgoing.url.partition("?")[0])
 
 
-@webhook.blind("hook-cancel-unsaid", "No webhook tells that a job was cancelled.")
-async def no_end(attempt: WebhookAttempt) -> Reply:
-    return TAKEN if attempt.document["status"] == "cancelled" else await attempt.deliver()
-
-
-@webhook.blind("hook-only-at-end", "No webhook tells of progress.")
-async def only_end(attempt: WebhookAttempt) -> Reply:
-    return await attempt.deliver() if attempt.is_terminal else TAKEN
-
-
-webhook.add("webhook-none", "No webhook is ever sent.", lost(lambda _: True))
-webhook.add(
-    "webhook-terminal-missing", "The terminal webhook is never sent.", lost(lambda attempt: attempt.is_terminal)
-)
-webhook.add(
-    "webhook-progress-missing", "No webhook of progress is ever sent.", lost(lambda attempt: not attempt.is_terminal)
-)
-webhook.add(
-    "webhook-cancelled-missing",
-    "No webhook tells of a cancelled job.",
-    lost(lambda attempt: attempt.document["status"] == "cancelled"),
-)
-webhook.add(
-    "webhook-failed-missing",
-    "No webhook tells of a failed job.",
-    lost(lambda attempt: attempt.document["status"] == "failed"),
-)
-webhook.add(
-    "webhook-rendering-missing",
-    "No webhook tells of rendering.",
-    lost(lambda attempt: attempt.document.get("phase") == "rendering"),
-)
 webhook.add("webhook-unsigned", "Webhooks are not signed.", signature(lambda _: None))
 webhook.add(
     "webhook-terminal-unsigned",
     "The terminal webhook is not signed.",
     signature(lambda attempt: None if attempt.is_terminal else signed(attempt.outgoing.body, attempt.secret)),
 )
-webhook.add(
-    "webhook-signed-with-other-secret",
-    "Webhooks are signed with another secret.",
-    signature(lambda attempt: signed(attempt.outgoing.body, "other")),
-)
-webhook.add(
-    "webhook-signs-other-bytes",
-    "The signature is that of the body with blanks.",
-    signature(lambda attempt: signed(json.dumps(attempt.document).encode(), attempt.secret)),
-)
-webhook.add(
-    "webhook-signs-nothing",
-    "The signature is that of an empty body.",
-    signature(lambda attempt: signed(b"", attempt.secret)),
-)
+webhook.add("webhook-signed-with-other-secret", "Webhooks are signed with another secret.",
+    signature(lambda attempt: signed(attempt.outgoing.body, "other")))  # fmt: skip
+webhook.add("webhook-signs-other-bytes", "The signature is that of the body with blanks.",
+    signature(lambda attempt: signed(json.dumps(attempt.document).encode(), attempt.secret)))  # fmt: skip
+webhook.add("webhook-signs-nothing", "The signature is that of an empty body.",
+    signature(lambda attempt: signed(b"", attempt.secret)))  # fmt: skip
 webhook.add(
     "webhook-signs-with-sha1",
     "The signature is made with SHA-1.",
     signature(lambda attempt: hmac.new(attempt.secret.encode(), attempt.outgoing.body, "sha1").hexdigest()),
 )
-webhook.add(
-    "webhook-signature-cut",
-    "The signature is cut to half its length.",
-    signature(lambda attempt: signed(attempt.outgoing.body, attempt.secret)[:32]),
-)
-webhook.add(
-    "webhook-signature-unkeyed",
-    "The signature is a plain hash.",
-    signature(lambda attempt: hashlib.sha256(attempt.outgoing.body).hexdigest()),
-)
+webhook.add("webhook-signature-cut", "The signature is cut to half its length.",
+    signature(lambda attempt: signed(attempt.outgoing.body, attempt.secret)[:32]))  # fmt: skip
+webhook.add("webhook-signature-unkeyed", "The signature is a plain hash.",
+    signature(lambda attempt: hashlib.sha256(attempt.outgoing.body).hexdigest()))  # fmt: skip
 webhook.add("webhook-twice", "Each webhook is sent twice.", twice)
 webhook.add("webhook-terminal-twice", "The terminal webhook is sent twice.", terminal_twice)
 webhook.add("webhook-put", "Webhooks are sent with PUT.", by("PUT"))
@@ -292,14 +244,7 @@ webhook.add(
 webhook.add("webhook-plain-text", "Webhooks are of type text/plain.", other_type)
 webhook.blind.add("hook-as-text", "A webhook is of type text/plain.", other_type)
 webhook.blind.add("hook-end-twice", "The terminal webhook is sent twice.", terminal_twice)
-webhook.blind.add(
-    "hook-progress-in-percent",
-    "Webhooks tell the progress in percent.",
-    resigned(lambda d: d.update(progress=d["progress"] * 100)),
-)
-webhook.blind.add(
-    "hook-epoch-timestamp",
-    "The timestamp of a webhook counts seconds.",
-    resigned(lambda d: d.update(timestamp=int(datetime.fromisoformat(d["timestamp"]).timestamp()))),
-)
+webhook.blind.add("hook-epoch-timestamp", "The timestamp of a webhook counts seconds.",
+    resigned(lambda d: d.update(timestamp=int(datetime.fromisoformat(d["timestamp"]).timestamp()))))  # fmt: skip
+
 MUTANTS = webhook.mutants
