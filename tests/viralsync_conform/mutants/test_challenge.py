@@ -13,8 +13,8 @@ from click.testing import CliRunner, Result
 
 from viralsync_conform import mutants
 from viralsync_conform.mutants.catalogue import BEHAVIOUR_MUTANTS
-from viralsync_conform.mutants.engine.asgi import Answer
-from viralsync_conform.mutants.engine.traffic import _first_difference, _first_event
+from viralsync_conform.mutants.engine.asgi import Answer, Request
+from viralsync_conform.mutants.engine.traffic import Traffic, _first_difference, _first_event
 from viralsync_mock.cli import main
 
 SUITE = """
@@ -208,3 +208,11 @@ def test_the_first_event_that_was_another_is_found() -> None:
     one, two = b'id: 1\ndata: {"a": 1}\n\n', b'id: 2\ndata: {"a": 2}\n\n'
     assert _first_event(one + two.replace(b": 2}", b": 3}"), one + two) == ("event 2: $.a", "3", "2")
     assert _first_event(one, one + two)[:2] == ("event 2", '"none"')
+
+
+def test_a_connection_that_the_tests_had_broken_off_is_no_deviation(tmp_path: Path) -> None:
+    """A fault that a test arms breaks the mock's own response: that says nothing of the wrong server."""
+    request = Request({"method": "GET", "path": "/v1/jobs", "query_string": b"", "headers": []}, operation="listJobs")
+    with Traffic(tmp_path / "traffic.txt").watched(request):
+        pass
+    assert (tmp_path / "traffic.txt").read_text() == "listJobs None\n"
