@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from viralsync_mock.config.yaml_source import preview
 from viralsync_mock.control.request import JsonResponse
 from viralsync_mock.errors import ApiError, ScenarioError
 from viralsync_mock.scenarios.armed_faults import ArmedFault, ArmedFaults
 from viralsync_mock.scenarios.fault_syntax import KINDS
 from viralsync_mock.scenarios.loader import parse_armed
+from viralsync_mock.validation.schema import invalid
 
 if TYPE_CHECKING:
     from starlette.responses import Response
 
     from viralsync_mock.control.request import ControlRequest
     from viralsync_mock.sandbox import Sandbox
+
+
+MAX_ARMED, CREATED = 100, 201
 
 
 async def get_faults(request: ControlRequest) -> Response:
@@ -45,6 +50,32 @@ async def arm_faults(request: ControlRequest) -> Response:
     armed = tuple(ArmedFault(f"fault_{i}", rule, written[i - 1]) for i, rule in enumerate(rules, 1))
     request.sandbox.armed = ArmedFaults(request.now, armed) if armed else None
     return await get_faults(request)
+
+
+async def add_fault(request: ControlRequest) -> Response:
+    """POST /__mock/faults: one more is armed, from now; those that are go on counting."""
+    sandbox, written = request.sandbox, request.document
+    armed = sandbox.armed or ArmedFaults(request.now)
+    if len(armed.faults) >= MAX_ARMED:
+        invalid("$", f"expected at most {MAX_ARMED} armed faults, got one more: disarm one first")
+    try:
+        [rule] = parse_armed([written], request.spec)
+    except ScenarioError as error:
+        raise ApiError("VALIDATION_ERROR", violations=str(error).replace("$[0]", "$", 1)) from None
+    number = 1 + max((int(each.id.removeprefix("fault_")) for each in armed.faults), default=0)
+    sandbox.armed = armed.with_more(ArmedFault(f"fault_{number}", rule, written, armed.age(request.now)))
+    return JsonResponse(armed_document(sandbox)[-1], CREATED)
+
+
+async def disarm_fault(request: ControlRequest) -> Response:
+    """DELETE /__mock/faults/{faultId}: one is armed no more; raises FAULT_NOT_FOUND."""
+    sandbox, wanted = request.sandbox, request.path_params["faultId"]
+    ids = [each.id for each in sandbox.armed.faults] if sandbox.armed is not None else []
+    if sandbox.armed is None or wanted not in ids:
+        raise ApiError("FAULT_NOT_FOUND", faultId=preview(wanted), armed=", ".join(ids) or "none")
+    left = sandbox.armed.without(wanted)
+    sandbox.armed = left if left.faults else None
+    return JsonResponse({"dropped": 1})
 
 
 async def disarm_faults(request: ControlRequest) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,11 +18,21 @@ if TYPE_CHECKING:
 
 
 class ArmedFault(NamedTuple):
-    """One armed fault: its id, the rule that it is, and how it was written."""
+    """One armed fault: its id, the rule that it is, and how it was written.
+
+    `armed_after` is how many seconds after the first ones it was armed; its times count from there.
+    """
 
     id: str
     rule: Rule
     document: Mapping[str, Any]
+    armed_after: float = 0.0
+
+    @property
+    def timed_rule(self) -> Rule:
+        """The rule with its times counted from the arming of the first ones."""
+        match = self.rule.match
+        return replace(self.rule, match=replace(match, after_seconds=match.after_seconds + self.armed_after))
 
     @property
     def is_of_webhooks(self) -> bool:
@@ -50,8 +60,31 @@ class ArmedFaults:
     webhooks: RuleState = field(init=False)
 
     def __post_init__(self) -> None:
-        self.calls = RuleState("armed", tuple(each.rule for each in self.request_faults))
-        self.webhooks = RuleState("armed webhook", tuple(each.rule for each in self.webhook_faults))
+        self.calls = RuleState("armed", tuple(each.timed_rule for each in self.request_faults))
+        self.webhooks = RuleState("armed webhook", tuple(each.timed_rule for each in self.webhook_faults))
+
+    def with_more(self, *added: ArmedFault) -> ArmedFaults:
+        """Return these faults and others; those that were armed go on counting."""
+        return self._changed((*self.faults, *added))
+
+    def without(self, fault_id: str) -> ArmedFaults:
+        """Return these faults but for one; the others go on counting."""
+        return self._changed(tuple(each for each in self.faults if each.id != fault_id))
+
+    def _changed(self, faults: tuple[ArmedFault, ...]) -> ArmedFaults:
+        changed = ArmedFaults(self.since, faults)
+        for before, own, now, kept in (
+            (self.calls, self.request_faults, changed.calls, changed.request_faults),
+            (self.webhooks, self.webhook_faults, changed.webhooks, changed.webhook_faults),
+        ):
+            places = {each.id: index for index, each in enumerate(own)}
+            for index, each in enumerate(kept):
+                if (place := places.get(each.id)) is not None:
+                    now.matched_counts[index] = before.matched_counts[place]
+                    now.applied_counts[index] = before.applied_counts[place]
+                    if place in before.first_ages:
+                        now.first_ages[index] = before.first_ages[place]
+        return changed
 
     @property
     def request_faults(self) -> list[ArmedFault]:

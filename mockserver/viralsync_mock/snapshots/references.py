@@ -260,7 +260,14 @@ def write_armed(armed: ArmedFaults) -> ArmedPart:
     for each in armed.faults:
         matched, applied, first = counts[each.id]
         faults.append(
-            FaultPart(id=each.id, document=dict(each.document), matched=matched, applied=applied, first=first)
+            FaultPart(
+                id=each.id,
+                document=dict(each.document),
+                matched=matched,
+                applied=applied,
+                first=first,
+                armed_after=each.armed_after,
+            )
         )
     return ArmedPart(since=armed.since, faults=faults)
 
@@ -306,7 +313,10 @@ def read_armed(part: ArmedPart, spec: Spec, now: datetime) -> ArmedFaults:
         invalid(place, message)
     ids = {each.id for each in part.faults}
     require(len(ids) == len(rules) > 0, "$.armed.faults", "one fault at least, each with an id of its own", len(ids))
-    each_fault = [ArmedFault(each.id, rule, each.document) for each, rule in zip(part.faults, rules, strict=True)]
+    each_fault = [
+        ArmedFault(each.id, rule, each.document, each.armed_after)
+        for each, rule in zip(part.faults, rules, strict=True)
+    ]
     armed = ArmedFaults(part.since, tuple(each_fault))
     counts = {each.id: each for each in part.faults}
     for script, faults in ((armed.calls, armed.request_faults), (armed.webhooks, armed.webhook_faults)):

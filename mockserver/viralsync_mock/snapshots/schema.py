@@ -126,6 +126,7 @@ class FaultPart(Part):
     matched: Count
     applied: Count
     first: Amount | None = None
+    armed_after: Amount = 0.0
 
 
 class ArmedPart(Part):

@@ -44,6 +44,69 @@ def statuses(client: httpx.Client, calls: int) -> list[int]:
     return [client.get("/v1/me").status_code for _ in range(calls)]
 
 
+# ---------------------------------------------------------------- one by one
+
+
+def add(client: httpx.Client, **fault: Any) -> str:
+    """Arm one more fault; return its id."""
+    response = client.post("/__mock/faults", json=fault)
+    assert response.status_code == 201, response.text
+    return str(response.json()["id"])
+
+
+def test_one_more_fault_leaves_the_others_counting(control: httpx.Client) -> None:
+    """The first has used up one of its two times when the second comes, and keeps it."""
+    arm(control, OUTAGE | {"times": 2})
+    assert statuses(control, 1) == [503]
+    assert add(control, fault={"status": 500}, match={"operation": "getUsage"}) == "fault_2"
+    assert armed(control) == [("fault_1", 1, True), ("fault_2", 0, True)]
+    assert statuses(control, 2) == [503, 200]
+    assert control.get("/v1/usage").status_code == 500
+
+
+def test_one_fault_is_disarmed_and_the_others_stay(control: httpx.Client) -> None:
+    """Its id is not given again while others are armed; the others keep their counts."""
+    arm(control, OUTAGE | {"match": {"operation": "listJobs"}}, OUTAGE | {"times": 3}, {"fault": {"duplicate": 1}})
+    assert statuses(control, 1) == [503]
+    assert control.delete("/__mock/faults/fault_1").json() == {"dropped": 1}
+    assert armed(control) == [("fault_2", 1, True), ("fault_3", 0, True)]
+    assert add(control, fault={"status": 500}) == "fault_4"
+    assert control.get("/v1/jobs").status_code in (500, 503)
+    assert refusal(control.delete("/__mock/faults/fault_1"))[:2] == (404, "FAULT_NOT_FOUND")
+
+
+def test_the_last_fault_disarmed_leaves_none(control: httpx.Client) -> None:
+    """As if all had been disarmed."""
+    assert control.delete(f"/__mock/faults/{add(control, **OUTAGE)}").json() == {"dropped": 1}
+    assert (armed(control), statuses(control, 1)) == ([], [200])
+
+
+def test_the_time_of_an_added_fault_counts_from_when_it_was_added(control: httpx.Client) -> None:
+    """`for` ends a minute later than that of the fault that was there before."""
+    arm(control, OUTAGE | {"for": "10s", "match": {"operation": "listJobs"}})
+    advance(control, seconds=60)
+    add(control, **OUTAGE, **{"for": "10s"})
+    assert statuses(control, 1) == [503]
+    advance(control, seconds=10)
+    assert statuses(control, 1) == [200]
+
+
+def test_the_next_job_fails_by_an_armed_job(control: httpx.Client) -> None:
+    """`job` in place of `fault` is for one submission; the retry works."""
+    add(control, job={"fail": {"scene": 1, "at": "40%"}}, match={"operation": "submitRenderJob"}, times=1)
+    jobs = [control.post("/v1/render/jobs", json=movie()).json()["jobId"] for _ in range(2)]
+    advance(control, seconds=600)
+    assert [control.get(f"/v1/jobs/{job}").json()["status"] for job in jobs] == ["failed", "done"]
+
+
+def test_an_invalid_fault_is_not_added_and_its_place_is_named(control: httpx.Client) -> None:
+    """The others stay as they are."""
+    answer = control.post("/__mock/faults", json={"fault": {"latenzy": 1}})
+    assert refusal(answer)[:2] == (400, "VALIDATION_ERROR")
+    assert '$.fault.latenzy: unknown key. Did you mean "latency"?' in answer.json()["error"]
+    assert armed(control) == []
+
+
 # ---------------------------------------------------------------- what is shown
 
 
