@@ -50,7 +50,7 @@ export function accountScreen(root, ctx) {
 export function sandboxesScreen(root, ctx) {
 	const { store } = ctx;
 	const list = h("div"), file = h("input", { type: "file", accept: "application/json,.json", "aria-label": "A snapshot to restore", hidden: true, onchange: restore });
-	root.append(h("div", { class: "bar" }, button("A new sandbox", () => act(async () => ctx.openSandbox({ key: await ctx.newKey() })), { class: "primary" }), button("Read the list anew", draw)),
+	root.append(h("div", { class: "bar" }, button("A new sandbox", () => act(async () => ctx.openSandbox({ key: await ctx.newKey() })), { class: "primary" }), button("Refresh", draw)),
 		h("section", { class: "card", "aria-label": "Sandboxes" }, list, file));
 	let target = null;
 	async function call(user, method, path, body, options = {}) {

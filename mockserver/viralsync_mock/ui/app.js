@@ -15,8 +15,8 @@ const SCREENS = [
 	["verdict", "Verdict and coverage", verdictScreen],
 ];
 const SHORTCUTS = [
-	["1 … 8", "the screens, in order"], ["n", "to the next step"], ["s / S", "one second / 30 seconds on"], ["d", "until all jobs are done"],
-	["f", "freeze, or go on in real time"], ["← →", "in the scrubber: through the past"], ["Esc", "back to now"], ["/", "to the filter"], ["?", "this list"],
+	["1 … 8", "the screens, in order"], ["n", "to the next step"], ["s / S", "one second / 30 seconds on"], ["d", "until all is done"],
+	["f", "freeze, or run on"], ["← →", "in the slider: through the past"], ["Esc", "back to now"], ["/", "to the filter"], ["?", "this list"],
 ];
 
 const store = new Store();
@@ -44,7 +44,7 @@ ctx.newKey = () => randomKey(store);
 
 function drawShell() {
 	const at = place();
-	fill($("nav"), SCREENS.map(([id, name], i) => h("a", { href: link({ screen: id }), "aria-current": id === (at.screen || "time") ? "page" : null, title: `${name} (${i + 1})` }, name)), button("?", shortcuts, { class: "quiet", "aria-label": "Keyboard shortcuts" }));
+	fill($("nav"), SCREENS.map(([id, name]) => h("a", { href: link({ screen: id }), "aria-current": id === (at.screen || "time") ? "page" : null }, name)), button("?", shortcuts, { class: "quiet", "aria-label": "Keyboard shortcuts" }));
 	const shown = document.querySelector("nav [aria-current]");
 	if (shown) shown.scrollIntoView({ block: "nearest", inline: "center" });
 }

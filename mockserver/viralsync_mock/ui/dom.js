@@ -132,7 +132,9 @@ export class Table {
 		this.empty.hidden = !!items.length;
 		this.space.style.height = `${items.length * this.height}px`;
 		this.drawn.clear();
+		const row = this.space.contains(document.activeElement) && document.activeElement.closest(".tr"), id = row && row.itemId;
 		this.draw();
+		if (id) for (const each of this.space.children) if (each.itemId === id) each.querySelector("button, a").focus({ preventScroll: true });
 	}
 
 	draw() {
@@ -154,6 +156,7 @@ export class Table {
 		if (isPicked) el.setAttribute("aria-current", "true");
 		el.style.transform = `translateY(${i * this.height}px)`;
 		el.style.height = `${this.height}px`;
+		el.itemId = this.keyOf(item);
 		return el;
 	}
 

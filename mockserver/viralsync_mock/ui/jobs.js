@@ -40,7 +40,7 @@ export function jobsScreen(root, ctx) {
 		const all = store.jobsAt();
 		const shown = all.filter((j) => (!filter || j.id.includes(filter)) && (!status || store.markAt(j).status === status));
 		count.textContent = `${shown.length} of ${Math.max(store.isPast ? all.length : store.jobTotal, all.length)}`;
-		table.set(shown, all.length ? "No job fits the filter." : store.isPast ? "There was no job at that instant." : "No job yet. “Submit a job” makes one, or your own code does.", ctx.place().id || null);
+		table.set(shown, all.length ? "No job fits the filter." : store.isPast ? "There was no job at that instant." : "No job yet. Submit one here, or from your code.", ctx.place().id || null);
 	}
 
 	let shown = null, progress = null;
@@ -66,11 +66,10 @@ export function jobsScreen(root, ctx) {
 		}
 		if (document.activeElement !== progress) progress.value = Math.round(step.progress * 100);
 		detail.controls.disabled = over;
-		const job2 = { ...job, id };
 		fill(detail.top, h("div", { class: "row" }, h("h3", {}, id), button("copy id", () => copy(id, "the id"), { class: "quiet small" }), h("span", { class: `s ${step.status} end` }, step.status)),
 			h("p", { class: "lead" }, `${doc.type} · ${step.phase ? `phase ${step.phase} · ` : ""}${percent(step.progress)}`, step.children ? ` · scenes: ${step.children.succeeded} of ${step.children.total} done` : "", job.ends ? ` · ${job.ends <= store.instant ? "ended" : "will be"} ${doc.outcome} at ${clockText(job.ends)}` : " · never ends by itself"),
-			doc.error && step.status === "failed" ? h("p", { class: "problem" }, doc.error) : null, lanes(job2, doc));
-		fill(detail.more, tables(job2, doc));
+			doc.error && step.status === "failed" ? h("p", { class: "problem" }, doc.error) : null, lanes(job, doc));
+		fill(detail.more, tables(job, doc));
 	}
 
 	function lanes(job, doc) {

@@ -76,7 +76,7 @@ export function timeScreen(root, ctx) {
 
 	function drawMoves() {
 		const moves = store.moves.filter((m) => !store.isPast || m.to <= store.at).slice(-40).reverse();
-		if (!moves.length) { fill(list, h("p", { class: "empty" }, "The clock has not been moved since this page was opened. Press “Next step”, or n.")); return; }
+		if (!moves.length) { fill(list, h("p", { class: "empty" }, "Not moved since this page was opened. Press “Next step”, or n.")); return; }
 		fill(list, moves.map((m, i) => h("details", { open: i === 0 }, h("summary", {}, h("b", {}, clockText(m.to)), ` ${m.to === m.from ? m.mode : `+${length(m.to - m.from)}`} · ${m.effects.length} ${m.effects.length === 1 ? "effect" : "effects"}${m.truncated ? " and more" : ""}`),
 			h("ol", { class: "effects" }, m.effects.map((e) => h("li", {}, h("code", {}, clockText(ms(e.at))), " ", h("span", { class: `tag ${e.kind}` }, e.kind), " ", h("a", { href: ctx.link({ screen: "jobs", id: e.jobId }) }, e.jobId), " ", (WORDS[e.kind] || JSON.stringify)(e)))))));
 	}

@@ -260,6 +260,16 @@ def test_a_call_is_copied_as_curl_and_all_as_har(visitor: Visitor, tmp_path: Pat
     assert len(json.loads((tmp_path / "har").read_text())["log"]["entries"]) == 1
 
 
+def test_a_list_that_grows_keeps_the_focus(visitor: Visitor) -> None:
+    """Somebody who walks through the calls by keyboard stays where they are when another call comes."""
+    page = visitor.open("calls")
+    visitor.api.get("/v1/me")
+    page.locator(".rowlink", has_text="/v1/me").focus()
+    visitor.api.get("/v1/usage")
+    expect(page.locator(".count")).to_have_text("2 of 2")
+    expect(page.locator(".rowlink", has_text="/v1/me")).to_be_focused()
+
+
 # ---------------------------------------------------------------- faults and scenarios
 
 
