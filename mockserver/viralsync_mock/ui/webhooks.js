@@ -31,7 +31,7 @@ export function webhooksScreen(root, ctx) {
 			if (!["webhooks", "inbox", "at", "loaded", "place", "clock"].some((t) => topics.has(t))) return;
 			const picked = ctx.place().id || null, set = store.valueAt("inbox");
 			out.set(store.deliveriesAt(), "No webhook yet. A job with a callbackUrl sends some.", picked, (d) => d.deliveryId);
-			inbox.set(store.receivedAt(), "Nothing received yet.", picked, (r) => `inbox_${r.number}`);
+			inbox.set(store.receivedAt(), "Nothing yet.", picked, (r) => `inbox_${r.number}`);
 			fill(state, set ? ["Use ", h("code", {}, `${set.url}/…`), ` as callbackUrl. It answers ${set.status}${set.times ? ` for ${set.times} more, then 200` : ""}.`] : "");
 			drawDetail();
 		},
