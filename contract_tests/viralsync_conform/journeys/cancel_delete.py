@@ -123,7 +123,8 @@ def _meanwhile(context: JourneyContext, life: ObservedJob, before: Exchange) -> 
             facts.LIST_AGREES, state_of(life.last.document), state_of(dict(listed)), page, life.last, name="running"
         )
     usage = usage_of(context, "usage of a running job")
-    _costs_nothing(context, before, usage)
+    if context.run.target.has_control or _look(context, life.job, "does it still run").document.get("status") != "done":
+        _costs_nothing(context, before, usage)
     if stream.call is None or not context.run.target.has_control:
         return
     first = state_of(stream.call.events[0].document) if stream.call.events else ()  # of the call: without any key

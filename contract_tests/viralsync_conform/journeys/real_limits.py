@@ -31,7 +31,7 @@ HEAD_START = 15.0
 BEYOND = 3
 """How many requests more than the limit are made where none is refused."""
 
-SLACK = 0.5
+A_MOMENT, SLACK = 0.3, 0.5
 MAX_BEYOND_WINDOW = 10
 """Seconds by which a `Retry-After` may be longer than the window."""
 
@@ -127,32 +127,37 @@ def _check_workers(context: JourneyContext, watched: Sequence[Watched]) -> None:
 
 
 def _one_too_many(context: JourneyContext, watched: Sequence[Watched]) -> None:
-    """One job more is refused while all others are in a status that takes a slot under every reading."""
+    """One job more is refused, or waits until another is no longer in a status that takes a slot in every reading."""
     body = {**submission(context.run.project_id), **slow_movie(context)}
-    for _ in range(CERTAIN_LOOKS):
-        if not context.run.budget.can_afford(worst_case(body)):
-            return
-        before = _statuses(context, watched)
-        if before & set(TERMINAL):
-            return
-        known = context.run.contract.submit
-        request = context.build_request(
-            known.method, known.path, "CONCURRENCY_LIMIT_EXCEEDED", operation=known.id,
-            headers={"content-type": "application/json"}, content=as_json(body), step="one more than there are slots",
-            is_repeatable=True,
-        )  # fmt: skip
-        context.run.budget.reserve(worst_case(body))
-        call = context.client.send(request)
-        job = register_job(context, call, body, worst_case(body))
-        if call.status == CONFLICT or job is None:
+    if not context.run.budget.can_afford(worst_case(body)):
+        return
+    seen = [_statuses(context, watched)]
+    if seen[0] & set(TERMINAL):
+        return
+    known = context.run.contract.submit
+    request = context.build_request(
+        known.method, known.path, "CONCURRENCY_LIMIT_EXCEEDED", operation=known.id,
+        headers={"content-type": "application/json"}, content=as_json(body), step="one more than there are slots",
+        is_repeatable=True,
+    )  # fmt: skip
+    context.run.budget.reserve(worst_case(body))
+    call = context.client.send(request)
+    job = register_job(context, call, body, worst_case(body))
+    if call.status == CONFLICT or job is None:
+        context.expect(call, "CONCURRENCY_LIMIT_EXCEEDED", facts.CONCURRENCY)
+        return
+    for _ in range(LOOKS):
+        seen.append(_statuses(context, [*watched, Watched(job, "")]))
+        if _take_slots(context, seen[-2] | seen[-1]):  # seen so twice, all of them were so in between
             context.expect(call, "CONCURRENCY_LIMIT_EXCEEDED", facts.CONCURRENCY)
-            return
-        after = _statuses(context, watched)
-        cancel(context, job)
-        if before == after == {"running"} or (before | after <= {"running", "waiting"} and _executes(context)):
-            context.expect(call, "CONCURRENCY_LIMIT_EXCEEDED", facts.CONCURRENCY)
-            return
-        context.account.clock.wait_for_change(1)
+            break
+        context.wait(A_MOMENT)
+    cancel(context, job)
+
+
+def _take_slots(context: JourneyContext, statuses: set[Any]) -> bool:
+    """Say whether jobs in these statuses take a slot, whichever jobs are counted."""
+    return statuses == {"running"} or (statuses <= {"running", "waiting"} and _executes(context))
 
 
 def _executes(context: JourneyContext) -> bool:

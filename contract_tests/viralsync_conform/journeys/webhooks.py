@@ -23,7 +23,7 @@ from viralsync_conform.journeys.job_lifecycle import (
 )
 from viralsync_conform.journeys.plan_limits import sandbox_of
 from viralsync_conform.journeys.streaming import as_number
-from viralsync_conform.run.job_invariants import PHASES, instants
+from viralsync_conform.run.job_invariants import instants
 from viralsync_conform.run.journey import journey
 from viralsync_conform.run.journey_context import JourneyContext
 from viralsync_conform.run.submissions import Job, submit
@@ -43,8 +43,11 @@ LONG_SCENE = {
 CERTAIN_INTERVAL = 12.0
 """Seconds of rendering in which a webhook that comes about every 5 to 10 must have come."""
 
-SHORT_INTERVAL, LONG_INTERVAL, TOO_OFTEN = 5.0, 13.0, 5
-"""Seconds from one webhook of progress to the next, with room for a busy server; and how much more is too many."""
+LONG_INTERVAL = 13.0
+"""Seconds from one webhook of progress to the next, with room for a busy server."""
+
+MAX_AT_ONCE, MAX_A_SECOND = 50, 2
+"""How many webhooks of progress there may be: one for each scene, if need be, but not one for each moment."""
 
 MIN_COUNT = 4
 """One about every 5 to 10 seconds: so many in a minute at the least."""
@@ -106,7 +109,7 @@ def _cadence(context: JourneyContext, life: ObservedJob, hooks: Sequence[Webhook
     if not progress:
         return
     seconds = hooks[-1].at - hooks[0].at
-    most = TOO_OFTEN * (seconds / SHORT_INTERVAL + len(PHASES))
+    most = MAX_AT_ONCE + MAX_A_SECOND * seconds
     context.check(
         facts.WEBHOOK_PROGRESS, len(progress) <= most, life.last, expected=f"{most:.0f} in {seconds:.0f} s, at most",
         got=len(progress), name="too often",
