@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
 
@@ -12,7 +11,7 @@ from viralsync_conform.baseline import Baseline, compare
 from viralsync_conform.contract.learned_behaviour import all_switches
 from viralsync_conform.findings import Category, Finding, Provenance, verdict_of
 from viralsync_conform.mock_comparison import Trace, compared, trace_of
-from viralsync_conform.result import CanaryOutcome, Fidelity, JourneyOutcome, Result
+from viralsync_conform.result import CanaryOutcome, Fidelity, JourneyOutcome, Result, StepDifference
 from viralsync_conform.run.context import RunContext
 
 NO_CANARY = "the kit did not notice a server that is wrong on purpose"
@@ -116,11 +115,17 @@ def _differs(
 
 
 def _fidelity(run: RunContext, reference: Trace) -> Fidelity:
-    """Compare with the mock; a step that went otherwise is a difference, unless something says so already."""
+    """Compare with the mock in what documentation lets two servers share.
+
+    Additive fields are left out, and steps of which a finding says already what is different. Any other step that went
+    otherwise is a difference.
+    """
     has_control = run.target.has_control
-    trace = trace_of(run.calls, with_lists=has_control)
-    fidelity = compared(trace, reference)
-    explained = {number for finding in run.findings for number in finding.calls}
+    additive = run.findings.of(Category.ADDITIVE)
+    additions = {(each.operation, each.status, each.name) for each in additive}
+    fidelity = compared(trace_of(run.calls, with_lists=has_control, additions=additions), reference)
+    explained = {number for finding in run.findings for number in finding.calls if finding not in additive}
+    unexplained = []
     for difference in fidelity.differences:
         calls = [
             call.number
@@ -128,19 +133,24 @@ def _fidelity(run: RunContext, reference: Trace) -> Fidelity:
             if (call.journey, call.step.removesuffix(" again")) == (difference.journey, difference.step)
         ]
         if not explained & set(calls):
-            text = f"{difference.journey}, {difference.step}: the mock answers otherwise"
-            finding = Finding(
-                Category.DIFFERENCE,
-                "fidelity",
-                text,
-                place=f"{difference.journey}/{difference.step}",
-                expected=difference.mock,
-                got=difference.target,
-                calls=tuple(calls[:5]),
-                journey=difference.journey,
-            )
-            run.findings.add(replace(finding, operation=_operation(run, calls)))
-    return fidelity
+            unexplained.append(difference)
+            run.findings.add(_difference(run, difference, calls))
+    aside = len(fidelity.differences) - len(unexplained)
+    return Fidelity(fidelity.steps - aside, fidelity.same, tuple(unexplained))
+
+
+def _difference(run: RunContext, difference: StepDifference, calls: Sequence[int]) -> Finding:
+    return Finding(
+        Category.DIFFERENCE,
+        "fidelity",
+        f"{difference.journey}, {difference.step}: the mock answers otherwise",
+        operation=_operation(run, calls),
+        place=f"{difference.journey}/{difference.step}",
+        expected=difference.mock,
+        got=difference.target,
+        calls=tuple(calls[:5]),
+        journey=difference.journey,
+    )
 
 
 def _operation(run: RunContext, calls: Sequence[int]) -> str | None:

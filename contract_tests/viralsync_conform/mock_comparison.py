@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
 from viralsync_conform.calls import Exchange
@@ -10,6 +10,8 @@ from viralsync_conform.result import Fidelity, StepDifference
 
 Step = tuple[str, str]
 Trace = Mapping[Step, frozenset[str]]
+Addition = tuple[str | None, int | None, str]
+"""Operation, status, and the name of a field that is not documented there."""
 
 TOLD = frozenset({"status", "phase", "type", "kind", "code", "deleted"})
 """Fields whose value is part of the contract; of the others only the type is."""
@@ -21,16 +23,17 @@ NOT_COMPARED = frozenset({"probe"})
 COMPARED_HEADERS = frozenset({"content-type", "retry-after", "allow", "cache-control"})
 
 
-def trace_of(calls: Iterable[Exchange], *, with_lists: bool) -> Trace:
+def trace_of(calls: Iterable[Exchange], *, with_lists: bool, additions: Container[Addition] = ()) -> Trace:
     """Return what each step of each journey came to; `with_lists` looks into the jobs of pages too.
 
-    On an account that others use, pages hold jobs that this run knows nothing of.
+    On an account that others use, pages hold jobs that this run knows nothing of. `additions` are fields that the
+    documentation does not know: any server may have them, and none needs to.
     """
     found: dict[Step, set[str]] = {}
     for call in calls:
         step = call.step.removesuffix(" again")
         if call.journey not in OWN and step not in NOT_COMPARED:
-            found.setdefault((call.journey, step), set()).update(_outcomes(call, with_lists))
+            found.setdefault((call.journey, step), set()).update(_outcomes(call, with_lists, additions))
     return {step: frozenset(outcomes) for step, outcomes in found.items()}
 
 
@@ -63,8 +66,8 @@ def _describe(outcomes: Iterable[str], most: int = 3) -> str:
     return " | ".join(listed[:most]) + (f" | and {len(listed) - most} more" if len(listed) > most else "")
 
 
-def _outcomes(call: Exchange, with_lists: bool) -> Iterator[str]:
-    """Yield what is compared of an answer: status, headers, and every field with its type."""
+def _outcomes(call: Exchange, with_lists: bool, additions: Container[Addition]) -> Iterator[str]:
+    """Yield what is compared of an answer: status, headers, and every documented field with its type."""
     head = f"{call.status or call.problem.partition(':')[0]}"
     yield head
     if call.status is None:
@@ -74,12 +77,17 @@ def _outcomes(call: Exchange, with_lists: bool) -> Iterator[str]:
             yield f"{head} {name.lower()}: {_visible(name.lower(), value)}"
     if call.events:
         for event in call.events:
-            kind = event.name or "unnamed"
-            yield from (f"{head} event {kind} {field}" for field in _fields(event.document, ""))
+            fields = (field for field in _fields(event.document, "") if not _is_addition(call, field, additions))
+            yield from (f"{head} event {event.name or 'unnamed'} {field}" for field in fields)
         yield f"{head} {'closed' if call.is_closed else 'left open'}"
     elif call.json is not None:
         value = call.json if with_lists or call.operation != "listJobs" else _without_items(call.json)
-        yield from (f"{head} {field}" for field in _fields(value, ""))
+        yield from (f"{head} {field}" for field in _fields(value, "") if not _is_addition(call, field, additions))
+
+
+def _is_addition(call: Exchange, field: str, additions: Container[Addition]) -> bool:
+    names = field.partition(":")[0].partition(" = ")[0].split("/")
+    return any((call.operation, call.status, name) in additions for name in names)
 
 
 def _visible(name: str, value: str) -> str:

@@ -126,12 +126,24 @@ def test_a_step_that_the_mock_does_otherwise_is_a_difference() -> None:
 
 
 def test_a_step_that_something_else_explains_is_not_told_twice() -> None:
-    """A call that is in a finding needs no second one, but counts for the percentage."""
+    """A call that is in a finding needs no second one, and its step is left out of the percentage."""
     reference = trace_of([call(1, "getMe", {"plan": "pro"})], with_lists=False)
     result = end(travelled(call(1, "getMe", {"plan": 3}), findings=[FOUND]), reference=reference)
     assert told(result, "fidelity") == []
     assert result.fidelity is not None
-    assert len(result.fidelity.differences) == 1
+    assert (result.fidelity.steps, result.fidelity.differences) == (0, ())
+
+
+def test_what_is_not_documented_is_not_compared() -> None:
+    """Any server may answer more than the documentation says: the mock need not."""
+    addition = Finding(
+        Category.ADDITIVE, "schema", "`beta` is new", operation="getMe", status=200, name="beta", calls=(1,)
+    )
+    reference = trace_of([call(1, "getMe", {"plan": "pro"})], with_lists=False)
+    answered = call(1, "getMe", {"plan": "pro", "beta": {"x": 1}})
+    result = end(travelled(answered, findings=[addition]), reference=reference)
+    assert result.fidelity is not None
+    assert (result.fidelity.steps, result.fidelity.same) == (1, 1)
 
 
 def test_with_a_baseline_only_what_changed_counts() -> None:

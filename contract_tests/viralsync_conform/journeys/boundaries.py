@@ -175,6 +175,8 @@ def refuse(
     job = register_job(context, call, dict(body), minutes)
     if call.status not in others:
         context.expect(call, code, check)
+    elif call.code and "QUOTA" not in call.code:
+        context.learn("errors.plan_limit_exceeded", call.code, call)
     if job is not None:
         cancel(context, job)
     return call
