@@ -24,7 +24,7 @@ new PerformanceObserver((list) => { for (const e of list.getEntries()) tasks.pus
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it is open, a loop runs in this thread: asynchronous tests could not
 def browser() -> Iterator[Browser]:
     """Yield the browser; skips where there is none."""
     playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install '.[dev]'")
