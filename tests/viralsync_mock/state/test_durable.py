@@ -15,6 +15,7 @@ from tests.support.processes import MockProcess, mock_process
 from tests.support.webhook_receiver import Receiver, Reply
 
 from viralsync_mock.clock import Mode
+from viralsync_mock.jobs.models import parse_timestamp
 from viralsync_mock.settings import Settings
 
 FREE = {"name": "free", "limits": {"rate": False, "quota": False, "concurrency": False}}
@@ -119,13 +120,29 @@ def test_a_restored_sandbox_is_the_one_that_was_killed(tmp_path: Path) -> None:
 
 
 def test_a_clock_that_follows_real_time_has_gone_on_meanwhile(tmp_path: Path) -> None:
-    """Jobs render while the mock is down, and what they cost is charged once."""
-    with mock_process("--state", tmp_path, "--speed", 1000, "--seed", 1) as mock, mock.client() as client:
-        job = submit(client)
+    """Jobs render while the mock is down; a start takes more than 0.2 s, which are 200 s of this clock."""
+    flags = ("--state", tmp_path, "--speed", 1000, "--seed", 1)
+    with mock_process(*flags) as mock, mock.client() as client:
+        job, before = submit(client), client.get("/__mock/clock").json()["now"]
         mock.kill()
-    with mock_process("--state", tmp_path, "--speed", 1000, "--seed", 1) as mock, mock.client() as client:
+    with mock_process(*flags) as mock, mock.client() as client:
+        after = client.get("/__mock/clock").json()["now"]
+        assert (parse_timestamp(after) - parse_timestamp(before)).total_seconds() > 200
         assert client.get(f"/v1/jobs/{job}").json()["status"] == "done"
+
+
+def test_what_was_charged_is_charged_once(tmp_path: Path) -> None:
+    """A job that is done before the kill, and one that is done after it."""
+    with mock_process("--state", tmp_path, "--frozen") as mock, mock.client() as client:
+        submit(client)
+        client.post("/__mock/clock/advance", json={"seconds": 600}).raise_for_status()
         assert client.get("/v1/usage").json()["renderMinutes"]["used"] == 0.1
+        submit(client)
+        mock.kill()
+    with mock_process("--state", tmp_path, "--frozen") as mock, mock.client() as client:
+        assert client.get("/v1/usage").json()["renderMinutes"]["used"] == 0.1
+        client.post("/__mock/clock/advance", json={"seconds": 600}).raise_for_status()
+        assert client.get("/v1/usage").json()["renderMinutes"]["used"] == 0.2
 
 
 def events(lines: Iterator[str], limit: int) -> list[int]:
@@ -225,6 +242,17 @@ def test_a_sandbox_that_is_replaced_leaves_nothing_behind(tmp_path: Path) -> Non
         mock.kill()
     with mock_process("--state", tmp_path, "--frozen") as mock, mock.client() as client:
         assert listed(client) == {job}
+
+
+def test_without_a_lease_not_even_a_reading_call_is_answered(start_mock: StartMock, tmp_path: Path) -> None:
+    """Another server may have changed the sandbox meanwhile."""
+    server = start_mock(Settings(clock=Mode.FROZEN, state=str(tmp_path)))
+    keeper: Any = server.app.mock.sandboxes.keeper
+    with server.client("vs_prod_" + "1" * 32) as client:
+        submit(client)
+        keeper._backend.holds = lambda: False
+        for path in ("/v1/jobs", "/__mock/clock"):
+            assert (client.get(path).status_code, client.get(path).json()["code"]) == (503, "STATE_UNAVAILABLE")
 
 
 def test_the_folder_is_for_its_owner_alone(tmp_path: Path) -> None:
