@@ -149,9 +149,10 @@ class Keeper:
 
     def park(self, sandbox: Sandbox) -> None:
         """Write a sandbox that leaves memory; the next call of its key brings it back."""
-        name = sandbox_id(sandbox.key)
-        if name in self._changed:
-            self._apart[name] = _change(self._changed[name])
+        parts = sandbox.recorder
+        if isinstance(parts, SandboxParts) and (parts.id in self._changed or not parts.is_whole):
+            parts.is_last = True
+            self._apart[parts.id] = _change(parts)
             self._write_later()
         self._detach(sandbox)
 
@@ -250,8 +251,14 @@ class Keeper:
         if not self._backend.holds():
             raise StateError(LAPSED)
 
+    def write_later(self, parts: SandboxParts, seconds: float) -> None:
+        """Write what has changed, after so many real seconds."""
+        asyncio.get_running_loop().call_later(seconds, self.write_soon, parts)
+
     def write_soon(self, parts: SandboxParts) -> None:
         """Write what has changed, in a few milliseconds."""
+        if parts.sandbox.recorder is not parts or self._is_closed:
+            return
         self._changed[parts.id] = parts
         self._write_later()
 
@@ -261,8 +268,11 @@ class Keeper:
 
     async def commit(self, parts: SandboxParts) -> None:
         """Return when all that has changed is written; raises StateError."""
-        self._changed[parts.id] = parts
+        if parts.sandbox.recorder is parts:
+            self._changed[parts.id] = parts
         self._check(await self._flush(), parts.id)
+        if isinstance(lost := parts.sandbox.recorder, LostSandbox):  # meanwhile
+            await lost.commit()
 
     @staticmethod
     def _check(outcome: Outcome, name: str) -> None:
@@ -334,6 +344,10 @@ class Keeper:
         """Write what is still to be written."""
         for task in self._tasks:
             task.cancel()
+        for sandbox in self._mock.sandboxes.all():
+            if isinstance(parts := sandbox.recorder, SandboxParts) and not parts.is_whole:
+                parts.is_last = True
+                self._changed[parts.id] = parts
         flushed = self._flush()
         self._is_closed = True
         await flushed

@@ -127,6 +127,8 @@ class RedisBackend:
             outboxes |= {name for name in written if name.startswith("outbox:")}
             outboxes.difference_update(gone)
             self._outboxes[change.id] = outboxes
+            if not outboxes:
+                del self._outboxes[change.id]
             flat = [each for pair in written.items() for each in pair]
             head: list[Any] = [self._me, change.id, int(change.replaces), int(bool(outboxes)), len(written)]
             self._write(keys=[SANDBOX + change.id], args=[*head, *flat, *gone], client=pipeline)

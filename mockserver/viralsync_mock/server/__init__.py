@@ -165,6 +165,8 @@ class BackgroundServer:
         assert self._server.loop is not None  # noqa: S101 - set before `start` returns
 
         async def sleeping() -> datetime:
+            if (keeper := self.mock.sandboxes.keeper) is not None:
+                await keeper.prepare(key)
             sandbox = self.mock.sandbox(key)
             is_quiet = all_asleep and since in (None, sandbox.clock.activities)
             return await sandbox.sleep(seconds, sleeper, all_asleep=is_quiet)

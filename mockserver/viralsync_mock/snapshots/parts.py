@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 
     Fields = dict[str, bytes | None]
 
-SMALL_WINDOW, WINDOW_SECONDS = 1_000, 0.1
-"""A window of so many calls is written each time; of a larger one each thousand adds so many real seconds."""
+SECONDS_PER_CALL = 0.0001
+"""Real seconds that each call in the window of the rate limit adds to the time until it is written again."""
 
 MAX_OUTDATED = 64
 """Parts of the journal that may be outdated before they are deleted."""
@@ -78,6 +78,9 @@ class CoveragePart(Part):
 class Writer(Protocol):
     """Writes parts."""
 
+    def write_later(self, parts: SandboxParts, seconds: float) -> None:
+        """Write what has changed, after so many real seconds."""
+
     def write_soon(self, parts: SandboxParts) -> None:
         """Write what has changed, in a while."""
 
@@ -93,7 +96,8 @@ def sandbox_id(key: str) -> str:
 class SandboxParts:
     """The recorder of a sandbox: what has changed since its parts were last taken.
 
-    `replaces` says that the parts to take are all of the sandbox, whatever is stored under its key.
+    `replaces` says that the parts to take are all of the sandbox, whatever is stored under its key. A large window is
+    not written each time: `is_whole` says whether it was, and `is_last` asks for it.
     """
 
     def __init__(self, mock: MockServer, sandbox: Sandbox, writer: Writer) -> None:
@@ -104,7 +108,7 @@ class SandboxParts:
 
     def begin(self) -> None:
         """Take everything as changed."""
-        sandbox, self.replaces = self.sandbox, True
+        sandbox, self.replaces, self.is_whole, self.is_last = self.sandbox, True, True, False
         self._references = ReferenceWriter(self._mock.files, sandbox.key)
         self._written = {"scenario": 0, "behaviour": 0, "hook": 0}
         self._jobs: dict[int, Job] = {job.number: job for job in sandbox.store.contents(sandbox.clock.now()).jobs}
@@ -234,9 +238,13 @@ class SandboxParts:
 
     def _take_window(self, now: float) -> Iterator[tuple[str, bytes]]:
         _, calls = self.sandbox.store.ledger()
-        if now >= self._window_at + len(calls) // SMALL_WINDOW * WINDOW_SECONDS:
-            self._window_at = now
+        wait = self._window_at + len(calls) * SECONDS_PER_CALL - now
+        if self.is_last or wait <= 0:
+            self._window_at, self.is_whole = now, True
             yield "window", _encode(list(calls))
+        elif self.is_whole:
+            self.is_whole = False
+            self._writer.write_later(self, wait)
 
     def _take_coverage(self) -> Iterator[tuple[str, bytes]]:
         seen = self.sandbox.sightings
