@@ -221,21 +221,22 @@ class _Schema:
         return here
 
     def _provenance(self, path: Sequence[str | int]) -> tuple[Provenance, str]:
-        """Return the mark that stands nearest above a place of the schema, references followed."""
+        """Return the mark nearest above a place of the schema; what a reference leads to is known no better than it."""
         trail: list[Any] = [self._schema]
-        found = [{"mark": "A", "source": ""}]
+        found: dict[str, Any] = {}
         for step in path:
             if step == "..":
                 trail.pop()
                 continue
-            here = trail[-1]
-            if step == "$ref":
+            here, is_reference = trail[-1], step == "$ref"
+            if is_reference:
                 trail.append(_at(self._contract.document, here["$ref"]))
             else:
                 trail.append(here[step] if not isinstance(here, dict) or step in here else {})
-            if isinstance(trail[-1], dict) and "x-provenance" in trail[-1]:
-                found.append(trail[-1]["x-provenance"])
-        return Provenance(found[-1]["mark"]), str(found[-1]["source"])
+            nearer = trail[-1].get("x-provenance") if isinstance(trail[-1], dict) else None
+            if nearer and not (is_reference and found and nearer["mark"] == Provenance.DOCUMENTED):
+                found = nearer
+        return Provenance(found.get("mark", "A")), str(found.get("source", ""))
 
 
 def _meant(error: ValidationError) -> Iterator[ValidationError]:

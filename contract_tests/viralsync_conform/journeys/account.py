@@ -10,6 +10,7 @@ from typing import Any
 from viralsync_conform.budget import worst_case
 from viralsync_conform.calls import Exchange, instant_of
 from viralsync_conform.contract import documented_behaviour as facts
+from viralsync_conform.findings import Check
 from viralsync_conform.run.job_invariants import jobs_of
 from viralsync_conform.run.journey import journey
 from viralsync_conform.run.journey_context import JourneyContext
@@ -87,14 +88,22 @@ def account(context: JourneyContext) -> None:
     _period(context, usage)
 
 
+LIMITS_SHOWN = Check("limits_shown", "Usage shows limits as it is assumed to.", facts.A, facts.MINUTES)
+
+
 def limits(context: JourneyContext, plan: str, usage: Exchange) -> None:
     """Hold a usage against the terms of a plan."""
     terms = context.run.contract.spec.plans.get(plan)
     minutes, jobs = _part(usage, "renderMinutes"), _part(usage, "concurrentJobs")
     if terms is None or not minutes:
         return
-    context.check_equal(facts.PLAN_LIMITS, terms.minutes_per_month, minutes.get("limit"), usage, name="month")
-    context.check_equal(facts.PLAN_LIMITS, terms.jobs_at_once, jobs.get("limit"), usage, name="jobs at once")
+    for name, part, expected in (
+        ("month", minutes, terms.minutes_per_month),
+        ("jobs at once", jobs, terms.jobs_at_once),
+    ):
+        shown = part.get("limit")
+        is_readable = "limit" in part and (shown is None or isinstance(shown, int | float))
+        context.check_equal(facts.PLAN_LIMITS if is_readable else LIMITS_SHOWN, expected, shown, usage, name=name)
     daily = usage.document.get("daily")
     per_day = daily.get("limit") if isinstance(daily, dict) else None
     context.check_equal(facts.PLAN_LIMITS, terms.minutes_per_day, per_day, usage, name="day")

@@ -359,6 +359,9 @@ def check_end_of_stream(context: JourneyContext, call: Exchange, life: ObservedJ
     if status not in TERMINAL or call.problem or first.document.get("status") in TERMINAL:
         return
     ends = [event.document.get("status") for event in call.events if event.document.get("status") in TERMINAL]
+    if not ends and call.events and not isinstance(call.events[-1].document.get("status"), str):
+        context.check(facts.TERMINAL_EVENT, False, call, look, expected=status, got="an event without a status")
+        return
     context.check_equal(facts.STREAM_END, status, ends[-1] if ends else None, call, look)
 
 

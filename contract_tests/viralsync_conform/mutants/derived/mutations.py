@@ -111,7 +111,7 @@ def _of_body(spec: Spec, spot: _Spot) -> Iterator[Mutant]:
             if any(_changes(each.document, edit) for each in spot.samples):
                 path = "-".join(kebab(step) for step in place.trail)
                 name = "-".join(filter(None, (spot.name, what, path)))
-                is_permitted = spot.is_free or place.mark != DOCUMENTED
+                is_permitted = (spot.is_free and spot.status != TOO_LARGE) or place.mark != DOCUMENTED
                 yield _mutant(spot, name, f"In {spot.words}, {statement}.", _edited(spot, edit), is_permitted)
 
 
