@@ -8,6 +8,7 @@ import warnings
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from inspect import isfunction
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -137,9 +138,13 @@ def fail_without_traceback() -> Iterator[None]:
         raise pytest.fail.Exception(f"viralsync: {problem}", pytrace=False) from None
 
 
+def _is_patched(kind: type[socket.socket]) -> bool:
+    return kind.__module__ != "socket" or isfunction(kind.connect)
+
+
 def refuse_blocked_sockets(base_url: str | None = None) -> None:
     """Raise UsageError when pytest-socket forbids the sockets of the mock at an address, or of any mock."""
-    if "pytest_socket" not in sys.modules:
+    if "pytest_socket" not in sys.modules or not _is_patched(socket.socket):
         return
     url = urlsplit(base_url or "http://127.0.0.1")
     host = url.hostname
