@@ -308,3 +308,11 @@ def test_many_feeds_share_their_memory(
     monkeypatch.setattr(events, "MIN_BYTES", 1)
     api.get("/v1/usage")
     following.until(lambda event: event.kind == "hello")
+
+
+def test_a_listener_does_not_hold_a_jumping_clock(sandbox: Sandbox, follow: Follow, api: httpx.Client) -> None:
+    """Nor does it make the clock jump: it only watches. Each jump is told."""
+    sandbox.clock.jump()
+    following, _ = follow(sandbox), submit(api)
+    api.post("/__mock/clock/sleep", json={"seconds": 3600}).raise_for_status()
+    assert following.until(lambda e: e.kind == "clock" and e.data["clock"]["now"] >= "2026-01-01T01:00:00")
