@@ -7,14 +7,22 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Event
+from typing import Any
 
 import httpx
+from tests.conftest import MOVIE
 
 KEY = "vs_prod_" + "d5" * 16
 PATIENCE = 60
 """Seconds until a test gives up: a machine may be busy."""
+
+
+FREE = {"name": "free", "limits": {"rate": False, "quota": False, "concurrency": False}}
+WORKERS = 8
 
 
 @dataclass
@@ -53,3 +61,41 @@ def mock_process(*flags: object) -> Iterator[MockProcess]:
     finally:
         process.kill()
         process.communicate()
+
+
+def submit(client: httpx.Client, **more: Any) -> str:
+    answer = client.post("/v1/render/jobs", json={**MOVIE, **more})
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["jobId"])
+
+
+def listed(client: httpx.Client) -> set[str]:
+    """Return the ids of all jobs."""
+    found, cursor = set[str](), None
+    while True:
+        page = client.get("/v1/jobs", params={"limit": 100, **({"cursor": cursor} if cursor else {})}).json()
+        found |= {job["jobId"] for job in page["jobs"]}
+        if (cursor := page["nextCursor"]) is None:
+            return found
+
+
+def killed_while_submitting(mock: MockProcess, after: int) -> set[str]:
+    """Submit from several threads, kill the mock after so many answers, and return the ids that were answered."""
+    answered, enough = set[str](), Event()
+
+    def submit_on() -> None:
+        with mock.client() as client:
+            try:
+                while True:
+                    answered.add(submit(client))
+                    if len(answered) >= after:
+                        enough.set()
+            except httpx.TransportError:
+                enough.set()
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for _ in range(WORKERS):
+            pool.submit(submit_on)
+        enough.wait()
+        mock.kill()
+    return answered

@@ -3,63 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 import httpx
 import pytest
-from tests.conftest import MOVIE, LiveServer
-from tests.support.processes import MockProcess, mock_process
+from tests.conftest import LiveServer
+from tests.support.processes import FREE, killed_while_submitting, listed, mock_process, submit
 from tests.support.webhook_receiver import Receiver, Reply
 
 from viralsync_mock.clock import Mode
 from viralsync_mock.jobs.models import parse_timestamp
 from viralsync_mock.settings import Settings
 
-FREE = {"name": "free", "limits": {"rate": False, "quota": False, "concurrency": False}}
-WORKERS = 8
-
 StartMock = Callable[[Settings], LiveServer]
-
-
-def submit(client: httpx.Client, **more: Any) -> str:
-    answer = client.post("/v1/render/jobs", json={**MOVIE, **more})
-    assert answer.status_code == 202, answer.text
-    return str(answer.json()["jobId"])
-
-
-def listed(client: httpx.Client) -> set[str]:
-    """Return the ids of all jobs."""
-    found, cursor = set[str](), None
-    while True:
-        page = client.get("/v1/jobs", params={"limit": 100, **({"cursor": cursor} if cursor else {})}).json()
-        found |= {job["jobId"] for job in page["jobs"]}
-        if (cursor := page["nextCursor"]) is None:
-            return found
-
-
-def killed_while_submitting(mock: MockProcess, after: int) -> set[str]:
-    """Submit from several threads, kill the mock after so many answers, and return the ids that were answered."""
-    answered, enough = set[str](), Event()
-
-    def submit_on() -> None:
-        with mock.client() as client:
-            try:
-                while True:
-                    answered.add(submit(client))
-                    if len(answered) >= after:
-                        enough.set()
-            except httpx.TransportError:
-                enough.set()
-
-    with ThreadPoolExecutor(WORKERS) as pool:
-        for _ in range(WORKERS):
-            pool.submit(submit_on)
-        enough.wait()
-        mock.kill()
-    return answered
 
 
 def assert_nothing_lost(folder: Path, rounds: int) -> None:

@@ -18,7 +18,7 @@ import pytest
 import redis
 from tests.conftest import MOVIE
 from tests.support.paths import ROOT
-from tests.support.processes import PATIENCE, MockProcess, mock_process
+from tests.support.processes import FREE, PATIENCE, MockProcess, killed_while_submitting, listed, mock_process
 from tests.support.webhook_receiver import Receiver
 
 from viralsync_mock.errors import SettingsError, StateError
@@ -119,6 +119,15 @@ def test_another_replica_takes_over_from_one_that_was_killed(place: str) -> None
         assert ended.wait(PATIENCE)
         assert job_ids(there) == jobs
         assert len(there.get("/__mock/deliveries").json()["deliveries"]) >= 2
+
+
+def test_a_kill_while_jobs_are_submitted_loses_none_that_was_answered(place: str) -> None:
+    """The other replica has every one of them."""
+    with replicas(place) as (one, other), one.client() as here, other.client() as there:
+        here.put("/__mock/scenario", json=FREE).raise_for_status()
+        answered = killed_while_submitting(one, after=60)
+        wait_for(lambda: there.get("/v1/me").status_code == 200)
+        assert answered - listed(there) == set()
 
 
 def test_a_replica_that_stops_gives_its_sandboxes_up_at_once(place: str) -> None:
