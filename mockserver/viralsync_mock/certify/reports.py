@@ -187,7 +187,8 @@ def _program_file(command: str) -> str:
 
 def summary_of(report: Report) -> str:
     """Return Markdown for the page of a CI job."""
-    lines = [f"## {SENTENCES[report.verdict]}", "", f"`{cell(report.command)}`, suite {report.suite.name}", ""]
+    about = f"Command: {cell(report.command)}, suite {cell(report.suite.name)}"
+    lines = [f"## {SENTENCES[report.verdict]}", "", about, ""]
     lines += ["| scenario | outcome | what was seen |", "|---|---|---|"]
     for result in report.results:
         reasons = "; ".join(f"{each.name}: {each.reason}" for each in result.of(*LEVELS))
