@@ -64,8 +64,10 @@ class Response:
 
     def beginning(self, size: int) -> bytes:
         """Return the first bytes of the body."""
+        if not self.pieces:
+            return bytes(memoryview(self.body)[:size])
         start, missing = [], size
-        for piece in self.pieces or (self.body,):
+        for piece in self.pieces:
             if missing <= 0:
                 break
             start.append(memoryview(piece)[:missing])

@@ -57,6 +57,8 @@ async def get_job(call: Call) -> Response:
     subject = find_job(call.sandbox, call.job_id)
     await call.auto_advance(subject.next_change)
     document = job_document(call, subject, call.seen_at)
+    if len(subject.job.payload) <= SLICE:
+        return json_response(document)
     return _showing(document, (subject,), (document,))
 
 
@@ -152,7 +154,7 @@ ERROR_CODES = frozenset(
         *("VALIDATION_ERROR", "UNAUTHORIZED", "API_KEY_REVOKED", "FORBIDDEN", "NOT_FOUND", "METHOD_NOT_ALLOWED"),
         *("JOB_NOT_FOUND", "INVALID_STATE_TRANSITION", "CONCURRENCY_LIMIT_EXCEEDED", "PLAN_LIMIT_EXCEEDED"),
         *("RENDER_QUOTA_EXCEEDED", "RENDER_QUOTA_DAILY_EXCEEDED", "RATE_LIMITED", "PAYLOAD_TOO_LARGE"),
-        *("INTERNAL_ERROR",),
+        *("INTERNAL_ERROR", "SERVICE_UNAVAILABLE"),
     }
 )
 """The codes with which the mock refuses: the catalogue of the spec must have them."""

@@ -244,7 +244,7 @@ def resolve_scenario(call: Call) -> Scenario:
         project = parse_body(call, "projectId")
         if isinstance(project, str) and project.startswith(PROJECT_PREFIX):
             return _named_scenario(call, project.removeprefix(PROJECT_PREFIX), "projectId", "$.projectId")
-    if job_id := call.job_id:
+    if job_id := call.entry.job_id:
         job = call.sandbox.store.read((parse_child_id(job_id) or (job_id,))[0])
         if job is not None and job.scenario is not None:
             return _named_scenario(call, job.scenario, "job", "the job's scenario")

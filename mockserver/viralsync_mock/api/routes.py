@@ -58,10 +58,8 @@ class PathRoutes(BaseRoute):
         if (literal := self._literal.get(path)) is not None:
             return Match.FULL, {"endpoint": literal.endpoint, "path_params": {}, "route": literal}
         for route in self._by_depth.get(path.count("/"), ()):
-            match, child = route.matches(scope)
-            if match is Match.FULL:
-                child["route"] = route
-                return match, child
+            if (found := route.path_regex.match(path)) is not None:
+                return Match.FULL, {"endpoint": route.endpoint, "path_params": found.groupdict(), "route": route}
         return Match.NONE, {}
 
     def handle(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:

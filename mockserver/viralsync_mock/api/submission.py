@@ -37,10 +37,9 @@ async def submit(call: Call) -> Job:
         sandbox.submissions = job.number
         await in_turns(plan_job(job), sandbox.clock.real.sleep)
     if not call.mock.sandboxes.has_room(sandbox, job.size):
-        code = "SERVICE_UNAVAILABLE" if "SERVICE_UNAVAILABLE" in call.spec.errors else "INTERNAL_ERROR"
         limit = size_text(call.mock.sandboxes.memory.limit)
         text = f"The mock holds unfinished jobs of {limit}, and may hold no more: start it with more --memory."
-        raise ApiError(code, text=text)
+        raise ApiError("SERVICE_UNAVAILABLE", text=text)
     sandbox.store.submit(job, partial(_admit, call, job))
     sandbox.submissions = max(sandbox.submissions, job.number)
     return job

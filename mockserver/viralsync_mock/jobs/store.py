@@ -237,8 +237,9 @@ class JobStore:
             self.on_change(job)
 
     def _weigh(self, job: Job) -> None:
-        self.held += job.size - job.held
-        job.held = job.size
+        size = job.size
+        self.held += size - job.held
+        job.held = size
 
     def _settle(self, now: datetime) -> None:
         """Bring every index up to this instant."""

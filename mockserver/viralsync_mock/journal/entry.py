@@ -142,7 +142,9 @@ class JournalEntry:
         """The memory that this call takes, estimated."""
         size = ENTRY_SIZE + len(self._headers) + len(self._answer_headers) + len(self._body) + len(self._answer_body)
         size += 2 * len(self.unmasked_path) + len(self.unmasked_query)
-        return size + sum([VIOLATION_SIZE + len(each.message) for each in self.violations])
+        if self.violations:
+            size += sum([VIOLATION_SIZE + len(each.message) for each in self.violations])
+        return size
 
     def names_key(self, key: str) -> bool:
         """Say whether this key stands in path or query, in whatever form."""

@@ -157,12 +157,8 @@ class DeliveryLog:
 
     def __init__(self, size: int) -> None:
         self._kept: deque[Delivery] = deque(maxlen=size)
-        self.made = 0
-
-    @property
-    def held(self) -> int:
-        """Bytes that the deliveries take in memory, estimated."""
-        return DELIVERY_SIZE * len(self._kept)
+        self.made = self.held = 0
+        """How many were made, and the estimated bytes that those kept take in memory."""
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -175,6 +171,7 @@ class DeliveryLog:
     def add(self, delivery: Delivery) -> None:
         """Add a delivery."""
         self._kept.append(delivery)
+        self.held = DELIVERY_SIZE * len(self._kept)
 
     def newest_first(self) -> Iterator[Delivery]:
         """Yield the deliveries."""
