@@ -213,7 +213,7 @@ class Keeper:
                 try:
                     await self._load(name)
                 except StateError as error:
-                    self._mock.on_bug("state", error)
+                    self._report(error)
 
     async def _stay_owner(self, seconds: float) -> None:
         while True:
@@ -224,7 +224,7 @@ class Keeper:
                         self._lose(sandbox.key)
                     await self._run(self._backend.renew)  # with the new lease, now that all is closed
             except StateError as error:
-                self._mock.on_bug("state", error)
+                self._report(error)
                 continue
             await self._take_over()
 
@@ -324,7 +324,7 @@ class Keeper:
             outcome = Outcome(
                 error if isinstance(error, StateError) else StateError(f"The state is not written: {error}")
             )
-            self._mock.on_bug("state", error)
+            self._report(error)
             self._apart = apart | self._apart
             for parts in changed.values():
                 if parts.sandbox.recorder is parts:
@@ -339,6 +339,13 @@ class Keeper:
                 each.set_result(outcome)
         if self._waiting and not self._in_flight:
             self._begin()
+
+    def _report(self, error: BaseException) -> None:
+        """Say in the log what keeps the state from being kept."""
+        if isinstance(error, StateError):
+            self._mock.sandboxes.report(f"state: {error}")
+        else:
+            self._mock.on_bug("state", error)
 
     async def close(self) -> None:
         """Write what is still to be written."""

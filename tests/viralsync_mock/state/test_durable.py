@@ -164,9 +164,10 @@ def test_a_stopped_mock_goes_on_where_it_was(tmp_path: Path) -> None:
 # --- sandboxes in and out of memory ----------------------------------------------------------------------------------
 
 
-def test_a_sandbox_that_leaves_memory_comes_back(start_mock: StartMock, tmp_path: Path) -> None:
+@pytest.mark.parametrize("bound", [{"sandboxes": 1}, {"memory": 40_000}])
+def test_a_sandbox_that_leaves_memory_comes_back(start_mock: StartMock, tmp_path: Path, bound: dict[str, int]) -> None:
     """Over the maximum the one idle longest is written, not lost."""
-    server = start_mock(Settings(clock=Mode.FROZEN, state=str(tmp_path), sandboxes=1))
+    server = start_mock(Settings(clock=Mode.FROZEN, state=str(tmp_path), **bound))  # type: ignore[arg-type]
     jobs = {}
     for number in range(3):
         with server.client(f"vs_prod_{number:032}") as client:
@@ -174,6 +175,7 @@ def test_a_sandbox_that_leaves_memory_comes_back(start_mock: StartMock, tmp_path
     for number, job in jobs.items():
         with server.client(f"vs_prod_{number:032}") as client:
             assert listed(client) == {job}
+            assert len(server.app.mock.sandboxes) < len(jobs)
     assert server.bugs == []
 
 
