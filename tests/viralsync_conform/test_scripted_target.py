@@ -431,7 +431,7 @@ def test_a_job_without_an_id_is_found_and_removed() -> None:
 
 def test_the_limit_is_kept_far_from_over_minutes() -> None:
     """However many calls a run makes, no minute has more than 96 of them, and the wait is no longer than needed."""
-    with produced(rate=300) as served, open_target(served.base_url, KEY, "0", clock=served.clock) as target:
+    with produced(rate=60) as served, open_target(served.base_url, KEY, "0", clock=served.clock) as target:
         context = _trip_to(served, target)
         for _ in range(250):
             context.call("getMe", 200)
