@@ -158,7 +158,6 @@ RETRY_SECONDS = Check("retry_after_seconds", "`Retry-After` counts seconds: no m
 RETRY_EARLY = Check("retry_after_needed", "`Retry-After` is no longer than it must be.", A, RATES)
 RETRY_TEXT = Check("retry_after_text", "The text of a 429 names the same number of seconds.", S, RATES)
 OWN_WINDOW = Check("own_window", "Every key has a window of its own.", D, RATES)
-REFUSED_FREE = Check("refused_free", "Calls without a valid key, and refused ones, do not use the budget.", A, RATES)
 
 # webhooks
 EVENT_CHILDREN = Check("event_children_streamed", "A stream counts the children of a parent.", A, JOBS)
