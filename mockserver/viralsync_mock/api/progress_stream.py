@@ -49,7 +49,7 @@ async def stream_events(call: Call, subject: Subject, last: int | None, reader: 
                     sandbox.record_effect("event", jobId=subject.id, id=str(step.number), status=step.status)
                     yield _event(call, subject, step, retry)
                     retry = None  # once a connection
-                    if step.number % TURN == 0:
+                    if step.number % TURN == TURN - 1:
                         await clock.real.sleep(0)
                 if current.status.is_terminal:
                     return
