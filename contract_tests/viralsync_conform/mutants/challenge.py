@@ -35,6 +35,9 @@ from viralsync_mock.redaction import sanitised
 
 CONTROLS = 3
 FIRST_TIMEOUT = 600.0
+
+_NOT_TRIED = "the budget was used up before a wrong server deviated; give more with --budget"
+_NONE_DEVIATED = "no wrong server deviated in what they do"
 """Seconds for the first run, of which nothing is known yet."""
 
 NEEDS = {
@@ -139,10 +142,10 @@ class Challenge:
     running: set[int] = field(default_factory=set)
 
     @property
-    def percent(self) -> float:
-        """The share of the mutants that deviated and were noticed; 100 if none deviated."""
+    def percent(self) -> float | None:
+        """The share of the mutants that deviated and were noticed; None if none deviated."""
         tried = len(self.noticed) + len(self.survivors)
-        return 100.0 * len(self.noticed) / tried if tried else 100.0
+        return 100.0 * len(self.noticed) / tried if tried else None
 
     def run(self, mutant: str, timeout: float, *, is_whole: bool = False) -> Attempt:
         """Run the command once; unless `is_whole`, pytest stops at the first failing test."""
@@ -214,7 +217,7 @@ def run_challenge(
         click.echo(sanitised(line))
     if report is not None:
         report.write_text(json.dumps(_document(challenge), indent=2) + "\n", "utf-8")
-    return int(challenge.percent < fail_under)
+    return int((challenge.percent or 0.0) < fail_under)
 
 
 def _chosen(only: Sequence[str]) -> list[Mutant]:
@@ -283,7 +286,10 @@ def _report(challenge: Challenge, controls: Sequence[Attempt]) -> Iterator[str]:
     for test, why in challenge.left_out.items():
         yield f"left out, since {why}: {test}"
     tried = len(challenge.noticed) + len(challenge.survivors)
-    yield f"your tests notice {len(challenge.noticed)} of {tried} wrong servers ({challenge.percent:.0f} %)"
+    if challenge.percent is None:
+        yield f"nothing is known about your tests: {_NOT_TRIED if challenge.untried else _NONE_DEVIATED}"
+    else:
+        yield f"your tests notice {len(challenge.noticed)} of {tried} wrong servers ({challenge.percent:.0f} %)"
     rest = [f"{len(challenge.unmet)} never deviate in what your tests do"] if challenge.unmet else []
     rest += [f"{len(challenge.untried)} were not tried within the budget"] if challenge.untried else []
     if rest:
@@ -306,7 +312,7 @@ def _details(survivor: Survivor) -> Iterator[str]:
 def _document(challenge: Challenge) -> dict[str, object]:
     return {
         "command": list(challenge.command),
-        "percent": round(challenge.percent, 1),
+        "percent": None if challenge.percent is None else round(challenge.percent, 1),
         "noticed": {mutant.name: by for mutant, by in challenge.noticed.items()},
         "survivors": [
             {

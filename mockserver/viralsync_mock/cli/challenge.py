@@ -52,8 +52,8 @@ def challenge(
 ) -> None:
     """Run your tests against deliberately wrong servers, and list the bugs of the API that they would not notice.
 
-    COMMAND first runs twice against the mock itself: tests that fail there are left out. Then it runs once for each
-    wrong server, until its first failing test, as long as the budget lasts.
+    COMMAND first runs three times against the mock itself: tests that fail there are left out. Then it runs once for
+    each wrong server, until its first failing test, as long as the budget lasts.
     """
     from viralsync_conform.mutants.challenge import run_challenge
 

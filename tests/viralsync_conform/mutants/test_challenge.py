@@ -134,6 +134,21 @@ def test_too_few_noticed_is_exit_code_1(tmp_path: Path) -> None:
     assert challenge(tmp_path, "--fail-under", "50", *only("get-in-snake-case")).exit_code == 1
 
 
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--budget", "0s", *only("get-another-job")], "give more with --budget"),
+        (only("media-missing"), "no wrong server deviated"),
+    ],
+)
+def test_a_run_that_counts_no_server_does_not_pass(tmp_path: Path, options: list[str], text: str) -> None:
+    """A budget that is used up before the first wrong server says nothing of the tests, not that they notice all."""
+    report = tmp_path / "report.json"
+    result = challenge(tmp_path, *options, "--fail-under", "50", "--report", str(report))
+    assert (result.exit_code, text in result.output, "100 %" in result.output) == (1, True, False), result.output
+    assert json.loads(report.read_text())["percent"] is None
+
+
 @pytest.mark.slow
 def test_a_real_suite_with_the_fixture(tmp_path: Path) -> None:
     """The fixture starts the wrong server; a stream of another job goes unnoticed by a test that never reads one."""
