@@ -263,7 +263,7 @@ class Keeper:
         self._write_later()
 
     def _write_later(self) -> None:
-        if self._timer is None and not self._waiting:
+        if self._timer is None and not self._waiting and not self._is_closed:
             self._timer = asyncio.get_running_loop().call_later(WRITE_BEHIND, self._begin)
 
     async def commit(self, parts: SandboxParts) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -13,6 +14,7 @@ from click.testing import CliRunner
 from tests.conftest import MOVIE, LiveServer
 from tests.support.processes import mock_process
 
+from viralsync_mock.app import create_app
 from viralsync_mock.cli import main
 from viralsync_mock.clock import Mode
 from viralsync_mock.errors import StateError
@@ -144,3 +146,20 @@ def test_a_full_disk_refuses_submissions_and_loses_none_once_there_is_room(
     keeper._worker.submit(lambda: None).result()
     stored = keeper._worker.submit(keeper._backend.claim, keeper._backend.ids()[0]).result()
     assert sum(name.startswith("job:") for name in stored) == 3
+
+
+def test_a_mock_that_stops_on_a_full_disk_ends_without_a_bug(tmp_path: Path) -> None:
+    """What is left unwritten when its sandbox leaves memory starts no write after the end."""
+    app = create_app(Settings(clock=Mode.FROZEN, state=str(tmp_path)))
+    keeper: Any = app.mock.sandboxes.keeper
+    key = "vs_prod_" + "1" * 32
+
+    async def stop() -> None:
+        await keeper.prepare(key)
+        sandbox: Any = app.mock.sandbox(key)
+        await keeper.close()
+        keeper._changed[sandbox.recorder.id] = sandbox.recorder  # as after a write that failed
+        keeper.park(sandbox)
+        assert keeper._timer is None
+
+    asyncio.run(stop())
