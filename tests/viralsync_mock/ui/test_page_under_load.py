@@ -117,6 +117,19 @@ def test_the_page_takes_a_token(visit: Any, start_mock: Callable[[Settings], Liv
     assert not [url for url in visitor.urls if "t0ken" in url.partition("#")[0]]
 
 
+def test_the_welcome_page_of_a_mock_with_a_token_says_where_to_enter_it(
+    visit: Any, start_mock: Callable[[Settings], LiveServer]
+) -> None:
+    """It cannot read the form of a key; it shows no empty key and no empty lines to copy."""
+    visitor = visit(start_mock(Settings(control_token="t0ken")))
+    page = visitor.page
+    page.goto(f"{visitor.server.base_url}/")
+    expect(page.locator("main")).to_contain_text("It has a control token: open the page")
+    expect(page.locator("#key, #curl, main button")).to_have_count(0)
+    page.locator("#ui").click()
+    expect(page.locator("#token")).to_be_visible()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("screen", [*SCREENS, "welcome", "spec"])
 def test_axe_finds_nothing(visit: Any, scheme: str, screen: str) -> None:
