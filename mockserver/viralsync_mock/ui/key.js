@@ -1,4 +1,4 @@
-// A key that nobody has used yet, in the form that the spec asks for.
+// An unused key in the form that the spec asks for.
 export async function randomKey(store) {
 	const spec = await store.once("spec");
 	const scheme = Object.values(spec.components.securitySchemes).find((s) => s["x-key-pattern"]) || {};

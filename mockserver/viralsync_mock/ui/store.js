@@ -1,4 +1,4 @@
-// What the page knows of one sandbox: read once, then kept up to date by GET /__mock/events. Nothing is polled.
+// What the page knows of one sandbox: read once, then kept up to date by GET /__mock/events.
 
 const CONTROL = new URL("..", import.meta.url); // …/__mock/
 export const ROOT = new URL("..", CONTROL).href.replace(/\/$/, "");

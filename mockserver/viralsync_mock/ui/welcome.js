@@ -2,17 +2,15 @@ import { $, copy, fill, h } from "./dom.js";
 import { ROOT, Store } from "./store.js";
 import { randomKey } from "./key.js";
 
-function begin(key) {
+try {
+	const key = await randomKey(new Store());
+	const curl = (path, more = "") => `curl ${ROOT}/v1/${path} -H 'x-api-key: ${key}'${more}\n`;
+	const all = curl("me") + curl("render/jobs", ` -H 'content-type: application/json' -d '{"kind":"movie","projectId":"proj_demo01","movie":{"scenes":[{"id":"intro","duration":5}]}}'`) + curl("jobs");
 	$("key").textContent = key;
-	$("ui").href = `__mock/ui#key=${key}`;
-	const short = `curl ${ROOT}/v1/me -H 'x-api-key: ${key}'
-curl ${ROOT}/v1/render/jobs -H 'x-api-key: ${key}' -H 'content-type: application/json' -d '{"kind":"movie","projectId":"proj_demo01","movie":{"scenes":[{"id":"intro","duration":5}]}}'
-curl ${ROOT}/v1/jobs -H 'x-api-key: ${key}'`;
-	$("curl").textContent = short;
-	$("copy").addEventListener("click", () => copy(key, "the key"));
-	$("copycurl").addEventListener("click", () => copy(short, "three lines"));
-}
-try { begin(await randomKey(new Store())); } catch (error) {
-	const isClosed = error.status === 403;
-	fill($("start"), h("p", isClosed ? {} : { class: "problem" }, isClosed ? "It has a control token: open the page, which asks for it and makes up a key." : error.message));
+	$("ui").href += `#key=${key}`;
+	$("curl").textContent = all;
+	$("copy").onclick = () => copy(key, "the key");
+	$("copycurl").onclick = () => copy(all, "three lines");
+} catch (e) {
+	fill($("start"), h("p", {}, e.status === 403 ? "Its page asks for the control token." : e.message));
 }

@@ -124,7 +124,7 @@ def test_the_welcome_page_of_a_mock_with_a_token_says_where_to_enter_it(
     visitor = visit(start_mock(Settings(control_token="t0ken")))
     page = visitor.page
     page.goto(f"{visitor.server.base_url}/")
-    expect(page.locator("main")).to_contain_text("It has a control token: open the page")
+    expect(page.locator("main")).to_contain_text("Its page asks for the control token")
     expect(page.locator("#key, #curl, main button")).to_have_count(0)
     page.locator("#ui").click()
     expect(page.locator("#token")).to_be_visible()
