@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 MOCK = "mock"
 """The check that the mock itself works: an error in it is no fault of the client's."""
 
+SCALED_TIMES = "(these times are the clock's, {:g} times as fast as real time; waits are judged in real time)"
+
 SETTLE_SECONDS = 0.05
 """Real seconds in which the mock sees that a program that has ended has hung up."""
 
@@ -144,10 +146,11 @@ class _Runner:
                 has_ended = ending.exit_code is not None
                 sleeps: Literal["real", "clock"] = "real" if self.options.clock == "scaled" else "clock"
                 verdict = sandbox.verdict(sleeps=sleeps, client_ended=has_ended)
+                hint = SCALED_TIMES.format(trial.speed) if sleeps == "real" and trial.speed > 1 else ""
                 calls = len(sandbox.journal)
             finally:
                 sandbox.reset()
-        checks = [*_checks_of_program(trial, ending), *_checks_of_rules(trial, verdict, ending, line)]
+        checks = [*_checks_of_program(trial, ending), *_checks_of_rules(trial, verdict, ending, line, hint)]
         result = TrialResult(trial, tuple(checks), ending.exit_code, ending.seconds, masked(ending.output, key), calls)
         return result.expecting(self.options.expected)
 
@@ -188,13 +191,14 @@ def _checks_of_program(trial: Trial, ending: Ending) -> list[Check]:
     return [Check(EXIT_CODE, Outcome.FAILED, f"expected exit code {wanted}, got {ending.exit_code}")]
 
 
-def _checks_of_rules(trial: Trial, verdict: Verdict, ending: Ending, line: Line) -> list[Check]:
+def _checks_of_rules(trial: Trial, verdict: Verdict, ending: Ending, line: Line, hint: str) -> list[Check]:
     checks: list[Check] = []
     for rule in verdict.rules:
         outcome = _outcome(rule, ending, line)
         if outcome is Outcome.UNPROVEN and rule.rule not in trial.rules:
             continue
-        checks.append(Check(rule.rule, outcome, _reason(rule, outcome, ending), rule.shown))
+        shown = (*rule.shown, hint) if hint and rule.shown and outcome is Outcome.FAILED else rule.shown
+        checks.append(Check(rule.rule, outcome, _reason(rule, outcome, ending), shown))
     return checks
 
 

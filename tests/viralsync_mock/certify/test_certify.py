@@ -43,6 +43,11 @@ while call("GET", "/v1/jobs/" + job)["status"] != "done":
 Run = Callable[..., Result]
 
 
+POLLS_ON_THE_CLOCK = POLLS.replace(
+    "time.sleep(1)", 'call("POST", "/__mock/clock/sleep", {"seconds": 60, "allAsleep": True})'
+)
+
+
 @pytest.fixture
 def certify(tmp_path: Path) -> Run:
     """Return a function that runs the command with a program and a suite."""
@@ -76,11 +81,15 @@ def test_a_client_that_does_it_right_is_certified(certify: Run, tmp_path: Path) 
 
 
 def test_a_client_that_reads_on_fails_by_the_rule(certify: Run) -> None:
-    """The calls are shown."""
-    done = certify(POLLS + "for _ in range(4): call('GET', '/v1/jobs/' + job)")
-    assert done.exit_code == 1
-    assert "FAILED one: A render\n  stops-at-terminal: " in done.output
-    assert "/v1/jobs/job_" in done.output
+    """The calls are shown, with what their times mean on a clock that is faster than the client."""
+    reads_on = "for _ in range(4): call('GET', '/v1/jobs/' + job)"
+    done, on_jumping_clock = certify(POLLS + reads_on), certify(POLLS_ON_THE_CLOCK + reads_on, "--clock", "jump")
+    for each in (done, on_jumping_clock):
+        assert each.exit_code == 1
+        assert "FAILED one: A render\n  stops-at-terminal: " in each.output
+        assert "/v1/jobs/job_" in each.output
+    assert "times as fast as real time" in done.output
+    assert "times as fast as real time" not in on_jumping_clock.output
 
 
 def test_a_failure_among_others_is_tried_again_by_itself(certify: Run) -> None:
@@ -171,9 +180,8 @@ def test_webhooks_prove_nothing_without_a_receiver_of_the_clients(certify: Run) 
 
 def test_on_a_jumping_clock_a_program_sleeps_through_the_control_api(certify: Run) -> None:
     """An hour in the queue takes no time."""
-    sleeps = POLLS.replace("time.sleep(1)", 'call("POST", "/__mock/clock/sleep", {"seconds": 60, "allAsleep": True})')
     suite = SUITE.replace("scenario: happy", "scenario: {job: {queued: 1h}}")
-    done = certify(sleeps, "--clock", "jump", suite=suite)
+    done = certify(POLLS_ON_THE_CLOCK, "--clock", "jump", suite=suite)
     assert done.exit_code == 0, done.output
 
 
