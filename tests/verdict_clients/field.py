@@ -1,4 +1,4 @@
-"""Clients after code in public repositories, of kinds that `good` and `bad` do not have."""
+"""Clients of kinds that `good` and `bad` do not have, some after snippets in public repositories."""
 
 from __future__ import annotations
 
