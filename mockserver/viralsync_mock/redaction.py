@@ -1,4 +1,4 @@
-"""What makes text safe to show or keep: no API keys, and nothing that a terminal or a CI log would act on."""
+"""What makes text safe to show or keep: no API keys or other secrets, and nothing that a terminal or CI log acts on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from array import array
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 MASK = "vs_prod_***"
 """Stands where an API key stood."""
@@ -16,14 +16,28 @@ _MASK = MASK.encode()
 _OTHER_MASK = b"***"
 SECRET_HEADERS = frozenset(
     {"x-api-key", "authorization", "cookie", "set-cookie", "proxy-authorization", "x-mock-token", "x-render-signature"}
+    | {"api-key", "x-auth-token", "x-access-token", "x-amz-security-token"}
 )
 """Headers whose values are never shown or kept, by lower-case name."""
+
+SECRET_PARAMETERS = frozenset(
+    {"key", "api_key", "apikey", "api-key", "x-api-key", "token", "access_token", "refresh_token", "id_token"}
+    | {"auth", "auth_token", "authorization", "jwt", "session", "session_id", "password", "passwd", "pwd"}
+    | {"secret", "client_secret", "sig", "signature", "x-render-signature", "x-amz-signature", "x-amz-credential"}
+    | {"x-amz-security-token", "x-goog-signature", "x-goog-credential"}
+)
+"""Parameters of a query whose values are never shown or kept, by lower-case name."""
 
 _SECRETS = frozenset(name.encode() for name in SECRET_HEADERS)
 _SCHEMES = frozenset({b"bearer", b"basic", b"digest", b"token"})
 
 _TAIL = r"[\w*-]"  # with the mask, so that what follows one is part of the key
 _KEY = re.compile(rf"vs_prod_{_TAIL}+", re.IGNORECASE | re.ASCII)
+_IN_URL = re.compile(
+    r"://([^\s/?#\"'<>\\]+)@"
+    rf"|(?:^|[?&;])(?:{'|'.join(sorted(SECRET_PARAMETERS))})=(?!vs_prod_\*\*\*(?:[\s&#\"'<>\\]|$))([^\s&#\"'<>\\]+)",
+    re.IGNORECASE | re.MULTILINE,
+)  # userinfo, or the value of a parameter: the group is the secret, and no mask of a key
 _ESCAPE = re.compile(r'%([2-9a-f][\da-f])|\\u00([2-9a-f][\da-f])|\\([\\/"])', re.IGNORECASE)  # what a key may hide in
 _MAX_ENCODING = 4
 
@@ -44,24 +58,32 @@ def sanitised(text: str) -> str:
 
 
 def masked(text: str, key: str = "") -> str:
-    """Return the text without `key` and without anything that looks like an API key; all else stays as it is.
+    """Return the text without `key`, API keys, userinfo in URLs and secret parameters; all else stays as it is.
 
-    A key is found plain, percent-encoded and JSON-escaped, up to four times over.
+    All are found plain, percent-encoded and JSON-escaped, up to four times over.
     """
+    text = masked_keys(text, key)
+    if "=" in text or "@" in text or "%" in text or ("\\" in text and "\\u" in text.lower()):
+        return _without(text, _IN_URL, _OTHER_MASK.decode())
+    return text
+
+
+def masked_keys(text: str, key: str = "") -> str:
+    """Return the text without `key` and API keys only, for a store that must send to the URLs that it keeps."""
     if (
         "%" in text
         or ("\\" in text and "\\u" in text.lower())  # one character is looked for ten times as fast as two
         or "_prod_" in text.lower()
         or (key and key in text)
     ):
-        return _without_keys(text, key)
+        return _without(text, _pattern(key), MASK)
     return text
 
 
-def masked_bytes(data: bytes, key: str = "") -> bytes:
-    """Return bytes of any kind without keys, as `masked` does; the same object when there is nothing to hide."""
+def masked_bytes(data: bytes, key: str = "", mask: Callable[[str, str], str] = masked) -> bytes:
+    """Return bytes of any kind as `masked` leaves text; the same object when there is nothing to hide."""
     text = data.decode("latin-1")  # which fits any bytes; and a look into text is faster than one into bytes
-    hidden = masked(text, key)
+    hidden = mask(text, key)
     return data if hidden == text else hidden.encode("latin-1")
 
 
@@ -104,10 +126,9 @@ def _covered(name: bytes, value: bytes) -> tuple[bytes, bytes]:
     return name, _MASK
 
 
-def _without_keys(text: str, key: str) -> str:
-    """Mask in place, so that what surrounds a key stays as it came; again until nothing is left to mask."""
-    pattern = _pattern(key)
-    while (hidden := _masked_once(text, pattern)) != text:
+def _without(text: str, pattern: re.Pattern[str], mask: str) -> str:
+    """Mask in place, so that what surrounds a secret stays as it came; again until nothing is left to mask."""
+    while (hidden := _masked_once(text, pattern, mask)) != text:
         text = hidden
     return text
 
@@ -118,20 +139,22 @@ def _pattern(key: str) -> re.Pattern[str]:
     return re.compile(rf"(?:{_KEY.pattern}|(?-i:{re.escape(key)})){_TAIL}*", _KEY.flags)
 
 
-def _masked_once(text: str, pattern: re.Pattern[str]) -> str:
+def _masked_once(text: str, pattern: re.Pattern[str], mask: str) -> str:
     parts, end = list[str](), 0
     for start, stop in sorted(_places(text, pattern)):
         if start > end or not parts:
-            parts += text[end:start], MASK
+            parts += text[end:start], mask
         end = max(end, stop)
     return "".join((*parts, text[end:]))
 
 
 def _places(text: str, pattern: re.Pattern[str]) -> Iterator[tuple[int, int]]:
-    """Yield from where to where keys stand in the text, as it is and decoded once, twice, and so on."""
+    """Yield from where to where secrets stand in the text, as it is and decoded once, twice, and so on."""
     places: Sequence[int] = range(len(text) + 1)
     for depth in range(_MAX_ENCODING + 1):
-        yield from ((places[found.start()], places[found.end()]) for found in pattern.finditer(text))
+        for found in pattern.finditer(text):
+            start, stop = found.span(found.lastindex or 0)
+            yield places[start], places[stop]
         if depth == _MAX_ENCODING or not _ESCAPE.search(text):
             return
         text, places = _decoded(text, places)

@@ -231,3 +231,22 @@ def test_sanitising_twice_changes_nothing_more(text: str) -> None:
 def test_a_header_is_shown_without_its_secret(name: str, value: str, shown: str) -> None:
     """A bearer token stays recognisable as one."""
     assert shown_value(name, value) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("to http://me:hush@host/a@b: refused", "to http://***@host/a@b: refused"),
+        ("https://hush@host?Token=hush&a=1", "https://***@host?Token=***&a=1"),
+        ("api_key=hush&cursor=x&sig=hush%3D#a", "api_key=***&cursor=x&sig=***#a"),
+        ("next=http%3A%2F%2Fme%3Ahush%40host%3Ftoken%3Dhush", "next=http%3A%2F%2F***%40host%3Ftoken%3D***"),
+        ('{"url": "http:\\/\\/me:hush@host\\/x?a=1\\u0026secret=hush"}',
+         '{"url": "http:\\/\\/***@host\\/x?a=1\\u0026secret=***"}'),
+        (f"?key={KEY}", f"?key={MASK}"),
+        ("mailto:me@host a=b monkey=1 ?tokens=1", "mailto:me@host a=b monkey=1 ?tokens=1"),
+    ],
+)  # fmt: skip
+def test_userinfo_and_secret_parameters_are_masked(text: str, shown: str) -> None:
+    """In URLs, texts about them, queries and JSON, in whatever way they are encoded; twice is once."""
+    assert masked(text) == shown
+    assert masked(shown) == shown

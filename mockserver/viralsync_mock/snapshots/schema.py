@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 
 from viralsync_mock.clock import LAST, Mode
 from viralsync_mock.jobs.models import MinimumProgress, Status, StatusChange, Step
-from viralsync_mock.redaction import masked_bytes
+from viralsync_mock.redaction import masked_bytes, masked_keys
 from viralsync_mock.webhooks.delivery import DeliveryOutcome
 
 if TYPE_CHECKING:
@@ -263,5 +263,10 @@ class Snapshot(Part):
 
 
 def masked_part(part: Part, key: str) -> msgspec.Raw:
-    """Return a part as JSON without any API key."""
-    return msgspec.Raw(masked_bytes(msgspec.json.encode(part), key))
+    """Return a part as JSON without any API key; its URLs stay whole, for `--state` goes on sending to them."""
+    return msgspec.Raw(masked_bytes(msgspec.json.encode(part), key, masked_keys))
+
+
+def publishable(part: msgspec.Raw, key: str) -> msgspec.Raw:
+    """Return a masked part without the secrets in its URLs, as a snapshot has it."""
+    return msgspec.Raw(masked_bytes(bytes(part), key))

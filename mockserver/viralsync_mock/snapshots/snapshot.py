@@ -1,7 +1,8 @@
 """A sandbox as one JSON document, and a sandbox made of it again: under another key, or on another server.
 
 Restoring makes a new sandbox, and changes nothing before the whole document is known to be valid. A snapshot holds no
-API keys: a scenario's `keys` become the account of the sandbox's own, and what looks like a key is masked.
+API keys: a scenario's `keys` become the account of the sandbox's own, and what looks like a key is masked. So are
+userinfo and secret parameters of URLs: webhooks of a restored sandbox go out without them.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from viralsync_mock.snapshots.references import (
     write_armed,
     write_scripts,
 )
-from viralsync_mock.snapshots.schema import ClockPart, PatchPart, Snapshot, SpecPart, WebhooksPart
+from viralsync_mock.snapshots.schema import ClockPart, PatchPart, Snapshot, SpecPart, WebhooksPart, publishable
 from viralsync_mock.snapshots.webhooks import WebhookReader, outboxes_of, write_webhooks
 from viralsync_mock.validation.schema import invalid
 from viralsync_mock.webhooks.dispatcher import WebhookDispatcher
@@ -81,7 +82,8 @@ def create_snapshot(mock: MockServer, sandbox: Sandbox, *, with_journal: bool = 
     snapshot = write_head(mock, sandbox, references, now)
     snapshot.spec.digest, snapshot.window = digest(mock.files.spec), list(contents.calls)
     snapshot.jobs = [
-        write_job(job, references, sandbox.key, is_deleted=gone) for job, gone in _every_job(sandbox, contents)
+        publishable(write_job(job, references, sandbox.key, is_deleted=gone), sandbox.key)
+        for job, gone in _every_job(sandbox, contents)
     ]
     snapshot.webhooks = write_webhooks(sandbox, references)
     snapshot.journal = write_journal(sandbox, references) if with_journal else msgspec.UNSET

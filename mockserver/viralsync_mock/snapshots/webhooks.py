@@ -10,7 +10,15 @@ import msgspec
 from viralsync_mock.jobs.steps import steps
 from viralsync_mock.redaction import masked_bytes
 from viralsync_mock.snapshots.references import check_ascending, decode, lookup, require
-from viralsync_mock.snapshots.schema import AttemptPart, DeliveryPart, HookPart, OutboxPart, WebhooksPart, masked_part
+from viralsync_mock.snapshots.schema import (
+    AttemptPart,
+    DeliveryPart,
+    HookPart,
+    OutboxPart,
+    WebhooksPart,
+    masked_part,
+    publishable,
+)
 from viralsync_mock.validation.schema import invalid
 from viralsync_mock.webhooks.delivery import Attempt, Delivery, DeliveryLog
 from viralsync_mock.webhooks.dispatcher import JobOutbox, WebhookDispatcher
@@ -35,9 +43,14 @@ def write_webhooks(sandbox: Sandbox, references: ReferenceWriter) -> WebhooksPar
     outboxes, log = outboxes_of(sandbox), sandbox.deliveries
     logged = {each.number: each for each in log.newest_first()}
     every = {each.number: each for outbox in outboxes for each in (*outbox.pending, *outbox.held)} | logged
-    deliveries = [delivery_part(every[number], references, number in logged, sandbox.key) for number in sorted(every)]
+    deliveries = [
+        publishable(delivery_part(every[number], references, number in logged, sandbox.key), sandbox.key)
+        for number in sorted(every)
+    ]
     parts = [outbox_part(outbox, references) for outbox in outboxes]
-    hooks = [decode(masked_part(each, sandbox.key), HookPart) for each in references.hooks.parts]
+    hooks = [
+        decode(publishable(masked_part(each, sandbox.key), sandbox.key), HookPart) for each in references.hooks.parts
+    ]
     return WebhooksPart(made=log.made, hooks=hooks, deliveries=deliveries, outboxes=parts)
 
 

@@ -371,6 +371,15 @@ def test_a_refused_target_is_logged_with_its_reason() -> None:
     assert json.loads(delivered(REFUSED, as_json=True))["outcome"] == "refused"
 
 
+def test_secrets_in_urls_are_not_logged() -> None:
+    """Neither those of a call's query nor those of a webhook's target."""
+    target = webhook(
+        "done", DeliveryOutcome.DELIVERED, Attempt(EPOCH, EPOCH, 204), "http://me:hush@localhost/?sig=hush"
+    )
+    assert " to http://***@localhost/?sig=*** delivered 204" in delivered(target)
+    assert "/v1/jobs?token=***&a=1 200" in logged(call("/v1/jobs", "token=hush&a=1"))
+
+
 @pytest.mark.parametrize("outcome", [DeliveryOutcome.DELIVERED, DeliveryOutcome.DROPPED])
 def test_progress_that_arrives_is_not_logged(outcome: DeliveryOutcome) -> None:
     """There is one every few seconds; what a fault drops is dropped on purpose."""

@@ -295,3 +295,35 @@ def test_a_key_in_the_address_of_the_receiver_is_masked(control: httpx.Client, r
     shown = [control.get(path).text, control.get("/__mock/deliveries").text, control.post(f"{path}/redeliver").text]
     assert [key in text for text in shown] == [False, False, False]
     assert len(receiver.got) == 2
+
+
+def test_secrets_in_urls_are_masked_in_every_view_and_used_in_the_delivery(
+    live_server: LiveServer, receiver: Receiver
+) -> None:
+    """Journal, HAR, log of webhooks, events and snapshot show none; a restored snapshot still sends its webhooks."""
+    scene = {
+        "id": "a",
+        "duration": 1,
+        "assets": [{"kind": "image", "src": "https://me:hush@assets.test/a.png?sig=hush"}],
+    }
+    control = live_server.client(clock="frozen")
+    with control, control.stream("GET", "/__mock/events") as response:
+        lines = response.iter_lines()
+        next(lines)
+        body = movie(movie={"scenes": [scene]}, callbackUrl=f"{receiver.url}?token=hush&a=1")
+        assert control.post("/v1/render/jobs", json=body).status_code == 202
+        control.get("/v1/jobs?access_token=hush", headers={"referer": "http://me:hush@host/"})
+        advance(control, seconds=1)
+        events = next(line for line in lines if '"delivery"' in line)
+        paths = ("journal", "journal.har", "deliveries", "snapshot?journal=true")
+        views = [control.get(f"/__mock/{path}").raise_for_status().text for path in paths]
+        views += [
+            control.get(f"/__mock/journal/{each['callId']}").text
+            for each in control.get("/__mock/journal").json()["calls"]
+        ]
+        assert ["hush" in view for view in (*views, events)] == [False] * (len(views) + 1)
+        assert receiver.got[0].path.endswith("?token=hush&a=1")
+        control.put("/__mock/snapshot", content=views[3]).raise_for_status()
+        advance(control, seconds=600)
+        assert receiver.got[-1].document["status"] == "done"
+        assert receiver.got[-1].path.endswith("?token=***&a=1")

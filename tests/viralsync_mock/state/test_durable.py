@@ -77,6 +77,19 @@ def test_a_restored_sandbox_is_the_one_that_was_killed(tmp_path: Path) -> None:
             assert client.get("/v1/me").status_code == 429  # the third, by the rule of the sandbox's scenario
 
 
+def test_a_restored_sandbox_sends_to_the_whole_callback_url(tmp_path: Path) -> None:
+    """The folder keeps the secrets in a URL that webhooks still go to; views of it do not show them."""
+    with Receiver() as receiver:
+        with mock_process("--state", tmp_path, "--seed", 1) as mock, mock.client() as client:
+            client.patch("/__mock/clock", json={"mode": "frozen"}).raise_for_status()
+            submit(client, callbackUrl=f"{receiver.url}?token=hush")
+            mock.kill()
+        with mock_process("--state", tmp_path, "--seed", 1) as mock, mock.client() as client:
+            client.post("/__mock/clock/advance", json={"seconds": 600}).raise_for_status()
+            assert "hush" not in client.get("/__mock/deliveries").text
+            assert {each.path.partition("?")[2] for each in receiver.got} == {"token=hush"}
+
+
 def test_a_clock_that_follows_real_time_has_gone_on_meanwhile(tmp_path: Path) -> None:
     """Jobs render while the mock is down; a start takes more than 0.2 s, which are 200 s of this clock."""
     flags = ("--state", tmp_path, "--speed", 1000, "--seed", 1)
