@@ -16,7 +16,7 @@ from viralsync_conform.journeys import JOURNEYS
 from viralsync_mock.cli import main
 from viralsync_mock.control.app import read_control_spec
 from viralsync_mock.scenarios.fault_syntax import KINDS
-from viralsync_mock.self_check.expectations import EXPECTATIONS
+from viralsync_mock.self_check.runner import CHECKS
 from viralsync_mock.verdict.rules import RULES
 
 PINNED = Path(__file__).with_name("outside.json")
@@ -36,7 +36,7 @@ def outside() -> dict[str, Any]:
     return {
         "help": helps(main),
         "faults": {name: [kind.group, kind.title] for name, kind in KINDS.items()},
-        "self_check": {name: promise.statement for name, promise in EXPECTATIONS.items()},
+        "self_check": {name: promise.statement for name, promise in CHECKS.items()},
         "rules": list(RULES),
         "journeys": {journey.name: journey.statement for journey in JOURNEYS},
         "control_api": {name: f"{each.method} {each.path}" for name, each in read_control_spec().operations.items()},

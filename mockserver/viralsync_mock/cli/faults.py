@@ -62,10 +62,9 @@ def self_check(clients: tuple[str, ...], kinds: tuple[str, ...], as_json: bool) 
     """
     # imported here: they bring the server and the clients along
     from viralsync_mock.self_check.clients import CLIENTS
-    from viralsync_mock.self_check.expectations import EXPECTATIONS
-    from viralsync_mock.self_check.runner import FAILED, NOT_INSTALLED, run
+    from viralsync_mock.self_check.runner import CHECKS, FAILED, NOT_INSTALLED, run
 
-    cells = run(_chosen("--fault", kinds, EXPECTATIONS), _chosen("--client", clients, CLIENTS))
+    cells = run(_chosen("--fault", kinds, CHECKS), _chosen("--client", clients, CLIENTS))
     verdicts = Counter(cell.verdict for cell in cells)
     if verdicts[NOT_INSTALLED] == len(cells):
         raise UsageError(f"--client: {' and '.join(clients)} cannot be found here: install it, or choose another.")

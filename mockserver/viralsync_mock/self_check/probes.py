@@ -121,6 +121,12 @@ class ClientSession:
         if self.fault:
             armed = {"fault": self.fault, "match": {"operation": operation}, "times": 1}
             self.control("PUT", "/__mock/faults", {"faults": [armed]})
+        return self.send(operation, job, body, timeout)
+
+    def send(
+        self, operation: str, job: str = "", body: object = None, timeout: float = CLIENT_TIMEOUT
+    ) -> ClientObservation:
+        """Make a call with the client, and arm nothing."""
         return self.client.fetch(self._wanted(*CALLS[operation], job, body)._replace(timeout=timeout))
 
     def call_without_fault(self, operation: str, job: str = "") -> ClientObservation:
@@ -130,7 +136,7 @@ class ClientSession:
     def control(self, method: str, path: str, body: object) -> Any:
         """Make a call that must succeed, usually to the control API; return its document."""
         seen = self.environment.observer.fetch(self._wanted(method, path, "", body))
-        if seen.status not in (200, 202):
+        if seen.status not in (200, 201, 202):
             raise RuntimeError(f"{method} {path}: {seen}: {seen.body.decode(errors='replace')}")
         return orjson.loads(seen.body)
 

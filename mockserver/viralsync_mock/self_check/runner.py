@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from viralsync_mock.app import create_app
@@ -12,6 +13,7 @@ from viralsync_mock.randomness import hexadecimal
 from viralsync_mock.self_check.clients import CLIENTS, Httpx2, is_installed
 from viralsync_mock.self_check.expectations import EXPECTATIONS
 from viralsync_mock.self_check.probes import ClientSession, Environment, WebhookInbox
+from viralsync_mock.self_check.scripted import SCRIPTED
 from viralsync_mock.server import BackgroundServer
 from viralsync_mock.settings import Settings
 
@@ -30,6 +32,10 @@ CHECK_TIMEOUT = 30.0
 OK, FAILED, NOT_INSTALLED = "ok", "failed", "not installed"
 
 
+CHECKS = MappingProxyType({**EXPECTATIONS, **SCRIPTED})
+"""All that is checked, by name: every kind of fault, and what rules say beside faults."""
+
+
 class CheckResult(NamedTuple):
     """One fault with one client: the verdict, and on failure what was promised and what was seen."""
 
@@ -41,12 +47,12 @@ class CheckResult(NamedTuple):
 
 def difference(kind: str, session: ClientSession) -> str:
     """Run the probe of a fault; return what was promised and what was seen, or "" if they agree."""
-    expectation = EXPECTATIONS[kind]
+    expectation = CHECKS[kind]
     evidence = expectation.probe(session)
     return "" if expectation.holds(evidence) else f"promised: {expectation.statement} Seen: {evidence}"
 
 
-def run(kinds: Collection[str] = EXPECTATIONS, clients: Collection[str] = CLIENTS) -> list[CheckResult]:
+def run(kinds: Collection[str] = CHECKS, clients: Collection[str] = CLIENTS) -> list[CheckResult]:
     """Start a mock, check these faults with these clients, and return the results, fault by fault."""
     with ThreadPoolExecutor(CONCURRENCY) as pool, open_environment() as environment, ExitStack() as stack:
         made = {name: CLIENTS[name](RealTime().monotonic) for name in clients if is_installed(name)}
@@ -80,7 +86,7 @@ def open_environment() -> Iterator[Environment]:
 def new_session(environment: Environment, kind: str, client: Client, *, is_armed: bool = True) -> ClientSession:
     """Return a session with a new key, in which the client will meet a fault of this kind, if it is armed."""
     key = f"vs_prod_{hexadecimal('self-check', kind, client.name, is_armed, length=32)}"
-    return ClientSession(environment, client, key, {kind: EXPECTATIONS[kind].value} if is_armed else {})
+    return ClientSession(environment, client, key, {kind: CHECKS[kind].value} if is_armed else {})
 
 
 def _ended(kind: str, client: str, result: Future[CheckResult] | None) -> CheckResult:

@@ -28,9 +28,9 @@ from viralsync_mock.self_check.clients import (
     Httpx2,
     problem_of,
 )
-from viralsync_mock.self_check.expectations import EXPECTATIONS
 from viralsync_mock.self_check.probes import Environment
 from viralsync_mock.self_check.runner import (
+    CHECKS,
     FAILED,
     OK,
     CheckResult,
@@ -39,6 +39,7 @@ from viralsync_mock.self_check.runner import (
     open_environment,
     run_check,
 )
+from viralsync_mock.self_check.scripted import SCRIPTED
 
 SECONDS = 120
 """How long the command may take before a test fails: other tests run beside it."""
@@ -70,24 +71,24 @@ def test_every_fault_keeps_its_promise_to_every_client() -> None:
     done = faults("self-check", "--json")
     report = json.loads(done.stdout)
     assert [cell for cell in report["cells"] if cell["verdict"] != OK] == []
-    assert [(cell["fault"], cell["client"]) for cell in report["cells"]] == [(k, c) for k in KINDS for c in CLIENTS]
+    assert [(cell["fault"], cell["client"]) for cell in report["cells"]] == [(k, c) for k in CHECKS for c in CLIENTS]
     assert (done.returncode, done.stderr, report["ok"]) == (0, "", True)
 
 
 def test_every_kind_of_fault_has_a_promise() -> None:
     """The table of promises is complete, in the order of the kinds; each says in a sentence what it promises."""
-    assert list(EXPECTATIONS) == list(KINDS)
-    assert [kind for kind, each in EXPECTATIONS.items() if not each.statement.endswith(".")] == []
+    assert list(CHECKS) == [*KINDS, *SCRIPTED]
+    assert [kind for kind, each in CHECKS.items() if not each.statement.endswith(".")] == []
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", CHECKS)
 def test_no_promise_holds_where_the_fault_is_not_armed(kind: str, environment: Environment) -> None:
     """What is promised is seen because of the fault alone. A client whose clock stands sees nothing late by chance."""
     unarmed = new_session(environment, kind, Httpx2(lambda: 0.0), is_armed=False)
-    assert difference(kind, unarmed).startswith(f"promised: {EXPECTATIONS[kind].statement} Seen: ")
+    assert difference(kind, unarmed).startswith(f"promised: {CHECKS[kind].statement} Seen: ")
 
 
-@pytest.mark.parametrize("kind", ["status", "silence", "bad_signature"])
+@pytest.mark.parametrize("kind", ["status", "silence", "bad_signature", *SCRIPTED])
 def test_a_promise_holds_where_the_fault_is_armed(kind: str, environment: Environment) -> None:
     """The same scene with the fault in it has nothing to tell."""
     assert difference(kind, new_session(environment, kind, Httpx2(lambda: 0.0))) == ""
