@@ -51,11 +51,11 @@ class Budget:
         self.requests += 1
 
     def can_afford(self, minutes: float) -> bool:
-        """Say whether so many render minutes could be charged without going over."""
+        """Say whether this many render minutes could be charged without going over."""
         return self.charged + self.reserved + minutes <= self.max_render_minutes + 1e-9
 
     def reserve(self, minutes: float, *, is_free: bool = False) -> None:
-        """Keep so many minutes for a submission; raises BudgetSpentError when they could go over what is allowed.
+        """Keep this many minutes for a submission; raises BudgetSpentError when they could go over what is allowed.
 
         A job that is cancelled at once is free (`is_free`): it may be longer, and nothing else fits beside it.
         """

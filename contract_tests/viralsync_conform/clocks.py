@@ -25,11 +25,11 @@ class Clock(Protocol):
         ...
 
     def wait(self, seconds: float) -> None:
-        """Return when so many seconds have passed for the target."""
+        """Return when this many seconds have passed for the target."""
         ...
 
     def wait_for_change(self, looks: int) -> None:
-        """Let the target go on to where it is worth another look, after so many looks."""
+        """Let the target go on to where it is worth another look, after this many looks."""
         ...
 
 
@@ -53,7 +53,7 @@ class RealClock:
 
     @staticmethod
     def interval(looks: int) -> float:
-        """Return the seconds to the next look, after so many."""
+        """Return the seconds to the next look, after this many."""
         return POLL_INTERVAL[min(looks, len(POLL_INTERVAL) - 1)]
 
 

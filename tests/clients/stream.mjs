@@ -1,6 +1,6 @@
 // A progress stream as a Node program reads it: fetch, and the parsing rules of WHATWG's event stream.
 // Used as `node stream.mjs BASE_URL KEY JOB_ID [LAST_EVENT_ID [MOST]]`; prints the events as JSON.
-// With MOST it leaves after so many events, as a client does whose connection breaks.
+// With MOST it leaves after this many events, as a client does whose connection breaks.
 import { follow } from "./reader.mjs";
 
 const [baseUrl, key, jobId, lastEventId = "", most = "Infinity"] = process.argv.slice(2);

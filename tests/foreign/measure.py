@@ -279,7 +279,7 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sample", type=int, help="only so many breaches, drawn by --draw, and one honest server")
+    parser.add_argument("--sample", type=int, help="only this many breaches, drawn by --draw, and one honest server")
     parser.add_argument("--quick", action="store_true", help="what a minute is enough for: some journeys and sentences")
     parser.add_argument("--draw", type=int, default=1)
     parser.add_argument("--honest", action="store_true", help="no breaches")

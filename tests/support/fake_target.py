@@ -46,7 +46,7 @@ class FakeClock:
         return self.instant
 
     def wait(self, seconds: float) -> None:
-        """Go on by so many seconds, and remember it."""
+        """Go on by this many seconds, and remember it."""
         self.waits.append(seconds)
         self.instant += timedelta(seconds=max(0.0, seconds))
 

@@ -28,7 +28,7 @@ from viralsync_mock.webhooks.sender import DeliveryFailed, Reply, WebhookRequest
 KEY = "vs_prod_" + "5e" * 16
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 QUIET_TURNS = 12
-"""Nothing has happened for so many turns of the loop: everything waits for somebody outside."""
+"""Nothing has happened for this many turns of the loop: everything waits for somebody outside."""
 
 MOST_TURNS = 20_000
 

@@ -80,7 +80,7 @@ def listed(client: httpx.Client) -> set[str]:
 
 
 def killed_while_submitting(mock: MockProcess, after: int) -> set[str]:
-    """Submit from several threads, kill the mock after so many answers, and return the ids that were answered."""
+    """Submit from several threads, kill the mock after this many answers, and return the ids that were answered."""
     answered, enough = set[str](), Event()
 
     def submit_on() -> None:

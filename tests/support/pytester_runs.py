@@ -63,7 +63,7 @@ def run(pytester: pytest.Pytester) -> Run:
 
 
 def passed(result: pytest.RunResult, number: int) -> None:
-    """Fail unless so many inner tests passed and nothing else happened."""
+    """Fail unless this many inner tests passed and nothing else happened."""
     __tracebackhide__ = True
     assert result.parseoutcomes() == {"passed": number}, "\n".join(result.outlines + result.errlines)
 

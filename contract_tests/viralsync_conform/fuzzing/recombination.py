@@ -14,11 +14,11 @@ from viralsync_mock.randomness import digest
 from viralsync_mock.redaction import SECRET_HEADERS
 
 OWN_METHOD = 4
-"""Of so many calls one has the method of another."""
+"""Of this many calls one has the method of another."""
 
 
 def send_recombined(context: JourneyContext, made_up: Sequence[Exchange], number: int) -> list[Exchange]:
-    """Send so many calls put together from parts of others; whatever they are, the server must not fail."""
+    """Send this many calls put together from parts of others; whatever they are, the server must not fail."""
     sent = []
     for request in islice(_requests(context, made_up), number):
         call = context.client.attempt(request)

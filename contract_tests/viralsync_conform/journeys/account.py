@@ -33,7 +33,7 @@ def used(call: Exchange | None) -> float | None:
 
 
 def paid_by_others(context: JourneyContext, minutes: float, before: Exchange, after: Exchange) -> bool:
-    """Say whether so many minutes were charged for other jobs of the account, which were done between two looks."""
+    """Say whether this many minutes were charged for other jobs of the account, which were done between two looks."""
     if minutes <= 0:
         return False
     page = context.call("listJobs", 200, query={"limit": 100}, step="what else was charged")

@@ -230,7 +230,7 @@ def _is_cancelling_free(context: JourneyContext) -> bool:
 
 
 def _has_minutes(context: JourneyContext, minutes: float) -> bool:
-    """Say whether the account has so many minutes left; one that does not show them may have."""
+    """Say whether the account has this many minutes left; one that does not show them may have."""
     shown = usage_of(context, "minutes that are left").document.get("renderMinutes")
     left = shown.get("remaining") if isinstance(shown, dict) else None
     return not isinstance(left, int | float) or left > minutes

@@ -93,6 +93,6 @@ def keep_alive(context: JourneyContext) -> None:
 
 
 def as_number(seconds: float) -> float:
-    """Return so many seconds as a profile writes them, to the millisecond."""
+    """Return this many seconds as a profile writes them, to the millisecond."""
     rounded = round(seconds, 3)
     return int(rounded) if rounded == int(rounded) else rounded

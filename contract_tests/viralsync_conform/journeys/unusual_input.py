@@ -36,7 +36,7 @@ LONG_SCENES = {
 
 
 def scenes(number: int, **changes: Any) -> list[dict[str, Any]]:
-    """Return so many short scenes."""
+    """Return this many short scenes."""
     return [{"id": f"scene {each}", "duration": 0.1, **changes} for each in range(number)]
 
 

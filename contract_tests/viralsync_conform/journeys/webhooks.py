@@ -50,7 +50,7 @@ MAX_AT_ONCE, MAX_A_SECOND = 50, 2
 """How many webhooks of progress there may be: one for each scene, if need be, but not one for each moment."""
 
 MIN_COUNT = 4
-"""One about every 5 to 10 seconds: so many in a minute at the least."""
+"""One about every 5 to 10 seconds: this many in a minute at the least."""
 
 A_DAY = 86_400.0
 MIN_WAIT = 1.0

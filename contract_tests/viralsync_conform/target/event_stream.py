@@ -50,22 +50,22 @@ class Stream:
         return bool(self.events) and self.events[-1].document.get("status") in TERMINAL
 
     def wait_closed(self, seconds: float) -> bool:
-        """Say whether the server ends the stream within so many real seconds."""
+        """Say whether the server ends the stream within this many real seconds."""
         return self._ended.wait(seconds)
 
     def wait_events(self, number: int, seconds: float) -> bool:
-        """Say whether so many events have arrived, or the stream has ended, within so many real seconds."""
+        """Say whether this many events have arrived, or the stream has ended, within this many real seconds."""
         with self._changed:
             return self._changed.wait_for(lambda: len(self.events) >= number or self.is_closed, seconds)
 
     def wait_news(self, is_news: Callable[[Event], bool], seconds: float) -> bool:
-        """Say whether news arrives within so many real seconds; events that are there already are none."""
+        """Say whether news arrives within this many real seconds; events that are there already are none."""
         with self._changed:
             known = len(self.events)
             return self._changed.wait_for(lambda: any(map(is_news, self.events[known:])), seconds)
 
     def wait_comments(self, number: int, seconds: float) -> bool:
-        """Say whether so many comments have arrived within so many real seconds."""
+        """Say whether this many comments have arrived within this many real seconds."""
         with self._changed:
             return self._changed.wait_for(lambda: len(self.comments) >= number or self.is_closed, seconds)
 

@@ -84,7 +84,7 @@ class WebhookReceiver:
         return [each for each in tuple(self.received) if each.document.get("jobId") == job_id]
 
     def wait_for(self, number: int, seconds: float) -> bool:
-        """Say whether so many have come in within so many real seconds."""
+        """Say whether this many have come in within this many real seconds."""
         with self._arrival:
             return self._arrival.wait_for(lambda: len(self.received) >= number, seconds)
 

@@ -52,7 +52,7 @@ class Connections:
 
     @contextmanager
     def limit(self, request: httpx2.Request, seconds: float) -> Iterator[threading.Event]:
-        """Hang up when so many seconds are over; the event that is yielded says whether that was necessary."""
+        """Hang up when this many seconds are over; the event that is yielded says whether that was necessary."""
         is_late = threading.Event()
         request.extensions["trace"] = self._trace
         timer = threading.Timer(max(0.0, seconds), self._hang_up, (is_late,))

@@ -25,7 +25,7 @@ MIN_PAUSE = timedelta(milliseconds=1)
 
 
 TURN = 100
-"""After so many events other calls have a turn: a stream may have thousands to catch up with."""
+"""After this many events other calls have a turn: a stream may have thousands to catch up with."""
 
 
 async def stream_events(call: Call, subject: Subject, last: int | None, reader: StreamClient) -> AsyncGenerator[bytes]:

@@ -167,7 +167,8 @@ def import_state(file: Any, state: Path | None) -> None:
     backend = _opened(_required(state), is_new=True)
     backend.write(changes)
     backend.close()
-    click.echo(f"imported {len(changes)} sandboxes to {state}")
+    noun = "sandbox" if len(changes) == 1 else "sandboxes"
+    click.echo(f"imported {len(changes)} {noun} to {state}")
 
 
 def _required(state: Path | None) -> Path:

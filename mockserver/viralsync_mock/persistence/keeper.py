@@ -117,6 +117,8 @@ class Keeper:
         self._loading: dict[str, asyncio.Future[None]] = {}
         self._tasks: set[asyncio.Future[None]] = set()
         self._is_closed = False
+        self._reported = ""
+        """What the log says already of a state that is not kept."""
 
     # what the registry of sandboxes shows
 
@@ -252,7 +254,7 @@ class Keeper:
             raise StateError(LAPSED)
 
     def write_later(self, parts: SandboxParts, seconds: float) -> None:
-        """Write what has changed, after so many real seconds."""
+        """Write what has changed, after this time in real seconds."""
         asyncio.get_running_loop().call_later(seconds, self.write_soon, parts)
 
     def write_soon(self, parts: SandboxParts) -> None:
@@ -331,6 +333,7 @@ class Keeper:
                     parts.begin()
                     self._changed[parts.id] = parts
         else:
+            self._reported = ""
             outcome = Outcome(lost=frozenset(writing.result()))
             for name in outcome.lost & changed.keys():
                 self._lose(changed[name].sandbox.key)
@@ -341,9 +344,11 @@ class Keeper:
             self._begin()
 
     def _report(self, error: BaseException) -> None:
-        """Say in the log what keeps the state from being kept."""
+        """Say in the log what keeps the state from being kept, once until it is kept again."""
         if isinstance(error, StateError):
-            self._mock.sandboxes.report(f"state: {error}")
+            if str(error) != self._reported:
+                self._reported = str(error)
+                self._mock.sandboxes.report(f"state: {error}")
         else:
             self._mock.on_bug("state", error)
 
@@ -357,7 +362,8 @@ class Keeper:
                 self._changed[parts.id] = parts
         flushed = self._flush()
         self._is_closed = True
-        await flushed
+        if (error := (await flushed).error) is not None:
+            self._mock.sandboxes.report(f"state: what changed last is lost, as it could not be written: {error}")
         with suppress(StateError):
             await self._run(self._backend.close)
         self._worker.shutdown()

@@ -96,7 +96,7 @@ KINDS: Mapping[str, FaultKind] = MappingProxyType(
         "latency": FaultKind(
             faults.Latency,
             "calls",
-            "The answer comes later by so many real seconds, give or take the jitter.",
+            "The answer comes this much later, in real seconds, give or take the jitter.",
             _plain(_latency),
         ),
         "timeout": FaultKind(
@@ -121,7 +121,7 @@ KINDS: Mapping[str, FaultKind] = MappingProxyType(
             When.AFTER,
         ),
         "slow_body": FaultKind(
-            faults.SlowBody, "bodies", "The body trickles in over so many real seconds.", _seconds(notation.HOUR)
+            faults.SlowBody, "bodies", "The body trickles in over this time, in real seconds.", _seconds(notation.HOUR)
         ),
         "truncated_body": FaultKind(
             faults.TruncatedBody,
@@ -152,7 +152,7 @@ KINDS: Mapping[str, FaultKind] = MappingProxyType(
         "drop_after_events": FaultKind(
             stream_faults.DropAfterEvents,
             "streams",
-            "The connection is lost after so many events: closed without the end that HTTP has for a whole answer.",
+            "The connection is lost after this many events: closed without the end that HTTP has for a whole answer.",
             _EVENTS,
         ),
         "cut_inside_event": FaultKind(
@@ -165,7 +165,7 @@ KINDS: Mapping[str, FaultKind] = MappingProxyType(
         "silence": FaultKind(
             stream_faults.Silence,
             "streams",
-            "After so many events nothing more comes, no keep-alive either; the connection stays open.",
+            "After this number of events nothing more comes, no keep-alive either; the connection stays open.",
             _EVENTS,
             1,
         ),
@@ -173,7 +173,7 @@ KINDS: Mapping[str, FaultKind] = MappingProxyType(
             stream_faults.NoKeepAlive, "streams", "No comment keeps the connection alive while nothing happens.", _FLAG
         ),
         "duplicate_events": FaultKind(
-            stream_faults.DuplicateEvents, "streams", "Every event comes again, so many times.", _COPIES, 1
+            stream_faults.DuplicateEvents, "streams", "Every event comes again, this number of times.", _COPIES, 1
         ),
         "reorder_events": FaultKind(
             stream_faults.ReorderEvents,
@@ -202,14 +202,13 @@ KINDS: Mapping[str, FaultKind] = MappingProxyType(
         "stale_read": FaultKind(
             view_faults.StaleRead,
             "views",
-            "GET and list show jobs as they were so many seconds of the sandbox's clock ago: streams are "
-            "ahead of them.",
+            "GET and list show jobs as they were this long ago on the sandbox's clock: streams are ahead of them.",
             _seconds(notation.DAY),
         ),
         "missing_from_list": FaultKind(
             view_faults.MissingFromList,
             "views",
-            "The list leaves out jobs that were submitted less than so many seconds of the sandbox's clock ago.",
+            "The list leaves out jobs that were submitted less than this long ago on the sandbox's clock.",
             _seconds(notation.DAY),
         ),
         "unknown_field": FaultKind(
@@ -225,7 +224,11 @@ KINDS: Mapping[str, FaultKind] = MappingProxyType(
             _FLAG,
         ),
         "duplicate": FaultKind(
-            webhook_faults.Duplicate, "webhooks", "Every webhook is sent again at once, so many times.", _COPIES, 1
+            webhook_faults.Duplicate,
+            "webhooks",
+            "Every webhook is sent again at once, this number of times.",
+            _COPIES,
+            1,
         ),
         "reorder": FaultKind(
             webhook_faults.Reorder,
@@ -236,7 +239,7 @@ KINDS: Mapping[str, FaultKind] = MappingProxyType(
         "delay": FaultKind(
             webhook_faults.Delay,
             "webhooks",
-            "Every webhook leaves so many seconds of the sandbox's clock late; those of one job stay in order.",
+            "Every webhook leaves this much later on the sandbox's clock; those of one job stay in order.",
             _seconds(notation.DAY),
         ),
         "bad_signature": FaultKind(
@@ -258,7 +261,7 @@ KINDS: Mapping[str, FaultKind] = MappingProxyType(
         "lost_response": FaultKind(
             webhook_faults.LostResponse,
             "webhooks",
-            "The receiver's answer gets lost so many times: a webhook that is tried again arrives again.",
+            "The receiver's answer gets lost this number of times: a webhook that is tried again arrives again.",
             _COPIES,
             1,
         ),

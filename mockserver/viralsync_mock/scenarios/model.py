@@ -61,10 +61,9 @@ class RequestFacts:
 class Match:
     """When a rule speaks. All that is given must hold; the counts are of the calls for which the rest holds.
 
-    `nth`: only that call, from 1 · `every`: each so many calls · `after`: not the first so many calls, or not in
-    the first so many seconds · `duration`: only for so many seconds from then on, or, if it `is_from_first`, from the
-    first call that the rule applied to · `times`: at most so often · `probability`: of those that are left, this
-    share, drawn from the seed.
+    `nth`: only that call, from 1 · `every`: every nth call · `after`: not the first n calls, or not in the first
+    seconds · `duration`: only for these seconds from then on, or, if it `is_from_first`, from the first call that the
+    rule applied to · `times`: at most so often · `probability`: of the rest, this share, drawn from the seed.
     """
 
     operation: str | None = None
@@ -89,7 +88,7 @@ class Match:
         )
 
     def is_active_at(self, age: float) -> bool:
-        """Say whether the rule is in force so many seconds after the sandbox was opened."""
+        """Say whether the rule is in force this many seconds after the sandbox was opened."""
         if self.duration is None or self.is_from_first:
             return age >= self.after_seconds
         return self.after_seconds <= age < self.after_seconds + self.duration

@@ -79,7 +79,7 @@ class Writer(Protocol):
     """Writes parts."""
 
     def write_later(self, parts: SandboxParts, seconds: float) -> None:
-        """Write what has changed, after so many real seconds."""
+        """Write what has changed, after this time in real seconds."""
 
     def write_soon(self, parts: SandboxParts) -> None:
         """Write what has changed, in a while."""

@@ -65,7 +65,7 @@ def test_a_real_target_is_given_time_before_it_is_tried_again() -> None:
 
 
 def outage(length: int, **options: Any) -> JourneyContext:
-    """Return a context whose target answers 503 to whatever comes, so many times."""
+    """Return a context whose target answers 503 to whatever comes, this many times."""
     return trip_of(Api(everywhere=[AWAY] * length), **options)
 
 

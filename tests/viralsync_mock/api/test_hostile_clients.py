@@ -262,7 +262,7 @@ def test_no_webhook_leaves_this_machine(frozen: httpx.Client, url: str) -> None:
 
 
 def pieces(total: int) -> Iterator[bytes]:
-    """Yield so many bytes, a piece at a time."""
+    """Yield this many bytes, a piece at a time."""
     piece = b"x" * 65_536
     for _ in range(total // len(piece) + 1):
         yield piece

@@ -35,7 +35,7 @@ def unlimited(start_mock: Callable[[Settings], LiveServer]) -> Iterator[LiveServ
 
 
 def submitted(client: httpx.Client, number: int = 1, scenario: str = "") -> list[str]:
-    """Submit so many movies and return their jobs' ids, the oldest first."""
+    """Submit this many movies and return their jobs' ids, the oldest first."""
     headers = {"x-mock-scenario": scenario} if scenario else {}
     answers = [client.post("/v1/render/jobs", json=SHORT, headers=headers) for _ in range(number)]
     return [answer.json()["jobId"] for answer in answers]

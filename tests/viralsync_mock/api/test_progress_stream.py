@@ -99,7 +99,7 @@ class Stream:
         return self.events
 
     def wait(self, number: int = 1) -> Self:
-        """Wait until so many events have come."""
+        """Wait until this many events have come."""
         while len(self.events) < number:
             self._take(self._socket.recv(1 << 20))
         return self
@@ -177,7 +177,7 @@ def submit(client: httpx.Client, body: dict[str, Any] | None = None) -> str:
 
 
 def advance(client: httpx.Client, how_far: float | dict[str, Any]) -> None:
-    """Move the clock by so many seconds, or as the control API understands it."""
+    """Move the clock by this many seconds, or as the control API understands it."""
     order = how_far if isinstance(how_far, dict) else {"seconds": how_far}
     client.post("/__mock/clock/advance", json=order).raise_for_status()
 

@@ -58,7 +58,7 @@ def refused(answer: httpx.Response) -> str:
 
 
 def padded(size: int) -> bytes:
-    """Return a valid submission of exactly so many bytes."""
+    """Return a valid submission of exactly this many bytes."""
     return json.dumps(movie()).encode().ljust(size)
 
 

@@ -172,7 +172,7 @@ def test_the_list_into_a_pipe_has_a_line_for_every_kind() -> None:
     lines = [line.split("\t") for line in CliRunner().invoke(main, ["faults", "list"]).stdout.splitlines()]
     assert [line[0] for line in lines] == list(KINDS)
     assert {line[1] for line in lines} == {"calls", "bodies", "streams", "views", "webhooks"}
-    assert lines[0][2:] == ["200ms", "The answer comes later by so many real seconds, give or take the jitter."]
+    assert lines[0][2:] == ["200ms", "The answer comes this much later, in real seconds, give or take the jitter."]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")

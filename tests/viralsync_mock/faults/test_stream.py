@@ -96,7 +96,7 @@ Follow = Callable[..., Stream]
 
 @pytest.fixture
 def follow() -> Iterator[Follow]:
-    """Yield a function that opens a faulty stream and waits for so many events; all are closed after the test."""
+    """Yield a function that opens a faulty stream and waits for this many events; all are closed after the test."""
     with ExitStack() as streams:
 
         def open_stream(client: httpx.Client, job_id: str, fault: str, first: int = 1) -> Stream:

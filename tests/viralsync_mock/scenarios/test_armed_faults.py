@@ -50,7 +50,7 @@ def armed_fault(number: int, match: Match, *faults: Fault) -> ArmedFault:
 
 
 def struck(held: ArmedFaults, calls: int, draw: Callable[..., float] = DRAW) -> list[list[str]]:
-    """Return for each of so many calls, all alike, the ids of what struck it."""
+    """Return for each of this many calls, all alike, the ids of what struck it."""
     return [[each.id for each in held.match_request(CALL, draw)] for _ in range(calls)]
 
 

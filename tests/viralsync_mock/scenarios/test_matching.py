@@ -159,7 +159,7 @@ def test_two_scripts_of_a_scenario_count_apart() -> None:
 
 @given(every=COUNTS, after=st.integers(0, 6), times=COUNTS)
 def test_a_rule_never_speaks_more_often_than_times(every: int, after: int, times: int) -> None:
-    """Of many calls it takes exactly so many, `every` apart, none of the first `after`."""
+    """Of many calls it takes exactly this many, `every` apart, none of the first `after`."""
     numbers = spoken(Match(every=every, after=after, times=times), 60)
     assert numbers == [after + every * turn for turn in range(1, times + 1)]
 

@@ -286,7 +286,7 @@ TOO_LONG = f"the request: expected a head of at most {HEAD_LIMIT} bytes (request
 
 
 def head_of(size: int, line: bytes = b"GET / HTTP/1.1\r\nhost: x\r\n") -> bytes:
-    """Return a head of exactly so many bytes."""
+    """Return a head of exactly this many bytes."""
     start, end = line + b"connection: close\r\nx: ", b"\r\n\r\n"
     return start + b"a" * (size - len(start) - len(end)) + end
 

@@ -48,7 +48,7 @@ async def _round(it: InProcess, key: str) -> int:
 
 
 async def _soak(it: InProcess, calls: int) -> None:
-    """Make so many calls, each round with the next key."""
+    """Make this many calls, each round with the next key."""
     number = 0
     while calls > 0:
         calls -= await _round(it, KEYS[number % len(KEYS)])

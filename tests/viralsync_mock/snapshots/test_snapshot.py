@@ -376,7 +376,7 @@ INSTANTS: tuple[Any, ...] = (
 
 
 PARTS = 4
-"""The sweep over all places is cut into so many tests, which run side by side."""
+"""The sweep over all places is cut into this many tests, which run side by side."""
 
 
 def corrupted(document: Any, trail: Trail) -> Iterator[bytes]:

@@ -117,7 +117,7 @@ def test_what_was_charged_is_charged_once(tmp_path: Path) -> None:
 
 
 def events(lines: Iterator[str], limit: int) -> list[int]:
-    """Return the ids of so many events of a stream, or of all up to its end."""
+    """Return the ids of this many events of a stream, or of all up to its end."""
     found = []
     for line in lines:
         if line.startswith("id: "):

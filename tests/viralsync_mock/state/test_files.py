@@ -138,6 +138,8 @@ def test_a_full_disk_refuses_submissions_and_loses_none_once_there_is_room(
         refused = client.post("/v1/render/jobs", json=large)
         assert (refused.status_code, refused.json()["code"]) == (503, "STATE_UNAVAILABLE")
         assert "the disk is full" in refused.json()["error"]
+        again = client.patch("/__mock/account", json={"minutesUsed": 1})
+        assert again.status_code == 503  # and the log says it once
         keeper._worker.submit(database.execute, "PRAGMA max_page_count = 100000").result()
         assert client.post("/v1/render/jobs", json=MOVIE).status_code == 202
     assert len(said) == 1
@@ -146,6 +148,23 @@ def test_a_full_disk_refuses_submissions_and_loses_none_once_there_is_room(
     keeper._worker.submit(lambda: None).result()
     stored = keeper._worker.submit(keeper._backend.claim, keeper._backend.ids()[0]).result()
     assert sum(name.startswith("job:") for name in stored) == 3
+
+
+def test_a_mock_that_stops_on_a_full_disk_says_what_is_lost(tmp_path: Path) -> None:
+    """The last line of the log is that of the changes that could not be written."""
+    app = create_app(Settings(clock=Mode.FROZEN, state=str(tmp_path)))
+    keeper: Any = app.mock.sandboxes.keeper
+    said: list[str] = []
+    app.mock.sandboxes.report = said.append
+
+    async def stop() -> None:
+        keeper._worker.submit(keeper._backend._database.execute, "PRAGMA max_page_count = 1").result()
+        keeper._apart["a"] = Change("a", {"head": b"x" * 100_000}, replaces=True)
+        await keeper.close()
+
+    asyncio.run(stop())
+    assert "what changed last is lost" in said[-1]
+    assert "the disk is full" in said[-1]
 
 
 def test_a_mock_that_stops_on_a_full_disk_ends_without_a_bug(tmp_path: Path) -> None:

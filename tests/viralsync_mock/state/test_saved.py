@@ -78,7 +78,7 @@ def test_an_export_carries_all_sandboxes_to_another_folder_without_keys(tmp_path
     assert run("export", tmp_path / "file", "--state", tmp_path / "one").exit_code == 0
     assert KEY not in (tmp_path / "file").read_text()
     imported = run("import", tmp_path / "file", "--state", tmp_path / "two")
-    assert imported.stdout == f"imported 1 sandboxes to {tmp_path}/two\n"
+    assert imported.stdout == f"imported 1 sandbox to {tmp_path}/two\n"
     assert "(key not seen yet)\t1 jobs" in run("list", "--state", tmp_path / "two").stdout
     with mock_process("--state", tmp_path / "two", "--frozen") as mock, mock.client() as client:
         assert [each["jobId"] for each in client.get("/v1/jobs").json()["jobs"]] == [job]

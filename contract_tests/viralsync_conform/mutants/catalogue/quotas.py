@@ -37,7 +37,7 @@ def length(job: Document) -> float:
 
 
 def charging(extra: Callable[[Document], float], *, unfinished: bool = False) -> Layer:
-    """Charge so many minutes more for each job than the mock does, once it has ended, or as soon as it is there."""
+    """Charge this many minutes more for each job than the mock does, once it has ended, or as soon as it is there."""
 
     async def layer(call: MutantCall) -> Answer:
         if call.request.operation in LEDGER:
@@ -228,7 +228,7 @@ async def a_day_of_free(call: MutantCall) -> Answer | None:
 
 
 def at_most(slots_less: int) -> Callable[[MutantCall], Any]:
-    """Return what refuses a submission when so many slots are left."""
+    """Return what refuses a submission when this many slots are left."""
 
     async def make(call: MutantCall) -> Answer | None:
         slots = (await standing(call)).get("concurrentJobs", {"limit": None})

@@ -30,7 +30,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0
 """Seconds between two looks at a job that is waited for, at first and at most."""
 
 SILENCE = 40.0
-"""A stream is kept alive every 15 s: after so many seconds without a byte the connection is lost."""
+"""A stream is kept alive every 15 s: after this many seconds without a byte the connection is lost."""
 
 
 class ViralSync:
@@ -76,7 +76,7 @@ class ViralSync:
             cursor = page.get("nextCursor")
 
     def wait(self, job_id: str, timeout: float | None = None) -> Job:
-        """Look at a job, ever less often, until it is done; raises StillRunning after so many seconds, JobEnded."""
+        """Look at a job, ever less often, until it is done; raises StillRunning after this many seconds, JobEnded."""
         give_up_at = None if timeout is None else self._clock() + timeout
         for job in self._looks(job_id):
             if not job.is_over and give_up_at is not None and self._clock() >= give_up_at:
