@@ -12,6 +12,7 @@ from viralsync_conform.journeys.job_lifecycle import (
     check_transitions,
     closing_seconds,
     completed_job,
+    ended_job,
     poll_until,
     slow_movie,
     state_of,
@@ -201,7 +202,7 @@ def _costs_nothing(context: JourneyContext, before: Exchange, after: Exchange) -
     renders=True,
 )
 def ended_jobs(context: JourneyContext) -> None:
-    life = completed_job(context)
+    life = ended_job(context)
     late = context.call(
         "cancelJob", "INVALID_STATE_TRANSITION", fact=facts.CANCEL_TERMINAL, path={"jobId": life.job.id}, auth="bearer",
         step="cancel a job that is done",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from viralsync_conform.contract import documented_behaviour as facts
-from viralsync_conform.journeys.job_lifecycle import completed_job
+from viralsync_conform.journeys.job_lifecycle import ended_job
 from viralsync_conform.run.journey import journey
 from viralsync_conform.run.journey_context import JourneyContext
 
@@ -15,7 +15,7 @@ from viralsync_conform.run.journey_context import JourneyContext
     renders=True,
 )
 def children(context: JourneyContext) -> None:
-    life = completed_job(context)
+    life = ended_job(context)
     last = len(life.job.body["movie"]["scenes"])
     for nobody, check in ((f"scene_{life.job.id}_000", facts.CHILD_UNKNOWN), (life.job.id.upper(), facts.CASE)):
         context.call("getJob", "JOB_NOT_FOUND", fact=check, path={"jobId": nobody}, step=f"read no job: {check.name}")

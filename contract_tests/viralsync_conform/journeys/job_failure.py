@@ -131,9 +131,11 @@ def failing_asset(context: JourneyContext) -> None:
     life = ObservedJob(job)
     with context.stream(job.id, step="stream a failing life") as stream:
         poll_until(context, life, stream=stream)
-        life.closed_in_time = stream.wait_closed(closing_seconds(context))
+        life.closed_in_time = not life.is_given_up and stream.wait_closed(closing_seconds(context))
     life.stream = stream.call
     settle_budget(context, job, life.status)
+    if life.is_given_up:
+        raise context.stop(f"the job is still {life.status}", life.last)
     if life.stream is not None:
         check_end_of_stream(context, life.stream, life, life.status)
     polls = [poll for poll in life.polls if poll.is_success]

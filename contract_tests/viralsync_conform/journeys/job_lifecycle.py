@@ -26,6 +26,10 @@ MAX_APART = 120.0
 """Seconds between `Date` and `createdAt`: caches and skew, but no time zone."""
 
 MAX_LOOKS = 40
+STILL_SECONDS, STILL_AGAIN = 120.0, 20.0
+"""How long a job of a real target may show no progress until it hangs, and how long once a job is known to hang."""
+
+HANGING = "a job hangs"
 CLOSING_SECONDS, CLOSING_SECONDS_FOR_REAL = 3.0, 10.0
 """Real seconds that a server is given to close a stream after the terminal event: a mock, and a real target."""
 
@@ -91,6 +95,8 @@ class ObservedJob:
     closed_in_time: bool = False
     usage_before: Exchange | None = None
     usage_after: Exchange | None = None
+    is_given_up: bool = False
+    """It had all its time and did not end."""
 
     @property
     def last(self) -> Exchange:
@@ -114,6 +120,14 @@ def completed_job(context: JourneyContext) -> ObservedJob:
     return life
 
 
+def ended_job(context: JourneyContext) -> ObservedJob:
+    """Return that life for what only shows once it has ended; a job that never ends stops the journey."""
+    life = completed_job(context)
+    if life.is_given_up:
+        raise context.stop(f"the job is still {life.status}", life.last)
+    return life
+
+
 def _live(context: JourneyContext) -> ObservedJob:
     before = usage_of(context, "usage before a job")
     job = _submit_with_callback(context, _whole_movie(context))
@@ -121,7 +135,7 @@ def _live(context: JourneyContext) -> ObservedJob:
     with ExitStack() as open_streams:
         stream = open_streams.enter_context(context.stream(job.id, step="stream a life"))
         poll_until(context, life, stream=stream)
-        life.closed_in_time = stream.wait_closed(closing_seconds(context))
+        life.closed_in_time = not life.is_given_up and stream.wait_closed(closing_seconds(context))
     life.stream = stream.call
     settle_budget(context, job, life.status)
     life.usage_after = context.settle(
@@ -177,18 +191,34 @@ def poll_until(
     Where its stream tells of another status or phase, the job is looked at at once.
     """
     clock = context.account.clock
-    start = clock.now()
+    start = changed = clock.now()
     while True:
         life.polls.append(
             context.call("getJob", 200, path={"jobId": life.job.id}, step="poll", auth=_way(len(life.polls)))
         )
         if life.status in (*until, *TERMINAL) or not life.last.is_success:
             return
-        waited = (clock.now() - start).total_seconds()
-        if len(life.polls) >= MAX_LOOKS or waited > clock.patience:
-            _never_ends(context, life, waited)
+        now = clock.now()
+        changed = now if _has_moved(life) else changed
+        waited, still = (now - start).total_seconds(), (now - changed).total_seconds()
+        if len(life.polls) >= MAX_LOOKS or waited > clock.patience or _is_stuck(context, life, still):
+            _never_ends(context, life, waited, still)
             return
         _wait_for_change(context, len(life.polls), stream, state_of(life.last.document)[:2])
+
+
+def _has_moved(life: ObservedJob) -> bool:
+    before, now = ((*state_of(poll.document), poll.document.get("children")) for poll in (life.polls[-2:] * 2)[:2])
+    return before != now
+
+
+def _is_stuck(context: JourneyContext, life: ObservedJob, still: float) -> bool:
+    """Say whether a job of a real target makes no progress; one in the queue may wait for those of others."""
+    if context.run.target.has_control:
+        return False
+    if HANGING in context.run.shared:
+        return still >= STILL_AGAIN
+    return still >= STILL_SECONDS and life.status != "queued"
 
 
 def _wait_for_change(context: JourneyContext, looks: int, stream: Stream | None, seen: tuple[Any, Any]) -> None:
@@ -199,11 +229,15 @@ def _wait_for_change(context: JourneyContext, looks: int, stream: Stream | None,
         stream.wait_news(lambda event: state_of(event.document)[:2] != seen, clock.interval(looks))
 
 
-def _never_ends(context: JourneyContext, life: ObservedJob, waited: float) -> None:
-    """On a mock's clock a job that does not end never will; a real one may only be slow."""
+def _never_ends(context: JourneyContext, life: ObservedJob, waited: float, still: float) -> None:
+    """A job that does not end never will on a mock's clock, nor where it stands still; else it may only be slow."""
+    life.is_given_up = True
     message = f"the job is {life.status} after {waited:.0f} s and {len(life.polls)} looks"
-    if context.run.target.has_control:
-        context.check(facts.ENDS, False, life.last, expected="a terminal status", got=message)
+    is_stuck = still >= STILL_SECONDS and life.status != "queued"
+    if context.run.target.has_control or is_stuck:
+        context.run.shared[HANGING] = True
+        got = f"{message}, without progress for {still:.0f} s" if is_stuck else message
+        context.check(facts.ENDS, False, life.last, expected="a terminal status", got=got)
     else:
         context.run.mark_inconclusive(facts.ENDS.name, message, life.last)
 
@@ -323,7 +357,7 @@ def rank(state: dict[str, Any]) -> int | None:
     renders=True,
 )
 def life_by_stream(context: JourneyContext) -> None:
-    life = completed_job(context)
+    life = ended_job(context)
     if life.stream is None:
         raise context.stop("the job was not streamed")
     call, events = life.stream, life.stream.events

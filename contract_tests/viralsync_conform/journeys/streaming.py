@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from viralsync_conform.contract import documented_behaviour as facts
-from viralsync_conform.journeys.job_lifecycle import CLOSING_SECONDS, closing_seconds, completed_job
+from viralsync_conform.journeys.job_lifecycle import CLOSING_SECONDS, closing_seconds, ended_job
 from viralsync_conform.run.journey import journey
 from viralsync_conform.run.journey_context import JourneyContext
 from viralsync_conform.run.submissions import submit
@@ -18,7 +18,7 @@ LONG_QUEUE = {"name": "long-queue-of-conform", "description": "Every job waits a
     renders=True,
 )
 def stream_of_an_ended_job(context: JourneyContext) -> None:
-    life = completed_job(context)
+    life = ended_job(context)
     with context.stream(life.job.id, step="stream of a done job", has_ended=True) as stream:
         closed = stream.wait_closed(closing_seconds(context))
     reported = [event.document.get("status") for event in stream.events]
@@ -39,7 +39,7 @@ def stream_of_an_ended_job(context: JourneyContext) -> None:
     renders=True,
 )
 def resuming(context: JourneyContext) -> None:
-    life = completed_job(context)
+    life = ended_job(context)
     events = life.stream.events if life.stream else ()
     ids = [event.id for event in events]
     if len(events) < 3 or None in ids:
