@@ -152,15 +152,16 @@ class SandboxRegistry:
         held, memory = sandbox.held, self.memory
         memory.used += held - sandbox.counted
         sandbox.counted = held
-        if memory.is_exceeded:
+        if memory.used > memory.limit:
             self.make_room(sandbox)
 
     def has_room(self, sandbox: Sandbox, size: int) -> bool:
         """Say whether a sandbox can hold this much more, once all has been dropped that may be."""
         memory = self.memory
+        if memory.used + size <= memory.limit:
+            return True
         memory.used += size
-        if memory.is_exceeded:
-            self.make_room(sandbox)
+        self.make_room(sandbox)
         has_room = not memory.is_exceeded
         memory.used -= size
         return has_room

@@ -89,7 +89,7 @@ class MockServer:
     settings: Settings
     files: LoadedFiles
     sandboxes: SandboxRegistry
-    on_call: Callable[[JournalEntry, Response], None] = noop
+    on_call: Callable[[JournalEntry, Response], None] | None = None
     on_bug: Callable[[str, BaseException], None] = noop
     on_delivery: Callable[[str, Delivery], None] = noop
     check_spec: Callable[[Spec], None] = noop

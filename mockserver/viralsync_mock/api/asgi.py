@@ -64,6 +64,8 @@ def create_call(
         abort=extensions.get(ABORT_EXTENSION, _cannot_abort),
         respond=extensions.get(RESPOND_EXTENSION, _cannot_respond),
         entry=JournalEntry(sandbox.calls + 1, now, scope, sandbox.key),
+        path_parameters=NONE,
+        parameters=NONE,
         _now=now,
     )
 
@@ -86,10 +88,13 @@ def by_name(lines: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     return headers
 
 
+def has_body(headers: Mapping[bytes, bytes]) -> bool:
+    """Say whether a request comes with a body, maybe an empty one."""
+    return b"content-length" in headers or b"transfer-encoding" in headers
+
+
 async def read_body(receive: Receive, headers: Mapping[bytes, bytes], limit: int) -> bytes | None:
     """Return the body, or None for one that is larger than the limit or that was never sent to its end."""
-    if b"content-length" not in headers and b"transfer-encoding" not in headers:
-        return b""
     if b"expect" in headers and int(headers.get(b"content-length", b"0")[:MAX_DIGITS]) > limit:
         return None  # the client waits for `100 Continue` before it sends the body
     chunks: list[bytes] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from types import MappingProxyType
@@ -65,12 +65,12 @@ class Call:
     abort: Callable[..., None]
     respond: Callable[[int, bytes, bytes], bool]
     entry: JournalEntry
+    path_parameters: Mapping[str, str]
+    parameters: Mapping[str, Any]
     operation: Operation = UNRESOLVED
-    path_parameters: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = b""
     body_error: ApiError | None = None
     document: Any = None
-    parameters: Mapping[str, Any] = field(default_factory=dict)
     rule: Rule | None = None
     read_lag: timedelta = NO_TIME
     listing_delay: timedelta = NO_TIME

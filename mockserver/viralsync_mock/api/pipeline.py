@@ -15,6 +15,7 @@ from viralsync_mock.api.asgi import (
     create_call,
     decode_body,
     error_response,
+    has_body,
     parse_body,
     read_body,
     response_headers,
@@ -104,7 +105,8 @@ async def respond(call: Call, operations: PathOperations | None, values: Mapping
     if mock.sandboxes.keeper is not None:
         response, head = await keep(call, mock.sandboxes.keeper, response, head)
     mock.totals.calls[entry.operation, entry.status] += 1
-    mock.on_call(entry, response)
+    if mock.on_call is not None:
+        mock.on_call(entry, response)
     if call.sandbox.watcher is not None:
         call.sandbox.watcher.note("call", entry)
     await send_response(call, response, head, send)
@@ -155,11 +157,14 @@ async def dispatch(call: Call, operations: PathOperations | None, values: Mappin
         raise ApiError("NOT_FOUND", method=call.method, path=call.path)
     if not resolve(call, operations, values):
         return Response(204, content_type=None, headers=((b"allow", operations.allow.encode()),))
-    await receive_body(call)
+    if has_body(call.headers):
+        await receive_body(call)
     authenticate(call)
     enforce_rate_limit(call)
     check_plan_access(call)
-    return await run_with_faults(call, *match_rules(call))
+    if may_match(call):
+        return await run_with_faults(call, *_matching().match_rules_and_faults(call))
+    return await handle(call)
 
 
 def resolve(call: Call, operations: PathOperations, values: Mapping[str, str]) -> bool:
@@ -262,12 +267,9 @@ def _named_scenario(call: Call, name: str, chosen_by: str, place: str) -> Scenar
         raise ApiError("VALIDATION_ERROR", violations=f"{place}: {error}") from None
 
 
-def match_rules(call: Call) -> tuple[Respond | None, tuple[Fault, ...]]:
-    """Return the response of the matched rule, if any, and the matched faults, the outermost first."""
-    if not call.scenario.rules and call.sandbox.armed is None and b"x-mock-fault" not in call.headers:
-        return None, ()
-    response, faults = _matching().match_rules_and_faults(call)
-    return response, faults
+def may_match(call: Call) -> bool:
+    """Say whether there is any rule or fault that a call could match."""
+    return bool(call.scenario.rules) or call.sandbox.armed is not None or b"x-mock-fault" in call.headers
 
 
 def _matching() -> Any:
@@ -362,7 +364,9 @@ def mock_headers(call: Call, response: Response) -> Headers:
     if not call.mock.settings.mock_headers:
         return ()
     ids: Headers = ((b"x-mock-call-id", b"%b%d" % (call.sandbox.call_prefix, call.entry.number)),)
-    if request_id := well_formed_request_id(call.headers.get(REQUEST_ID_HEADER)):
+    if REQUEST_ID_HEADER in call.headers and (
+        request_id := well_formed_request_id(call.headers.get(REQUEST_ID_HEADER))
+    ):
         ids = (*ids, (REQUEST_ID_HEADER, request_id.encode()))
     faults = call.entry.matched_faults
     if not faults and response.status < FAILURE:

@@ -64,7 +64,7 @@ def _admit(call: Call, job: Job, standing: Callable[[datetime], Usage]) -> None:
 def _length(movie: Mapping[str, Any]) -> float:
     """Return the seconds of all scenes; rounded only so far that sums of decimal fractions come out even."""
     try:
-        return round(math.fsum(scene.get("duration") or 0 for scene in movie["scenes"]), 9)
+        return round(math.fsum([scene.get("duration") or 0 for scene in movie["scenes"]]), 9)
     except OverflowError:
         return math.inf
 

@@ -15,7 +15,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from viralsync_mock.api.asgi import decode_body, read_body
+from viralsync_mock.api.asgi import decode_body, has_body, read_body
 from viralsync_mock.api.auth import KEY_HEADER, no_key, require_api_key
 from viralsync_mock.config.yaml_source import preview
 from viralsync_mock.errors import ApiError, did_you_mean
@@ -107,7 +107,8 @@ class ControlRequest(Request):
     async def read(self) -> None:
         """Read and validate parameters and body; raises PAYLOAD_TOO_LARGE, VALIDATION_ERROR or `ValidationFailed`."""
         operation, limit = self.operation, BODY_LIMITS.get(self.operation.id, self.spec.body_limit)
-        body = await read_body(self.receive, self.headers_by_name, limit)
+        headers = self.headers_by_name
+        body = await read_body(self.receive, headers, limit) if has_body(headers) else b""
         body = decode_body(body, self.headers_by_name.get(b"content-encoding", b"identity"), limit)
         if body is None:
             raise ApiError("PAYLOAD_TOO_LARGE", limit=limit)

@@ -69,6 +69,7 @@ class JournalEntry:
             "_answer_headers",
             "_answer_body",
             "held",
+            "size",
         ),
     )
 
@@ -97,6 +98,8 @@ class JournalEntry:
         self.standing: Usage | None = None
         self.plan: str | None = None
         self.violations: tuple[Violation, ...] = ()
+        self.size = ENTRY_SIZE
+        """Bytes that this call takes in memory, estimated; its texts count with the response."""
         self.held: int | None = None
         """Bytes that the journal has counted for this call; None when it is not kept."""
 
@@ -137,15 +140,6 @@ class JournalEntry:
         """The body of the answer, as much of it as is kept."""
         return masked_bytes(self._answer_body, self.key)
 
-    @property
-    def size(self) -> int:
-        """The memory that this call takes, estimated."""
-        size = ENTRY_SIZE + len(self._headers) + len(self._answer_headers) + len(self._body) + len(self._answer_body)
-        size += 2 * len(self.unmasked_path) + len(self.unmasked_query)
-        if self.violations:
-            size += sum([VIOLATION_SIZE + len(each.message) for each in self.violations])
-        return size
-
     def names_key(self, key: str) -> bool:
         """Say whether this key stands in path or query, in whatever form."""
         return key in unquote(f"{self.unmasked_path}?{self.unmasked_query.decode('latin-1')}")
@@ -174,7 +168,11 @@ class JournalEntry:
         """Keep the answer, as it is about to leave; `head` holds all its headers, packed."""
         breaks = answer.abort
         self.answered_at, self._answer_headers, self.answer_size = now, head, answer.size
-        self._answer_body = answer.beginning(MAX_BODY)  # without the room that orjson leaves behind a text
+        kept = self._answer_body = answer.beginning(MAX_BODY)  # without the room that orjson leaves behind a text
+        size = ENTRY_SIZE + len(self._headers) + len(self._body) + len(head) + len(kept)
+        self.size = size + 2 * len(self.unmasked_path) + len(self.unmasked_query)
+        if self.violations:
+            self.size += sum([VIOLATION_SIZE + len(each.message) for each in self.violations])
         if breaks is not None:
             self.ending = breaks.name
             self.code = self.code if breaks.share is not None else None  # the client did not see it
@@ -237,13 +235,13 @@ class Journal:
     def add(self, entry: JournalEntry) -> None:
         """Keep a call, from its arrival on."""
         self._entries.append(entry)
-        self.held += ENTRY_SIZE
-        entry.held = ENTRY_SIZE
+        self.held += entry.size
+        entry.held = entry.size
         if len(self._entries) > self._size:
             self._drop_oldest()
 
     def weigh(self, entry: JournalEntry) -> None:
-        """Count the memory of a call anew, now that its texts are known."""
+        """Count the memory of a call anew, now that its response is recorded."""
         if entry.held is not None:
             size = entry.size
             self.held += size - entry.held
