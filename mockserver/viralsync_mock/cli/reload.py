@@ -58,7 +58,7 @@ def poll(mock: MockServer, before: Stamps, after: Stamps, say: Callable[[str], N
 async def watch(mock: MockServer, before: Stamps, say: Callable[[str], None]) -> None:
     """Poll for ever; `before` is how the files looked before they were read.
 
-    The files to which the spec refers are known once it has been read; they are watched from then on.
+    The files to which spec and scenario refer are known once these have been read; they are watched from then on.
     """
     before = {**read_stamps(_referenced(mock)), **before}
     while True:
@@ -70,4 +70,5 @@ async def watch(mock: MockServer, before: Stamps, say: Callable[[str], None]) ->
 
 def _referenced(mock: MockServer) -> tuple[Path, ...]:
     folder = mock.settings.spec.resolve().parent
-    return tuple(folder / name for name in mock.files.spec.document.get(FILES, ()))
+    named = (folder / name for name in mock.files.spec.document.get(FILES, ()))
+    return (*named, *mock.files.scenario.files)

@@ -121,6 +121,7 @@ class _ScenarioReader:
         self._spec = spec
         self._files: dict[int, dict[str, Any]] = {}
         """Of each rule whose body is a file, `respond` with the text of it."""
+        self._paths: list[Path] = []
         self._account: Mapping[str, Reader] = {
             "plan": notation.one_of(spec.plans, "a plan of the spec"),
             "minutes_used": notation.number(MAX_MINUTES),
@@ -170,7 +171,9 @@ class _ScenarioReader:
         for index, rule in enumerate(scenario.rules):
             if rule.job:
                 _check_job(place["rules"].item(index)["job"], replace(scenario.job, **rule.job))
-        return replace(scenario, document=self._with_files(place.value)) if self._files else scenario
+        if not self._files:
+            return scenario
+        return replace(scenario, document=self._with_files(place.value), files=tuple(self._paths))
 
     @staticmethod
     def _name(place: Node) -> str:
@@ -324,6 +327,7 @@ class _ScenarioReader:
         path = (folder / name).resolve()
         if not path.is_relative_to(folder):
             place["file"].fail("expected a file in the folder of the scenario, or below it")
+        self._paths.append(path)
         kind = found.get("content_type") or mimetypes.guess_type(path)[0] or "text/plain"
         found = {"status": 200, **found, "body": _read_text(place["file"], path), "content_type": kind}
         if len(place.path) > 1 and isinstance(place.path[-2], int):

@@ -16,6 +16,7 @@ from viralsync_mock.scenarios.body_match import mismatches
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
+    from pathlib import Path
 
     from viralsync_mock.faults.http import Fault
     from viralsync_mock.openapi.spec import RateLimit
@@ -175,6 +176,8 @@ class Scenario:
     """Nested switches that this scenario turns, as `behaviour.parse_behaviour` reads them; known to be valid."""
     document: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """The scenario as it is written."""
+    files: tuple[Path, ...] = field(default=(), repr=False, compare=False)
+    """The files whose text its rules respond with."""
 
 
 def with_job(scenario: Scenario, rule: Rule) -> Scenario:

@@ -156,3 +156,22 @@ async def test_a_file_that_the_spec_refers_to_is_watched_too(tmp_path: Path) -> 
         "still on the old files",
         f"reloaded {part.resolve()}",
     ]
+
+
+async def test_a_file_that_a_scenario_responds_with_is_watched_too(tmp_path: Path) -> None:
+    """The page of a rule is read anew when it is edited."""
+    scenario, page = tmp_path / "pages.yaml", tmp_path / "page.html"
+    scenario.write_text("rules:\n  - match: {operation: getMe}\n    respond: {status: 502, file: page.html}\n")
+    page.write_text("first")
+    edits = ["the second"]
+
+    async def sleep(_: float) -> None:
+        if not edits:
+            raise asyncio.CancelledError
+        page.write_text(edits.pop(0))
+
+    mock, told = mock_of(scenario, RealTime(sleep=sleep)), list[str]()
+    with pytest.raises(asyncio.CancelledError):
+        await watch(mock, read_stamps([scenario]), told.append)
+    assert told == [f"reloaded {page.resolve()}"]
+    assert mock.files.scenario.document["rules"][0]["respond"]["body"] == "the second"
