@@ -44,6 +44,13 @@ def test_respx_does_not_catch_our_traffic(fresh: Sandbox) -> None:
         assert httpx.get("https://example.com/").status_code == 418
 
 
+def test_respx_that_answers_everything_does_not_catch_our_traffic(fresh: Sandbox) -> None:
+    """With `assert_all_mocked=False` it answers 200 to whatever it does not know: what counts as delivered arrived."""
+    with respx.mock(assert_all_mocked=False):
+        assert finish_a_job(fresh) == {"delivered"}
+        assert httpx.get("https://example.com/").status_code == 200
+
+
 def test_pytest_httpx_does_not_catch_our_traffic(fresh: Sandbox, httpx_mock: HTTPXMock) -> None:
     """Users mock another service with it."""
     httpx_mock.add_response(url="https://example.com/", status_code=418)
