@@ -105,3 +105,17 @@ async def test_clients_share_one_ssl_context(fresh: Sandbox, monkeypatch: pytest
         assert (await third.get("/v1/me")).status_code == (await fourth.get("/v1/me")).status_code == 200
     assert isinstance(fourth, httpx.AsyncClient)
     assert fresh.verdict().is_good
+
+
+@pytest.fixture
+def proxied(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+
+
+@pytest.mark.parametrize("get", [httpx.get, httpx2.get, requests.get], ids=["httpx", "httpx2", "requests"])
+@pytest.mark.usefixtures("proxied")
+def test_a_proxy_of_the_environment_does_not_catch_the_code_under_test(viralsync: Sandbox, get: Any) -> None:
+    """The fixture names its host in NO_PROXY, and our own traffic asks no proxy."""
+    assert get(f"{viralsync.base_url}/v1/me", headers=viralsync.headers, timeout=5).status_code == 200
+    assert finish_a_job(viralsync) == {"delivered"}

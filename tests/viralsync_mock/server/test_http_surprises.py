@@ -208,7 +208,7 @@ LARGE = movie(movie={"scenes": [{"id": "a", "duration": 1, "layers": [{"type": "
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-@pytest.mark.parametrize("fault", ["", "latency=300ms"])
+@pytest.mark.parametrize("fault", ["", "latency=300ms", "slow_body=300ms"])
 def test_a_half_closed_client_gets_its_answer_late_and_large(live_server: LiveServer, method: str, fault: str) -> None:
     """However late it comes and however large it is; a probe that it has to ignore may come before."""
     key = live_server.new_key()
