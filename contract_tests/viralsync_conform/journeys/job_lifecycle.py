@@ -26,7 +26,7 @@ MAX_APART = 120.0
 """Seconds between `Date` and `createdAt`: caches and skew, but no time zone."""
 
 MAX_LOOKS = 40
-STILL_SECONDS, STILL_AGAIN = 300.0, 20.0
+STILL_SECONDS, STILL_AGAIN = 120.0, 20.0
 """How long a job of a real target may show no progress until it hangs, and how long once a job is known to hang.
 
 No page states a bound; a movie of a second that stands still for this long is not merely slow.

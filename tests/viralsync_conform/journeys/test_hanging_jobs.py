@@ -45,7 +45,7 @@ def ends(context: JourneyContext) -> list[str]:
 
 
 def test_a_running_job_without_progress_breaks_that_a_job_ends() -> None:
-    """It is no slow job: five minutes without any progress are enough to say so."""
+    """It is no slow job: two minutes without any progress are enough to say so."""
     context = hanging(state("running"))
     life, seconds = watched(context)
     assert (ends(context), life.is_given_up) == (["failure"], True)
