@@ -81,7 +81,7 @@ export function faultsScreen(root, ctx) {
 		change();
 	}
 
-	let choose = null;
+	let picked, choose = null;
 	const now = h("p", { class: "lead" });
 	const editor = h("textarea", { rows: "20", spellcheck: "false", placeholder: "name: mine\njob:\n  queued: 1m", "aria-label": "The scenario as YAML", "aria-describedby": "scenario-problems", oninput: later(250, check) });
 	const problems = h("div", { id: "scenario-problems", class: "problems", role: "status" });
@@ -105,7 +105,7 @@ export function faultsScreen(root, ctx) {
 		if (!got) return;
 		const [{ scenarios }, schema] = got, about = h("p", { class: "hint" });
 		choose = select("Shipped scenario", scenarios.map((s) => s.name), (store.valueAt("scenario") || {}).name, describe);
-		function describe() { about.textContent = (scenarios.find((s) => s.name === choose.value) || {}).description || ""; }
+		function describe(e) { picked = e; about.textContent = (scenarios.find((s) => s.name === choose.value) || {}).description || ""; }
 		const load = async () => { const text = await act(() => store.get(`scenarios/${encodeURIComponent(choose.value)}`, { text: true })); if (text !== undefined) { editor.value = text; check(); } };
 		fill(scenarioBox, h("h3", {}, "Scenario"), now, h("div", { class: "row" }, field("Shipped", choose), button("Use it", () => act(() => store.send("PUT", "scenario", { name: choose.value }), "The scenario begins now.")), button("Edit a copy", load)), about,
 			h("h3", {}, "Your own"), editor, problems, h("div", { class: "row" }, apply, button("Save as a file", () => download(`${((apply.document || {}).name || "scenario").replace(/[^\w-]/g, "-")}.yaml`, editor.value, "application/yaml"))),
@@ -115,14 +115,14 @@ export function faultsScreen(root, ctx) {
 	function keys(node, defs, depth) {
 		const of = node.$ref ? defs[node.$ref.split("/").pop()] : node, shape = of.properties ? of : of.items && of.items.$ref ? defs[of.items.$ref.split("/").pop()] : null;
 		if (!shape || !shape.properties) return null;
-		return h("dl", { class: "keys" }, Object.entries(shape.properties).map(([name, part]) => [h("dt", {}, button(name, () => { const at = editor.selectionStart; editor.setRangeText(`${name}: `, at, at, "end"); editor.focus(); check(); }, { class: "quiet small", title: "Put it into the scenario" })), h("dd", {}, part.description || (part.$ref && defs[part.$ref.split("/").pop()].description) || "", depth < 1 ? keys(part, defs, depth + 1) : null)]));
+		return h("dl", { class: "keys" }, Object.entries(shape.properties).map(([name, part]) => [h("dt", {}, button(name, () => { const at = editor.selectionStart; editor.setRangeText(`${name}: `, at, at, "end"); editor.focus(); check(); }, { class: "quiet small", title: "Insert it" })), h("dd", {}, part.description || (part.$ref && defs[part.$ref.split("/").pop()].description) || "", depth < 1 ? keys(part, defs, depth + 1) : null)]));
 	}
 	drawForm();
 	drawScenario();
 	return {
 		update(topics) {
 			if (["faults", "at", "loaded", "clock"].some((t) => topics.has(t))) drawArmed();
-			if (["scenario", "at", "loaded"].some((t) => topics.has(t))) { const s = store.valueAt("scenario"); if (choose && s && topics.has("scenario")) choose.value = s.name; fill(now, s ? [h("b", {}, s.name), ` ${s.description} `, s.isChosen ? "" : "(the server's)"] : ""); }
+			if (["scenario", "at", "loaded"].some((t) => topics.has(t))) { const s = store.valueAt("scenario"); if (choose && s && !picked) choose.value = s.name; fill(now, s ? [h("b", {}, s.name), ` ${s.description} `, s.isChosen ? "" : "(the server's)"] : ""); }
 		},
 	};
 }
