@@ -11,30 +11,16 @@ from viralsync_conform.reports.page_sections import canary, changes, fidelity, j
 from viralsync_conform.reports.wording import TITLES, VERDICTS, amount, counted, counting, sentence
 from viralsync_conform.result import Result
 from viralsync_conform.run.job_history import job_histories
-from viralsync_mock.artefacts.markup import Markup, code, joined, section, tag
+from viralsync_mock.artefacts.markup import Markup, code, document, joined, section, tag
 from viralsync_mock.artefacts.writing import one_line
 
 STYLE = Path(__file__).with_name("page.css")
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'"
-"""The page loads and runs nothing, and neither can what a target has sent."""
-
 
 def page_of(result: Result) -> str:
     body = tag("body", tag("main", _head(result), _navigation(result), *_sections(result)), _foot(result))
-    return f"<!doctype html>\n{tag('html', _metadata(result), body, lang='en')}\n"
-
-
-def _metadata(result: Result) -> Markup:
-    return tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("title", f"{VERDICTS[result.verdict]}: {one_line(result.target, 80)}"),
-        tag("style", Markup(STYLE.read_text("utf-8"))),
-    )
+    title = f"{VERDICTS[result.verdict]}: {one_line(result.target, 80)}"
+    return document(title, STYLE.read_text("utf-8"), body)
 
 
 def _head(result: Result) -> Markup:

@@ -62,3 +62,21 @@ def listing(*items: str, class_: str | None = None) -> Markup:
 
 def _name(key: str) -> str:
     return key.rstrip("_").replace("_", "-") if key != "viewBox" else key
+
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+"""A report loads and runs nothing, and neither can what a target or a program has sent."""
+
+
+def document(title: str, style: str, body: Markup) -> str:
+    """Return a page of HTML that needs nothing else."""
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("title", title),
+        tag("style", Markup(style)),
+    )
+    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"

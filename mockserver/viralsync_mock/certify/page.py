@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from viralsync_mock.artefacts.markup import Markup, code, section, tag
+from viralsync_mock.artefacts.markup import Markup, code, document, section, tag
 from viralsync_mock.artefacts.writing import one_line
 from viralsync_mock.certify.result import SENTENCES, Outcome, Proof, Report, TrialResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 STYLE = Path(__file__).with_name("page.css")
 
 
@@ -22,19 +21,8 @@ def page_of(report: Report) -> str:
     foot = tag(
         "footer", tag("p", f"viralsync-mock {report.version} · keys are masked · all values in certificate.json")
     )
-    return f"<!doctype html>\n{tag('html', _metadata(report), tag('body', main, foot), lang='en')}\n"
-
-
-def _metadata(report: Report) -> Markup:
-    return tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("title", f"{SENTENCES[report.verdict]} {one_line(report.command, 80)}"),
-        tag("style", Markup(STYLE.read_text("utf-8"))),
-    )
+    title = f"{SENTENCES[report.verdict]} {one_line(report.command, 80)}"
+    return document(title, STYLE.read_text("utf-8"), tag("body", main, foot))
 
 
 def _head(report: Report) -> Markup:
