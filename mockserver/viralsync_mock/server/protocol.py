@@ -168,12 +168,12 @@ class MockHttpProtocol(HttpToolsProtocol):
 
         A client that has gone looks the same until something is written to it. So where nothing is written soon, since
         a fault holds the call or a stream is silent, it gets a few bytes without meaning, which one that has gone
-        resets.
+        resets. Within a body of known length no byte is without meaning, and its next piece serves instead.
         """
         cycle = self._last_cycle
         if self._is_over or cycle is None or cycle.response_complete or self._awaits_body or self.scheme == "https":
             return False
-        if _is_watched(cycle) and self._probe(cycle) is None:
+        if _is_watched(cycle) and not cycle.response_started and self._probe(cycle) is None:
             return False
         cycle.keep_alive = False
         self._stop_timer()
