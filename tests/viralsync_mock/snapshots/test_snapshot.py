@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from base64 import b64decode
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -336,9 +337,14 @@ def test_no_api_key_gets_into_a_snapshot(sides: Sides) -> None:
     submit_to(one, projectId=f"p-{one.key}", callbackUrl=f"{HOOK}?key={stranger}")
     one.http.post("/__mock/clock/advance", json={"seconds": 3})
     one.http.get(f"/v1/jobs/{one.key}")
+    refused = one.http.post("/v1/render/jobs?k=" + stranger, json={"projectId": [stranger]}).json()
+    assert "projectId" in refused["error"]
     snapshot = restored(one, other, "?journal=true").decode()
     assert one.key not in snapshot
     assert stranger not in snapshot
+    call = json.loads(snapshot)["journal"][-1]
+    for kept in (call["query"], call["body"], *(value for _, value in call["headers"])):
+        assert stranger.encode() not in b64decode(kept)
 
 
 def test_the_account_of_the_key_comes_along(sides: Sides) -> None:
