@@ -19,7 +19,7 @@ from viralsync_mock.state import MockServer
 from viralsync_mock.ui import WelcomeRoute
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -81,10 +81,18 @@ class App(Starlette):
 
     def build_middleware_stack(self) -> ASGIApp:
         """Leave Starlette's two error layers out: pipeline and control API answer every error themselves."""
-        app: ASGIApp = self.router.app
+        app: ASGIApp = self._route
         for factory, args, kwargs in reversed(self.user_middleware):
             app = factory(app, *args, **kwargs)
         return app
+
+    def _route(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Call the endpoint of a path of the API; Starlette's router, a tenth of such a call, gets everything else."""
+        path = scope.get("path", "")  # lifespan has none
+        if not path.startswith(CONTROL_PREFIX) and (found := self.api_routes.route_of(path)) is not None:
+            route, scope["path_params"] = found
+            return route.app(scope, receive, send)
+        return self.router.app(scope, receive, send)
 
     def _follow_spec(self) -> None:
         """Make the routes of the API, at the start and after a reload."""

@@ -53,6 +53,8 @@ CONFIRMATIONS = 3
 class Mode(StrEnum):
     """How a clock moves: with real time, n times as fast, on request, by each read, or when everybody waits."""
 
+    __hash__ = str.__hash__  # with Enum's own, each look-up would call Python code
+
     REAL = "real"
     SCALED = "scaled"
     FROZEN = "frozen"

@@ -17,7 +17,7 @@ from viralsync_mock.generation.response import check_generation
 from viralsync_mock.jobs import timeline
 from viralsync_mock.jobs.limits import COUNTED_STATUSES, next_month, this_month
 from viralsync_mock.jobs.models import Status, timestamp
-from viralsync_mock.jobs.views import Subject, job_document_at, parse_child_id
+from viralsync_mock.jobs.views import Subject, job_document_at, job_text_at, parse_child_id
 from viralsync_mock.response import EVENT_STREAM, SLICE, Response, empty_response, json_response
 from viralsync_mock.sandbox import usage_under
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from viralsync_mock.api.call import Call
+    from viralsync_mock.jobs.models import Step
     from viralsync_mock.openapi.spec import Spec
     from viralsync_mock.response import Headers
     from viralsync_mock.sandbox import Sandbox
@@ -56,9 +57,10 @@ async def get_job(call: Call) -> Response:
     """GET /v1/jobs/{jobId}: the job, or a child of it, as it stands (docs page /api-reference/jobs)."""
     subject = find_job(call.sandbox, call.job_id)
     await call.auto_advance(subject.next_change)
-    document = job_document(call, subject, call.seen_at)
-    if len(subject.job.payload) <= SLICE:
-        return json_response(document)
+    job, step = subject.job, _look(call, subject, call.seen_at)
+    if not subject.is_child and len(job.payload) <= SLICE:
+        return Response(200, job_text_at(job, step, call.files.movies.output_url))
+    document = job_document_at(subject, step, call.files.movies.output_url)
     return _showing(document, (subject,), (document,))
 
 
@@ -190,10 +192,15 @@ def find_job(sandbox: Sandbox, job_id: str) -> Subject:
 
 
 def job_document(call: Call, subject: Subject, instant: datetime) -> dict[str, Any]:
-    """Return a job as it stands, and record the step for the coverage."""
+    """Return a job as it stands."""
+    return job_document_at(subject, _look(call, subject, instant), call.files.movies.output_url)
+
+
+def _look(call: Call, subject: Subject, instant: datetime) -> Step:
+    """Return the step of a job, and record for the coverage that a client sees it."""
     step = subject.look(instant)
     call.sandbox.sightings.record_step(subject, step)
-    return job_document_at(subject, step, call.files.movies.output_url)
+    return step
 
 
 def _showing(document: object, subjects: Sequence[Subject], shown: Sequence[dict[str, Any]]) -> Response:

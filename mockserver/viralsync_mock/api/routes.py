@@ -37,10 +37,7 @@ class PathRoute(Route):
 
 
 class PathRoutes(BaseRoute):
-    """The routes of a whole document, tried by the number of segments; a path without parameters is looked up.
-
-    Starlette's router tries one route after the other, which for the whole API takes a tenth of a call.
-    """
+    """The routes of a whole document, tried by the number of segments; a path without parameters is looked up."""
 
     def __init__(
         self, paths: Mapping[str, Mapping[str, Operation]], endpoint: Callable[[PathOperations], ASGIApp]
@@ -52,15 +49,21 @@ class PathRoutes(BaseRoute):
             if route.operations.names:
                 self._by_depth[path.count("/")] = (*self._by_depth.get(path.count("/"), ()), route)
 
+    def route_of(self, path: str) -> tuple[PathRoute, dict[str, str]] | None:
+        """Return the route of a path, and the values of its parameters by Starlette's names."""
+        if (literal := self._literal.get(path)) is not None:
+            return literal, {}
+        for route in self._by_depth.get(path.count("/"), ()):
+            if (match := route.path_regex.match(path)) is not None:
+                return route, match.groupdict()
+        return None
+
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Return the child scope of the route that takes the path."""
-        path = scope["path"]
-        if (literal := self._literal.get(path)) is not None:
-            return Match.FULL, {"endpoint": literal.endpoint, "path_params": {}, "route": literal}
-        for route in self._by_depth.get(path.count("/"), ()):
-            if (found := route.path_regex.match(path)) is not None:
-                return Match.FULL, {"endpoint": route.endpoint, "path_params": found.groupdict(), "route": route}
-        return Match.NONE, {}
+        if (found := self.route_of(scope["path"])) is None:
+            return Match.NONE, {}
+        route, values = found
+        return Match.FULL, {"endpoint": route.endpoint, "path_params": values, "route": route}
 
     def handle(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         """Serve a request that was matched."""
@@ -69,11 +72,10 @@ class PathRoutes(BaseRoute):
 
     def find(self, path: str) -> tuple[PathOperations, dict[str, str]] | None:
         """Return the operations of a path, and the values of its parameters."""
-        match, child = self.matches({"type": "http", "path": path})
-        if match is Match.NONE:
+        if (found := self.route_of(path)) is None:
             return None
-        operations: PathOperations = child["route"].operations
-        return operations, {operations.names[name]: value for name, value in child["path_params"].items()}
+        operations = found[0].operations
+        return operations, {operations.names[name]: value for name, value in found[1].items()}
 
 
 def in_order(paths: Iterable[str]) -> list[str]:

@@ -42,6 +42,7 @@ _COLOURS = MappingProxyType({2: "\x1b[32m", 3: "\x1b[36m", 4: "\x1b[33m", 5: "\x
 _FAINT, _RESET = "\x1b[2m", "\x1b[0m"
 _FIRST_ERROR = 400
 _TAG_LENGTH, _MAX_TAGS = 6, 10_000
+_MAX_REQUESTS, _LONG = 1_000, 500
 
 
 class LoggedCall(NamedTuple):
@@ -66,6 +67,12 @@ class LoggedCall(NamedTuple):
 def wire_path(path: str) -> str:
     """Return a decoded path as it came: without blanks, control characters or anything else that forges a line."""
     return quote(path, _SAFE, errors="replace")
+
+
+def shown_request(method: str, path: str, query: bytes, key: str) -> tuple[str, str, str | None]:
+    """Return method, path and query of a call as the log shows them."""
+    shown_query = masked(quote(query, safe=f"{_SAFE}%?"), key) if query else None
+    return masked(method, key), masked(wire_path(path), key), shown_query
 
 
 def tag(key: str) -> str:
@@ -103,6 +110,7 @@ class RequestLog:
         self._as_json, self._in_colour = as_json, in_colour
         self._calls: list[LoggedCall] = []
         self._tag = lru_cache(_MAX_TAGS)(tag)
+        self._request = lru_cache(_MAX_REQUESTS)(shown_request)  # most clients poll
         self._timer: asyncio.TimerHandle | None = None
 
     def on_call(self, entry: JournalEntry, response: Response) -> None:
@@ -187,8 +195,8 @@ class RequestLog:
 
     def _line(self, call: LoggedCall) -> str:
         key = call.key
-        method, path = masked(call.method, key), masked(wire_path(call.path), key)
-        query = masked(quote(call.query, safe=f"{_SAFE}%?"), key) if call.query else None
+        show = self._request if len(call.path) + len(call.query) < _LONG else shown_request
+        method, path, query = show(call.method, call.path, call.query, key)
         if self._as_json:
             return self._record(call, method, path, query)
         result = f"{call.status} {call.code}" if call.code else str(call.status)

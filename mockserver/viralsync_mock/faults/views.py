@@ -13,7 +13,7 @@ import orjson
 
 from viralsync_mock.jobs import sse
 from viralsync_mock.jobs.models import TERMINAL
-from viralsync_mock.response import JSON
+from viralsync_mock.response import JSON, json_text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -82,7 +82,7 @@ def _visible(response: Response, change: Callable[[Document], Document]) -> Resp
         response.stream, response.is_scripted = partial(_changed_events, change, response.stream), True
     elif response.body and response.content_type == JSON:
         document = _changed(orjson.loads(response.body), change)
-        response.body, response.is_scripted = orjson.dumps(document), True
+        response.body, response.is_scripted = json_text(document), True
     return response
 
 

@@ -9,7 +9,7 @@ import orjson
 from viralsync_mock.errors import SpecError
 from viralsync_mock.generation.primitives import FakeValues, UnsatisfiableSchema
 from viralsync_mock.generation.values import ATTEMPTS, ValueGenerator
-from viralsync_mock.response import EVENT_STREAM
+from viralsync_mock.response import EVENT_STREAM, json_text
 from viralsync_mock.validation.schema import Schema
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _written(value: Any, media_type: str) -> bytes:
         return "".join([*lines, "\n"]).encode()
     if isinstance(value, str) and "json" not in media_type:
         return value.encode()
-    return orjson.dumps(value)
+    return json_text(value)
 
 
 def generate_value(schema: Mapping[str, Any], document: Mapping[str, Any], seed: str, where: str) -> Any:

@@ -57,6 +57,8 @@ async def in_turns(work: Slices[T], sleep: Callable[[float], Awaitable[None]]) -
 class Status(StrEnum):
     """Where a job stands; `done`, `failed` and `cancelled` are terminal."""
 
+    __hash__ = str.__hash__  # with Enum's own, each look-up would call Python code
+
     QUEUED = "queued"
     RUNNING = "running"
     WAITING = "waiting"
@@ -75,6 +77,8 @@ TERMINAL = frozenset({Status.DONE, Status.FAILED, Status.CANCELLED})
 
 class Phase(StrEnum):
     """What an unfinished job is busy with."""
+
+    __hash__ = str.__hash__  # with Enum's own, each look-up would call Python code
 
     PLANNING = "planning"
     DISPATCHING = "dispatching"
@@ -215,6 +219,8 @@ class Job:
     version: int = 0
     watchers: dict[Callable[[], None], None] | None = None
     last_reported_status: Status | None = None
+    shown: tuple[Step, str, bytes] | None = None
+    """The step and output URL that a client was last shown while the job ran, and their JSON: polls see it again."""
     held: int = 0
     """Bytes that the store has counted for this job."""
     _timeline: Timeline | None = None
@@ -239,7 +245,7 @@ class Job:
 
     def rewrite(self, timeline: Timeline) -> None:
         """Replace the timeline, which no longer follows from the recipe."""
-        self._timeline, self.final = timeline, None
+        self._timeline, self.final, self.shown = timeline, None, None
         self.version += 1
 
     def drop_timeline(self) -> None:
@@ -247,6 +253,7 @@ class Job:
 
         Those of a job of many scenes stay: to plan them again with each look would hold other calls.
         """
+        self.shown = None
         if self._timeline is None or len(self._timeline.scenes) > SLICE:
             return
         self._timeline.known_steps.clear()

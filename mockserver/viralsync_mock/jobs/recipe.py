@@ -11,6 +11,7 @@ from viralsync_mock.jobs.models import Job, Phase, Status, whole_milliseconds
 from viralsync_mock.jobs.steps import step_slices
 from viralsync_mock.jobs.timeline import STATUS_OF, RenderOrder, plan_slices
 from viralsync_mock.randomness import hexadecimal, random_fraction
+from viralsync_mock.response import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,8 +37,7 @@ class Recipe(NamedTuple):
 
 def echo(project_id: str, movie: Mapping[str, Any]) -> bytes:
     """Return the JSON that every view of a job echoes."""
-    text = orjson.dumps({"projectId": project_id, "movie": movie})
-    return bytes(memoryview(text))  # orjson leaves kilobytes of room behind its text: keep only the text
+    return json_text({"projectId": project_id, "movie": movie})
 
 
 def build(

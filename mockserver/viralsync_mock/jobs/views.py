@@ -13,12 +13,16 @@ import orjson
 from viralsync_mock.jobs import steps
 from viralsync_mock.jobs.models import ChildRun, Job, Phase, Status, Step, timestamp
 from viralsync_mock.randomness import between
+from viralsync_mock.response import json_text
 
 if TYPE_CHECKING:
     from datetime import datetime
 
 BYTES_PER_PIXEL_SECOND = 0.12
 """Roughly the size of H.264, so that the file size of an output is plausible."""
+
+MAX_KEPT_TEXT = 4096
+"""Bytes of a job's JSON that are kept between polls."""
 
 MAX_STEPS, MAX_CHILDREN = 5_000, 1_000
 """What a timeline document lists: all of a huge job would take a second to write."""
@@ -124,6 +128,17 @@ def job_document_at(subject: Subject, step: Step, template: str) -> dict[str, An
     if step.children is not None:
         document["children"] = step.children._asdict()
     return document
+
+
+def job_text_at(job: Job, step: Step, template: str) -> bytes:
+    """Return the Job of a parent at one of its steps as JSON; the last one of a running job is kept."""
+    shown = job.shown
+    if shown is not None and shown[0] is step and shown[1] == template:
+        return shown[2]
+    text = json_text(job_document_at(Subject(job), step, template))
+    if not job.status.is_terminal and len(text) <= MAX_KEPT_TEXT:
+        job.shown = (step, template, text)
+    return text
 
 
 def _payload(subject: Subject) -> Any:

@@ -168,7 +168,7 @@ class JournalEntry:
         """Keep the answer, as it is about to leave; `head` holds all its headers, packed."""
         breaks = answer.abort
         self.answered_at, self._answer_headers, self.answer_size = now, head, answer.size
-        kept = self._answer_body = answer.beginning(MAX_BODY)  # without the room that orjson leaves behind a text
+        kept = self._answer_body = answer.beginning(MAX_BODY)
         size = ENTRY_SIZE + len(self._headers) + len(self._body) + len(head) + len(kept)
         self.size = size + 2 * len(self.unmasked_path) + len(self.unmasked_query)
         if self.violations:
