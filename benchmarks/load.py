@@ -67,20 +67,24 @@ def generator() -> str:
 
 
 def drive(
-    port: int, request: Request, seconds: float, connections: int = CONNECTIONS, keys: Sequence[str] = ()
+    port: int,
+    request: Request,
+    seconds: float,
+    connections: int = CONNECTIONS,
+    keys: Sequence[str] = (),
+    core: int | None = LOAD_CORE,
 ) -> Load:
-    """Repeat `request` for `seconds`, with these keys in turn if there are any; what came of it."""
+    """Repeat `request` for `seconds`, with these keys in turn if there are any (`wrk` only); what came of it."""
     if keys:
-        return _wrk(f"http://127.0.0.1:{port}{request.path}", request, max(1, round(seconds)), connections, keys)
+        url = f"http://127.0.0.1:{port}{request.path}"
+        return _wrk(url, request, max(1, round(seconds)), connections, keys, core)
     run = {"wrk": _wrk, "oha": _oha}[generator()]
     return run(f"http://127.0.0.1:{port}{request.path}", request, max(1, round(seconds)), connections)
 
 
-def _output(command: list[str], seconds: int) -> str:
+def _output(command: list[str], seconds: int, core: int | None = LOAD_CORE) -> str:
     try:
-        done = subprocess.run(
-            pinned(command, LOAD_CORE), capture_output=True, text=True, timeout=seconds + 30, check=False
-        )
+        done = subprocess.run(pinned(command, core), capture_output=True, text=True, timeout=seconds + 30, check=False)
     except subprocess.TimeoutExpired:
         raise BenchmarkError(f"{command[0]} did not end") from None
     if done.returncode:
@@ -88,7 +92,14 @@ def _output(command: list[str], seconds: int) -> str:
     return done.stdout
 
 
-def _wrk(url: str, request: Request, seconds: int, connections: int, keys: Sequence[str] = ()) -> Load:
+def _wrk(
+    url: str,
+    request: Request,
+    seconds: int,
+    connections: int,
+    keys: Sequence[str] = (),
+    core: int | None = LOAD_CORE,
+) -> Load:
     body = f"[==[{request.body.decode()}]==]" if request.body else "nil"
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         script = Path(folder) / "request.lua"
@@ -96,7 +107,7 @@ def _wrk(url: str, request: Request, seconds: int, connections: int, keys: Seque
         text += IN_TURN.format(keys=", ".join(f'"{each}"' for each in keys)) if keys else ""
         script.write_text(text, encoding="utf-8")
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script), url]
-        output = _output(command, seconds)
+        output = _output(command, seconds, core)
     found = re.search(r"^RESULT (\d+) (\d+) (\d+) (\d+) (\d+) (\d+)$", output, re.M)
     if not found:
         raise BenchmarkError(f"wrk printed no result: {output.strip()[-300:]}")

@@ -42,9 +42,9 @@ class Server:
         return sum(_resident(pid) for pid in _family(self.process.pid))
 
 
-def pinned(command: Sequence[str], core: int) -> list[str]:
-    """`command` held to one core, so that load and server do not compete; unchanged where that cannot be."""
-    if shutil.which("taskset") and (os.cpu_count() or 1) > 1:
+def pinned(command: Sequence[str], core: int | None) -> list[str]:
+    """`command` held to one core, so that load and server do not compete; unchanged for None, or where impossible."""
+    if core is not None and shutil.which("taskset") and (os.cpu_count() or 1) > 1:
         return ["taskset", "--cpu-list", str(core), *command]
     return list(command)
 
@@ -82,7 +82,9 @@ def usual() -> dict[str, str]:
 
 
 @contextmanager
-def child(command: Sequence[str], name: str, core: int = SERVER_CORE) -> Iterator[tuple[subprocess.Popen[Any], Path]]:
+def child(
+    command: Sequence[str], name: str, core: int | None = SERVER_CORE
+) -> Iterator[tuple[subprocess.Popen[Any], Path]]:
     """A child with its output in a file, ended with all its children when the block is left."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         output = Path(folder) / f"{name}.log"

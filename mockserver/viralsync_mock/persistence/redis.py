@@ -11,6 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
+import msgspec
+
 from viralsync_mock.errors import SettingsError, StateError
 
 if TYPE_CHECKING:
@@ -27,6 +29,9 @@ OWNER = "#owner"
 TIMEOUT = 5
 """Seconds that Redis may take."""
 
+MAX_WRITE = 2**20
+"""Bytes beyond which the sandboxes that are left are written in another step: Redis does nothing else meanwhile."""
+
 CLAIM = f"""
 if redis.call('EXISTS', '{REPLICA}' .. ARGV[1]) == 0 then return {{'lapsed'}} end
 local owner = redis.call('HGET', KEYS[1], '{OWNER}')
@@ -39,16 +44,25 @@ return {{'mine', redis.call('HGETALL', KEYS[1])}}
 """
 
 WRITE = f"""
-if redis.call('HGET', KEYS[1], '{OWNER}') ~= ARGV[1] then return 0 end
-if ARGV[3] == '1' then
-  redis.call('DEL', KEYS[1])
-  redis.call('HSET', KEYS[1], '{OWNER}', ARGV[1])
+local lost = {{}}
+for _, change in ipairs(cmsgpack.unpack(ARGV[2])) do
+  local id, replaces, has_webhooks, written, gone = unpack(change)
+  local sandbox = '{SANDBOX}' .. id
+  if redis.call('HGET', sandbox, '{OWNER}') ~= ARGV[1] then
+    lost[#lost + 1] = id
+  else
+    if replaces then
+      redis.call('DEL', sandbox)
+      redis.call('HSET', sandbox, '{OWNER}', ARGV[1])
+    end
+    redis.call(has_webhooks and 'SADD' or 'SREM', '{WITH_WEBHOOKS}', id)
+    for i = 1, #written, 1000 do
+      redis.call('HSET', sandbox, unpack(written, i, math.min(i + 999, #written)))
+    end
+    for _, name in ipairs(gone) do redis.call('HDEL', sandbox, name) end
+  end
 end
-redis.call(ARGV[4] == '1' and 'SADD' or 'SREM', '{WITH_WEBHOOKS}', ARGV[2])
-local last = 5 + 2 * tonumber(ARGV[5])
-for i = 6, last, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
-for i = last + 1, #ARGV do redis.call('HDEL', KEYS[1], ARGV[i]) end
-return 1
+return lost
 """
 
 UNOWNED = f"""
@@ -119,9 +133,9 @@ class RedisBackend:
 
     def write(self, changes: Sequence[Change]) -> set[str]:
         """Write what still belongs to this replica; return the ids of the rest."""
-        pipeline = self._redis.pipeline(transaction=False)
+        lost, rows, size = set[str](), list[tuple[Any, ...]](), 0
         for change in changes:
-            written = {name: content for name, content in change.fields.items() if content is not None}
+            written = {name: part.decode() for name, part in change.fields.items() if part is not None}  # all is JSON
             gone = [name for name, content in change.fields.items() if content is None]
             outboxes = set() if change.replaces else self._outboxes.get(change.id, set())
             outboxes |= {name for name in written if name.startswith("outbox:")}
@@ -130,10 +144,17 @@ class RedisBackend:
             if not outboxes:
                 del self._outboxes[change.id]
             flat = [each for pair in written.items() for each in pair]
-            head: list[Any] = [self._me, change.id, int(change.replaces), int(bool(outboxes)), len(written)]
-            self._write(keys=[SANDBOX + change.id], args=[*head, *flat, *gone], client=pipeline)
-        done = self._do(pipeline.execute)
-        return {change.id for change, is_written in zip(changes, done, strict=True) if not is_written}
+            rows.append((change.id, change.replaces, bool(outboxes), flat, gone))
+            size += sum(map(len, written.values()))
+            if size > MAX_WRITE:
+                lost |= self._write_rows(rows)
+                rows, size = [], 0
+        return lost | self._write_rows(rows)
+
+    def _write_rows(self, rows: list[tuple[Any, ...]]) -> set[str]:
+        """Write sandboxes in one atomic step."""
+        lost = self._do(self._write, args=[self._me, msgspec.msgpack.encode(rows)]) if rows else []
+        return {each.decode() for each in lost}
 
     def renew(self) -> bool:
         """Renew the lease; False if it had ended: then this replica owns nothing, and has a new name and lease.

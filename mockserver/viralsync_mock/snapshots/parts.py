@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from datetime import timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Protocol
@@ -117,7 +117,7 @@ class SandboxParts:
         self._deliveries = {each.number: each for each in reversed(tuple(sandbox.deliveries.newest_first()))}
         self._logged: OrderedDict[int, Delivery] = OrderedDict(self._deliveries)
         self._entries = {each.number: each for each in sandbox.journal.oldest_first() if each.status is not None}
-        self._pages, self._last_calls = 0, dict[int, int]()
+        self._pages, self._last_calls = 0, deque[tuple[int, int]]()
         self._covered, self._window_at = 0, -math.inf
         self._anchor: tuple[object, ...] | None = None
 
@@ -228,13 +228,12 @@ class SandboxParts:
         kept = [write_entry(entry, self._references) for number, entry in entries.items() if number > first]
         if kept:
             self._pages += 1
-            self._last_calls[self._pages] = max(entries)
+            self._last_calls.append((self._pages, max(entries)))
             yield f"calls:{self._pages}", _encode(kept)
-        outdated = [page for page, last in self._last_calls.items() if last <= first]
-        if len(outdated) > MAX_OUTDATED:
-            for page in outdated:
-                del self._last_calls[page]
-                yield f"calls:{page}", None
+        pages = self._last_calls
+        if len(pages) > MAX_OUTDATED and pages[MAX_OUTDATED][1] <= first:
+            while pages and pages[0][1] <= first:
+                yield f"calls:{pages.popleft()[0]}", None
 
     def _take_window(self, now: float) -> Iterator[tuple[str, bytes]]:
         _, calls = self.sandbox.store.ledger()
@@ -264,7 +263,7 @@ class SandboxParts:
                 yield f"{kind}:{at}", _encode(table.parts[at])
             self._written[kind] = len(table.parts)
 
-    def resume(self, numbered: Mapping[str, list[bytes]], last_calls: dict[int, int]) -> None:
+    def resume(self, numbered: Mapping[str, list[bytes]], last_calls: Mapping[int, int]) -> None:
         """Go on after parts that are written already: nothing has changed, and indexes stay."""
         references = self._references
         references.scenarios = InternTable(map(msgspec.Raw, numbered["scenario"]))
@@ -272,7 +271,7 @@ class SandboxParts:
         references.hooks = InternTable(decode(each, HookPart) for each in numbered["hook"])
         self._written = {kind: len(table.parts) for kind, table in self._tables().items()}
         self._jobs, self._outboxes, self._deliveries, self._entries = {}, {}, {}, {}
-        self._last_calls, self._pages = last_calls, max(last_calls, default=0)
+        self._last_calls, self._pages = deque(last_calls.items()), max(last_calls, default=0)
         self._anchor, self.replaces = self._clock_setting(), False
 
 

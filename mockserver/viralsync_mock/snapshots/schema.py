@@ -30,8 +30,8 @@ Share = Annotated[int, Meta(ge=0, le=1)] | Annotated[float, Meta(ge=0, le=1)]
 Document = dict[str, Any]
 Headers = list[tuple[bytes, bytes]]
 
-_PLAIN = re.compile(r"(str|bool|bytes|int|float|Count|Number|Amount|Headers|Status|Mode|msgspec.Raw)( \| None)?")
-"""The annotations of fields without instants, of which there are many."""
+_TIMED = re.compile(r"\b(Instant|StatusChange|MinimumProgress|Step|WindowSlot)\b")
+"""The annotations of fields that hold instants, alone or in tuples; a `Part` or `Row` in a field checks itself."""
 
 FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -46,8 +46,8 @@ def _check(value: object) -> None:
 
 
 def _names_to_check(names: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the fields that may hold an instant, by their annotations."""
-    return tuple(name for name, kind in names.items() if not _PLAIN.fullmatch(kind))
+    """Return the fields that hold instants, by their annotations."""
+    return tuple(name for name, kind in names.items() if _TIMED.search(kind))
 
 
 class Part(Struct, kw_only=True, forbid_unknown_fields=True, rename="camel"):

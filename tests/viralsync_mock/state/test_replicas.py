@@ -190,8 +190,12 @@ def test_parts_come_back_as_they_were_written(place: str) -> None:
     one = backend(place, now)
     one.claim("a")
     one.write([Change("a", {"head": b"1", "job:1": b"j", "outbox:1": b"o"}, replaces=True)])
-    one.write([Change("a", {"head": b"2", "job:1": None})])
+    large = {f"calls:{page}": f'"{page} \N{GREEK SMALL LETTER PI}"'.encode() for page in range(5_000)}
+    one.claim("b")
+    changes = [Change("a", {"head": b"2", "job:1": None}), Change("b", large), Change("stranger", {"head": b"3"})]
+    assert one.write(changes) == {"stranger"}
     assert one.claim("a") == {"head": b"2", "outbox:1": b"o"}
+    assert one.claim("b") == large
     other = backend(place, now)
     assert other.with_webhooks() == []
     one.close()
