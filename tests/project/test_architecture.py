@@ -41,7 +41,7 @@ LIBRARIES = {
         "viralsync_conform.run",
         "viralsync_conform.target",
     },
-    "msgspec": {"viralsync_mock.snapshots"},
+    "msgspec": {"viralsync_mock.persistence", "viralsync_mock.snapshots"},
     "redis": {"viralsync_mock.persistence"},
     "click": {"viralsync_mock.cli", "viralsync_conform.cli"},
     "rich": {"viralsync_mock.cli", "viralsync_conform.cli"},
