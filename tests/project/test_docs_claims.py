@@ -13,6 +13,7 @@ before, `#` begins a comment. "…" in a quote leaves something out. Each claim 
     LET cursor = nextCursor              keeps a part of the last answer as $cursor
     FILE odd.yaml text\\nof the file      writes a file
     CLI scenarios check odd.yaml => 2 ~regex
+    PY sandbox.clock.mode == "frozen"    an expression that is true, with the Python client
 
 Bodies are YAML in one line, or a quoted text that is sent as it is; `-` as a header's value leaves the header out. What
 an answer contains is written as `match.body` of a rule, with its comparisons. Instead of a status, `lost` is a
@@ -39,7 +40,9 @@ from click.testing import CliRunner
 from tests.conftest import LiveServer, movie
 from tests.support.paths import ROOT
 
+from viralsync_mock import Sandbox
 from viralsync_mock.cli import main, serve, settings_of
+from viralsync_mock.randomness import hexadecimal
 from viralsync_mock.scenarios.body_match import mismatches
 from viralsync_mock.settings import Settings
 
@@ -89,17 +92,20 @@ class Session:
     folder: Path
     streams: ExitStack
     client: httpx.Client = field(init=False)
+    scope: str = field(init=False)
     stream: httpx.Response | None = None
     names: dict[str, Any] = field(default_factory=dict)
     keys: dict[str, httpx.Client] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.scope = self.server.scope
         self.use_key("first")
 
     def use_key(self, name: str) -> None:
         """Go on with the sandbox of this name."""
         if name not in self.keys:
-            self.keys[name] = self.streams.enter_context(self.server.client(clock="frozen"))
+            key = f"vs_prod_{hexadecimal(self.scope, name, length=32)}"
+            self.keys[name] = self.streams.enter_context(self.server.client(key))
         self.client = self.keys[name]
 
     def run(self, line: str) -> None:
@@ -194,6 +200,11 @@ class Session:
         for key in filter(None, path.split(".")):  # "." is the whole answer
             value = value[int(key) if isinstance(value, list) else key]
         self.names[name] = value
+
+    def do_py(self, rest: str, *_: str) -> None:
+        """Evaluate an expression with the Python client."""
+        with Sandbox(self.server.base_url, self.client.headers["x-api-key"]) as sandbox:
+            assert eval(rest, {"sandbox": sandbox, "Path": Path}), "it is false"  # noqa: S307 - written in the claims
 
     def do_file(self, rest: str, *_: str) -> None:
         """Write a file."""
