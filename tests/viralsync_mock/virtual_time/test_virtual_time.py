@@ -8,7 +8,7 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
 from math import ceil
@@ -47,6 +47,9 @@ POLLS = 34
 
 REAL_LIMIT = 20
 """Real seconds that no client needs on the slowest machine; without virtual time each would take 165."""
+
+SPEED = 40
+"""How many times as fast as real time a scaled clock runs here."""
 
 real_monotonic = time.monotonic
 
@@ -204,31 +207,50 @@ def test_retries_wait_longer_each_time(local: Sandbox) -> None:
     assert [round((after - before).total_seconds()) for before, after in pairwise(instants)] == [0, 4, 8]
 
 
-@hypothesis_settings(max_examples=8)
-@given(pauses=st.lists(st.integers(3, 60), min_size=2, max_size=5))
-def test_law_a_crowd_polls_as_often_as_in_real_time(server: BackgroundServer, pauses: list[int]) -> None:
-    """Threads that look at one job, each at its own pace, until it is done: each as often as time allows."""
+def crowd(sandbox: Sandbox, pauses: Sequence[float], pause: Callable[[float], object]) -> list[int]:
+    """Let threads look at one job, each at its own pace, until it is done; return how often each has looked."""
+    with sandbox.client() as client:
+        job = client.post("/v1/render/jobs", json=MOVIE).json()["jobId"]
+
+    def polls(seconds: float) -> int:
+        looks = 1
+        with sandbox.client() as client:
+            while client.get(f"/v1/jobs/{job}").json()["status"] not in END:
+                pause(seconds)
+                looks += 1
+        return looks
+
+    with ThreadPoolExecutor(len(pauses)) as pool:
+        return list(pool.map(polls, pauses))
+
+
+def virtual_crowd(server: BackgroundServer, pauses: Sequence[float]) -> list[int]:
+    """Return how often each looks who sleeps in virtual time."""
     with Sandbox(server.base_url, f"vs_prod_{hexadecimal('crowd', *pauses, length=32)}") as sandbox:
         sandbox.open(clock="jump")
         sandbox.local_clock = server.clock(sandbox.api_key)
-        with sandbox.client() as client:
-            job = client.post("/v1/render/jobs", json=MOVIE).json()["jobId"]
-        end = sandbox.jobs[job].timeline.ends_at
-        assert end is not None
-        length = (end - sandbox.clock.now).total_seconds()
+        with sandbox.virtual_time():
+            return crowd(sandbox, pauses, time.sleep)
 
-        def polls(pause: int) -> int:
-            looks = 1
-            with sandbox.client() as client:
-                while client.get(f"/v1/jobs/{job}").json()["status"] not in END:
-                    time.sleep(pause)
-                    looks += 1
-            return looks
 
-        with sandbox.virtual_time(), ThreadPoolExecutor(len(pauses)) as pool:
-            found = list(pool.map(polls, pauses))
-        expected = [ceil(length / pause) + 1 for pause in pauses]
-        assert all(abs(one - other) <= 1 for one, other in zip(found, expected, strict=True)), (found, expected)
+@hypothesis_settings(max_examples=8)
+@given(pauses=st.lists(st.integers(3, 60), min_size=2, max_size=5))
+def test_law_a_crowd_polls_as_often_as_each_alone(server: BackgroundServer, pauses: list[int]) -> None:
+    """Each as often as the 162 s of the job allow."""
+    found, expected = virtual_crowd(server, pauses), [ceil(162 / pause) + 1 for pause in pauses]
+    assert all(abs(one - other) <= 1 for one, other in zip(found, expected, strict=True)), (found, expected)
+
+
+@pytest.mark.parametrize("pauses", [(10, 15, 30, 30), (12, 12, 12)])
+def test_law_a_crowd_polls_as_often_as_on_a_scaled_clock(server: BackgroundServer, pauses: tuple[int, ...]) -> None:
+    """In about 5 s of real time: there threads really sleep, a fortieth of their pauses."""
+    with Sandbox(server.base_url, f"vs_prod_{hexadecimal('scaled', *pauses, length=32)}") as sandbox:
+        sandbox.open().clock.real(SPEED)
+        before = real_monotonic()
+        scaled = crowd(sandbox, pauses, lambda seconds: threading.Event().wait(seconds / SPEED))
+        assert real_monotonic() - before < REAL_LIMIT
+    virtual = virtual_crowd(server, pauses)
+    assert all(abs(one - other) <= 2 for one, other in zip(virtual, scaled, strict=True)), (virtual, scaled)
 
 
 # ---------------------------------------------------------------- deadlines
@@ -388,27 +410,52 @@ def test_a_wait_that_is_over_early_leaves_no_wake_up(local: Sandbox) -> None:
     assert 2.5 < (local.clock.now - start).total_seconds() < 10
 
 
+def naps(
+    server: BackgroundServer, sandbox: Sandbox, lengths: Sequence[int], pause: Callable[[float], object]
+) -> dict[int, float]:
+    """Let threads sleep at once, each for its own length; return when each ends, in this order."""
+    ended: dict[int, float] = {}
+    ready = threading.Barrier(len(lengths))
+    clock = server.clock(sandbox.api_key)
+    start = clock.now()
+
+    def nap(seconds: int) -> None:
+        ready.wait()
+        pause(seconds)
+        ended[seconds] = (clock.now() - start).total_seconds()
+
+    with ThreadPoolExecutor(len(lengths)) as pool:
+        list(pool.map(nap, lengths))
+    return ended
+
+
+def virtual_naps(server: BackgroundServer, lengths: Sequence[int]) -> dict[int, float]:
+    """Return when each of some sleeps in virtual time ends."""
+    with Sandbox(server.base_url, f"vs_prod_{hexadecimal('overlap', *lengths, length=32)}") as sandbox:
+        sandbox.open(clock="jump")
+        sandbox.local_clock = server.clock(sandbox.api_key)
+        with sandbox.virtual_time():
+            return naps(server, sandbox, lengths, time.sleep)
+
+
 @hypothesis_settings(max_examples=10)
 @given(lengths=st.lists(st.integers(1, 500), min_size=1, max_size=6, unique=True))
-def test_sleepers_overlap(server: BackgroundServer, lengths: list[int]) -> None:
+def test_law_sleepers_overlap(server: BackgroundServer, lengths: list[int]) -> None:
     """Each ends at its own length, in this order; the clock ends at the longest."""
-    key = f"vs_prod_{hexadecimal('overlap', *lengths, length=32)}"
-    ended: list[tuple[int, float]] = []
-    ready = threading.Barrier(len(lengths))
-    with Sandbox(server.base_url, key) as sandbox:
-        sandbox.open(clock="jump")
-        sandbox.local_clock = server.clock(key)
-        start = sandbox.clock.now
+    ended = virtual_naps(server, lengths)
+    assert list(ended) == sorted(lengths)
+    assert all(abs(at - length) < 0.5 for length, at in ended.items())
 
-        def nap(seconds: int) -> None:
-            ready.wait()
-            time.sleep(seconds)
-            ended.append((seconds, (server.clock(key).now() - start).total_seconds()))
 
-        with sandbox.virtual_time(), ThreadPoolExecutor(len(lengths)) as pool:
-            list(pool.map(nap, lengths))
-        assert [each for each, _ in ended] == sorted(lengths)
-        assert all(abs(at - each) < 0.5 for each, at in ended)
+def test_law_sleepers_overlap_as_on_a_scaled_clock(server: BackgroundServer) -> None:
+    """In 2 s of real time: there threads really sleep, a fortieth of their lengths."""
+    lengths = (80, 20, 60, 40)
+    with Sandbox(server.base_url, f"vs_prod_{hexadecimal('scaled naps', length=32)}") as sandbox:
+        sandbox.open().clock.real(SPEED)
+        scaled = naps(server, sandbox, lengths, lambda seconds: threading.Event().wait(seconds / SPEED))
+    virtual = virtual_naps(server, lengths)
+    assert list(virtual) == list(scaled)
+    assert all(abs(virtual[each] - scaled[each]) < 10 for each in lengths), (virtual, scaled)
 
 
 # ---------------------------------------------------------------- what is patched
