@@ -10,7 +10,7 @@ from typing import Protocol
 
 from viralsync_mock.client import ControlError, Sandbox
 
-POLL_INTERVAL = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 3.0, 5.0)
+POLL_INTERVAL = (*(1.0,) * 6, 2.0, 2.0, 3.0, *(5.0,) * 6, 15.0)
 """Real seconds between two looks at a job; the last one repeats."""
 
 
@@ -60,8 +60,8 @@ class RealClock:
 class VirtualClock:
     """Moves the frozen clock of a sandbox; what was due has been delivered when a wait returns."""
 
-    patience = 7200.0
-    idle_seconds = 60.0
+    patience = 3600.0
+    idle_seconds = 90.0
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox

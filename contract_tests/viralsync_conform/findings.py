@@ -121,6 +121,12 @@ class Findings:
             finding = replace(known, calls=tuple(dict.fromkeys((*known.calls, *finding.calls))))
         self._found[finding.key] = finding
 
+    def extend(self, check: str, call: int) -> None:
+        """Add a call to the findings of a check from which it follows."""
+        for key, finding in self._found.items():
+            if finding.check == check and call not in finding.calls:
+                self._found[key] = replace(finding, calls=(*finding.calls, call))
+
     def __iter__(self) -> Iterator[Finding]:
         return iter(self._found.values())
 

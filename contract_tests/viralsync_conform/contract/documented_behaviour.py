@@ -18,6 +18,7 @@ WEBHOOK_PAGE = "/guides/webhooks"
 STATUS = Check("status", "An operation answers as it is documented.", D, OVERVIEW)
 STATUS_A = Check("status_assumed", "An operation answers with the status that is assumed.", A, OVERVIEW)
 CONTENT_TYPE = Check("content_type", "Every answer has the media type that is documented.", D, OVERVIEW)
+BODY_ENDS = Check("body_ends", "The body of an answer ends, in time and within 8 MiB.", D, OVERVIEW)
 ERROR_SHAPE = Check("error_shape", "Every error has `error`, a text, and `code`, a stable name.", D, OVERVIEW)
 ERROR_CODE = Check("error_code", "A refusal has the code that is documented for it.", D, ERRORS)
 ERROR_CODE_A = Check("error_code_assumed", "A refusal has the code that is assumed for it.", A, ERRORS)

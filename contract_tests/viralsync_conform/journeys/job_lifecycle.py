@@ -25,14 +25,15 @@ from viralsync_conform.target.event_stream import Stream
 MAX_APART = 120.0
 """Seconds between `Date` and `createdAt`: caches and skew, but no time zone."""
 
-MAX_LOOKS = 40
+MAX_LOOKS_AT_NEWS = 40
+"""Looks after which a job is no longer looked at as soon as its stream tells of a change, but at intervals."""
+
 STILL_SECONDS, STILL_AGAIN = 120.0, 20.0
 """How long a job of a real target may show no progress until it hangs, and how long once a job is known to hang.
 
 No page states a bound; a movie of a second that stands still for this long is not merely slow.
 """
 
-HANGING = "a job hangs"
 CLOSING_SECONDS, CLOSING_SECONDS_FOR_REAL = 3.0, 10.0
 """Real seconds that a server is given to close a stream after the terminal event: a mock, and a real target."""
 
@@ -204,7 +205,7 @@ def poll_until(
         now = clock.now()
         changed = now if _has_moved(life) else changed
         waited, still = (now - start).total_seconds(), (now - changed).total_seconds()
-        if len(life.polls) >= MAX_LOOKS or waited > clock.patience or _is_stuck(context, life, still):
+        if waited > clock.patience or _is_stuck(context, life, still):
             _never_ends(context, life, waited, still)
             return
         _wait_for_change(context, len(life.polls), stream, state_of(life.last.document)[:2])
@@ -219,14 +220,12 @@ def _is_stuck(context: JourneyContext, life: ObservedJob, still: float) -> bool:
     """Say whether a job of a real target makes no progress; one in the queue may wait for those of others."""
     if context.run.target.has_control:
         return False
-    if HANGING in context.run.shared:
-        return still >= STILL_AGAIN
-    return still >= STILL_SECONDS and life.status != "queued"
+    return still >= STILL_AGAIN if context.run.hung else still >= STILL_SECONDS and life.status != "queued"
 
 
 def _wait_for_change(context: JourneyContext, looks: int, stream: Stream | None, seen: tuple[Any, Any]) -> None:
     clock = context.account.clock
-    if stream is None or not isinstance(clock, RealClock):
+    if stream is None or looks > MAX_LOOKS_AT_NEWS or not isinstance(clock, RealClock):
         clock.wait_for_change(looks)
     else:
         stream.wait_news(lambda event: state_of(event.document)[:2] != seen, clock.interval(looks))
@@ -236,9 +235,9 @@ def _never_ends(context: JourneyContext, life: ObservedJob, waited: float, still
     """A job that does not end never will on a mock's clock, nor where it stands still; else it may only be slow."""
     life.is_given_up = True
     message = f"the job is {life.status} after {waited:.0f} s and {len(life.polls)} looks"
-    is_stuck = still >= STILL_SECONDS and life.status != "queued"
+    is_stuck = _is_stuck(context, life, still) and life.status != "queued"
     if context.run.target.has_control or is_stuck:
-        context.run.shared[HANGING] = True
+        context.run.hung.add(life.job.id)
         got = f"{message}, without progress for {still:.0f} s" if is_stuck else message
         context.check(facts.ENDS, False, life.last, expected="a terminal status", got=got)
     else:

@@ -33,7 +33,8 @@ class RunContext:
 
     `asserted` counts how often each check was made, `shelf` holds what journeys share, `left_out` why a journey was
     not made. `excused` are the numbers of calls whose answers say nothing of the contract. `jobs` are those that it
-    made on the account under test, `settled` those whose cost is known, `unclean` those that it could not delete.
+    made on the account under test, `settled` those whose cost is known, `hung` those that stand still for ever,
+    `unclean` those that it could not delete.
     `deadline` is an instant of `clocks.monotonic`, `notes` are what the report says beside the findings.
     `on_call` and `on_journey` are for whoever shows how far it has come.
     """
@@ -56,6 +57,7 @@ class RunContext:
     skipped: list[tuple[str, str]] = field(default_factory=list)
     jobs: dict[str, Any] = field(default_factory=dict)
     settled: set[str] = field(default_factory=set)
+    hung: set[str] = field(default_factory=set)
     deleted: set[str] = field(default_factory=set)
     unclean: list[str] = field(default_factory=list)
     excused: set[int] = field(default_factory=set)

@@ -148,13 +148,16 @@ class JourneyContext:
 
     def stop(self, reason: str, *calls: Exchange) -> StopJourneyError:
         """Return what ends the journey; what is missing was found already, or is reported here."""
-        if not any(
-            finding.calls and set(finding.calls) & {call.number for call in calls} for finding in self.run.findings
-        ):
+        if not self._is_explained(*calls):
             self.run.mark_inconclusive(
                 "journey", f"{self.journey} could not go on: {reason}", *calls, name=self.journey
             )
         return StopJourneyError(reason)
+
+    def _is_explained(self, *calls: Exchange) -> bool:
+        """Say whether a finding rests on one of the calls."""
+        numbers = {call.number for call in calls}
+        return any(numbers & set(finding.calls) for finding in self.run.findings)
 
     def expect(self, call: Exchange, expect: Expected, fact: Check | None = None) -> None:
         """Hold the answer against what was expected; what is nobody's fault is inconclusive."""
@@ -167,7 +170,9 @@ class JourneyContext:
         reason = outages.excusing_reason(self.run, self.client.attempt, self.account, call, is_paced=self.is_paced)
         if reason:
             self.run.excused.add(call.number)
-            if reason != outages.TOO_LATE:
+            if reason == outages.SLOT_HELD:
+                self.run.findings.extend(facts.ENDS.name, call.number)
+            elif reason != outages.TOO_LATE and not self._is_explained(call):
                 self.run.mark_inconclusive("outage", reason, call)
             return
         self.run.asserted[fact or facts.STATUS] += 1

@@ -12,13 +12,14 @@ from dataclasses import replace
 from viralsync_conform.budget import worst_case
 from viralsync_conform.calls import TERMINAL, Exchange
 from viralsync_conform.contract import documented_behaviour as facts
-from viralsync_conform.contract.schemas import ACCOUNT, CREATES, ENDS, LISTS, READS
+from viralsync_conform.contract.schemas import ACCOUNT, CREATES, ENDS, LISTS, READS, STREAMS
 from viralsync_conform.findings import Category, Finding
 from viralsync_conform.run.context import RunContext, StopRunError
 from viralsync_conform.run.job_invariants import jobs_of
 from viralsync_conform.run.request import Request, encoded
 from viralsync_conform.run.response_checks import is_gateway_error
 from viralsync_conform.target import Account
+from viralsync_conform.target.wire import ENDLESS
 from viralsync_mock.openapi.operations import Operation
 
 Send = Callable[[Request], Exchange]
@@ -36,6 +37,9 @@ LOCAL_RECOVERY = (0.1, 0.3, 0.6, 2.0)
 
 TOO_LATE = "the job had ended before it was cancelled"
 """Nobody's fault, and not worth a finding: a journey that needs a cancelled job says so itself."""
+
+SLOT_HELD = "a job that hangs holds a slot"
+"""The cause is found already, as a job that does not end: what follows from it is no finding of its own."""
 
 OWN_ERRORS = frozenset({500, 503})
 MAX_EPISODES = 5
@@ -65,7 +69,7 @@ def send_with_retries(run: RunContext, send: Send, request: Request) -> Exchange
     for number in range(1, TRIES):
         if call.status == TOO_MANY and request.is_paced and request.expected != "RATE_LIMITED":
             _wait_out(request.account, call)
-        elif not (request.is_repeatable and _is_failure(call)):
+        elif not (request.is_repeatable and _is_failure(call)) or _is_known_as_endless(run, call):
             break
         elif not run.target.is_local:
             run.target.pause(PAUSES[number - 1])
@@ -96,6 +100,9 @@ def _attribute_failure(run: RunContext, send: Send, request: Request, call: Exch
         run.mark_inconclusive("outage", f"the target was not well: {call.problem or call.status}", call)
         _await_recovery(run, send, call)
         return send(replace(request, step=f"{request.step} again")) if request.is_repeatable else call
+    if request.is_repeatable and _is_endless(send, request, call):
+        run.check(facts.BODY_ENDS, False, call, got=f"{call.problem}, {TRIES} times of {TRIES}")
+        return call
     if call.status is None or call.problem or is_gateway_error(call) or not request.is_repeatable:
         run.mark_inconclusive("outage", f"no answer of the API came: {call.problem or call.status}", call)
         return call
@@ -117,6 +124,21 @@ def _attribute_failure(run: RunContext, send: Send, request: Request, call: Exch
         )
     )
     return call
+
+
+def _is_known_as_endless(run: RunContext, call: Exchange) -> bool:
+    known = (each for each in run.findings if each.check == facts.BODY_ENDS.name)
+    return call.problem.startswith(ENDLESS) and any(each.operation == call.operation for each in known)
+
+
+def _is_endless(send: Send, request: Request, call: Exchange) -> bool:
+    """Return whether a body that was too long or too late has no end; a page of many jobs may only be long."""
+    if call.status is None or call.effect == STREAMS or not call.problem.startswith(ENDLESS):
+        return False
+    if call.effect == LISTS:
+        shorter = {**request.query, "limit": 1}
+        return send(replace(request, step="a short page", query=shorter)).problem.startswith(ENDLESS)
+    return True
 
 
 def check_stability(run: RunContext) -> None:
@@ -186,7 +208,7 @@ def _excuse_of_the_account(run: RunContext, send: Send, account: Account, call: 
     if call.status == PAYMENT and _is_quota_spent(run, send, account, call):
         return "the account's quota is spent"
     if call.status == CONFLICT and _has_others(run, send, account, call):
-        return "other jobs of the account take all its slots"
+        return SLOT_HELD if run.hung - run.settled else "other jobs of the account take all its slots"
     return ""
 
 

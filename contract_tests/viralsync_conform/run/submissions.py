@@ -191,8 +191,8 @@ def foreign_jobs(run: RunContext, submitted: Exchange) -> set[str]:
 
 
 def settle_budget(context: JourneyContext, job: Job, status: object) -> None:
-    """Account for a job that has ended: what is done costs, everything else is given back."""
-    if not context.account.is_main or job.id in context.run.settled:
+    """Account for a job that has ended: what is done costs, everything else is given back; one that hangs may cost."""
+    if not context.account.is_main or job.id in context.run.settled or status not in TERMINAL:
         return
     context.run.settled.add(job.id)
     if status == "done":

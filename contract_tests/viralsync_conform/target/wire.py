@@ -126,6 +126,10 @@ def _too_late(what: str, seconds: float) -> str:
     return f"the {what} did not end within {seconds:g} s"
 
 
+ENDLESS = ("the body did not end", "the body is longer")
+"""How the problem of a call begins whose body was cut off here, and not there."""
+
+
 def begin(http: httpx2.Client, request: httpx2.Request) -> httpx2.Response:
     """Send a request and return the response with its body unread; one redirect from http to https is followed."""
     request.headers["accept-encoding"] = ENCODINGS
@@ -165,6 +169,8 @@ def read(response: httpx2.Response, seconds: float) -> Answer:
             if monotonic() > deadline:
                 problem = _too_late("body", seconds)
                 break
+    except httpx2.TimeoutException:
+        problem = _too_late("body", seconds)
     except ERRORS as error:
         problem = described(error)
     return Answer(response.status_code, headers, bytes(body[:MAX_KEPT]), problem)

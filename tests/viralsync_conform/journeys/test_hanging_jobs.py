@@ -69,10 +69,11 @@ def test_a_job_that_stays_in_the_queue_may_wait_for_those_of_others() -> None:
 
 
 def test_a_slow_job_that_makes_progress_may_only_be_slow() -> None:
-    """Each look sees it a little further: when the run gives up, it says no more than that."""
+    """Each look sees it a little further: when its time is over, and not before, the run says no more than that."""
     context = hanging(*(state("running", number / 1000) for number in range(100)))
-    watched(context)
+    _, seconds = watched(context)
     assert ends(context) == ["inconclusive"]
+    assert context.account.clock.patience < seconds < context.account.clock.patience + 2 * ONE_LOOK
 
 
 def test_what_needs_the_end_of_a_job_stops_where_it_hangs() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from typing import Any
 
@@ -12,9 +13,11 @@ from tests.support.results import spec
 
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.run import outages
-from viralsync_conform.run.context import RunContext, StopRunError
+from viralsync_conform.run.context import RunContext, StopJourneyError, StopRunError
 from viralsync_conform.run.journey_context import JourneyContext
-from viralsync_conform.run.submissions import submission
+from viralsync_conform.run.submissions import Job, settle_budget, submission
+from viralsync_conform.target import wire
+from viralsync_conform.target.wire import MAX_READ
 
 WELL = answer(200, {"jobs": [], "nextCursor": None})
 BROKEN = refusal(500, "INTERNAL_ERROR")
@@ -248,3 +251,63 @@ def test_connections_that_close_unanswered_again_and_again_are_a_failure(drops: 
         context.call("listJobs", 200)
     outages.check_stability(context.run)
     assert {each for each, check in found(context.run) if check == "server_error"} == category
+
+
+LONG = httpx2.Response(200, headers={"content-type": "application/json"}, content=b" " * (MAX_READ + 1))
+"""A body that is cut off here: it may have no end."""
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_body_that_never_ends_breaks_the_contract(late: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three times of three, while the account is read without trouble: one finding, of a check that says so."""
+    instants = itertools.count()
+    if late:
+        monkeypatch.setattr(wire, "monotonic", lambda: float(next(instants) * 1000))
+    api = Api({"GET /v1/usage": [answer(200, USAGE) if late else LONG]})
+    context = trip_of(api)
+    context.call("getUsage", 200)
+    assert found(context.run) == [("failure", "body_ends")]
+    assert api.routes == ["GET /v1/usage"] * outages.TRIES + ["GET /v1/me"]
+
+
+def test_a_body_that_is_known_to_have_no_end_is_not_read_three_times() -> None:
+    """Each try takes as long as a call may; the next call of the operation joins the finding."""
+    api = Api({"GET /v1/usage": [LONG]})
+    context = trip_of(api)
+    context.call("getUsage", 200)
+    context.call("getUsage", 200)
+    assert found(context.run) == [("failure", "body_ends")]
+    assert api.routes.count("GET /v1/usage") == outages.TRIES + 1
+
+
+def test_a_body_that_ends_when_it_is_asked_for_again_is_inconclusive() -> None:
+    """What heals was an outage."""
+    context = trip_of(Api({"GET /v1/usage": [LONG, answer(200, USAGE)]}))
+    context.call("getUsage", 200)
+    assert set(found(context.run)) == {("inconclusive", "outage")}
+
+
+@pytest.mark.parametrize(("short", "expected"), [(WELL, ("inconclusive", "outage")), (LONG, ("failure", "body_ends"))])
+def test_a_long_page_may_only_be_long(short: httpx2.Response, expected: tuple[str, str]) -> None:
+    """A hundred jobs may echo large movies: only where a page of one job has no end either, the list has none."""
+    context, api = listed(*[LONG] * outages.TRIES, short)
+    assert found(context.run) == [expected]
+    assert api.asked[-1].url.params["limit"] == "1"
+
+
+@pytest.mark.parametrize(("hangs", "expected"), [(True, ["ends"]), (False, ["outage"])])
+def test_a_job_that_hangs_and_the_slots_it_holds_are_one_finding(hangs: bool, expected: list[str]) -> None:
+    """It takes a slot until it is gone: the submission that finds none is refused for that one cause."""
+    context = trip_of(Api({SUBMIT: [refusal(409, "CONCURRENCY_LIMIT_EXCEEDED")]}))
+    run, look = context.run, context.call("getMe", 200)
+    run.jobs = {f"job_{number}": Job(f"job_{number}", {}, 0.0, look) for number in range(3)}
+    if hangs:
+        run.hung.add("job_0")
+        context.check(facts.ENDS, False, look)
+    settle_budget(context, run.jobs["job_0"], "running")
+    refused = context.call("submitRenderJob", 202, body=submission("proj_1"), is_repeatable=False)
+    assert [check for _, check in found(run)] == expected
+    assert [finding.calls[-1] for finding in run.findings] == [refused.number]
+    with pytest.raises(StopJourneyError):
+        raise context.stop("no job was made", refused)
+    assert [check for _, check in found(run)] == expected

@@ -111,11 +111,17 @@ def test_a_target_whose_headers_drip_is_there() -> None:
         check_reachable(http, url)
 
 
-@pytest.mark.parametrize("answer", [drip_headers, endless_body])
-def test_a_run_ends_when_its_time_is_over(answer: Callable[[socket.socket], None]) -> None:
-    """However long each call takes: a run has a deadline, says so, and is inconclusive."""
+@pytest.mark.parametrize(
+    ("answer", "verdict", "check"),
+    [(drip_headers, Verdict.INCONCLUSIVE, "deadline"), (endless_body, Verdict.BROKEN, "body_ends")],
+)
+def test_a_run_against_a_hostile_server_ends(
+    answer: Callable[[socket.socket], None], verdict: Verdict, check: str
+) -> None:
+    """However long each call takes: a run has a deadline and says so; only bodies without an end break the contract."""
     with serving(answer) as url, measured() as taken:
         options = Options(url, "quick", KEY, deadline=0.02, answer_seconds=SECONDS, uses_control=False)
         result = conform(options)
-    assert result.verdict is Verdict.INCONCLUSIVE
+    assert result.verdict is verdict
+    assert check in {finding.check for finding in result.findings}
     assert taken[0] < 30
