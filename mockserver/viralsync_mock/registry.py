@@ -116,6 +116,14 @@ class SandboxRegistry:
             self._open.move_to_end(key)
         return sandbox
 
+    def set_name(self, key: str, name: str | None) -> None:
+        """Name the sandbox of a key; beyond as many names as sandboxes, the oldest is forgotten."""
+        self.names.pop(key, None)
+        if name is not None:
+            self.names[key] = name
+        if len(self.names) > self._settings.sandboxes:
+            del self.names[next(iter(self.names))]
+
     def open(self, key: str, scenario: Scenario, mode: Mode | None = None, seed: str | None = None) -> Sandbox:
         """Open a sandbox for a key; `scenario` has the start of its clock and the minutes its account has used.
 

@@ -100,8 +100,11 @@ def list_states(states: Path, state: Path | None) -> None:
     backend = _opened(state)
     for each in backend.ids():
         fields = backend.claim(each)
+        if "head" not in fields:  # it was reset, and has a name still
+            continue
         jobs, account = sum(name.startswith("job:") for name in fields), _user_id(fields)
-        click.echo(f"{each}\t{account}\t{jobs} jobs\t{json.loads(fields['head'])['snapshot']['clock']['now']}")
+        now, name = json.loads(fields["head"])["snapshot"]["clock"]["now"], json.loads(fields.get("name", b'""'))
+        click.echo(f"{each}\t{account}\t{jobs} jobs\t{now}" + (f"\t{name}" if name else ""))
     backend.close()
 
 

@@ -121,12 +121,8 @@ async def list_sandboxes(request: ControlRequest) -> Response:
 
 async def name_sandbox(request: ControlRequest) -> Response:
     """PATCH /__mock/sandbox: what people call it, across resets."""
-    names, key, name = request.mock.sandboxes.names, request.sandbox.key, request.document["name"]
-    names.pop(key, None)
-    if name is not None:
-        names[key] = name
-    if len(names) > request.mock.settings.sandboxes:
-        del names[next(iter(names))]
+    name = request.document["name"]
+    request.mock.sandboxes.set_name(request.sandbox.key, name)
     return JsonResponse({"userId": request.sandbox.user_id, "name": name})
 
 

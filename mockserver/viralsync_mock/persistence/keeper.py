@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from viralsync_mock.errors import StateError
-from viralsync_mock.snapshots.parts import SandboxParts, read_parts, sandbox_id
+from viralsync_mock.snapshots.parts import SandboxParts, read_name, read_parts, sandbox_id, write_name
 from viralsync_mock.snapshots.snapshot import resume_webhooks
 from viralsync_mock.validation.schema import ValidationFailed
 
@@ -142,7 +142,7 @@ class Keeper:
     def forget(self, sandbox: Sandbox) -> None:
         """Forget a sandbox that is reset."""
         name = self._detach(sandbox)
-        self._apart[name] = Change(name, {}, replaces=True)
+        self._apart[name] = Change(name, write_name(self._mock, sandbox.key), replaces=True)
         self._write_later()
 
     def forget_all(self) -> None:
@@ -195,6 +195,8 @@ class Keeper:
         if name in self._apart:
             raise StateError("The state could not be written before: see the log of the mock, and call again.")
         key = key or fields.get("key", b"").decode()
+        if fields:
+            read_name(self._mock, key, fields)
         if "head" not in fields or not key or self._mock.sandboxes.get(key) is not None:
             return
         try:

@@ -7,7 +7,9 @@
 | `scenario:0` `behaviour:0` `hook:0` | what jobs, calls and webhooks refer to by index; only added to |
 | `job:N` `outbox:N` `delivery:N` | by number |
 | `calls:N` | the calls of one write; of a call that is in several, the last counts |
+| `received:N` | the webhooks that the built-in receiver got, by number |
 | `coverage` | what the client was shown |
+| `name` | what people call the sandbox; a reset leaves it |
 """
 
 from __future__ import annotations
@@ -26,9 +28,9 @@ from viralsync_mock.journal.entry import JournalEntry
 from viralsync_mock.snapshots.jobs import write_job
 from viralsync_mock.snapshots.journal import EntryPart, write_entry
 from viralsync_mock.snapshots.references import InternTable, ReferenceWriter, decode
-from viralsync_mock.snapshots.schema import Count, HookPart, Instant, JobPart, OutboxPart, Part, Snapshot
+from viralsync_mock.snapshots.schema import Count, HookPart, InboxPart, Instant, JobPart, OutboxPart, Part, Snapshot
 from viralsync_mock.snapshots.snapshot import rebuild, write_head
-from viralsync_mock.snapshots.webhooks import delivery_part, outbox_part
+from viralsync_mock.snapshots.webhooks import delivery_part, outbox_part, read_inbox, received_part
 from viralsync_mock.webhooks.delivery import INTERRUPTED, Attempt, Delivery
 from viralsync_mock.webhooks.dispatcher import WebhookDispatcher
 
@@ -65,6 +67,7 @@ class HeadPart(Part):
     named_seed: str | None
     first_call: Count
     settled: Instant
+    inbox: InboxPart | None = None
 
 
 class CoveragePart(Part):
@@ -119,6 +122,8 @@ class SandboxParts:
         self._entries = {each.number: each for each in sandbox.journal.oldest_first() if each.status is not None}
         self._pages, self._last_calls = 0, deque[tuple[int, int]]()
         self._covered, self._window_at = 0, -math.inf
+        self._received, self._inbox_changed = set[int](), True
+        self._name: str | None = None
         self._anchor: tuple[object, ...] | None = None
 
     @property
@@ -140,12 +145,14 @@ class SandboxParts:
         self._outboxes[job.number] = job
         self._writer.write_soon(self)
 
-    def note(self, kind: str, subject: object = None) -> None:  # noqa: ARG002 - the subject says it
-        """Write a call or a webhook; of any other kind only that something has changed."""
+    def note(self, kind: str, subject: object = None) -> None:
+        """Write a call, a webhook or the built-in receiver; of any other kind only that something has changed."""
         if isinstance(subject, JournalEntry):
             self._entries[subject.number] = subject
         elif isinstance(subject, Delivery):
             self._deliveries[subject.number] = subject
+        elif kind in ("received", "inbox"):
+            self._inbox_changed = True
         self._writer.write_soon(self)
 
     async def commit(self) -> None:
@@ -181,10 +188,13 @@ class SandboxParts:
             named_seed=sandbox.named_seed,
             first_call=sandbox.calls + 1 if oldest is None else oldest.number,
             settled=sandbox.store.settled,
+            inbox=None if sandbox.inbox is None else InboxPart(**sandbox.inbox.settings()),
         )
         fields["head"] = _encode(head)
         fields.update(self._take_window(real.monotonic()))
+        fields.update(self._take_inbox())
         fields.update(self._take_coverage())
+        fields.update(self._take_name())
         fields.update(self._take_references())
         return fields
 
@@ -253,6 +263,23 @@ class SandboxParts:
             part = CoveragePart(answers=[*seen.answers], views=[*seen.views], other=[*seen.other_states])
             yield "coverage", _encode(part)
 
+    def _take_inbox(self) -> Iterator[tuple[str, bytes | None]]:
+        inbox = self.sandbox.inbox
+        if inbox is not None and self._inbox_changed:
+            written, self._received = self._received, {each.number for each in inbox.received}
+            for each in inbox.received:
+                if each.number not in written:
+                    yield f"received:{each.number}", bytes(received_part(each, self.sandbox.key))
+            for number in written - self._received:
+                yield f"received:{number}", None
+        self._inbox_changed = False
+
+    def _take_name(self) -> Iterator[tuple[str, bytes | None]]:
+        name = self._mock.sandboxes.names.get(self.sandbox.key)
+        if name != self._name:
+            self._name = name
+            yield "name", None if name is None else _encode(name)
+
     def _tables(self) -> dict[str, InternTable]:
         references = self._references
         return {"scenario": references.scenarios, "behaviour": references.behaviours, "hook": references.hooks}
@@ -271,6 +298,8 @@ class SandboxParts:
         references.hooks = InternTable(decode(each, HookPart) for each in numbered["hook"])
         self._written = {kind: len(table.parts) for kind, table in self._tables().items()}
         self._jobs, self._outboxes, self._deliveries, self._entries = {}, {}, {}, {}
+        self._received = {each.number for each in self.sandbox.inbox.received} if self.sandbox.inbox else set()
+        self._name = self._mock.sandboxes.names.get(self.sandbox.key)
         self._last_calls, self._pages = deque(last_calls.items()), max(last_calls, default=0)
         self._anchor, self.replaces = self._clock_setting(), False
 
@@ -297,16 +326,29 @@ def read_parts(
         calls |= page
     snapshot.journal = [calls[number] for number in sorted(calls) if number >= head.first_call]
     restored = rebuild(mock, key, snapshot, head.settled)
+    if head.inbox is not None:
+        restored.sandbox.inbox = read_inbox(head.inbox, numbered["received"])
     _finish(mock, restored.sandbox, head, fields)
     parts = SandboxParts(mock, restored.sandbox, writer)
     parts.resume(numbered, {page: max(found) for page, found in pages.items()})
     return restored, parts
 
 
+def write_name(mock: MockServer, key: str) -> Fields:
+    """Return what a reset leaves of a sandbox: its name, if it has one."""
+    name = mock.sandboxes.names.get(key)
+    return {} if name is None else {"name": _encode(name), "key": key.encode()}
+
+
+def read_name(mock: MockServer, key: str, fields: Mapping[str, bytes]) -> None:
+    """Name the sandbox of a key as it is stored."""
+    mock.sandboxes.set_name(key, decode(fields["name"], str) if "name" in fields else None)
+
+
 def _numbered(fields: Mapping[str, bytes]) -> dict[str, list[bytes]]:
     """Return the parts that come in many by their kinds, each in order."""
     found: dict[str, list[tuple[int, bytes]]] = {
-        kind: [] for kind in ("scenario", "behaviour", "hook", "job", "outbox", "delivery", "calls")
+        kind: [] for kind in ("scenario", "behaviour", "hook", "job", "outbox", "delivery", "received", "calls")
     }
     for name, content in fields.items():
         kind, colon, number = name.partition(":")

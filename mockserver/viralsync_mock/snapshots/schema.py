@@ -216,6 +216,26 @@ class DeliveryPart(Part):
     is_logged: bool
 
 
+class InboxPart(Part):
+    """An `Inbox` without what it received."""
+
+    status: Annotated[int, Meta(ge=100, le=999)]
+    times: Number | None
+    total: Count
+
+
+class ReceivedPart(Part):
+    """A webhook that the built-in receiver got."""
+
+    number: Number
+    at: Instant
+    status: Annotated[int, Meta(ge=100, le=999)]
+    url: str
+    headers: list[tuple[str, str]]
+    body: bytes
+    secret: str
+
+
 class OutboxPart(Part):
     """A `JobOutbox`: the numbers of its job, of the last step with a webhook (-1: none), and of its deliveries."""
 

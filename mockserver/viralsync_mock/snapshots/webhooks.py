@@ -14,7 +14,9 @@ from viralsync_mock.snapshots.schema import (
     AttemptPart,
     DeliveryPart,
     HookPart,
+    InboxPart,
     OutboxPart,
+    ReceivedPart,
     WebhooksPart,
     masked_part,
     publishable,
@@ -22,10 +24,12 @@ from viralsync_mock.snapshots.schema import (
 from viralsync_mock.validation.schema import invalid
 from viralsync_mock.webhooks.delivery import Attempt, Delivery, DeliveryLog
 from viralsync_mock.webhooks.dispatcher import JobOutbox, WebhookDispatcher
+from viralsync_mock.webhooks.inbox import Inbox, Received
 from viralsync_mock.webhooks.payload import SentStep, before_first
+from viralsync_mock.webhooks.sender import WebhookRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from viralsync_mock.jobs.models import Job
@@ -89,6 +93,29 @@ def _attempt_part(attempt: Attempt, key: str) -> AttemptPart:
     values = {**attempt._asdict(), "headers": list(attempt.headers), "body": masked_bytes(attempt.body, key)}
     del values["seconds"]  # real time: two equal runs write equal snapshots
     return AttemptPart(**values)
+
+
+def received_part(received: Received, key: str) -> msgspec.Raw:
+    request = received.request
+    part = ReceivedPart(
+        number=received.number,
+        at=received.at,
+        status=received.status,
+        url=request.url,
+        headers=list(request.headers),
+        body=masked_bytes(request.body, key),
+        secret=request.secret,
+    )
+    return masked_part(part, key)
+
+
+def read_inbox(part: InboxPart, received: Iterable[bytes]) -> Inbox:
+    """Return the built-in receiver with what it got, in order; raises ValidationFailed."""
+    inbox = Inbox(part.status, part.times, total=part.total)
+    for each in (decode(raw, ReceivedPart) for raw in received):
+        request = WebhookRequest(each.url, each.body, tuple(each.headers), 0, secret=each.secret)
+        inbox.received.append(Received(each.number, each.at, request, each.status))
+    return inbox
 
 
 class WebhookReader:

@@ -66,7 +66,11 @@ class Inbox:
 
     def document(self) -> dict[str, Any]:
         """Return how it responds, and the number of webhooks that it got."""
-        return {"url": URL, "status": self.status, "times": self.times, "total": self.total}
+        return {"url": URL, **self.settings()}
+
+    def settings(self) -> dict[str, Any]:
+        """Return the same without its URL."""
+        return {"status": self.status, "times": self.times, "total": self.total}
 
 
 class InboxSender:

@@ -174,6 +174,46 @@ def test_a_stopped_mock_goes_on_where_it_was(tmp_path: Path) -> None:
         assert client.get("/__mock/journal").json()["total"] == 3
 
 
+def test_the_built_in_receiver_keeps_what_it_got_and_how_it_responds(tmp_path: Path) -> None:
+    """After `kill -9` the inbox reads as before, with valid signatures, and counts on; a cleared one stays empty."""
+    with mock_process("--state", tmp_path, "--frozen", "--seed", 1) as mock, mock.client() as client:
+        client.patch("/__mock/inbox", json={"status": 500, "times": 2}).raise_for_status()
+        submit(client, callbackUrl="http://inbox.localhost/hook?token=secret")
+        client.post("/__mock/clock/advance", json={"seconds": 300}).raise_for_status()
+        before = client.get("/__mock/inbox").json()
+        mock.kill()
+    with mock_process("--state", tmp_path, "--frozen", "--seed", 1) as mock, mock.client() as client:
+        assert client.get("/__mock/inbox").json() == before
+        assert {each["isSignatureValid"] for each in before["received"]} == {True}
+        submit(client, callbackUrl="http://inbox.localhost/hook")
+        client.post("/__mock/clock/advance", json={"seconds": 300}).raise_for_status()
+        assert client.get("/__mock/inbox").json()["received"][0]["number"] > before["total"] > 0
+        client.delete("/__mock/inbox").raise_for_status()
+        mock.kill()
+    with mock_process("--state", tmp_path, "--frozen", "--seed", 1) as mock, mock.client() as client:
+        assert client.get("/__mock/inbox").json()["received"] == []
+
+
+def test_a_name_outlives_the_process_and_a_reset(tmp_path: Path) -> None:
+    """Until it is taken away, which is kept too."""
+
+    def name(client: httpx.Client) -> str | None:
+        client.get("/v1/me").raise_for_status()
+        (only,) = client.get("/__mock/sandboxes").json()["sandboxes"]
+        found: str | None = only["name"]
+        return found
+
+    for change, before in (("Ana", None), ("Bo", "Ana"), (None, "Bo")):
+        with mock_process("--state", tmp_path, "--frozen") as mock, mock.client() as client:
+            assert name(client) == before
+            client.patch("/__mock/sandbox", json={"name": change}).raise_for_status()
+            if change == "Bo":
+                client.post("/__mock/reset").raise_for_status()
+            mock.kill()
+    with mock_process("--state", tmp_path, "--frozen") as mock, mock.client() as client:
+        assert name(client) is None
+
+
 # --- sandboxes in and out of memory ----------------------------------------------------------------------------------
 
 
