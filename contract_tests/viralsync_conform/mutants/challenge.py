@@ -10,35 +10,33 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
-import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
 from itertools import zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
 
-from viralsync_conform.clocks import RealClock, measured
+from viralsync_conform.clocks import monotonic
 from viralsync_conform.mutants.catalogue import BEHAVIOUR_MUTANTS
 from viralsync_conform.mutants.engine.server import NO_MUTANT
 from viralsync_conform.mutants.engine.traffic import DEVIATED, TRAFFIC, WEBHOOK, Deviation
 from viralsync_conform.mutants.mutant import Mutant
 from viralsync_conform.suite.recorder import FAILED, FOLDER, SKIPPED
+from viralsync_mock.certify.program import Programs
 from viralsync_mock.errors import UsageError, did_you_mean
 from viralsync_mock.redaction import sanitised
 
 CONTROLS = 3
 FIRST_TIMEOUT = 600.0
+"""Seconds for the runs on the mock itself, of which nothing is known yet."""
 
+_NO_CONTROL = "the budget was used up by the runs on the mock itself; give more with --budget"
 _NOT_TRIED = "the budget was used up before a wrong server deviated; give more with --budget"
 _NONE_DEVIATED = "no wrong server deviated in what they do"
-"""Seconds for the first run, of which nothing is known yet."""
 
 NEEDS = {
     "streams": "streamJobProgress 200",
@@ -83,12 +81,16 @@ FINER_NEEDS = {
 
 @dataclass(frozen=True)
 class Attempt:
-    """One run of the tests: its exit code (None: stopped), the tests that failed, the lines of its traffic."""
+    """One run of the tests: its exit code (None: stopped), the tests that failed, the lines of its traffic.
+
+    `is_broken_off` if the budget was used up before the run had shown anything.
+    """
 
     exit_code: int | None
     failed: tuple[str, ...]
     traffic: frozenset[str]
     seconds: float
+    is_broken_off: bool = False
 
     @property
     def deviations(self) -> list[Deviation]:
@@ -129,17 +131,26 @@ class Survivor:
         return next(iter(of_nearest), None)
 
 
+class OutOfBudget(Exception):
+    """The budget was used up by the runs on the mock itself."""
+
+
 @dataclass
 class Challenge:
-    """All runs of a command; `left_out` are the tests that fail on the mock itself, each with how."""
+    """All runs of a command until a deadline, in `monotonic()` seconds.
 
-    command: Sequence[str]
+    `left_out` are the tests that fail on the mock itself, each with how.
+    """
+
+    programs: Programs
+    deadline: float
+    controls: list[Attempt] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
     noticed: dict[Mutant, str] = field(default_factory=dict)
     survivors: list[Survivor] = field(default_factory=list)
     unmet: list[Mutant] = field(default_factory=list)
     untried: list[Mutant] = field(default_factory=list)
-    running: set[int] = field(default_factory=set)
+    broken_off: list[Mutant] = field(default_factory=list)
 
     @property
     def percent(self) -> float | None:
@@ -147,77 +158,69 @@ class Challenge:
         tried = len(self.noticed) + len(self.survivors)
         return 100.0 * len(self.noticed) / tried if tried else None
 
-    def run(self, mutant: str, timeout: float, *, is_whole: bool = False) -> Attempt:
-        """Run the command once; unless `is_whole`, pytest stops at the first failing test."""
+    def run(self, mutant: str, timeout: float, *, is_whole: bool = False) -> Attempt | None:
+        """Run the command once, as long as the budget lasts; None if it is used up already.
+
+        Unless `is_whole`, pytest stops at the first failing test.
+        """
+        left = self.deadline - monotonic()
+        if left <= 0:
+            return None
         with TemporaryDirectory() as name:
             folder = Path(name)
             (folder / SKIPPED).write_text("".join(f"{test}\n" for test in self.left_out), "utf-8")
             addopts = f"{os.environ.get('PYTEST_ADDOPTS', '')} -p no:cacheprovider{'' if is_whole else ' -x'}"
             variables = {FOLDER: name, "VIRALSYNC_MOCK_MUTANT": mutant, "PYTEST_ADDOPTS": addopts.strip()}
-            with measured() as taken:
-                code = self._exit_code({**os.environ, **variables}, timeout)
+            ending = self.programs.run(variables, min(timeout, left))
             failed, traffic = _lines(folder / FAILED), _lines(folder / TRAFFIC)
-        return Attempt(code, tuple(dict.fromkeys(failed)), frozenset(traffic), taken[0])
+        is_broken_off = ending.exit_code is None and left < timeout and not failed
+        unique = tuple(dict.fromkeys(failed))
+        return Attempt(ending.exit_code, unique, frozenset(traffic), ending.seconds, is_broken_off)
 
-    def stop(self) -> None:
-        for process in tuple(self.running):
-            with suppress(ProcessLookupError):
-                os.killpg(process, signal.SIGKILL)
-
-    def _exit_code(self, environment: dict[str, str], timeout: float) -> int | None:
-        """Run the command in a process group of its own; None if it had to be stopped."""
-        try:
-            process = subprocess.Popen(  # noqa: S603 - the command is the user's own, and no shell reads it
-                self.command,
-                env=environment,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-        except OSError as problem:
-            raise UsageError(f"{self.command[0]}: cannot be started: {problem.strerror}") from None
-        self.running.add(process.pid)
-        try:
-            return process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            return None
-        finally:
-            self.running.discard(process.pid)
+    def control(self) -> Attempt:
+        """Run the tests on the mock itself; raises OutOfBudget if the budget does not last for it."""
+        attempt = self.run(NO_MUTANT, FIRST_TIMEOUT, is_whole=True)
+        if attempt is None or attempt.is_broken_off:
+            raise OutOfBudget
+        self.controls.append(attempt)
+        return attempt
 
 
 def run_challenge(
     command: Sequence[str], budget: float, only: Sequence[str], report: Path | None, fail_under: float, workers: int
 ) -> int:
     """Run everything, print the result and return the exit code; raises UsageError for what cannot be used."""
-    challenge, chosen = Challenge(command), _chosen(only)
-    deadline = RealClock().now() + timedelta(seconds=budget)
-    controls = _control(challenge)
-    timeout = 2 * max(each.seconds for each in controls) + 5
-    seen = frozenset[str]().union(*(each.traffic for each in controls))
-    likely = [mutant for mutant in chosen if only or _is_likely(mutant, seen)]
-    challenge.unmet += [mutant for mutant in chosen if mutant not in likely]
-
-    def attempt(mutant: Mutant) -> tuple[Mutant, Attempt | None]:
-        in_time = RealClock().now() < deadline
-        return mutant, challenge.run(mutant.name, timeout) if in_time else None
-
-    with ThreadPoolExecutor(workers) as pool:
-        results = pool.map(attempt, _most_telling_first(likely))
-        try:
-            with click.progressbar(results, length=len(likely), label="wrong servers", file=sys.stderr) as bar:
-                for mutant, outcome in bar:
-                    _sort(challenge, mutant, outcome)
-        except KeyboardInterrupt:
-            pool.shutdown(wait=False, cancel_futures=True)
-            challenge.stop()
-            raise
-    for line in _report(challenge, controls):
+    challenge, chosen = Challenge(Programs(command), monotonic() + budget), _chosen(only)
+    try:
+        _control(challenge)
+    except OutOfBudget:
+        challenge.untried += chosen
+    else:
+        _try(challenge, chosen, workers, is_any_likely=bool(only))
+    for line in _report(challenge):
         click.echo(sanitised(line))
     if report is not None:
         report.write_text(json.dumps(_document(challenge), indent=2) + "\n", "utf-8")
     return int((challenge.percent or 0.0) < fail_under)
+
+
+def _try(challenge: Challenge, chosen: Sequence[Mutant], workers: int, *, is_any_likely: bool) -> None:
+    """Run the tests against each mutant for which they have an occasion."""
+    timeout = 2 * max(each.seconds for each in challenge.controls) + 5
+    seen = frozenset[str]().union(*(each.traffic for each in challenge.controls))
+    likely = [mutant for mutant in chosen if is_any_likely or _is_likely(mutant, seen)]
+    challenge.unmet += [mutant for mutant in chosen if mutant not in likely]
+    ordered = tuple(_most_telling_first(likely))
+    with ThreadPoolExecutor(workers) as pool:
+        results = zip(ordered, pool.map(lambda mutant: challenge.run(mutant.name, timeout), ordered), strict=True)
+        try:
+            with click.progressbar(results, length=len(likely), label="wrong servers", file=sys.stderr) as bar:
+                for mutant, attempt in bar:
+                    _sort(challenge, mutant, attempt)
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            challenge.programs.stop()
+            raise
 
 
 def _chosen(only: Sequence[str]) -> list[Mutant]:
@@ -228,23 +231,22 @@ def _chosen(only: Sequence[str]) -> list[Mutant]:
     return [mutant for name, mutant in known.items() if (name in only if only else not mutant.is_permitted)]
 
 
-def _control(challenge: Challenge) -> list[Attempt]:
+def _control(challenge: Challenge) -> None:
     """Run the tests on the mock itself several times, and once more without those that fail or flicker there."""
-    controls = [challenge.run(NO_MUTANT, FIRST_TIMEOUT, is_whole=True)]
-    if not any("None" not in line for line in controls[0].traffic):
+    if not any("None" not in line for line in challenge.control().traffic):
         raise UsageError(
             "the tests never called the mock: start it with the fixture `viralsync` or with `viralsync-mock serve`"
         )
+    controls = challenge.controls
     while len(controls) < CONTROLS:
-        controls.append(challenge.run(NO_MUTANT, FIRST_TIMEOUT, is_whole=True))
+        challenge.control()
     for test in dict.fromkeys(test for each in controls for test in each.failed):
         is_constant = all(test in each.failed for each in controls)
         challenge.left_out[test] = "it fails there" if is_constant else "it flickers there"
     if any(each.exit_code != 0 for each in controls):
-        controls.append(challenge.run(NO_MUTANT, FIRST_TIMEOUT, is_whole=True))
+        challenge.control()
     if (code := controls[-1].exit_code) != 0:
         raise UsageError(f"the tests fail on the mock itself, with exit code {code}: run them by themselves first")
-    return controls
 
 
 def _is_likely(mutant: Mutant, facts: Iterable[str]) -> bool:
@@ -271,6 +273,8 @@ def _most_telling_first(mutants: Sequence[Mutant]) -> Iterator[Mutant]:
 def _sort(challenge: Challenge, mutant: Mutant, attempt: Attempt | None) -> None:
     if attempt is None:
         challenge.untried.append(mutant)
+    elif attempt.is_broken_off:
+        challenge.broken_off.append(mutant)
     elif attempt.exit_code is None:
         challenge.noticed[mutant] = "the tests did not end in time"
     elif attempt.exit_code != 0:
@@ -281,17 +285,19 @@ def _sort(challenge: Challenge, mutant: Mutant, attempt: Attempt | None) -> None
         challenge.unmet.append(mutant)
 
 
-def _report(challenge: Challenge, controls: Sequence[Attempt]) -> Iterator[str]:
-    yield f"{len(controls)} runs on the mock itself, {controls[-1].seconds:.1f} s each"
+def _report(challenge: Challenge) -> Iterator[str]:
+    if challenge.controls:
+        yield f"{len(challenge.controls)} runs on the mock itself, {challenge.controls[-1].seconds:.1f} s each"
     for test, why in challenge.left_out.items():
         yield f"left out, since {why}: {test}"
     tried = len(challenge.noticed) + len(challenge.survivors)
     if challenge.percent is None:
-        yield f"nothing is known about your tests: {_NOT_TRIED if challenge.untried else _NONE_DEVIATED}"
+        yield f"nothing is known about your tests: {_why_unknown(challenge)}"
     else:
         yield f"your tests notice {len(challenge.noticed)} of {tried} wrong servers ({challenge.percent:.0f} %)"
     rest = [f"{len(challenge.unmet)} never deviate in what your tests do"] if challenge.unmet else []
     rest += [f"{len(challenge.untried)} were not tried within the budget"] if challenge.untried else []
+    rest += [f"{len(challenge.broken_off)} were broken off when it was used up"] if challenge.broken_off else []
     if rest:
         yield f"not counted: {', '.join(rest)}"
     if challenge.survivors:
@@ -299,6 +305,12 @@ def _report(challenge: Challenge, controls: Sequence[Attempt]) -> Iterator[str]:
     for each in challenge.survivors:
         yield f"  {each.mutant.subject}: {each.mutant.name}: {each.mutant.statement}"
         yield from _details(each)
+
+
+def _why_unknown(challenge: Challenge) -> str:
+    if len(challenge.controls) < CONTROLS:
+        return _NO_CONTROL
+    return _NOT_TRIED if challenge.untried or challenge.broken_off else _NONE_DEVIATED
 
 
 def _details(survivor: Survivor) -> Iterator[str]:
@@ -311,7 +323,7 @@ def _details(survivor: Survivor) -> Iterator[str]:
 
 def _document(challenge: Challenge) -> dict[str, object]:
     return {
-        "command": list(challenge.command),
+        "command": list(challenge.programs.command),
         "percent": None if challenge.percent is None else round(challenge.percent, 1),
         "noticed": {mutant.name: by for mutant, by in challenge.noticed.items()},
         "survivors": [
@@ -328,6 +340,7 @@ def _document(challenge: Challenge) -> dict[str, object]:
         "left_out": challenge.left_out,
         "unmet": [mutant.name for mutant in challenge.unmet],
         "untried": [mutant.name for mutant in challenge.untried],
+        "broken_off": [mutant.name for mutant in challenge.broken_off],
     }
 
 

@@ -1,4 +1,8 @@
-"""Runs the program on trial: in a process group of its own, to its end or its deadline, with bounded output."""
+"""Runs a program: in a process group of its own, to its end or its deadline, with bounded output.
+
+What it has started ends with it: the group, and on Linux also processes that have left the group, which are found by a
+variable in their environment.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ import signal
 import subprocess
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Thread
 from typing import IO, TYPE_CHECKING
 
@@ -16,13 +21,19 @@ from viralsync_mock.clock import RealTime
 from viralsync_mock.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 KEPT = 4096
 """Bytes kept of the beginning of the output, and as many of its end."""
 
 GRACE_SECONDS = 1.0
 """Real seconds from SIGTERM to SIGKILL: time to cancel a job."""
+
+MARK = "VIRALSYNC_RUN"
+"""A variable with another value for each run, which the processes of the run inherit."""
+
+MAX_SEARCHES = 20
+"""A process that is found may have started another meanwhile, which the next search finds."""
 
 
 @dataclass(frozen=True)
@@ -55,12 +66,12 @@ class Programs:
 
     def run(self, variables: Mapping[str, str], within: float) -> Ending:
         """Run the program to its end, or for `within` real seconds; raises SettingsError if it cannot be started."""
-        real = RealTime()
+        real, mark = RealTime(), os.urandom(8).hex()
         started = real.monotonic()
         try:
             process = subprocess.Popen(  # noqa: S603 - the command is the user's own, and no shell reads it
                 self.command,
-                env={**os.environ, **variables},
+                env={**os.environ, **variables, MARK: mark},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -80,8 +91,9 @@ class Programs:
                 process.wait(GRACE_SECONDS)
         finally:
             seconds = real.monotonic() - started
-            _signal(process.pid, signal.SIGKILL)  # and what it has started
+            _signal(process.pid, signal.SIGKILL)
             process.wait()
+            _kill_marked(mark)
             self._running.discard(process.pid)
         return Ending(code, seconds, output.text())
 
@@ -94,6 +106,23 @@ class Programs:
 def _signal(group: int, number: signal.Signals) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
+
+
+def _kill_marked(mark: str) -> None:
+    for _ in range(MAX_SEARCHES):
+        if not (found := tuple(_marked(f"{MARK}={mark}".encode()))):
+            return
+        for process in found:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(process, signal.SIGKILL)
+
+
+def _marked(variable: bytes) -> Iterator[int]:
+    """Yield the processes with a variable in their environment; none where there is no /proc."""
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):  # it has ended, or is another user's
+            if variable in environment.read_bytes().split(b"\0"):
+                yield int(environment.parent.name)
 
 
 class _Output:

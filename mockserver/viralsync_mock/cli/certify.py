@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from traceback import format_exception
 from typing import TYPE_CHECKING
@@ -31,24 +32,27 @@ or the mock failed · 4 an expected failure has passed · 70 an error in viralsy
 """
 
 NO_VERDICT = 70
+own_option = partial(option, command="certify")
 
 
 @click.command(epilog=EXAMPLES, short_help="Put a client in any language on trial.")
-@option("--command", metavar="COMMAND", required=True, help="Starts your client; no shell reads it.")
-@option("--suite", metavar="core|full|FILE", default="core", help="The scenarios.")
-@option("--only", metavar="NAME", multiple=True, help="Only this scenario of the suite. Repeatable.")
-@option("--expected-failures", type=FILE, help="Scenarios, or scenario/rule, that may fail, each with a reason (YAML).")
-@option(
+@own_option("--command", metavar="COMMAND", required=True, help="Starts your client; no shell reads it.")
+@own_option("--suite", metavar="core|full|FILE", default="core", help="The scenarios.")
+@own_option("--only", metavar="NAME", multiple=True, help="Only this scenario of the suite. Repeatable.")
+@own_option(
+    "--expected-failures", type=FILE, help="Scenarios, or scenario/rule, that may fail, each with a reason (YAML)."
+)
+@own_option(
     "--report-dir", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Write the reports there."
 )
-@option("--jobs", type=click.IntRange(1, 64), metavar="N", default=6, help="Scenarios at the same time.")
-@option(
+@own_option("--jobs", type=click.IntRange(1, 64), metavar="N", default=6, help="Scenarios at the same time.")
+@own_option(
     "--clock",
     type=click.Choice(["scaled", "jump"]),
     default="scaled",
     help="`scaled` for a program that sleeps in real time, `jump` for one that sleeps on POST /__mock/clock/sleep.",
 )
-@option(
+@own_option(
     "--callback-to",
     metavar="URL",
     help="Where the client receives webhooks; {port} is a free port, which it finds in VIRALSYNC_CALLBACK_PORT.",

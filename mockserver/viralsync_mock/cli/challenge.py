@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 
 import click
@@ -23,6 +24,8 @@ Exit codes: 0 · 1 fewer noticed than --fail-under · 2 wrong use, or the tests 
 _BUDGET = re.compile(r"(\d+)(s|m|h)\Z")
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
+own_option = partial(option, command="challenge")
+
 
 def _seconds(_context: click.Context, _parameter: click.Parameter, text: str) -> float:
     found = _BUDGET.match(text)
@@ -36,11 +39,13 @@ def _seconds(_context: click.Context, _parameter: click.Parameter, text: str) ->
     short_help="List the bugs of the API that your tests would not notice.",
     context_settings={"ignore_unknown_options": True},
 )
-@option("--budget", metavar="TIME", default="5m", callback=_seconds, help="Time for all runs together.")
-@option("--only", metavar="NAME", multiple=True, help="Only this wrong server. Repeatable.")
-@option("--report", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write the result as JSON.")
-@option("--fail-under", type=click.FloatRange(0, 100), metavar="P", default=0.0, help="Least percentage to notice.")
-@option("--workers", type=click.IntRange(min=1), metavar="N", default=2, help="Runs at the same time.")
+@own_option("--budget", metavar="TIME", default="5m", callback=_seconds, help="Time for all runs together.")
+@own_option("--only", metavar="NAME", multiple=True, help="Only this wrong server. Repeatable.")
+@own_option(
+    "--report", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write the result as JSON."
+)
+@own_option("--fail-under", type=click.FloatRange(0, 100), metavar="P", default=0.0, help="Least percentage to notice.")
+@own_option("--workers", type=click.IntRange(min=1), metavar="N", default=2, help="Runs at the same time.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def challenge(
     budget: float,

@@ -70,7 +70,8 @@ def unknown_variables(names: Iterable[str], known: Collection[str]) -> Iterator[
             yield f"the variable {name} is no option.{did_you_mean(name, options)}"
 
 
-def option(flag: str, **rest: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Declare an option, and the variable that can take its place."""
+def option(flag: str, *, command: str = "", **rest: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Declare an option, and the variable that can take its place; with `command` no other command reads it."""
+    prefix = VARIABLE_PREFIX + (f"{command.upper()}_" if command else "")
     name = flag.split("/", maxsplit=1)[0].removeprefix("--").replace("-", "_").upper()
-    return click.option(flag, envvar=VARIABLE_PREFIX + name, show_default=rest.get("default") is not None, **rest)
+    return click.option(flag, envvar=prefix + name, show_default=rest.get("default") is not None, **rest)

@@ -12,9 +12,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from viralsync_conform import mutants
+from viralsync_conform.clocks import monotonic
 from viralsync_conform.mutants.catalogue import BEHAVIOUR_MUTANTS
 from viralsync_conform.mutants.engine.asgi import Answer, Request
 from viralsync_conform.mutants.engine.traffic import Traffic, _first_difference, _first_event
+from viralsync_mock.certify.program import GRACE_SECONDS
 from viralsync_mock.cli import main
 
 SUITE = """
@@ -109,9 +111,28 @@ def test_tests_that_flicker_on_the_mock_are_left_out(tmp_path: Path) -> None:
 
 
 def test_what_the_budget_does_not_reach_is_not_counted(tmp_path: Path) -> None:
-    """A budget of nothing tries nothing, after the runs on the mock itself."""
+    """A budget of nothing tries nothing, not even the mock itself."""
     result = challenge(tmp_path, "--budget", "0s", *only("get-another-job"))
     assert "not counted: 1 were not tried within the budget" in result.output
+    assert not (tmp_path / "runs.txt").exists()
+
+
+def test_what_is_under_way_when_the_budget_is_used_up_is_broken_off(tmp_path: Path) -> None:
+    """Tests that hang have not noticed then, and the command ends with its budget."""
+    report = tmp_path / "report.json"
+    started = monotonic()
+    result = challenge(tmp_path, "--budget", "3s", *only("get-enveloped"), "--report", str(report))
+    assert monotonic() - started < 3 + GRACE_SECONDS + 3
+    assert "not counted: 1 were broken off when it was used up" in result.output
+    assert json.loads(report.read_text())["broken_off"] == ["get-enveloped"]
+
+
+def test_a_run_on_the_mock_itself_that_takes_too_long_is_broken_off(tmp_path: Path) -> None:
+    """Nothing is known then, and it says why."""
+    hangs = SUITE + "import threading\nthreading.Event().wait()"
+    result = challenge(tmp_path, "--budget", "1s", "--fail-under", "1", suite=hangs)
+    assert result.exit_code == 1
+    assert "nothing is known about your tests: the budget was used up by the runs on the mock itself" in result.output
 
 
 @pytest.mark.parametrize(

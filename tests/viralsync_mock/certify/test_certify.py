@@ -185,6 +185,14 @@ def test_on_a_jumping_clock_a_program_sleeps_through_the_control_api(certify: Ru
     assert done.exit_code == 0, done.output
 
 
+def test_the_clock_of_serve_is_another_variable(certify: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A team that sets it for its server does not change what its clients are held against."""
+    monkeypatch.setenv("VIRALSYNC_MOCK_CLOCK", "auto")
+    assert "has no such scenario" in certify("", "--only", "nothing-at-all").output
+    monkeypatch.setenv("VIRALSYNC_MOCK_CERTIFY_CLOCK", "auto")
+    assert "'--clock'" in certify("", "--only", "nothing-at-all").output
+
+
 def test_files_that_cannot_be_used_are_wrong_use(certify: Run, tmp_path: Path) -> None:
     """One sentence, before anything has started."""
     below_a_file = str(tmp_path / "client.py" / "x")

@@ -41,6 +41,16 @@ time.sleep(60)
     assert any(not is_running(child) for _ in range(20_000)), "it was killed, and takes a moment to go"
 
 
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="found by /proc, on Linux")
+def test_a_child_in_a_session_of_its_own_is_killed_too(tmp_path: Path) -> None:
+    """Also when the program has ended well, and the child has left it for init and holds its output open."""
+    pid = tmp_path / "pid"
+    child = f"setsid --fork sh -c {shlex.quote(f'echo $$ > {pid}; exec sleep 600')}"
+    ending = Programs(["sh", "-c", f"{child}; until [ -s {pid} ]; do :; done; exit 3"]).run({}, 20)
+    assert ending.exit_code == 3
+    assert any(not is_running(int(pid.read_text())) for _ in range(20_000)), "it was killed, and takes a moment to go"
+
+
 def is_running(process: int) -> bool:
     """Return whether a process runs; one that has ended and was not waited for does not."""
     status = Path(f"/proc/{process}/stat")
