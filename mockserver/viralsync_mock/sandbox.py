@@ -70,6 +70,10 @@ class Recorder(Protocol):
 class SandboxKeeper(Protocol):
     """Keeps the sandboxes of a server beyond its memory."""
 
+    @property
+    def problem(self) -> str:
+        """Why nothing can be kept at this moment; empty if it can."""
+
     def keep(self, sandbox: Sandbox) -> None:
         """Keep a new sandbox from now on, in place of any other of its key."""
 

@@ -56,13 +56,14 @@ def test_every_variable_is_one_that_serve_reads(text: str) -> None:
 
 
 def test_kubernetes_runs_it_as_the_image_is_made() -> None:
-    """The same user, the same port, a read-only root, and probes that need no token."""
+    """The same user, the same port, a read-only root, probes that need no token, and no restart for a full disk."""
     pod = KUBERNETES["Deployment"]["spec"]["template"]["spec"]
     (container,) = pod["containers"]
-    probes = [container[f"{name}Probe"]["httpGet"] for name in ("startup", "readiness", "liveness")]
+    probes = [container[f"{name}Probe"]["httpGet"] for name in ("startup", "readiness")]
     assert (pod["securityContext"]["runAsUser"], container["ports"][0]["containerPort"]) == (65532, 4747)
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
     assert {each["path"] for each in probes} == {"/__mock/health"}
+    assert container["livenessProbe"]["tcpSocket"] == {"port": "http"}
 
 
 def test_prometheus_finds_the_metrics_of_a_pod_open() -> None:

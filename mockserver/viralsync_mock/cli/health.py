@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 PATH = "/__mock/health"
 MAX_ANSWER = 4096
+UNAVAILABLE = 503
 WILDCARDS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - read, not bound
 
 
@@ -29,7 +30,7 @@ class _Unhealthy(click.ClickException):
 @option("--url", metavar="URL", help="Where the mock is; by default the address that `serve` takes from its variables.")
 @option("--timeout", type=click.FloatRange(0, 60, min_open=True), metavar="S", default=2.0, help="Seconds to wait.")
 def health(url: str | None, timeout: float) -> None:
-    """Ask whether a mock is up: exit code 0 if it is, 1 if not."""
+    """Ask whether a mock is up and can keep its state: exit code 0 if so, 1 if not."""
     from http.client import HTTPException  # only here
 
     url = (url or own_url()).rstrip("/")
@@ -38,6 +39,8 @@ def health(url: str | None, timeout: float) -> None:
     except (OSError, HTTPException, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise _Unhealthy(f"no mock answers at {url} within {timeout:g} s: {reason}. Name another with --url.") from None
+    if problem := _problem(status, answer):
+        raise _Unhealthy(f"the mock at {url} is failing: {problem}")
     if not _is_mock(status, answer):
         raise _Unhealthy(f"{url}{PATH} answered {status}: expected a mock's 200. Name another with --url.")
     click.echo(f"ok {url}")
@@ -74,6 +77,16 @@ def _connection(target: SplitResult, timeout: float) -> HTTPConnection:
     if is_loopback(target.hostname):
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return HTTPSConnection(target.hostname, target.port, timeout=timeout, context=context)
+
+
+def _problem(status: int, answer: bytes) -> str | None:
+    """Return why a mock is failing, as it says itself."""
+    try:
+        document = json.loads(answer)
+    except ValueError:
+        return None
+    is_failing = status == UNAVAILABLE and isinstance(document, dict) and document.get("status") == "failing"
+    return str(document.get("problem")) if is_failing else None
 
 
 def _is_mock(status: int, answer: bytes) -> bool:

@@ -26,15 +26,20 @@ if TYPE_CHECKING:
 MAX_SHOWN = 1000
 """Of the calls in the window of the rate limit."""
 
+HIDDEN_PROBLEM = "The state cannot be kept: the log of the mock says why."
+
 
 async def get_health(request: ControlRequest) -> Response:
-    """GET /__mock/health: it is up. It is open, so that a probe needs no token; the details are not."""
-    if not is_authorized(request.mock, request.headers_by_name):
-        return JsonResponse({"status": "ok"})
+    """GET /__mock/health: it is up, and can keep its state. It is open: a probe needs no token; the details are not."""
     spec, sandboxes = request.spec, request.mock.sandboxes
+    problem = sandboxes.keeper.problem if sandboxes.keeper is not None else ""
+    state = {"status": "failing", "problem": problem} if problem else {"status": "ok"}
+    code = 503 if problem else 200
+    if not is_authorized(request.mock, request.headers_by_name):
+        return JsonResponse({**state, "problem": HIDDEN_PROBLEM} if problem else state, code)
     return JsonResponse(
         {
-            "status": "ok",
+            **state,
             "version": version("viralsync-mock"),
             "spec": f"{spec.title} {spec.version}",
             "sandboxes": len(sandboxes),
@@ -43,7 +48,8 @@ async def get_health(request: ControlRequest) -> Response:
                 "used": sandboxes.memory.used,
                 "sandboxesDropped": sandboxes.times_dropped,
             },
-        }
+        },
+        code,
     )
 
 

@@ -30,6 +30,9 @@ T = TypeVar("T")
 WRITE_BEHIND = 0.01
 """Real seconds until what was only counted is written."""
 
+RETRY = 1.0
+"""Real seconds from a write that failed to the next."""
+
 GRACE = 0.05
 """Real seconds after the end of a lease until it is claimed."""
 
@@ -117,8 +120,13 @@ class Keeper:
         self._loading: dict[str, asyncio.Future[None]] = {}
         self._tasks: set[asyncio.Future[None]] = set()
         self._is_closed = False
-        self._reported = ""
-        """What the log says already of a state that is not kept."""
+        self._failure = self._reported = ""
+        """Why nothing can be kept at this moment, and what the log says already of it."""
+
+    @property
+    def problem(self) -> str:
+        """Why nothing can be kept at this moment; empty if it can."""
+        return self._failure or ("" if self._backend.holds() else LAPSED)
 
     # what the registry of sandboxes shows
 
@@ -228,8 +236,9 @@ class Keeper:
                         self._lose(sandbox.key)
                     await self._run(self._backend.renew)  # with the new lease, now that all is closed
             except StateError as error:
-                self._report(error)
+                self._fail(error)
                 continue
+            self._failure = ""
             await self._take_over()
 
     def _lose(self, key: str) -> None:
@@ -266,9 +275,9 @@ class Keeper:
         self._changed[parts.id] = parts
         self._write_later()
 
-    def _write_later(self) -> None:
+    def _write_later(self, seconds: float = WRITE_BEHIND) -> None:
         if self._timer is None and not self._waiting and not self._is_closed:
-            self._timer = asyncio.get_running_loop().call_later(WRITE_BEHIND, self._begin)
+            self._timer = asyncio.get_running_loop().call_later(seconds, self._begin)
 
     async def commit(self, parts: SandboxParts) -> None:
         """Return when all that has changed is written; raises StateError."""
@@ -328,14 +337,10 @@ class Keeper:
             outcome = Outcome(
                 error if isinstance(error, StateError) else StateError(f"The state is not written: {error}")
             )
-            self._report(error)
-            self._apart = apart | self._apart
-            for parts in changed.values():
-                if parts.sandbox.recorder is parts:
-                    parts.begin()
-                    self._changed[parts.id] = parts
+            self._fail(error)
+            self._write_again(apart, changed)
         else:
-            self._reported = ""
+            self._failure = self._reported = ""
             outcome = Outcome(lost=frozenset(writing.result()))
             for name in outcome.lost & changed.keys():
                 self._lose(changed[name].sandbox.key)
@@ -344,6 +349,19 @@ class Keeper:
                 each.set_result(outcome)
         if self._waiting and not self._in_flight:
             self._begin()
+
+    def _write_again(self, apart: dict[str, Change], changed: dict[str, SandboxParts]) -> None:
+        self._apart = apart | self._apart
+        for parts in changed.values():
+            if parts.sandbox.recorder is parts:
+                parts.begin()
+                self._changed[parts.id] = parts
+        if self._apart or self._changed:
+            self._write_later(RETRY)
+
+    def _fail(self, error: BaseException) -> None:
+        self._failure = str(error)
+        self._report(error)
 
     def _report(self, error: BaseException) -> None:
         """Say in the log what keeps the state from being kept, once until it is kept again."""

@@ -6,13 +6,17 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any
 
+import httpx
 import pytest
 from click.testing import CliRunner
 from tests.conftest import MOVIE, LiveServer
 from tests.support.processes import mock_process
+from tests.viralsync_mock.control.test_control import watched
 
 from viralsync_mock.app import create_app
 from viralsync_mock.cli import main
@@ -148,6 +152,34 @@ def test_a_full_disk_refuses_submissions_and_loses_none_once_there_is_room(
     keeper._worker.submit(lambda: None).result()
     stored = keeper._worker.submit(keeper._backend.claim, keeper._backend.ids()[0]).result()
     assert sum(name.startswith("job:") for name in stored) == 3
+
+
+def test_a_full_disk_makes_the_mock_ill_until_there_is_room_without_any_call(
+    start_mock: Callable[[Settings], LiveServer], tmp_path: Path
+) -> None:
+    """`/__mock/health` and the command say so; only who may use the control API reads the path of the file."""
+    server = start_mock(Settings(clock=Mode.FROZEN, state=str(tmp_path), control_token="sesame"))
+    keeper: Any = server.app.mock.sandboxes.keeper
+    database = keeper._backend._database
+    probe = partial(CliRunner().invoke, main, ["health", "--url", server.base_url])
+    with server.client("vs_prod_" + "1" * 32) as client, watched(httpx.Client(base_url=server.base_url)) as control:
+        assert (client.post("/v1/render/jobs", json=MOVIE).status_code, probe().exit_code) == (202, 0)
+        keeper._worker.submit(database.execute, "PRAGMA max_page_count = 1").result()
+        large = {**MOVIE, "movie": {**MOVIE["movie"], "title": "x" * 50_000}}  # type: ignore[dict-item]
+        assert client.post("/v1/render/jobs", json=large).status_code == 503
+        health = control.get("/__mock/health")
+        assert (health.status_code, health.json()["status"]) == (503, "failing")
+        assert health.json().keys() == {"status", "problem"}
+        assert str(tmp_path) not in health.text
+        full = control.get("/__mock/health", headers={"x-mock-token": "sesame"}).json()
+        assert "the disk is full" in full["problem"]
+        assert (probe().exit_code, "is failing: The state cannot be kept" in probe().output) == (1, True)
+        keeper._worker.submit(database.execute, "PRAGMA max_page_count = 100000").result()
+        for _ in range(100):
+            if control.get("/__mock/health").json() == {"status": "ok"}:
+                break
+            Event().wait(0.1)
+        assert (control.get("/__mock/health").status_code, probe().exit_code) == (200, 0)
 
 
 def test_a_mock_that_stops_on_a_full_disk_says_what_is_lost(tmp_path: Path) -> None:
