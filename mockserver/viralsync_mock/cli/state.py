@@ -151,7 +151,7 @@ def export_state(file: Any, state: Path | None) -> None:
 @folder_option
 def import_state(file: Any, state: Path | None) -> None:
     """Add the sandboxes of an export to a folder, in place of those of the same keys."""
-    from viralsync_mock.persistence.keeper import Change
+    from viralsync_mock.persistence.backend import Change
 
     lines = iter(file)
     head = _line(next(lines, ""), 1)

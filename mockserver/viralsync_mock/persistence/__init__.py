@@ -13,7 +13,7 @@ from viralsync_mock.snapshots.snapshot import digest
 
 if TYPE_CHECKING:
     from viralsync_mock.openapi.spec import Spec
-    from viralsync_mock.persistence.keeper import Backend
+    from viralsync_mock.persistence.backend import Backend
     from viralsync_mock.state import MockServer
 
 

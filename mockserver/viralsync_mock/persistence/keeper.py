@@ -11,17 +11,19 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from viralsync_mock.errors import StateError
+from viralsync_mock.persistence.backend import Change
 from viralsync_mock.snapshots.parts import SandboxParts, read_name, read_parts, sandbox_id, write_name
 from viralsync_mock.snapshots.snapshot import resume_webhooks
 from viralsync_mock.validation.schema import ValidationFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
 
     from viralsync_mock.journal.entry import JournalEntry
+    from viralsync_mock.persistence.backend import Backend
     from viralsync_mock.sandbox import Sandbox
     from viralsync_mock.state import MockServer
 
@@ -38,49 +40,6 @@ GRACE = 0.05
 
 CLOSED = "The mock is stopping: call again once it has started."
 LAPSED = "This replica has lost its lease, and another may answer for the key: call again."
-
-
-class Change(NamedTuple):
-    """What is to be written of one sandbox, None for a part that is gone; `replaces` all that is stored of it."""
-
-    id: str
-    fields: Mapping[str, bytes | None]
-    replaces: bool = False
-
-
-class Backend(Protocol):
-    """Stores the parts of sandboxes by their ids. It is used in one thread; its methods raise StateError."""
-
-    heartbeat: float | None
-    """Real seconds from one `renew` to the next; None if it needs none."""
-
-    def claim(self, sandbox_id: str) -> dict[str, bytes]:
-        """Return the parts, empty for none, and own the sandbox from now on; raises StateError if another does."""
-        ...
-
-    def write(self, changes: Sequence[Change]) -> set[str]:
-        """Write all of it; return the ids that belong to another server by now, of which nothing is written."""
-        ...
-
-    def renew(self) -> bool:
-        """Stay the owner of what was claimed; False if another may own it by now."""
-        ...
-
-    def holds(self) -> bool:
-        """Say at once, from any thread, whether what was claimed is still owned."""
-        ...
-
-    def with_webhooks(self) -> list[str]:
-        """Return the ids of sandboxes that have webhooks to send and that no live server owns."""
-        ...
-
-    def erase_all(self) -> None:
-        """Forget every sandbox."""
-        ...
-
-    def close(self) -> None:
-        """Give up what was claimed."""
-        ...
 
 
 class Outcome(NamedTuple):

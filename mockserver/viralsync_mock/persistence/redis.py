@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from urllib.parse import SplitResult
 
-    from viralsync_mock.persistence.keeper import Change
+    from viralsync_mock.persistence.backend import Change
 
 VERSION = 1
 PREFIX = "viralsync:"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from viralsync_mock.persistence.keeper import Change
+    from viralsync_mock.persistence.backend import Change
 
 FILE = "state.sqlite3"
 APPLICATION, VERSION = 0x56534D4B, 1

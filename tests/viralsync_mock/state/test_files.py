@@ -22,7 +22,7 @@ from viralsync_mock.app import create_app
 from viralsync_mock.cli import main
 from viralsync_mock.clock import Mode
 from viralsync_mock.errors import StateError
-from viralsync_mock.persistence.keeper import Change
+from viralsync_mock.persistence.backend import Change
 from viralsync_mock.persistence.sqlite import FILE, SqliteBackend
 from viralsync_mock.settings import Settings
 

@@ -22,7 +22,7 @@ from tests.support.processes import FREE, PATIENCE, MockProcess, killed_while_su
 from tests.support.webhook_receiver import Receiver
 
 from viralsync_mock.errors import SettingsError, StateError
-from viralsync_mock.persistence.keeper import Change
+from viralsync_mock.persistence.backend import Change
 from viralsync_mock.persistence.redis import RedisBackend
 
 pytestmark = pytest.mark.skipif(shutil.which("redis-server") is None, reason="needs redis-server")
