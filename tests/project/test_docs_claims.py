@@ -189,7 +189,9 @@ class Session:
 
     def do_serve(self, rest: str, *_: str) -> None:
         """Go on with a mock of its own."""
-        given = serve.make_context("serve", ["--frozen", *rest.split()])
+        given = serve.make_context(
+            "serve", ["--frozen", *rest.split()], parent=click.Context(main, **main.context_settings)
+        )
         self.server, self.keys = self.start(settings_of(given)), {}
         self.use_key("first")
 

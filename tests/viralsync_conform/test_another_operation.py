@@ -43,7 +43,7 @@ RETRY = """  /v1/jobs/{jobId}/retry:
         '401': {$ref: '#/components/responses/Unauthorized'}
         '403': {$ref: '#/components/responses/Forbidden'}
         '404': {$ref: '#/components/responses/JobNotFound'}
-        '405': {$ref: '#/components/responses/MethodNotAllowed'}
+        '405': {$ref: '#/components/x-responses/MethodNotAllowed'}
         '413': {$ref: '#/components/responses/PayloadTooLarge'}
         '429': {$ref: '#/components/responses/RateLimited'}
         '500': {$ref: '#/components/responses/InternalError'}

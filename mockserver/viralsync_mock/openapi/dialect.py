@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 EVENT_SCHEMA = "x-event-schema"
+SHARED_RESPONSES = "x-responses"
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")
 
@@ -50,6 +51,7 @@ _SHAPES: Mapping[str, Mapping[str, str]] = {
         **_leaves("summary description servers"),
         **dict.fromkeys(METHODS, "operation"),
         "parameters": "[parameter]",
+        SHARED_RESPONSES: "{response}",
     },
     "operation": {
         **_leaves("tags summary description externalDocs operationId deprecated security servers"),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from viralsync_mock.config.yaml_source import Node, preview, read_yaml
 from viralsync_mock.errors import SpecError
-from viralsync_mock.openapi.dialect import check, follow
+from viralsync_mock.openapi.dialect import METHODS, SHARED_RESPONSES, check, follow
 from viralsync_mock.openapi.extensions import (
     ErrorEntry,
     Plan,
@@ -86,4 +86,17 @@ def load_spec(path: Path | str) -> Spec:
         root["openapi"].fail(f"expected OpenAPI 3.1.x, got {preview(version)}")
     root = with_external_files(root)
     check(root)
+    _add_shared_responses(root.value)
     return Spec(root)
+
+
+def _add_shared_responses(document: dict[str, Any]) -> None:
+    """Give each operation the responses that its path has for calls which are none of its own (`x-responses`)."""
+    for name, item in document.get("paths", {}).items():
+        if name.startswith("x-"):
+            continue
+        target = follow(document, item["$ref"])[1] if "$ref" in item else item
+        shared = target.get(SHARED_RESPONSES, {})
+        for method in filter(target.get, METHODS if shared else ()):
+            operation = target[method]
+            operation["responses"] = dict(sorted({**shared, **operation["responses"]}.items()))

@@ -15,6 +15,8 @@ import pytest
 import yaml
 from tests.support.paths import ROOT
 
+from viralsync_mock.openapi.spec import load_spec
+
 SPEC_FILE = ROOT / "openapi.yaml"
 MOVIES = sorted((ROOT / "fixtures" / "movies").glob("*.json"))
 
@@ -51,7 +53,7 @@ PLACEHOLDERS = {
 }
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 METHODS = ("get", "post", "put", "patch", "delete")
-EVERYWHERE = {"400", "401", "403", "405", "413", "429", "500", "503"}
+EVERYWHERE = {"401", "403", "429", "500", "503"}
 
 
 @cache
@@ -230,7 +232,8 @@ def test_operations_and_properties_are_described() -> None:
 
 def test_every_code_is_answered_by_an_operation_with_its_status() -> None:
     """Each code of the catalogue has an example in some operation, under the status it has there."""
-    seen = {(code, status) for o in operations().values() for status, code, _ in error_examples(o)}
+    paths = [{"responses": item.get("x-responses", {})} for _, item in path_items()]
+    seen = {(code, status) for o in (*operations().values(), *paths) for status, code, _ in error_examples(o)}
     catalogue = {(code, str(entry["status"])) for code, entry in spec()["x-error-catalogue"].items()}
     assert catalogue == seen
 
@@ -279,21 +282,31 @@ def test_operations_declare_every_status_they_can_answer(name: str) -> None:
 
 
 def test_statuses_of_single_operations_are_declared() -> None:
-    """Quota, unknown jobs and wrong states are declared exactly where they can happen."""
+    """Invalid and large bodies, quota, unknown jobs and wrong states are declared exactly where they can happen."""
     declared = {
         status: {name for name, o in operations().items() if status in o["responses"]}
-        for status in ("402", "404", "409")
+        for status in ("400", "402", "404", "405", "409", "413")
     }
     assert declared == {
+        "400": {"submitRenderJob", "listJobs"},
+        "405": set(),
+        "413": {"submitRenderJob"},
         "402": {"submitRenderJob"},
         "404": {"getJob", "streamJobProgress", "cancelJob", "deleteJob"},
         "409": {"submitRenderJob", "cancelJob", "deleteJob"},
     }
 
 
+def test_the_mock_may_answer_each_call_with_400_405_and_413() -> None:
+    """What no proper call gets is declared for each path, and read as if each operation declared it."""
+    read = load_spec(SPEC_FILE).operations.values()
+    assert {each.id for each in read if {400, 405, 413} <= each.responses.keys()} == OPERATION_IDS
+
+
 def test_a_refusal_that_asks_to_wait_or_to_change_method_says_how() -> None:
     """429 requires a whole-number `Retry-After`, 405 requires `Allow`."""
-    responses = spec()["components"]["responses"]
+    components = spec()["components"]
+    responses = {**components["responses"], **components["x-responses"]}
     retry_after = resolve(responses["RateLimited"]["headers"]["Retry-After"])
     allow = resolve(responses["MethodNotAllowed"]["headers"]["Allow"])
     assert (retry_after["required"], retry_after["schema"]["type"]) == (True, "integer")

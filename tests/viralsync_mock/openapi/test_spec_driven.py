@@ -56,7 +56,7 @@ post:
     '400': {$ref: '#/components/responses/BadRequest'}
     '401': {$ref: '#/components/responses/Unauthorized'}
     '403': {$ref: '#/components/responses/Forbidden'}
-    '405': {$ref: '#/components/responses/MethodNotAllowed'}
+    '405': {$ref: '#/components/x-responses/MethodNotAllowed'}
     '413': {$ref: '#/components/responses/PayloadTooLarge'}
     '429': {$ref: '#/components/responses/RateLimited'}
 """
