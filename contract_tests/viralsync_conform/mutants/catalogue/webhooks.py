@@ -7,7 +7,6 @@ import hmac
 import json
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 from urllib.parse import urlencode
 
 import httpx2
@@ -18,10 +17,11 @@ from viralsync_conform.mutants.engine.webhook_attempts import (
     TAKEN,
     Sending,
     WebhookAttempt,
+    body,
     resigned,
     signed,
     with_header,
-)
+)  # fmt: skip
 from viralsync_conform.mutants.mutant import Section
 from viralsync_mock.webhooks.sender import DeliveryFailed, Reply
 
@@ -114,19 +114,9 @@ async def other_on_retry(attempt: WebhookAttempt) -> Reply:
 
 @webhook("webhook-as-form", "Webhooks are forms.")
 async def as_form(attempt: WebhookAttempt) -> Reply:
-    body = urlencode(attempt.document).encode()
-    lines = (("content-type", "application/x-www-form-urlencoded"), (SIGNATURE, signed(body, attempt.secret)))
-    return await attempt.deliver(body=body, headers=lines)
-
-
-def wrapped(wrap: Callable[[dict[str, Any]], object]) -> Sending:
-    """Send the payload inside another document, correctly signed."""
-
-    async def sending(attempt: WebhookAttempt) -> Reply:
-        body = json.dumps(wrap(attempt.document)).encode()
-        return await attempt.deliver(body=body, headers=with_header(attempt, SIGNATURE, signed(body, attempt.secret)))
-
-    return sending
+    form = urlencode(attempt.document).encode()
+    lines = (("content-type", "application/x-www-form-urlencoded"), (SIGNATURE, signed(form, attempt.secret)))
+    return await attempt.deliver(body=form, headers=lines)
 
 
 async def other_type(attempt: WebhookAttempt) -> Reply:
@@ -139,48 +129,7 @@ async def renamed(attempt: WebhookAttempt) -> Reply:
     return await attempt.deliver(headers=(*with_header(attempt, SIGNATURE, None), ("x-viralsync-signature", value)))
 
 
-@webhook("webhook-progress-falls", "Progress falls from webhook to webhook.", resigned)
-def falls(document: dict[str, Any]) -> None:
-    document["progress"] = round(1 - document["progress"], 4)
-
-
 SILENCE = 30.0
-
-
-@webhook.blind("hook-end-unsigned", "The last webhook of a job has no signature.")
-async def unsigned_end(attempt: WebhookAttempt) -> Reply:
-    return (
-        await attempt.deliver(headers=with_header(attempt, SIGNATURE, None))
-        if attempt.is_terminal
-        else await attempt.deliver()
-    )
-
-
-@webhook.blind("hook-progress-unsigned", "Webhooks of progress have no signature.")
-async def unsigned_progress(attempt: WebhookAttempt) -> Reply:
-    return (
-        await attempt.deliver()
-        if attempt.is_terminal
-        else await attempt.deliver(headers=with_header(attempt, SIGNATURE, None))
-    )
-
-
-@webhook.blind("hook-signs-sorted-body", "The signature is that of the body with sorted keys.")
-async def sorted_signature(attempt: WebhookAttempt) -> Reply:
-    body = orjson.dumps(attempt.document, option=orjson.OPT_SORT_KEYS)
-    return await attempt.deliver(headers=with_header(attempt, SIGNATURE, signed(body, attempt.secret)))
-
-
-@webhook.blind("hook-signs-first-body", "All webhooks of a job have the signature of the first.")
-async def first_signature(attempt: WebhookAttempt) -> Reply:
-    first = attempt.memory.setdefault("signature", signed(attempt.outgoing.body, attempt.secret))
-    return await attempt.deliver(headers=with_header(attempt, SIGNATURE, first))
-
-
-@webhook.blind("hook-signature-capital", "The signature is written in capital letters.")
-async def capital_signature(attempt: WebhookAttempt) -> Reply:
-    right = signed(attempt.outgoing.body, attempt.secret).upper()
-    return await attempt.deliver(headers=with_header(attempt, SIGNATURE, right))
 
 
 @webhook.blind("hook-every-thirty-seconds", "At least thirty seconds lie between two webhooks of progress.")
@@ -201,49 +150,59 @@ async def straggler(attempt: WebhookAttempt) -> Reply:
     return reply
 
 
-@webhook.blind("hook-in-utf16", "A webhook is written in UTF-16.")
-async def wide(attempt: WebhookAttempt) -> Reply:
-    body = attempt.outgoing.body.decode().encode("utf-16")
-    return await attempt.deliver(body=body, headers=with_header(attempt, SIGNATURE, signed(body, attempt.secret)))
-
-
 @webhook.blind("hook-drops-query", "A webhook leaves the query of the callbackUrl out.")
 async def no_query(attempt: WebhookAttempt) -> Reply:
     return await attempt.deliver(url=attempt.outgoing.url.partition("?")[0])
 
 
-webhook.add("webhook-unsigned", "Webhooks are not signed.", signature(lambda _: None))
-webhook.add(
-    "webhook-terminal-unsigned",
-    "The terminal webhook is not signed.",
-    signature(lambda attempt: None if attempt.is_terminal else signed(attempt.outgoing.body, attempt.secret)),
-)
-webhook.add("webhook-signed-with-other-secret", "Webhooks are signed with another secret.",
-    signature(lambda attempt: signed(attempt.outgoing.body, "other")))  # fmt: skip
-webhook.add("webhook-signs-other-bytes", "The signature is that of the body with blanks.",
-    signature(lambda attempt: signed(json.dumps(attempt.document).encode(), attempt.secret)))  # fmt: skip
-webhook.add("webhook-signs-nothing", "The signature is that of an empty body.",
-    signature(lambda attempt: signed(b"", attempt.secret)))  # fmt: skip
-webhook.add(
-    "webhook-signs-with-sha1",
-    "The signature is made with SHA-1.",
-    signature(lambda attempt: hmac.new(attempt.secret.encode(), attempt.outgoing.body, "sha1").hexdigest()),
-)
-webhook.add("webhook-signature-cut", "The signature is cut to half its length.",
-    signature(lambda attempt: signed(attempt.outgoing.body, attempt.secret)[:32]))  # fmt: skip
-webhook.add("webhook-signature-unkeyed", "The signature is a plain hash.",
-    signature(lambda attempt: hashlib.sha256(attempt.outgoing.body).hexdigest()))  # fmt: skip
+SIGNATURES: tuple[tuple[str, str, Callable[[WebhookAttempt], str | None]], ...] = (
+    ("webhook-unsigned", "Webhooks are not signed.", lambda _: None),
+    ("webhook-terminal-unsigned", "The terminal webhook is not signed.",
+        lambda attempt: None if attempt.is_terminal else attempt.signature),
+    ("webhook-signed-with-other-secret", "Webhooks are signed with another secret.",
+        lambda attempt: signed(attempt.outgoing.body, "other")),
+    ("webhook-signs-other-bytes", "The signature is that of the body with blanks.",
+        lambda attempt: signed(json.dumps(attempt.document).encode(), attempt.secret)),
+    ("webhook-signs-nothing", "The signature is that of an empty body.",
+        lambda attempt: signed(b"", attempt.secret)),
+    ("webhook-signs-with-sha1", "The signature is made with SHA-1.",
+        lambda attempt: hmac.new(attempt.secret.encode(), attempt.outgoing.body, "sha1").hexdigest()),
+    ("webhook-signature-cut", "The signature is cut to half its length.",
+        lambda attempt: attempt.signature[:32]),
+    ("webhook-signature-unkeyed", "The signature is a plain hash.",
+        lambda attempt: hashlib.sha256(attempt.outgoing.body).hexdigest()),
+)  # fmt: skip
+BLIND_SIGNATURES: tuple[tuple[str, str, Callable[[WebhookAttempt], str | None]], ...] = (
+    ("hook-end-unsigned", "The last webhook of a job has no signature.",
+        lambda attempt: None if attempt.is_terminal else attempt.signature),
+    ("hook-progress-unsigned", "Webhooks of progress have no signature.",
+        lambda attempt: attempt.signature if attempt.is_terminal else None),
+    ("hook-signs-sorted-body", "The signature is that of the body with sorted keys.",
+        lambda attempt: signed(orjson.dumps(attempt.document, option=orjson.OPT_SORT_KEYS), attempt.secret)),
+    ("hook-signs-first-body", "All webhooks of a job have the signature of the first.",
+        lambda attempt: attempt.memory.setdefault("signature", attempt.signature)),
+    ("hook-signature-capital", "The signature is written in capital letters.",
+        lambda attempt: attempt.signature.upper()),
+)  # fmt: skip
+for name, statement, make in SIGNATURES:
+    webhook.add(name, statement, signature(make))
+for name, statement, make in BLIND_SIGNATURES:
+    webhook.blind.add(name, statement, signature(make))
+
+webhook.add("webhook-progress-falls", "Progress falls from webhook to webhook.",
+    resigned(lambda d: d.update(progress=round(1 - d["progress"], 4))))  # fmt: skip
 webhook.add("webhook-twice", "Each webhook is sent twice.", twice)
 webhook.add("webhook-terminal-twice", "The terminal webhook is sent twice.", terminal_twice)
 webhook.add("webhook-put", "Webhooks are sent with PUT.", by("PUT"))
 webhook.add("webhook-get", "Webhooks are sent with GET.", by("GET"))
-webhook.add("webhook-as-list", "Webhooks are lists.", wrapped(lambda data: [data]))
-webhook.add(
-    "webhook-in-envelope", "Webhooks have an envelope.", wrapped(lambda data: {"event": "progress", "data": data})
-)
+webhook.add("webhook-as-list", "Webhooks are lists.", body(lambda attempt: json.dumps([attempt.document]).encode()))
+webhook.add("webhook-in-envelope", "Webhooks have an envelope.",
+    body(lambda attempt: json.dumps({"event": "progress", "data": attempt.document}).encode()))  # fmt: skip
 webhook.add("webhook-plain-text", "Webhooks are of type text/plain.", other_type)
 webhook.blind.add("hook-as-text", "A webhook is of type text/plain.", other_type)
 webhook.blind.add("hook-end-twice", "The terminal webhook is sent twice.", terminal_twice)
+webhook.blind.add("hook-in-utf16", "A webhook is written in UTF-16.",
+    body(lambda attempt: attempt.outgoing.body.decode().encode("utf-16")))  # fmt: skip
 webhook.blind.add("hook-epoch-timestamp", "The timestamp of a webhook counts seconds.",
     resigned(lambda d: d.update(timestamp=int(datetime.fromisoformat(d["timestamp"]).timestamp()))))  # fmt: skip
 

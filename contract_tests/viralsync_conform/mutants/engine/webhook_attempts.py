@@ -34,6 +34,11 @@ class WebhookAttempt:
     def is_terminal(self) -> bool:
         return self.document.get("status") in TERMINAL
 
+    @property
+    def signature(self) -> str:
+        """The right one."""
+        return signed(self.outgoing.body, self.secret)
+
     async def deliver(self, **changes: Any) -> Reply:
         return await self.send(self.outgoing._replace(**changes))
 
@@ -68,16 +73,26 @@ def with_header(attempt: WebhookAttempt, name: str, value: str | None) -> tuple[
     return kept if value is None else (*kept, (name, value))
 
 
+def body(make: Callable[[WebhookAttempt], bytes]) -> Sending:
+    """Send another body, signed correctly."""
+
+    async def sending(attempt: WebhookAttempt) -> Reply:
+        content = make(attempt)
+        signature = signed(content, attempt.secret)
+        return await attempt.deliver(body=content, headers=with_header(attempt, SIGNATURE, signature))
+
+    return sending
+
+
 def resigned(change: Callable[[dict[str, Any]], object]) -> Sending:
     """Change the document and sign it correctly."""
 
-    async def sending(attempt: WebhookAttempt) -> Reply:
+    def changed(attempt: WebhookAttempt) -> bytes:
         document = attempt.document
         change(document)
-        body = json.dumps(document, separators=(",", ":")).encode()
-        return await attempt.deliver(body=body, headers=with_header(attempt, SIGNATURE, signed(body, attempt.secret)))
+        return json.dumps(document, separators=(",", ":")).encode()
 
-    return sending
+    return body(changed)
 
 
 def lost(is_lost: Callable[[WebhookAttempt], bool]) -> Sending:
