@@ -69,11 +69,6 @@ def without_bearer(request: Request) -> Request:
     return request.with_headers(authorization=None)
 
 
-@keys("all-without-header", "No operation knows the header x-api-key.", edit_request)
-def without_header(request: Request) -> Request:
-    return request.with_headers(x_api_key=None)
-
-
 @keys("key-echoed", "A refusal repeats the key that was sent.")
 async def echoes_key(call: MutantCall) -> Answer:
     answer = await call.proceed()

@@ -136,12 +136,6 @@ async def only_done(call: MutantCall) -> Answer | None:
     return await conflict(call, job) if is_other else None
 
 
-@cancels("cancel-children-counted", "The children of a cancelled job count as running.", edit_jobs)
-def counts_cancelled(job: Document, _seen: Seen) -> None:
-    if job["status"] == "cancelled" and "children" in job:
-        job["children"]["running"] = job["children"]["total"] - job["children"]["succeeded"]
-
-
 async def _job(call: MutantCall) -> Document:
     document = (await call.ask("GET", f"/v1/jobs/{call.request.job_id}")).document
     return document if isinstance(document, dict) and "jobId" in document else {}

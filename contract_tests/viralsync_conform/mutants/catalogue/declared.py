@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from operator import eq, gt, ne
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from viralsync_conform.mutants.engine.layers import (
     REFUSALS,
     SUCCESS,
     Document,
+    Seen,
     body,
     both,
     edit_error,
@@ -33,13 +35,17 @@ from viralsync_mock.errors import UsageError
 
 KEYS = (
     *("says", "independent", "spec", "value", "without", "in", "of", "error", "statuses", "where", "asked", "hide"),
-    *("set", "drop", "rename", "status", "header", "body", "type", "account", "request", "behaviour", "real"),
+    *("set", "give", "drop", "rename", "first", "later", "wrap"),
+    *("status", "header", "body", "type", "account", "request", "behaviour", "real"),
 )
 """What a row may hold; the comments at the top of the files explain each."""
 
 ALSO = "also"
 UNFINISHED, ENDED = "unfinished", "ended"
+EVERY = "*"
 GONE = object()
+EDITS = frozenset({"set", "give", "drop", "rename", "wrap"})
+"""The keys that change a document."""
 
 
 def declared(file: str) -> tuple[Mutant, ...]:
@@ -86,7 +92,7 @@ def _layer(row: Document) -> Layer:
         return edit_request(_request_edit(row), *operations)
     if row.get("hide"):
         return without(lambda event, _: event.document is not None and _is_meant(row, event.document))
-    jobs, events = edit_jobs(lambda job, _: edit(job), *operations), edit_data(lambda document, _: edit(document))
+    jobs, events = edit_jobs(edit, *operations), edit_data(edit)
     if "events" in places:
         return both(jobs, events) if "jobs" in places else events
     if "jobs" in places:
@@ -94,7 +100,7 @@ def _layer(row: Document) -> Layer:
     if "error" in row:
         return edit_error(_answer_edit(row, edit), row["error"], *operations)
     statuses = REFUSALS if "refusals" in places else frozenset(row.get("statuses", SUCCESS))
-    if {"set", "drop", "rename"} & row.keys():
+    if EDITS & row.keys() and "wrap" not in row:
         return edit_json(edit, *operations, statuses=statuses)
     return edit_response(_answer_edit(row, edit), *operations, statuses=statuses)
 
@@ -113,40 +119,70 @@ def _request_edit(row: Document) -> Callable[[Request], Request]:
 
 
 def _is_meant(row: Document, document: Document) -> bool:
-    return all(_fits(_at(document, name), value) for name, value in row.get("where", {}).items())
+    return all(_fits(_at(document, name), value, document) for name, value in row.get("where", {}).items())
 
 
-def _fits(found: object, wanted: object) -> bool:
+def _fits(found: object, wanted: object, document: Document) -> bool:
     if wanted in (UNFINISHED, ENDED):
         return found is not GONE and (found in TERMINAL) is (wanted == ENDED)
     if isinstance(wanted, dict):
-        return found is not GONE and found != wanted["not"]
+        [(how, value)] = wanted.items()
+        return found is not GONE and COMPARED[how](found, value if how == "not" else _at(document, value))
     return found in wanted if isinstance(wanted, list) else found == wanted
+
+
+COMPARED: dict[str, Callable[[Any, Any], bool]] = {"not": ne, "same": eq, "above": gt}
+"""How a value may be compared: with another value, or with another field."""
 
 
 def _at(document: Any, path: str) -> Any:
     for name in path.split("."):
-        document = document.get(name, GONE) if isinstance(document, dict) else GONE
+        if isinstance(document, list) and name.isdigit():
+            document = document[int(name)]
+        else:
+            document = document.get(name, GONE) if isinstance(document, dict) else GONE
     return document
 
 
-def _edit(row: Document) -> Callable[[Document], None]:
+def _places(document: Any, path: str) -> Iterator[tuple[Document, str]]:
+    """Yield the objects that a path leads to, each with the name of the field; a star is every item of a list."""
+    name, _, rest = path.partition(".")
+    if name == EVERY:
+        for item in document if isinstance(document, list) else ():
+            yield from _places(item, rest)
+    elif isinstance(document, dict):
+        yield from _places(document.get(name), rest) if rest else [(document, name)]
+
+
+def _edit(row: Document) -> Callable[..., None]:
     """Return the edit of a document; where a condition is given, fields that it lacks are not added."""
     adds = "webhook" in row.get("in", ()) or "where" not in row
 
-    def edit(document: Document) -> None:
-        if not _is_meant(row, document):
+    def edit(document: Document, seen: Seen | None = None) -> None:
+        if not _is_meant(row, document) or not _is_time(row, {} if seen is None else seen):
             return
-        for path, value in row.get("set", {}).items():
-            way, _, name = path.rpartition(".")
-            holder = _at(document, way) if way else document
-            if isinstance(holder, dict) and (name in holder or (adds and not way)):
-                holder[name] = _value(value, holder.get(name), document)
-        document.pop(row.get("drop", ""), None)
+        found = [(*place, value) for path, value in row.get("set", {}).items() for place in _places(document, path)]
+        changes = [
+            (holder, name, _value(value, holder.get(name), document))
+            for holder, name, value in found
+            if name in holder or (adds and holder is document)
+        ]
+        for holder, name, value in changes:
+            if value is not GONE:
+                holder[name] = value
+        document.update(row.get("give", {}))
+        for holder, name in _places(document, row.get("drop", "")):
+            holder.pop(name, None)
         for name, other in row.get("rename", {}).items():
             document[other] = document.pop(name)
 
     return edit
+
+
+def _is_time(row: Document, seen: Seen) -> bool:
+    """Say whether a job is to be changed, which was seen so before: only the first time, or later ones only."""
+    seen["times"] = times = seen.get("times", 0) + 1
+    return times == 1 if row.get("first") else times > 1 or not row.get("later")
 
 
 def _value(new: Any, old: Any, document: Document) -> Any:
@@ -161,15 +197,27 @@ RECKONED: dict[str, Callable[[Any, Any, Document], Any]] = {
     "times": lambda old, by, _: round(old * by, 4),
     "plus": lambda old, by, _: old + by,
     "text": lambda old, by, _: by.format(old),
-    "whole": lambda old, _, __: int(old),
+    "whole": lambda old, by, _: max(by, int(old)),
+    "up": lambda old, by, _: -(-old // by) * by,
+    "called": lambda old, by, _: by.get(old, old),
+    "before": lambda old, by, _: old.partition(by)[0],
+    "after": lambda old, by, _: old.partition(by)[2],
     "in": lambda old, by, _: getattr(old, by)(),
     "instead": lambda old, by, _: old.replace(*by),
     "later": lambda old, by, _: _later(old, by),
     "of": lambda _, by, document: _at(document, by),
+    "sum": lambda _, by, document: sum(_number(document, each) for each in by),
     "filled": lambda _, by, document: by.format(**document),
 }
-BY_OTHERS = ("of", "filled")
+BY_OTHERS = ("of", "sum", "filled")
 """How a value may be reckoned; `in` names a method of a text, `of` another field, `filled` fields in braces."""
+
+
+def _number(document: Document, place: str | int) -> Any:
+    """Return a number as it is written, or that of a field; the value of `-field` is taken off."""
+    if isinstance(place, int):
+        return place
+    return -_at(document, place[1:]) if place.startswith("-") else _at(document, place)
 
 
 def _later(instant: str, seconds: float) -> str:
@@ -177,12 +225,12 @@ def _later(instant: str, seconds: float) -> str:
     return moved.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moved.microsecond // 1000:03}Z"
 
 
-def _answer_edit(row: Document, edit: Callable[[Document], None]) -> Callable[[Answer], None]:
+def _answer_edit(row: Document, edit: Callable[..., None]) -> Callable[[Answer], None]:
     def change(answer: Answer) -> None:
-        if {"set", "drop", "rename"} & row.keys():
+        if EDITS & row.keys():
             document = answer.document
             edit(document)
-            answer.document = document
+            answer.document = {row["wrap"]: document} if "wrap" in row else document
         if "status" in row:
             status(row["status"])(answer)
         for name, value in row.get("header", {}).items():

@@ -9,10 +9,7 @@ from viralsync_conform.mutants.engine.exchange import Layer, MutantCall
 from viralsync_conform.mutants.engine.layers import (
     REFUSALS,
     Document,
-    body,
-    edit_error,
     edit_json,
-    edit_response,
 )
 from viralsync_conform.mutants.mutant import Section
 
@@ -93,14 +90,6 @@ async def crash_on_bad_key(call: MutantCall) -> Answer:
     return call.refusal("INTERNAL_ERROR") if answer.status == 401 and has_bad_key(call.request) else answer
 
 
-@errors("errors-200", "Errors are answered with 200.")
-async def soft(call: MutantCall) -> Answer:
-    answer = await call.proceed()
-    if answer.status in REFUSALS:
-        answer.status = 200
-    return answer
-
-
 @errors("wrong-method-404", "A wrong method is an unknown route.")
 async def head_not_allowed(call: MutantCall) -> Answer:
     answer = await call.proceed()
@@ -121,14 +110,6 @@ def message(answer: Answer) -> None:
 def _crash(answer: Answer) -> None:
     answer.status = 500
     answer.document = {"error": "Something went wrong on our side.", "code": "INTERNAL_ERROR"}
-
-
-@errors.blind(
-    "stream-unknown-empty", "The stream of an unknown job is empty.", edit_error, "JOB_NOT_FOUND", "streamJobProgress"
-)
-def empty_stream(answer: Answer) -> None:
-    answer.status = 200
-    body(b"", "text/event-stream")(answer)
 
 
 @errors.blind("bad-cursor-500", "A bad cursor answers 500.")
@@ -197,10 +178,4 @@ async def new_name(call: MutantCall) -> Answer:
     return answer
 
 
-errors.add("errors-swapped", "Text and code of an error have changed places.",
-    each_error(lambda d: d.update(code=d["error"], error=d["code"])))  # fmt: skip
-errors.add("errors-empty", "Errors have no body.",
-    edit_response(lambda answer: setattr(answer, "body", b""), statuses=REFUSALS))  # fmt: skip
-errors.blind.add("usage-in-envelope", "The usage is wrapped in data.",
-    edit_response(lambda a: setattr(a, "document", {"data": a.document}), "getUsage"))  # fmt: skip
 MUTANTS = errors.mutants

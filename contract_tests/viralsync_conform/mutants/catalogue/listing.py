@@ -14,7 +14,6 @@ from viralsync_conform.mutants.engine.layers import (
     Document,
     after,
     both,
-    edit_jobs,
     edit_json,
     edit_request,
     every_job,
@@ -203,11 +202,6 @@ lists.add("order-by-update", "Jobs are ordered by updatedAt.", paged(sorted_by("
 lists.add("order-by-id", "Jobs are ordered by their ids.", paged(sorted_by("jobId")))
 lists.add(
     "deleted-listed", "Deleted jobs stay in the list.", both(when(keep_deleted, "deleteJob"), paged(with_deleted))
-)
-lists.add(
-    "list-other-status",
-    "The list shows unfinished jobs as queued.",
-    edit_jobs(lambda d, _: None if d["status"] in TERMINAL else d.update(status="queued", phase=None), LIST),
 )
 lists.add("list-ids-only", "The list holds ids in the place of jobs.",
     edit_json(lambda d: d.update(jobs=[job["jobId"] for job in d["jobs"]]), LIST))  # fmt: skip

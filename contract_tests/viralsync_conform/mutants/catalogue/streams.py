@@ -212,13 +212,6 @@ def twice_encoded(event: Event, _: object) -> None:
     event.document = orjson.dumps(orjson.dumps(event.document).decode())
 
 
-@stream.blind(
-    "stream-error-is-code", "The event of a failed job tells the code of its error only.", edit_data, only="failed"
-)
-def code_only(document: dict[str, Any], _: object) -> None:
-    document["error"] = document["error"].partition(":")[0]
-
-
 stream.add("stream-without-snapshot", "The stream begins with the first change.",
     without(lambda event, number: number == 0 and not event.is_terminal))  # fmt: skip
 stream.add("stream-with-gap", "The third event is left out.",

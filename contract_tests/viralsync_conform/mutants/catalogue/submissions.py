@@ -13,7 +13,6 @@ from viralsync_conform.mutants.engine.layers import (
     after,
     edit_jobs,
     edit_request,
-    edit_response,
     when,
 )
 from viralsync_conform.mutants.mutant import Section
@@ -189,8 +188,6 @@ taken.add(
         SUBMIT,
     ),
 )
-taken.add("submit-no-body", "A submission is answered with an empty body.",
-    edit_response(lambda answer: setattr(answer, "body", b""), SUBMIT))  # fmt: skip
 accepts.blind.add("twenty-scenes-at-most", "A movie of more than 20 scenes is refused.",
     refusing(lambda d: len(_scenes(d)) > MAX_SCENES, "$.movie.scenes: too many"))  # fmt: skip
 
