@@ -84,7 +84,8 @@ def minutes_text(minutes: float) -> str:
 
 def _fits(frame: tuple[float, float], largest: tuple[int, int]) -> bool:
     """Compare long side with long side: an upright frame fits where a wide one does."""
-    return max(frame) <= max(largest) and min(frame) <= min(largest)
+    (width, height), (long, short) = frame, largest
+    return (width <= long and height <= short) or (width <= short and height <= long)
 
 
 def this_month(instant: datetime) -> datetime:

@@ -95,6 +95,7 @@ class MockHttpProtocol(HttpToolsProtocol):
         self._idle_until = inf
         self._idle_timer: asyncio.TimerHandle | None = None
         self._running: RequestResponseCycle | None = None
+        self._unsent = b""  # a response that leaves at the end of this turn of the loop
         # one for all calls: with one for each, call and scope would hold each other until the collector comes
         self._extensions: dict[str, Any] = {ABORT_EXTENSION: self._abort_running, RESPOND_EXTENSION: self._respond}
 
@@ -170,6 +171,7 @@ class MockHttpProtocol(HttpToolsProtocol):
         a fault holds the call or a stream is silent, it gets a few bytes without meaning, which one that has gone
         resets. Within a body of known length no byte is without meaning, and its next piece serves instead.
         """
+        self._send_unsent()
         cycle = self._last_cycle
         if self._is_over or cycle is None or cycle.response_complete or self._awaits_body or self.scheme == "https":
             return False
@@ -202,6 +204,7 @@ class MockHttpProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """Stop after the present call; one that is held is broken off."""
+        self._send_unsent()
         super().shutdown()
         if self._is_over:
             self.transport.close()
@@ -344,6 +347,7 @@ class MockHttpProtocol(HttpToolsProtocol):
         if self._is_over:
             return
         self._is_over = True
+        self._send_unsent()
         if (cycle := self._last_cycle) is not None:
             _disconnect(cycle)
         if self._is_answering():
@@ -369,16 +373,26 @@ class MockHttpProtocol(HttpToolsProtocol):
         return self._awaits_body or not cycle.response_complete
 
     def _respond(self, status: int, head: bytes, body: bytes) -> bool:
-        """Send an ordinary response with one write; return False to leave any other to uvicorn."""
+        """Send an ordinary response with one write; return False to leave any other to uvicorn.
+
+        It leaves at the end of this turn of the loop, together with those of other connections: a client's process that
+        waits for several wakes up once, and to wake it costs as much as to write.
+        """
         cycle = self._running
         if cycle is None or not cycle.keep_alive or self.flow.write_paused or cycle.disconnected:
             return False
-        self.transport.write(b"%b%b\r\n%b" % (STATUS_LINE[status], head, body))
+        self._unsent = b"%b%b\r\n%b" % (STATUS_LINE[status], head, body)
+        self.loop.call_soon(self._send_unsent)
         cycle.response_started = cycle.response_complete = True
         cycle.waiting_for_100_continue = False
         cycle.message_event.set()
         cycle.on_response()
         return True
+
+    def _send_unsent(self) -> None:
+        if self._unsent:
+            response, self._unsent = self._unsent, b""
+            self.transport.write(response)
 
     def _abort_running(self, *, reset: bool) -> None:
         assert self._running is not None  # noqa: S101 - only a running call asks

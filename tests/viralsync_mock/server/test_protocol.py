@@ -25,7 +25,7 @@ from uvicorn.server import ServerState
 
 from viralsync_mock.app import App
 from viralsync_mock.server import BackgroundServer, Binding
-from viralsync_mock.server.protocol import ABORT_EXTENSION, HEAD_LIMIT, MockHttpProtocol, Timeouts
+from viralsync_mock.server.protocol import ABORT_EXTENSION, HEAD_LIMIT, RESPOND_EXTENSION, MockHttpProtocol, Timeouts
 from viralsync_mock.settings import Settings
 from viralsync_mock.state import MockServer
 
@@ -283,6 +283,44 @@ async def test_asyncio_s_own_transport_hangs_up_too(mock: MockServer, reset: boo
 
 ENDLESS = 5_000_000  # more than the limit and what the server reads at once
 TOO_LONG = f"the request: expected a head of at most {HEAD_LIMIT} bytes (request line and headers), got more"
+
+
+@pytest.mark.parametrize("event", ["half close", "garbage", "stop"])
+async def test_a_response_that_has_not_left_yet_leaves_before_anything_else(mock: MockServer, event: str) -> None:
+    """Responses leave at the end of a turn of the loop, and a client may do something before."""
+    written: list[bytes] = []
+    seen: list[bytes] = []
+
+    class Recording(asyncio.Transport):
+        write = staticmethod(written.append)
+
+        def is_closing(self) -> bool:
+            return False
+
+        def close(self) -> None:
+            written.append(b"closed")
+
+        def can_write_eof(self) -> bool:
+            return False
+
+    async def serve(scope: Any, _receive: Any, _send: Any) -> None:
+        assert scope["extensions"][RESPOND_EXTENSION](200, b"content-length: 4\r\n", b"fine")
+        assert not written
+        {
+            "half close": protocol.eof_received,
+            "garbage": partial(protocol.data_received, b"\0\r\n\r\n"),
+            "stop": protocol.shutdown,
+        }[event]()
+        seen.extend(written)
+
+    config = uvicorn.Config(cast("App", Small(mock, serve)), log_config=None, proxy_headers=False)
+    config.load()
+    protocol = MockHttpProtocol(SHORT, config, ServerState(), {})
+    protocol.connection_made(Recording())
+    protocol.data_received(GET)
+    await next(iter(protocol.tasks))
+    assert seen[0] == b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nfine"
+    protocol.connection_lost(None)
 
 
 def head_of(size: int, line: bytes = b"GET / HTTP/1.1\r\nhost: x\r\n") -> bytes:
