@@ -147,3 +147,7 @@ def authorize(mock: MockServer, headers: Mapping[bytes, bytes]) -> None:
         if not is_loopback(host) and host not in allowed:
             reason = f"its {name} header is not of this machine. Start the server with --control-token and send it."
             raise ApiError("FORBIDDEN", reason=reason)
+    is_cross_site = headers.get(b"sec-fetch-site") == b"cross-site" and b"origin" not in headers
+    if is_cross_site and headers.get(b"sec-fetch-dest") != b"document":  # a link that is followed is no page's call
+        reason = "a page of another site made this call. Start the server with --control-token and send it."
+        raise ApiError("FORBIDDEN", reason=reason)

@@ -1,4 +1,4 @@
-import { act, ago, button, clockText, download, field, fill, h, later, select } from "./dom.js";
+import { act, ago, button, clockText, download, field, fill, grid, h, later, select, wide } from "./dom.js";
 import { ms } from "./store.js";
 
 function gauge(name, used, limit, unit, note) {
@@ -67,14 +67,14 @@ export function sandboxesScreen(root, ctx) {
 		const got = await act(() => store.get("sandboxes"));
 		if (!got) return;
 		const mine = (store.valueAt("account") || {}).userId;
-		fill(list, h("p", { class: "lead" }, `${got.total} open, the last used first. Keys are not shown.`), h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "List of sandboxes" }, h("table", {}, h("thead", {}, h("tr", {}, ["Name", "Account", "Last use", "Clock", "Scenario", "Jobs", "Calls", "Do"].map((t) => h("th", { scope: "col" }, t)))), h("tbody", {}, got.sandboxes.slice(0, 200).map((s) => {
+		fill(list, h("p", { class: "lead" }, `${got.total} open, the last used first. Keys are not shown.`), wide("List of sandboxes", grid(["Name", "Account", "Last use", "Clock", "Scenario", "Jobs", "Calls", "Do"], got.sandboxes.slice(0, 200).map((s) => {
 			const name = h("input", { type: "text", value: s.name || "", maxlength: "100", placeholder: "no name", "aria-label": `Name of ${s.userId}`, onchange: () => act(() => call(s.userId, "PATCH", "sandbox", { name: name.value || null }), "Renamed.") });
 			const doing = [s.userId === mine ? h("em", {}, "this one") : button("Open", () => ctx.openSandbox({ sandbox: s.userId }), { class: "small", "aria-label": `Open ${s.userId}` }),
 				button("Reset", () => act(async () => { await call(s.userId, "POST", "reset"); await draw(); }, "Reset."), { class: "small bad", "aria-label": `Reset ${s.userId}` }),
 				button("Snapshot", () => act(async () => download(`${s.userId}.json`, await call(s.userId, "GET", "snapshot?journal=true", undefined, { text: true }), "application/json")), { class: "small", "aria-label": `Snapshot of ${s.userId}` }),
 				button("Restore …", () => { target = s.userId; file.click(); }, { class: "small", "aria-label": `Restore ${s.userId}` })];
 			return h("tr", { class: s.userId === mine ? "picked" : "" }, [name, h("code", {}, s.userId), s.calls ? `${ago(s.idleSeconds)} ago` : "no call", `${s.clock.mode} ${clockText(ms(s.clock.now), false)}`, s.scenario, s.jobs, s.calls, h("span", { class: "group" }, doing)].map((c) => h("td", {}, c)));
-		})))));
+		}))));
 	}
 	return { update(topics) { if (topics.has("place") || topics.has("loaded") || topics.has("reset")) draw(); } };
 }
@@ -88,7 +88,8 @@ export function verdictScreen(root, ctx) {
 		const got = await act(() => Promise.all([store.get("verdict"), store.get("coverage")]));
 		if (!got) return;
 		const [v, c] = got, order = ["failed", "inconclusive", "waived", "passed", "not_applicable"];
-		fill(verdict, h("p", { class: v.verdict === "well behaved" ? "fine big" : "problem big" }, v.verdict), store.isPast ? h("p", { class: "note" }, "As of now, not of the past.") : null,
+		const isOpen = v.rules.every((r) => r.outcome === "not_applicable");
+		fill(verdict, h("p", { class: `big ${isOpen ? "note" : v.verdict === "well behaved" ? "fine" : "problem"}` }, isOpen ? "not applicable: nothing to judge yet" : v.verdict), store.isPast ? h("p", { class: "note" }, "As of now, not of the past.") : null,
 			h("ul", { class: "rules" }, [...v.rules].sort((a, b) => order.indexOf(a.outcome) - order.indexOf(b.outcome)).map((r) => h("li", {}, h("span", { class: `s ${r.outcome}` }, r.outcome.replace("_", " ")), h("div", {}, h("b", {}, r.rule), h("p", {}, r.reason), r.evidence.length ? h("p", { class: "evidence" }, r.evidence.map((id) => [evidence(id), " "])) : null)))));
 		const groups = new Map();
 		for (const [facts, is] of [[c.met, true], [c.unmet, false]]) for (const fact of facts) { const name = fact.split(" ")[0]; groups.set(name, [...(groups.get(name) || []), [fact, is]]); }

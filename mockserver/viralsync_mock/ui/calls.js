@@ -4,7 +4,7 @@ export function callsScreen(root, ctx) {
 	const { store } = ctx;
 	let filter = "", statuses = "", known = null, shown = null;
 	const detail = h("section", { class: "card detail", "aria-label": "The call" });
-	const table = new Table("Calls", [{ name: "At", class: "w-time" }, { name: "Method", class: "w-method" }, { name: "Path", class: "wide" }, { name: "Status", class: "w-status" }, { name: "Ending", class: "w-end" }], row, { onpick: (c) => ctx.go({ screen: "calls", id: c.id, filter }) });
+	const table = new Table("Calls", [["At", "w-time"], ["Method", "w-method"], ["Path", "wide"], ["Status", "w-status"], ["Ending", "w-end"]], row, { onpick: (c) => ctx.go({ screen: "calls", id: c.id, filter }) });
 	const search = h("input", { type: "search", placeholder: "Filter: path, operation, code, job, id", "aria-label": "Filter calls", "data-filter": "", oninput: later(120, () => { filter = search.value.trim(); draw(); }) });
 	const count = h("span", { class: "count" });
 	root.append(h("div", { class: "bar" }, search, select("Status", [["any status", ""], ["2xx", "2"], ["4xx", "4"], ["5xx", "5"], ["no answer", "-"]], "", (v) => { statuses = v; draw(); }), count,

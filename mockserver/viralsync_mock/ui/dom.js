@@ -49,14 +49,17 @@ export function field(label, control) {
 	return h("label", { class: "field" }, h("span", {}, label), control);
 }
 
-let told = null;
+export const grid = (headings, rows) => h("table", {}, h("thead", {}, h("tr", {}, headings.map((t) => h("th", { scope: "col" }, t)))), h("tbody", {}, rows));
+export const wide = (label, ...kids) => h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, kids);
+
+let toastTimer = null;
 export function say(text, isError = false) {
 	const el = $("toast");
 	fill(el, text);
 	el.className = isError ? "toast bad" : "toast";
 	el.hidden = false;
-	clearTimeout(told);
-	told = setTimeout(() => { el.hidden = true; }, isError ? 9000 : 3500);
+	clearTimeout(toastTimer);
+	toastTimer = setTimeout(() => { el.hidden = true; }, isError ? 9000 : 3500);
 }
 export const announce = (text) => { $("live").textContent = text; };
 
@@ -116,7 +119,7 @@ export class Table {
 		this.columns = columns; this.row = row; this.height = height; this.items = []; this.picked = null; this.onpick = onpick;
 		this.space = h("div", { class: "space", role: "presentation" });
 		this.body = h("div", { class: "rows", role: "rowgroup", tabindex: "0", "aria-label": `${label}, rows`, onscroll: () => this.draw(), onkeydown: (e) => this.key(e) }, this.space);
-		const head = h("div", { class: "tr head", role: "row" }, columns.map((c) => h("div", { class: `td ${c.class || ""}`, role: "columnheader" }, c.name)));
+		const head = h("div", { class: "tr head", role: "row" }, columns.map(([name, kind]) => h("div", { class: `td ${kind}`, role: "columnheader" }, name)));
 		this.empty = h("p", { class: "empty" });
 		this.el = h("div", { class: "vtable", role: "table", "aria-label": label }, h("div", { role: "rowgroup" }, head), this.body);
 		this.frame = h("div", { class: "frame" }, this.el, this.empty);
@@ -152,7 +155,7 @@ export class Table {
 		const item = this.items[i], isPicked = this.picked !== null && this.keyOf(item) === this.picked;
 		const cells = this.row(item);
 		const el = h("div", { class: `tr${isPicked ? " picked" : ""}`, role: "row", "aria-rowindex": i + 2, onclick: () => this.onpick && this.onpick(item) },
-			cells.map((cell, at) => h("div", { class: `td ${this.columns[at].class || ""}`, role: "cell" }, cell)));
+			cells.map((cell, at) => h("div", { class: `td ${this.columns[at][1]}`, role: "cell" }, cell)));
 		if (isPicked) el.setAttribute("aria-current", "true");
 		el.style.transform = `translateY(${i * this.height}px)`;
 		el.style.height = `${this.height}px`;

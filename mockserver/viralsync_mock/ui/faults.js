@@ -1,4 +1,4 @@
-import { act, button, download, field, fill, h, later, select } from "./dom.js";
+import { act, button, download, field, fill, grid, h, later, select } from "./dom.js";
 
 const QUICK = [
 	["The next submission answers 503", { fault: { status: 503 }, match: { operation: "submitRenderJob" }, times: 1 }],
@@ -51,9 +51,9 @@ export function faultsScreen(root, ctx) {
 
 	function drawArmed() {
 		const armed = store.valueAt("faults") || [];
-		fill(armedBox, store.isKnownAt("faults") ? null : h("p", { class: "note" }, "Not known for that instant: the page was opened later."), armed.length ? h("table", {}, h("thead", {}, h("tr", {}, ["Fault", "For", "Matched", "Do"].map((t) => h("th", { scope: "col" }, t)))),
-			h("tbody", {}, armed.map((f) => h("tr", { class: f.isRunning ? "" : "tocome" }, h("td", {}, h("code", {}, JSON.stringify(f.fault || { job: f.job }))), h("td", {}, f.match ? h("code", {}, JSON.stringify(f.match)) : "every call", f.probability !== undefined ? `, ${f.probability}` : "", f.for !== undefined ? `, for ${f.for}` : ""),
-				h("td", {}, `${f.matched}${f.times ? ` of ${f.times}` : ""}`, f.isRunning ? "" : " · over"), h("td", {}, button("Disarm", () => change((running) => running.filter((x) => x.id !== f.id).map(left), "Disarmed."), { class: "small" }))))))
+		fill(armedBox, store.isKnownAt("faults") ? null : h("p", { class: "note" }, "Not known for that instant: the page was opened later."), armed.length ? grid(["Fault", "For", "Matched", "Do"],
+			armed.map((f) => h("tr", { class: f.isRunning ? "" : "tocome" }, h("td", {}, h("code", {}, JSON.stringify(f.fault || { job: f.job }))), h("td", {}, f.match ? h("code", {}, JSON.stringify(f.match)) : "every call", f.probability !== undefined ? `, ${f.probability}` : "", f.for !== undefined ? `, for ${f.for}` : ""),
+				h("td", {}, `${f.matched}${f.times ? ` of ${f.times}` : ""}`, f.isRunning ? "" : " · over"), h("td", {}, button("Disarm", () => change((running) => running.filter((x) => x.id !== f.id).map(left), "Disarmed."), { class: "small" })))))
 			: h("p", { class: "empty" }, "No fault is armed."), armed.length ? button("Disarm all", () => act(() => store.send("DELETE", "faults"), "Disarmed.")) : null);
 	}
 

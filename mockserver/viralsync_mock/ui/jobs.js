@@ -1,4 +1,4 @@
-import { act, button, clockText, copy, field, fill, h, later, length, percent, pretty, say, select, Table } from "./dom.js";
+import { act, button, clockText, copy, field, fill, grid, h, later, length, percent, pretty, say, select, Table } from "./dom.js";
 import { ms } from "./store.js";
 
 const TERMINAL = ["done", "failed", "cancelled"];
@@ -23,7 +23,7 @@ export function jobsScreen(root, ctx) {
 	const { store } = ctx;
 	let filter = "", status = "", errors = {};
 	const detail = h("section", { class: "card detail", "aria-label": "The job" });
-	const table = new Table("Jobs", [{ name: "Job", class: "w-id" }, { name: "Submitted", class: "w-time" }, { name: "Status", class: "w-status" }, { name: "Progress", class: "w-num" }, { name: "Timeline", class: "wide" }], row, { onpick: (job) => ctx.go({ screen: "jobs", id: job.id }) });
+	const table = new Table("Jobs", [["Job", "w-id"], ["Submitted", "w-time"], ["Status", "w-status"], ["Progress", "w-num"], ["Timeline", "wide"]], row, { onpick: (job) => ctx.go({ screen: "jobs", id: job.id }) });
 	const search = h("input", { type: "search", placeholder: "Filter by id", "aria-label": "Filter jobs by id", "data-filter": "", oninput: later(120, () => { filter = search.value.trim(); draw(); }) });
 	const count = h("span", { class: "count" });
 	root.append(h("div", { class: "bar" }, search, select("Status", [["any status", ""], "queued", "running", "waiting", ...TERMINAL], "", (v) => { status = v; draw(); }), count, button("Submit a job …", () => submitDialog(ctx), { class: "primary end" })),
@@ -92,8 +92,8 @@ export function jobsScreen(root, ctx) {
 		const step = store.stepAt(doc), at = doc.steps.indexOf(step);
 		const list = doc.steps.slice(Math.max(0, at - 8), at + 9);
 		const hooks = store.deliveriesAt().filter((d) => d.jobId === job.id).slice(0, 20);
-		return [h("details", { open: detail.stepsOpen, ontoggle: (e) => { detail.stepsOpen = e.target.open; } }, h("summary", {}, `Steps (${doc.steps.length})`), h("table", {}, h("thead", {}, h("tr", {}, ["At", "Status", "Phase", "Progress"].map((t) => h("th", { scope: "col" }, t)))),
-			h("tbody", {}, list.map((s) => h("tr", { class: s === step ? "picked" : s.at > store.instant ? "tocome" : "" }, [clockText(s.at), s.status, s.phase || "–", percent(s.progress)].map((t) => h("td", {}, t))))))),
+		return [h("details", { open: detail.stepsOpen, ontoggle: (e) => { detail.stepsOpen = e.target.open; } }, h("summary", {}, `Steps (${doc.steps.length})`), grid(["At", "Status", "Phase", "Progress"],
+			list.map((s) => h("tr", { class: s === step ? "picked" : s.at > store.instant ? "tocome" : "" }, [clockText(s.at), s.status, s.phase || "–", percent(s.progress)].map((t) => h("td", {}, t)))))),
 		hooks.length ? h("details", {}, h("summary", {}, `Webhooks (${hooks.length})`), h("ul", {}, hooks.map((d) => h("li", {}, h("a", { href: ctx.link({ screen: "webhooks", id: d.deliveryId }) }, d.deliveryId), ` ${d.kind}: ${d.outcome}`)))) : null,
 		h("p", {}, h("a", { href: ctx.link({ screen: "calls", filter: job.id }) }, "Calls about this job"))];
 	}

@@ -1,5 +1,5 @@
 // Renders an OpenAPI document.
-import { $, fill, h, pretty } from "./dom.js";
+import { $, button, field, fill, grid, h, pretty, wide } from "./dom.js";
 import { Store } from "./store.js";
 
 const store = new Store();
@@ -14,7 +14,7 @@ function prose(text) {
 		if (block.startsWith("#")) return h("h3", {}, inline(block.replace(/^#+ /, "")));
 		if (!block.startsWith("|")) return h("p", {}, inline(block));
 		const rows = block.split("\n").filter((l) => !/^[|\s:-]+$/.test(l)).map((l) => l.split("|").slice(1, -1));
-		return h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Table" }, h("table", {}, rows.map((cells, i) => h("tr", {}, cells.map((c) => h(i ? "td" : "th", i ? {} : { scope: "col" }, inline(c.trim())))))));
+		return wide("Table", h("table", {}, rows.map((cells, i) => h("tr", {}, cells.map((c) => h(i ? "td" : "th", i ? {} : { scope: "col" }, inline(c.trim())))))));
 	});
 }
 
@@ -45,16 +45,22 @@ function operation(method, path, op, shared) {
 		op.requestBody ? [h("h4", {}, "Body"), body(follow(op.requestBody).content)] : null,
 		h("h4", {}, "Responses"), Object.entries(op.responses).map(([status, r]) => { const found = follow(r); return h("details", {}, h("summary", {}, h("b", {}, status), ` ${found.description}`), body(found.content)); }));
 }
+function refused(e) {
+	const token = h("input", { type: "password", autocomplete: "off" });
+	const open = () => { store.headers = { "x-mock-token": token.value }; draw(); };
+	token.onkeydown = (event) => event.key === "Enter" && open();
+	fill($("main"), h("p", { class: "problem" }, e.message), e.status === 403 ? h("div", { class: "row" }, field("Control token", token), button("Open", open)) : null);
+}
 async function draw() {
 	const isControl = location.hash.startsWith("#control");
 	$("control").setAttribute("aria-current", isControl ? "page" : "false");
 	$("api").setAttribute("aria-current", isControl ? "false" : "page");
-	try { doc = await store.once(isControl ? "spec?of=control" : "spec"); } catch (e) { fill($("main"), h("p", { class: "problem" }, e.message)); return; }
+	try { doc = await store.once(isControl ? "spec?of=control" : "spec"); } catch (e) { refused(e); return; }
 	document.title = `${doc.info.title} · ViralSync mock`;
 	const methods = ["get", "put", "post", "patch", "delete"];
 	fill($("main"), h("h2", {}, doc.info.title, " ", h("small", {}, doc.info.version)), h("p", {}, doc.info.summary || ""), prose(doc.info.description),
 		Object.entries(doc.paths).flatMap(([path, item]) => methods.filter((m) => item[m]).map((m) => operation(m, path, item[m], item.parameters))),
-		doc["x-error-catalogue"] ? [h("h3", {}, "Errors"), h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Errors" }, h("table", {}, h("thead", {}, h("tr", {}, ["Status", "Code", "When"].map((t) => h("th", { scope: "col" }, t)))), h("tbody", {}, Object.entries(doc["x-error-catalogue"]).map(([code, e]) => h("tr", {}, h("td", {}, e.status), h("td", {}, h("code", {}, code)), h("td", {}, e.when))))))] : null);
+		doc["x-error-catalogue"] ? [h("h3", {}, "Errors"), wide("Errors", grid(["Status", "Code", "When"], Object.entries(doc["x-error-catalogue"]).map(([code, e]) => h("tr", {}, h("td", {}, e.status), h("td", {}, h("code", {}, code)), h("td", {}, e.when)))))] : null);
 }
 addEventListener("hashchange", draw);
 draw();

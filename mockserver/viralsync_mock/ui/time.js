@@ -69,7 +69,7 @@ const WORDS = { step: (e) => `${e.status}${e.phase && e.phase !== e.status ? ` Â
 export function timeScreen(root, ctx) {
 	const { store } = ctx;
 	const list = h("div", { class: "moves" }), overview = h("div", { class: "overview" });
-	const upcoming = new Table("What comes next", [{ name: "At", class: "w-time" }, { name: "In", class: "w-num" }, { name: "Job" }, { name: "Becomes" }], (x) => [clockText(x.at), length(x.at - store.instant), h("a", { href: ctx.link({ screen: "jobs", id: x.job }) }, x.job), h("span", { class: `s ${x.status}` }, x.phase || x.status)]);
+	const upcoming = new Table("What comes next", [["At", "w-time"], ["In", "w-num"], ["Job", ""], ["Becomes", ""]], (x) => [clockText(x.at), length(x.at - store.instant), h("a", { href: ctx.link({ screen: "jobs", id: x.job }) }, x.job), h("span", { class: `s ${x.status}` }, x.phase || x.status)]);
 	root.append(h("div", { class: "columns" },
 		h("section", { class: "card" }, h("h3", {}, "What each move of the clock did, in order"), list),
 		h("section", { class: "card" }, h("h3", {}, "Jobs in time"), overview, h("h3", {}, "What comes next"), upcoming.frame)));

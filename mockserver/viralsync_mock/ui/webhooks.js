@@ -4,9 +4,9 @@ import { ms } from "./store.js";
 export function webhooksScreen(root, ctx) {
 	const { store } = ctx;
 	const detail = h("section", { class: "card detail", "aria-label": "The webhook" });
-	const out = new Table("Outbox", [{ name: "Due", class: "w-time" }, { name: "Job", class: "w-id" }, { name: "Kind", class: "w-method" }, { name: "Outcome", class: "w-status" }, { name: "To", class: "wide" }],
+	const out = new Table("Outbox", [["Due", "w-time"], ["Job", "w-id"], ["Kind", "w-method"], ["Outcome", "w-status"], ["To", "wide"]],
 		(d) => [clockText(ms(d.madeAt)), d.jobId, d.kind, h("span", { class: `s ${d.outcome}` }, d.outcome, d.attempts.length > 1 ? h("small", {}, ` ×${d.attempts.length}`) : null), h("button", { class: "rowlink", type: "button" }, d.url)], { onpick: (d) => ctx.go({ screen: "webhooks", id: d.deliveryId }) });
-	const inbox = new Table("Inbox", [{ name: "At", class: "w-time" }, { name: "Signature", class: "w-method" }, { name: "Answered", class: "w-num" }, { name: "To", class: "wide" }],
+	const inbox = new Table("Inbox", [["At", "w-time"], ["Signature", "w-method"], ["Answered", "w-num"], ["To", "wide"]],
 		(r) => [clockText(ms(r.at)), h("span", { class: `s ${r.isSignatureValid ? "done" : "failed"}` }, r.isSignatureValid ? "valid" : "wrong"), r.status, h("button", { class: "rowlink", type: "button" }, r.url)], { onpick: (r) => ctx.go({ screen: "webhooks", id: `inbox_${r.number}` }) });
 	const status = h("input", { type: "number", min: "200", max: "599", value: "503" }), times = h("input", { type: "number", min: "1", max: "1000", placeholder: "always" }), state = h("p", { class: "lead" });
 	const patch = (body, done) => act(() => store.send("PATCH", "inbox", body), done);

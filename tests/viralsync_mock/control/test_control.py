@@ -240,6 +240,24 @@ def test_without_a_token_other_machines_are_refused(control: httpx.Client, name:
     assert remedy in text
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"sec-fetch-site": "cross-site", "sec-fetch-dest": "script"}, 403),
+        ({"sec-fetch-site": "cross-site", "sec-fetch-dest": "iframe"}, 403),
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"sec-fetch-site": "cross-site", "sec-fetch-dest": "document"}, 200),
+        ({"sec-fetch-site": "cross-site", "origin": "http://localhost:3000"}, 200),
+        ({"sec-fetch-site": "same-origin", "sec-fetch-dest": "empty"}, 200),
+    ],
+)
+def test_a_page_of_another_site_is_refused_also_without_an_origin(
+    control: httpx.Client, headers: dict[str, str], status: int
+) -> None:
+    """Browsers send no `Origin` for images and scripts; a link that leads here may be followed."""
+    assert control.get("/__mock/clock", headers=headers).status_code == status
+
+
 def test_a_server_without_control_does_not_know_its_paths(start_mock: StartMock) -> None:
     """With the control API off, the API itself answers."""
     server = start_mock(Settings(clock=Mode.FROZEN, control=False, check_answers=True))

@@ -432,6 +432,13 @@ def test_the_verdict_is_red_and_leads_to_the_call(visitor: Visitor) -> None:
     expect(page.locator(".gauge")).to_contain_text("States of the API")
 
 
+def test_a_verdict_without_a_call_judges_nothing(visitor: Visitor) -> None:
+    """It is neither red nor green."""
+    page = visitor.open("verdict")
+    expect(page.locator(".big")).to_have_text("not applicable: nothing to judge yet")
+    expect(page.locator(".big.fine, .big.problem")).to_have_count(0)
+
+
 # ---------------------------------------------------------------- what must not happen
 
 

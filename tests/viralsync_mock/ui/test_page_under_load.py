@@ -130,6 +130,22 @@ def test_the_welcome_page_of_a_mock_with_a_token_says_where_to_enter_it(
     expect(page.locator("#token")).to_be_visible()
 
 
+def test_the_rendered_spec_of_a_mock_with_a_token_asks_for_it(
+    visit: Any, start_mock: Callable[[Settings], LiveServer]
+) -> None:
+    """A wrong one is refused in words, and may be typed again; it holds for the control API's document too."""
+    visitor = visit(start_mock(Settings(control_token="t0ken")))
+    page = visitor.page
+    page.goto(f"{visitor.server.base_url}/__mock/ui/spec.html")
+    for token in ("wrong", "t0ken"):
+        expect(page.locator("main .problem")).to_contain_text("--control-token")
+        page.get_by_label("Control token").fill(token)
+        page.get_by_role("button", name="Open").click()
+    expect(page.locator("#getMe")).to_be_visible()
+    page.get_by_role("link", name="The control API").click()
+    expect(page.locator("#streamEvents")).to_be_visible()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("screen", [*SCREENS, "welcome", "spec"])
 def test_axe_finds_nothing(visit: Any, scheme: str, screen: str) -> None:
