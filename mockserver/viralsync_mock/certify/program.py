@@ -61,7 +61,11 @@ class Programs:
             raise SettingsError(f"--command {command!r}: not a command line: {problem}") from None
         if not words or not shutil.which(words[0]):
             name = words[0] if words else ""
-            raise SettingsError(f"--command: there is no program {name!r}: give the command that starts your client")
+            what = "is not executable" if Path(name).is_file() else "is no program"
+            raise SettingsError(
+                f"--command: {name!r} {what}: give the command that starts your client. No shell reads it: "
+                "for `cd`, variables and pipes write sh -c '...'"
+            )
         return cls(words)
 
     def run(self, variables: Mapping[str, str], within: float) -> Ending:

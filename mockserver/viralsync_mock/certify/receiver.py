@@ -32,12 +32,16 @@ HOP_BY_HOP = frozenset({"connection", "content-length", "host", "keep-alive", "t
 
 @dataclass
 class Line:
-    """The way of one scenario's webhooks: where they come in, and where they go; `over` lets go of what waits."""
+    """The way of one scenario's webhooks: where they come in, and where they go; `over` lets go of what waits.
+
+    `is_refused` while nothing listens there.
+    """
 
     url: str
     port: int
     target: str | None
     received: int = 0
+    is_refused: bool = False
     over: Event = field(default_factory=Event)
 
 
@@ -95,8 +99,11 @@ class _Handler(BaseHTTPRequestHandler):
         """Return the client's response, or None once the scenario is over and its receiver gave none."""
         for _ in range(int(RELAY_SECONDS / RETRY_SECONDS)):
             try:
-                return self._relay(target, body)
+                answer = self._relay(target, body)
+                line.is_refused = False
+                return answer
             except ConnectionRefusedError:  # not there yet, or over already
+                line.is_refused = True
                 if line.over.wait(RETRY_SECONDS):
                     return None
             except (OSError, http.client.HTTPException):

@@ -150,7 +150,7 @@ class _Runner:
                 calls = len(sandbox.journal)
             finally:
                 sandbox.reset()
-        checks = [*_checks_of_program(trial, ending), *_checks_of_rules(trial, verdict, ending, line, hint)]
+        checks = [*_checks_of_program(trial, ending), *_checks_of_rules(trial, verdict, ending, line, calls, hint)]
         result = TrialResult(trial, tuple(checks), ending.exit_code, ending.seconds, masked(ending.output, key), calls)
         return result.expecting(self.options.expected)
 
@@ -191,14 +191,15 @@ def _checks_of_program(trial: Trial, ending: Ending) -> list[Check]:
     return [Check(EXIT_CODE, Outcome.FAILED, f"expected exit code {wanted}, got {ending.exit_code}")]
 
 
-def _checks_of_rules(trial: Trial, verdict: Verdict, ending: Ending, line: Line, hint: str) -> list[Check]:
+def _checks_of_rules(trial: Trial, verdict: Verdict, ending: Ending, line: Line, calls: int, hint: str) -> list[Check]:
     checks: list[Check] = []
+    is_silent = calls <= trial.jobs
     for rule in verdict.rules:
         outcome = _outcome(rule, ending, line)
         if outcome is Outcome.UNPROVEN and rule.rule not in trial.rules:
             continue
         shown = (*rule.shown, hint) if hint and rule.shown and outcome is Outcome.FAILED else rule.shown
-        checks.append(Check(rule.rule, outcome, _reason(rule, outcome, ending), shown))
+        checks.append(Check(rule.rule, outcome, _reason(rule, outcome, ending, line, is_silent=is_silent), shown))
     return checks
 
 
@@ -210,9 +211,15 @@ def _outcome(rule: RuleVerdict, ending: Ending, line: Line) -> Outcome:
     return Outcome.PASSED if rule.outcome == PASSED and not is_ours else Outcome.UNPROVEN
 
 
-def _reason(rule: RuleVerdict, outcome: Outcome, ending: Ending) -> str:
-    if outcome is not Outcome.UNPROVEN:
+def _reason(rule: RuleVerdict, outcome: Outcome, ending: Ending, line: Line, *, is_silent: bool) -> str:
+    if outcome is Outcome.PASSED:
         return rule.reason
+    if outcome is Outcome.UNPROVEN and is_silent:
+        return "proved nothing: the program made no call to the mock, whose address is in VIRALSYNC_BASE_URL"
+    is_deaf = line.is_refused and rule.rule.startswith(OF_WEBHOOKS)
+    reason = f"{rule.reason} (nothing listened at {line.target})" if is_deaf else rule.reason
+    if outcome is not Outcome.UNPROVEN:
+        return reason
     if ending.exit_code is None:
-        return f"the program was stopped before it showed this ({rule.reason})"
-    return f"proved nothing: {rule.reason}"
+        return f"the program was stopped before it showed this ({reason})"
+    return f"proved nothing: {reason}"

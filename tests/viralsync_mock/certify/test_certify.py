@@ -31,6 +31,7 @@ occasions: {stops-at-terminal: the end of a job, waits-out-retry-after: a 429}
 scenarios:
   - {name: one, title: A render, task: poll, within: 20s, rules: [stops-at-terminal], scenario: happy}
 """
+BOTH = SUITE.replace("[stops-at-terminal]", "[stops-at-terminal, answers-webhooks]")
 POLLS = (
     CALLS
     + """
@@ -39,6 +40,8 @@ while call("GET", "/v1/jobs/" + job)["status"] != "done":
     time.sleep(1)
 """
 )
+
+HOOKED = POLLS.replace('movie)["jobId"]', 'movie | {"callbackUrl": os.environ["VIRALSYNC_CALLBACK_URL"]})["jobId"]')
 
 Run = Callable[..., Result]
 
@@ -173,9 +176,18 @@ def test_webhooks_prove_nothing_without_a_receiver_of_the_clients(certify: Run) 
     """What our own receiver answers says nothing about the client."""
     webhooks = SUITE.replace("task: poll", "task: webhook").replace("stops-at-terminal]", "answers-webhooks]")
     assert "needs a receiver of the client's" in certify(POLLS, suite=webhooks).output
-    hooked = POLLS.replace('movie)["jobId"]', 'movie | {"callbackUrl": os.environ["VIRALSYNC_CALLBACK_URL"]})["jobId"]')
-    polling = SUITE.replace("[stops-at-terminal]", "[stops-at-terminal, answers-webhooks]")
-    assert "answers-webhooks: proved nothing" in certify(hooked, suite=polling).output
+    assert "answers-webhooks: proved nothing" in certify(HOOKED, suite=BOTH).output
+
+
+def test_a_receiver_that_does_not_listen_is_named(certify: Run) -> None:
+    """Its address may be wrong: the mock itself only knows that no answer came."""
+    output = certify(HOOKED, "--callback-to", "http://127.0.0.1:1/hooks", suite=BOTH).output
+    assert "(nothing listened at http://127.0.0.1:1/hooks)" in output
+
+
+def test_a_program_that_never_calls_the_mock_is_told_where_it_is(certify: Run) -> None:
+    """It may take the address from elsewhere, and reach the real API."""
+    assert "made no call to the mock, whose address is in VIRALSYNC_BASE_URL" in certify("").output
 
 
 def test_on_a_jumping_clock_a_program_sleeps_through_the_control_api(certify: Run) -> None:

@@ -75,6 +75,13 @@ def test_a_program_that_is_not_there_is_wrong_use() -> None:
             Programs.of(command)
 
 
+def test_a_file_that_is_not_executable_is_named_as_such(tmp_path: Path) -> None:
+    """It is there, so the sentence says what is missing."""
+    (tmp_path / "render.sh").write_text("exit 0")
+    with pytest.raises(SettingsError, match="is not executable"):
+        Programs.of(str(tmp_path / "render.sh"))
+
+
 def test_stop_ends_what_runs() -> None:
     """After Ctrl-C nothing is left behind."""
     running = programs("import time; time.sleep(60)")
