@@ -108,15 +108,14 @@ class FaultControl:
         """Arm one more fault: `arm("reset_peer", match="getJob", times=1)`, `arm(status=503)`.
 
         `match` is an operation or a whole match of the scenario language, `lasts` the time until the fault ends.
-        Faults armed before keep the `times` that they have left; their other counts begin anew.
+        Faults armed before go on counting.
         """
         document: dict[str, Any] = {"fault": {**({fault: True} if isinstance(fault, str) else fault or {}), **kinds}}
         if match is not None:
             document["match"] = {"operation": match} if isinstance(match, str) else dict(match)
         given = zip(FAULT_OPTIONS, (times, probability, lasts), strict=True)
         document.update({name: value for name, value in given if value is not None})
-        armed = [_left(each) for each in self._armed() if each["isRunning"]]
-        self._connection.request("PUT", "/faults", {"faults": [*armed, document]})
+        self._connection.request("POST", "/faults", document)
 
     def clear(self) -> None:
         """Disarm all faults."""

@@ -53,9 +53,11 @@ async def arm_faults(request: ControlRequest) -> Response:
 
 
 async def add_fault(request: ControlRequest) -> Response:
-    """POST /__mock/faults: one more is armed, from now; those that are go on counting."""
+    """POST /__mock/faults: one more is armed, from now; the others go on counting. Those that are over make room."""
     sandbox, written = request.sandbox, request.document
     armed = sandbox.armed or ArmedFaults(request.now)
+    if len(armed.faults) >= MAX_ARMED:
+        armed = armed.without(*(each.id for each, _, is_running in armed.status(request.now) if not is_running))
     if len(armed.faults) >= MAX_ARMED:
         invalid("$", f"expected at most {MAX_ARMED} armed faults, got one more: disarm one first")
     try:

@@ -67,9 +67,9 @@ class ArmedFaults:
         """Return these faults and others; those that were armed go on counting."""
         return self._changed((*self.faults, *added))
 
-    def without(self, fault_id: str) -> ArmedFaults:
-        """Return these faults but for one; the others go on counting."""
-        return self._changed(tuple(each for each in self.faults if each.id != fault_id))
+    def without(self, *ids: str) -> ArmedFaults:
+        """Return these faults but for some; the others go on counting."""
+        return self._changed(tuple(each for each in self.faults if each.id not in ids))
 
     def _changed(self, faults: tuple[ArmedFault, ...]) -> ArmedFaults:
         changed = ArmedFaults(self.since, faults)

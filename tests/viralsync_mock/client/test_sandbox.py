@@ -203,14 +203,32 @@ def test_a_limit_is_met_by_the_next_submission(sandbox: Sandbox, api: httpx.Clie
 
 
 def test_armed_faults_stay_when_another_is_armed(sandbox: Sandbox, api: httpx.Client) -> None:
-    """Each as often as it has left: one that has struck for good is gone."""
+    """Each as often as it has left."""
     sandbox.faults.arm(status=500, match={"operation": "getMe", "times": 2})
     sandbox.faults.arm({"status": 503}, match="getUsage", times=1)
     sandbox.faults.arm({"status": 500}, match="listJobs", times=2)
     codes = [api.get(path).status_code for path in ("/v1/me", "/v1/usage", "/v1/jobs")]
     sandbox.faults.arm("malformed_json", match="cancelJob")
     codes += [api.get(path).status_code for path in ("/v1/me", "/v1/me", "/v1/usage", "/v1/jobs", "/v1/jobs")]
-    assert (codes, len(sandbox.faults)) == ([500, 503, 500, 500, 200, 200, 500, 200], 3)
+    assert codes == [500, 503, 500, 500, 200, 200, 500, 200]
+    assert [each["isRunning"] for each in sandbox.faults] == [False, False, False, True]
+
+
+def test_faults_that_are_armed_at_once_are_all_armed(sandbox: Sandbox) -> None:
+    """A hundred at most; beyond that those that are over make room."""
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: sandbox.faults.arm(status=503, match={"nth": number + 1000}), range(100)))
+    assert len(sandbox.faults) == 100
+    with pytest.raises(ControlError, match="at most 100 armed faults"):
+        sandbox.faults.arm(status=503)
+
+
+def test_a_fault_that_is_over_makes_room_for_another(sandbox: Sandbox, api: httpx.Client) -> None:
+    """A loop that arms one fault for each call never ends at the bound."""
+    for _ in range(103):
+        sandbox.faults.arm(status=503, match="getMe", times=1)
+        assert api.get("/v1/me").status_code == 503
+    assert len(sandbox.faults) <= 100
 
 
 def test_a_fault_may_be_a_matter_of_chance_and_heal(sandbox: Sandbox) -> None:
