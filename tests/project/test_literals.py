@@ -9,6 +9,7 @@ import json
 import os
 import re
 import subprocess
+import textwrap
 from typing import TYPE_CHECKING
 
 import pytest
@@ -38,6 +39,7 @@ HEAD = '''"""Names for type checkers: a wrong one is an error where it is writte
 Generated from the spec, the faults and the rules by `tests/project/test_literals.py`.
 """
 
+# fmt: off
 from typing import Any, Literal, TypeAlias, TypedDict
 '''
 
@@ -62,7 +64,8 @@ def literals() -> dict[str, Iterable[str]]:
 def generated() -> Iterator[str]:
     yield HEAD
     for name, values in literals().items():
-        yield f"{name}: TypeAlias = Literal[\n" + "".join(f'    "{value}",\n' for value in values) + "]\n"
+        words = textwrap.wrap(", ".join(f'"{value}"' for value in values), 116, break_on_hyphens=False)
+        yield f"{name}: TypeAlias = Literal[\n" + textwrap.indent("\n".join(words), "    ") + ",\n]\n"
     yield from _fields("Faults", "A fault by its name, with its value.", KINDS, "Any")
     reason = "Rules that may fail, each with the reason why."
     yield from _fields("Waivers", reason, (name.replace("-", "_") for name in RULES), "str")

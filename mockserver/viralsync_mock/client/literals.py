@@ -3,148 +3,63 @@
 Generated from the spec, the faults and the rules by `tests/project/test_literals.py`.
 """
 
+# fmt: off
 from typing import Any, Literal, TypeAlias, TypedDict
 
 Operation: TypeAlias = Literal[
-    "submitRenderJob",
-    "listJobs",
-    "getJob",
-    "deleteJob",
-    "streamJobProgress",
-    "cancelJob",
-    "getMe",
-    "getUsage",
+    "submitRenderJob", "listJobs", "getJob", "deleteJob", "streamJobProgress", "cancelJob", "getMe", "getUsage",
 ]
 
 ErrorCode: TypeAlias = Literal[
-    "VALIDATION_ERROR",
-    "UNAUTHORIZED",
-    "API_KEY_REVOKED",
-    "RENDER_QUOTA_EXCEEDED",
-    "RENDER_QUOTA_DAILY_EXCEEDED",
-    "PLAN_LIMIT_EXCEEDED",
-    "FORBIDDEN",
-    "JOB_NOT_FOUND",
-    "NOT_FOUND",
-    "METHOD_NOT_ALLOWED",
-    "CONCURRENCY_LIMIT_EXCEEDED",
-    "INVALID_STATE_TRANSITION",
-    "PAYLOAD_TOO_LARGE",
-    "RATE_LIMITED",
-    "INTERNAL_ERROR",
+    "VALIDATION_ERROR", "UNAUTHORIZED", "API_KEY_REVOKED", "RENDER_QUOTA_EXCEEDED", "RENDER_QUOTA_DAILY_EXCEEDED",
+    "PLAN_LIMIT_EXCEEDED", "FORBIDDEN", "JOB_NOT_FOUND", "NOT_FOUND", "METHOD_NOT_ALLOWED",
+    "CONCURRENCY_LIMIT_EXCEEDED", "INVALID_STATE_TRANSITION", "PAYLOAD_TOO_LARGE", "RATE_LIMITED", "INTERNAL_ERROR",
     "SERVICE_UNAVAILABLE",
 ]
 
 Plan: TypeAlias = Literal[
-    "free",
-    "pro",
-    "business",
-    "enterprise",
+    "free", "pro", "business", "enterprise",
 ]
 
 Limit: TypeAlias = Literal[
-    "quota",
-    "rate",
-    "concurrency",
+    "quota", "rate", "concurrency",
 ]
 
 Clock: TypeAlias = Literal[
-    "real",
-    "scaled",
-    "frozen",
-    "auto",
-    "jump",
+    "real", "scaled", "frozen", "auto", "jump",
 ]
 
 JobStatus: TypeAlias = Literal[
-    "queued",
-    "running",
-    "waiting",
-    "done",
-    "failed",
-    "cancelled",
+    "queued", "running", "waiting", "done", "failed", "cancelled",
 ]
 
 WebhookKind: TypeAlias = Literal[
-    "progress",
-    "done",
-    "failed",
-    "cancelled",
+    "progress", "done", "failed", "cancelled",
 ]
 
 DeliveryOutcome: TypeAlias = Literal[
-    "pending",
-    "delivered",
-    "failed",
-    "refused",
-    "dropped",
+    "pending", "delivered", "failed", "refused", "dropped",
 ]
 
 FaultName: TypeAlias = Literal[
-    "latency",
-    "timeout",
-    "reset_peer",
-    "empty_response",
-    "slow_body",
-    "truncated_body",
-    "malformed_json",
-    "wrong_content_type",
-    "status",
-    "drop_after_events",
-    "cut_inside_event",
-    "silence",
-    "no_keep_alive",
-    "duplicate_events",
-    "reorder_events",
-    "never_end",
-    "end_without_terminal",
-    "progress_goes_back",
-    "stale_read",
-    "missing_from_list",
-    "unknown_field",
-    "unknown_status",
-    "duplicate",
-    "reorder",
-    "delay",
-    "bad_signature",
-    "drop",
-    "tampered_body",
-    "lost_response",
-    "before_response",
+    "latency", "timeout", "reset_peer", "empty_response", "slow_body", "truncated_body", "malformed_json",
+    "wrong_content_type", "status", "drop_after_events", "cut_inside_event", "silence", "no_keep_alive",
+    "duplicate_events", "reorder_events", "never_end", "end_without_terminal", "progress_goes_back", "stale_read",
+    "missing_from_list", "unknown_field", "unknown_status", "duplicate", "reorder", "delay", "bad_signature", "drop",
+    "tampered_body", "lost_response", "before_response",
 ]
 
 Rule: TypeAlias = Literal[
-    "waits-out-retry-after",
-    "backs-off-after-5xx",
-    "stops-at-terminal",
-    "does-not-poll-while-streaming",
-    "polls-no-faster-than",
-    "sleeps-between-calls",
-    "resumes-dropped-streams",
-    "stays-on-its-stream",
-    "reads-each-page-once",
-    "reads-every-page",
-    "does-not-submit-twice",
-    "does-not-resubmit-failed",
-    "does-not-repeat-refused",
-    "answers-webhooks",
-    "answers-webhooks-at-once",
-    "refuses-bad-signatures",
-    "survives-duplicates",
-    "survives-disorder",
-    "ignores-unknown-fields",
-    "ignores-unknown-statuses",
-    "believes-no-old-status",
-    "cancels-what-it-abandons",
-    "sends-no-key-in-url",
+    "waits-out-retry-after", "backs-off-after-5xx", "stops-at-terminal", "does-not-poll-while-streaming",
+    "polls-no-faster-than", "sleeps-between-calls", "resumes-dropped-streams", "stays-on-its-stream",
+    "reads-each-page-once", "reads-every-page", "does-not-submit-twice", "does-not-resubmit-failed",
+    "does-not-repeat-refused", "answers-webhooks", "answers-webhooks-at-once", "refuses-bad-signatures",
+    "survives-duplicates", "survives-disorder", "ignores-unknown-fields", "ignores-unknown-statuses",
+    "believes-no-old-status", "cancels-what-it-abandons", "sends-no-key-in-url",
 ]
 
 Outcome: TypeAlias = Literal[
-    "passed",
-    "failed",
-    "not_applicable",
-    "inconclusive",
-    "waived",
+    "passed", "failed", "not_applicable", "inconclusive", "waived",
 ]
 
 

@@ -83,7 +83,7 @@ def scenario_document(mock: MockServer, sandbox: Sandbox) -> dict[str, Any]:
 
 async def choose_scenario(request: ControlRequest) -> Response:
     """PUT /__mock/scenario: the scenario begins now; jobs keep the timelines that they have."""
-    scenario, sandbox = _wanted(request), request.sandbox
+    scenario, sandbox = read_scenario(request, request.document), request.sandbox
     start = scenario.clock_start
     if start is not None:
         if sandbox.clock.next_due() is not None:
@@ -97,17 +97,24 @@ async def choose_scenario(request: ControlRequest) -> Response:
     return await get_scenario(request)
 
 
-def _wanted(request: ControlRequest) -> Scenario:
-    """Return the scenario that the body names or is; raises VALIDATION_ERROR."""
-    is_whole = request.document.keys() != {"name"}
+def read_scenario(request: ControlRequest, given: Any, *path: str) -> Scenario:
+    """Return the scenario that the value at `path` of the body names or is; raises VALIDATION_ERROR."""
+    name = given.get("name") if isinstance(given, dict) and given.keys() == {"name"} else given
     try:
-        return (
-            parse_scenario(request.document, request.spec)
-            if is_whole
-            else request.mock.files.library.get(request.document["name"])
-        )
+        if isinstance(name, str):
+            return request.mock.files.library.get(name)
+        return parse_scenario(given, request.spec, "" if path else "the request body", path)
     except ScenarioError as error:  # of a whole one it names the place itself
-        raise ApiError("VALIDATION_ERROR", violations=str(error) if is_whole else f"$.name: {error}") from None
+        place = ".".join(("$", *(path or ("name",))))
+        problem = f"{place}: {error}" if isinstance(name, str) else str(error)
+        raise ApiError("VALIDATION_ERROR", violations=problem) from None
+
+
+def check_plan(request: ControlRequest, plan: str | None) -> None:
+    """Raise VALIDATION_ERROR for a plan that is not one of the spec's."""
+    plans = request.spec.plans
+    if plan is not None and plan not in plans:
+        invalid("$.plan", f'expected one of {", ".join(plans)}, got "{plan}".{did_you_mean(plan, plans)}')
 
 
 async def get_account(request: ControlRequest) -> Response:
@@ -152,9 +159,8 @@ def _window(mock: MockServer, sandbox: Sandbox) -> dict[str, Any]:
 
 async def change_account(request: ControlRequest) -> Response:
     """PATCH /__mock/account: the minutes go to the ledger, all else is kept beside the scenario's account."""
-    patch, plans = request.document, request.spec.plans
-    if (plan := patch.get("plan", next(iter(plans)))) not in plans:
-        invalid("$.plan", f'expected one of {", ".join(plans)}, got "{plan}".{did_you_mean(plan, plans)}')
+    patch = request.document
+    check_plan(request, patch.get("plan"))
     request.sandbox.account_overrides |= {name: patch[name] for name in ("plan", "revoked", "email") if name in patch}
     request.sandbox.store.set_minutes(request.now, patch.get("minutesUsed"), patch.get("minutesUsedToday"))
     return await get_account(request)

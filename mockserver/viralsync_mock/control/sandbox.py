@@ -11,9 +11,10 @@ from starlette.responses import Response
 from viralsync_mock.clock import Mode
 from viralsync_mock.config.behaviour import BehaviourProfile, read_behaviour
 from viralsync_mock.config.yaml_source import JsonSource, Node
+from viralsync_mock.control.account import check_plan, read_scenario
 from viralsync_mock.control.clock import clock_document
 from viralsync_mock.control.request import JsonResponse
-from viralsync_mock.errors import ApiError, BehaviourError, ScenarioError, did_you_mean
+from viralsync_mock.errors import ApiError, BehaviourError
 from viralsync_mock.jobs.limits import COUNTED_STATUSES, RateLimited, count_request
 from viralsync_mock.jobs.models import Status, timestamp
 from viralsync_mock.jobs.recipe import Recipe, build, echo
@@ -47,7 +48,10 @@ NEVER_ENDING: Mapping[str, Mapping[str, str]] = MappingProxyType(
 async def open_sandbox(request: ControlRequest) -> Response:
     """PUT /__mock/sandbox: replace this key's sandbox by a new one, or refuse and change nothing."""
     wanted, mock, key = request.document, request.mock, request.sandbox.key
-    plan, profile, scenario = _plan(request), _profile(request), _scenario(request)
+    plan, given = wanted.get("plan"), wanted.get("scenario")
+    check_plan(request, plan)
+    profile = _profile(request)
+    scenario = None if given is None else read_scenario(request, given, "scenario")
     mode, seed = Mode(wanted["clock"]) if "clock" in wanted else None, wanted.get("seed")
     mock.sandboxes.drop(key)
     sandbox = mock.sandboxes.open(key, scenario or mock.files.scenario, mode, seed)
@@ -65,14 +69,6 @@ async def open_sandbox(request: ControlRequest) -> Response:
     )
 
 
-def _plan(request: ControlRequest) -> str | None:
-    plan: str | None = request.document.get("plan")
-    plans = request.spec.plans
-    if plan is not None and plan not in plans:
-        invalid("$.plan", f'expected one of {", ".join(plans)}, got "{plan}".{did_you_mean(plan, plans)}')
-    return plan
-
-
 def _profile(request: ControlRequest) -> BehaviourProfile | None:
     if "behaviour" not in request.document:
         return None
@@ -82,21 +78,6 @@ def _profile(request: ControlRequest) -> BehaviourProfile | None:
         return read_behaviour(place, request.spec.errors, request.mock.files.behaviour)
     except BehaviourError as error:
         raise ApiError("VALIDATION_ERROR", violations=error) from None
-
-
-def _scenario(request: ControlRequest) -> Scenario | None:
-    """Return the scenario that the body names or contains; raises VALIDATION_ERROR."""
-    scenario = request.document.get("scenario")
-    if scenario is None:
-        return None
-    name = scenario["name"] if isinstance(scenario, dict) and scenario.keys() == {"name"} else scenario
-    try:
-        if isinstance(name, str):
-            return request.mock.files.library.get(name)
-        return parse_scenario(scenario, request.spec, "", ("scenario",))
-    except ScenarioError as error:
-        problem = f"$.scenario: {error}" if isinstance(name, str) else str(error)
-        raise ApiError("VALIDATION_ERROR", violations=problem) from None
 
 
 async def list_sandboxes(request: ControlRequest) -> Response:
