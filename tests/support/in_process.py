@@ -14,7 +14,7 @@ import orjson
 from hypothesis import strategies as st
 from starlette.types import Message, Scope
 
-from viralsync_mock.api.asgi import ABORT_EXTENSION
+from viralsync_mock.api.call import ABORT_EXTENSION
 from viralsync_mock.app import App
 from viralsync_mock.clock import Mode, RealTime
 from viralsync_mock.faults.stream import StreamFault

@@ -8,23 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from viralsync_mock.api.call import NONE, Call
 from viralsync_mock.errors import ApiError, StateError
 from viralsync_mock.jobs.sse import KEEP_ALIVE
-from viralsync_mock.journal.entry import ANSWERED, CLIENT_DISCONNECTED, JournalEntry, parse_headers
+from viralsync_mock.journal.entry import ANSWERED, CLIENT_DISCONNECTED, parse_headers
 from viralsync_mock.redaction import masked
 from viralsync_mock.response import SLICE, Response, json_response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import Receive, Send
 
+    from viralsync_mock.api.call import Call
     from viralsync_mock.config.behaviour import BehaviourProfile
     from viralsync_mock.openapi.spec import Spec
     from viralsync_mock.response import Headers
-    from viralsync_mock.sandbox import Sandbox
-    from viralsync_mock.state import MockServer
 
 FORBIDDEN = 403
 NO_CONTENT = 204
@@ -33,50 +31,7 @@ MAX_DIGITS = 15
 
 SLOW_BODY_PIECES = 20
 
-ABORT_EXTENSION = "viralsync.hang_up"
-"""ASGI extension of our server: a fault breaks the connection off with `abort(reset=...)`."""
-
-RESPOND_EXTENSION = "viralsync.respond"
-"""ASGI extension of our server: `respond(status, head, body)` sends a whole response with one write, if it can."""
-
 CONTENT_CODINGS = (b"gzip", b"x-gzip", b"deflate")
-
-
-def create_call(
-    mock: MockServer, scope: Scope, receive: Receive, sandbox: Sandbox, headers: dict[bytes, bytes]
-) -> Call:
-    """Return the call that a request begins, in a sandbox."""
-    files = mock.files
-    now, extensions = sandbox.clock.now(), scope.get("extensions", NONE)
-    return Call(
-        mock=mock,
-        files=files,
-        method=scope["method"],
-        path=scope["path"],
-        query=scope["query_string"],
-        headers=headers,
-        raw_headers=scope["headers"],
-        sandbox=sandbox,
-        scenario=files.scenario,
-        behaviour=sandbox.behaviour_override or files.behaviour,
-        account=files.scenario.account,
-        receive=receive,
-        abort=extensions.get(ABORT_EXTENSION, _cannot_abort),
-        respond=extensions.get(RESPOND_EXTENSION, _cannot_respond),
-        entry=JournalEntry(sandbox.calls + 1, now, scope, sandbox.key),
-        path_parameters=NONE,
-        parameters=NONE,
-        _now=now,
-    )
-
-
-def _cannot_respond(_status: int, _head: bytes, _body: bytes) -> bool:
-    return False
-
-
-def _cannot_abort(*, reset: bool) -> None:
-    how = "reset" if reset else "close"
-    raise ConnectionAbortedError(f"a fault wants to {how} the connection, and this server offers no way to it")
 
 
 def by_name(lines: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from types import MappingProxyType
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from viralsync_mock.clock import Mode
 from viralsync_mock.jobs.models import add_seconds
 from viralsync_mock.jobs.sse import KEEP_ALIVE
-from viralsync_mock.journal.entry import CLIENT_DISCONNECTED
+from viralsync_mock.journal.entry import CLIENT_DISCONNECTED, JournalEntry
 from viralsync_mock.openapi.spec import Operation
 from viralsync_mock.response import StreamClient
 
@@ -23,24 +22,27 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from datetime import datetime
 
-    from starlette.types import Receive
+    from starlette.types import Receive, Scope
 
-    from viralsync_mock.config.behaviour import BehaviourProfile
     from viralsync_mock.errors import ApiError
-    from viralsync_mock.journal.entry import JournalEntry
     from viralsync_mock.openapi.spec import Spec
     from viralsync_mock.sandbox import Sandbox
-    from viralsync_mock.scenarios.model import Account, Rule, Scenario
-    from viralsync_mock.state import LoadedFiles, MockServer
+    from viralsync_mock.scenarios.model import Rule
+    from viralsync_mock.state import MockServer
 
 NO_TIME = timedelta()
 NONE: Mapping[str, Any] = MappingProxyType({})
+
+ABORT_EXTENSION = "viralsync.hang_up"
+"""ASGI extension of our server: a fault breaks the connection off with `abort(reset=...)`."""
+
+RESPOND_EXTENSION = "viralsync.respond"
+"""ASGI extension of our server: `respond(status, head, body)` sends a whole response with one write, if it can."""
 
 UNRESOLVED = Operation("", "", "", (), None, False, {}, False, {})
 """The operation of a call before one was found."""
 
 
-@dataclass(eq=False, slots=True)
 class Call:
     """One request on its way through the pipeline; each stage fills in what it finds out.
 
@@ -50,32 +52,39 @@ class Call:
     `FaultContext`.
     """
 
-    mock: MockServer
-    files: LoadedFiles
-    method: str
-    path: str
-    query: bytes
-    headers: dict[bytes, bytes]
-    raw_headers: list[tuple[bytes, bytes]]
-    sandbox: Sandbox
-    scenario: Scenario
-    behaviour: BehaviourProfile
-    account: Account
-    receive: Receive
-    abort: Callable[..., None]
-    respond: Callable[[int, bytes, bytes], bool]
-    entry: JournalEntry
-    path_parameters: Mapping[str, str]
-    parameters: Mapping[str, Any]
-    operation: Operation = UNRESOLVED
-    body: bytes | None = b""
-    body_error: ApiError | None = None
-    document: Any = None
-    rule: Rule | None = None
-    read_lag: timedelta = NO_TIME
-    listing_delay: timedelta = NO_TIME
-    webhook_faults: tuple[object, ...] = ()
-    _now: datetime | None = None
+    __slots__ = (
+        *("mock", "files", "method", "path", "query", "headers", "raw_headers", "sandbox", "scenario", "behaviour"),
+        *("account", "receive", "abort", "respond", "entry", "path_parameters", "parameters", "operation", "body"),
+        *("body_error", "document", "rule", "read_lag", "listing_delay", "webhook_faults", "_now"),
+    )
+
+    def __init__(
+        self, mock: MockServer, scope: Scope, receive: Receive, sandbox: Sandbox, headers: dict[bytes, bytes]
+    ) -> None:
+        self.mock, self.sandbox, self.receive, self.headers = mock, sandbox, receive, headers
+        files = self.files = mock.files
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.query: bytes = scope["query_string"]
+        self.raw_headers: list[tuple[bytes, bytes]] = scope["headers"]
+        scenario = self.scenario = files.scenario
+        self.behaviour = sandbox.behaviour_override or files.behaviour
+        self.account = scenario.account
+        extensions = scope.get("extensions", NONE)
+        self.abort: Callable[..., None] = extensions.get(ABORT_EXTENSION, _cannot_abort)
+        self.respond: Callable[[int, bytes, bytes], bool] = extensions.get(RESPOND_EXTENSION, _cannot_respond)
+        now = sandbox.clock.now()
+        self._now: datetime | None = now
+        self.entry = JournalEntry(sandbox.calls + 1, now, scope, sandbox.key)
+        self.path_parameters: Mapping[str, str] = NONE
+        self.parameters = NONE
+        self.operation = UNRESOLVED
+        self.body: bytes | None = b""
+        self.body_error: ApiError | None = None
+        self.document: Any = None
+        self.rule: Rule | None = None
+        self.read_lag = self.listing_delay = NO_TIME
+        self.webhook_faults: tuple[object, ...] = ()
 
     @property
     def spec(self) -> Spec:
@@ -142,6 +151,15 @@ class Call:
                 await alarm.until(due)
                 if due is not None and due <= clock.now():
                     yield KEEP_ALIVE
+
+
+def _cannot_respond(_status: int, _head: bytes, _body: bytes) -> bool:
+    return False
+
+
+def _cannot_abort(*, reset: bool) -> None:
+    how = "reset" if reset else "close"
+    raise ConnectionAbortedError(f"a fault wants to {how} the connection, and this server offers no way to it")
 
 
 @asynccontextmanager

@@ -9,8 +9,9 @@ from urllib.parse import unquote
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import PlainTextResponse
 
-from viralsync_mock.api.asgi import RESPOND_EXTENSION, by_name, error_response, state_response
+from viralsync_mock.api.asgi import by_name, error_response, state_response
 from viralsync_mock.api.auth import KEY_HEADER, read_api_key
+from viralsync_mock.api.call import RESPOND_EXTENSION
 from viralsync_mock.errors import ApiError, StateError
 from viralsync_mock.net import host_of, is_loopback
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from viralsync_mock.api import auth
 from viralsync_mock.api.asgi import (
     by_name,
-    create_call,
     decode_body,
     error_response,
     has_body,
@@ -22,6 +21,7 @@ from viralsync_mock.api.asgi import (
     send_response,
     state_response,
 )
+from viralsync_mock.api.call import Call
 from viralsync_mock.api.handlers import HANDLERS, JOB_HANDLERS
 from viralsync_mock.api.self_validation import validate_response
 from viralsync_mock.errors import ApiError, ScenarioError, StateError
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from viralsync_mock.api.call import Call
     from viralsync_mock.api.routes import PathOperations
     from viralsync_mock.faults.http import CallNext, Fault
     from viralsync_mock.response import Headers
@@ -70,7 +69,7 @@ async def serve(
 ) -> None:
     """Answer one request to a path with these operations."""
     headers = by_name(scope["headers"])
-    call = create_call(mock, scope, receive, sandbox_of(mock, headers), headers)
+    call = Call(mock, scope, receive, sandbox_of(mock, headers), headers)
     sandbox = call.sandbox
     sandbox.in_use += 1
     sandbox.clock.begin_call()

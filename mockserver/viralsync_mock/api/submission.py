@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -58,15 +57,7 @@ def _admit(call: Call, job: Job, standing: Callable[[datetime], Usage]) -> None:
         entry.standing = standing(now)
         return entry.standing
 
-    ceilings.check(_length(call.document["movie"]), (job.width, job.height), seen)
-
-
-def _length(movie: Mapping[str, Any]) -> float:
-    """Return the seconds of all scenes; rounded only so far that sums of decimal fractions come out even."""
-    try:
-        return round(math.fsum([scene.get("duration") or 0 for scene in movie["scenes"]]), 9)
-    except OverflowError:
-        return math.inf
+    ceilings.check(job.length, (job.width, job.height), seen)
 
 
 def make_job(call: Call, number: int) -> Job:

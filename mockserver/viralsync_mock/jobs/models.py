@@ -195,11 +195,11 @@ class Timeline:
 class Job:
     """One submitted job, and the timeline that follows from its recipe.
 
-    `payload` is the JSON that every view echoes; `seconds`, `width` and `height` describe the output. `make` plans the
-    timeline from the `recipe`, in slices, when it is first needed. `scenario` is the name of the one that the
-    submission asked for. `status` is the one that the store has indexed. The `final` step of a finished job is kept
-    once it has been read. `watchers` are called when the timeline is rewritten; `version` counts that.
-    `last_reported_status` is the last one that a client has seen.
+    `payload` is the JSON that every view echoes; `seconds`, `width` and `height` describe the output, and `length` is
+    what a plan's limit is held against. `make` plans the timeline from the `recipe`, in slices, when it is first
+    needed. `scenario` is the name of the one that the submission asked for. `status` is the one that the store has
+    indexed. The `final` step of a finished job is kept once it has been read. `watchers` are called when the timeline
+    is rewritten; `version` counts that. `last_reported_status` is the last one that a client has seen.
     """
 
     id: str
@@ -214,6 +214,7 @@ class Job:
     recipe: tuple[object, ...]
     callback_url: str | None = None
     scenario: str | None = None
+    length: float = 0.0
     status: Status = Status.QUEUED
     final: Step | None = None
     version: int = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -45,13 +46,15 @@ def build(
 ) -> Job:
     """Make a job from its recipe; `movie` is its payload's, `scenario` the name of the one that was asked for."""
     width, height = movie.get("width"), movie.get("height")
+    length = _length(movie)
     return Job(
         id=f"job_{hexadecimal(recipe.seed, 'job id', recipe.number, length=12)}",
         number=recipe.number,
         created=recipe.created,
         type=recipe.behaviour.job_type,
         payload=recipe.payload,
-        seconds=round(sum([scene.get("duration") or 0 for scene in movie["scenes"]]), 3),
+        length=length,
+        seconds=round(length, 3),
         width=round(defaults.width if width is None else width),
         height=round(defaults.height if height is None else height),
         make=_planned,
@@ -59,6 +62,14 @@ def build(
         callback_url=callback_url,
         scenario=scenario,
     )
+
+
+def _length(movie: Mapping[str, Any]) -> float:
+    """Return the seconds of all scenes; rounded only so far that sums of decimal fractions come out even."""
+    try:
+        return round(math.fsum([scene.get("duration") or 0 for scene in movie["scenes"]]), 9)
+    except OverflowError:
+        return math.inf
 
 
 def plan_job(job: Job) -> Slices[None]:

@@ -15,7 +15,8 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from viralsync_mock.api.asgi import ABORT_EXTENSION, RESPOND_EXTENSION, error_response
+from viralsync_mock.api.asgi import error_response
+from viralsync_mock.api.call import ABORT_EXTENSION, RESPOND_EXTENSION
 from viralsync_mock.errors import ApiError
 from viralsync_mock.response import JSON
 

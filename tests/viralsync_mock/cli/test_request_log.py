@@ -15,7 +15,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from starlette.types import Message
 
-from viralsync_mock.api.asgi import create_call
 from viralsync_mock.api.call import Call
 from viralsync_mock.app import App, create_app
 from viralsync_mock.cli.request_log import LibraryRecords, RequestLog, is_for_colour, tag, wire_path
@@ -44,7 +43,7 @@ def call(path: str = "/v1/me", query: str | bytes = b"", *, key: str | None = KE
     mock = app().mock
     raw = query.encode() if isinstance(query, str) else query
     scope = {"method": "GET", "path": path, "query_string": raw, "headers": []}
-    made = create_call(mock, scope, nothing, mock.sandboxes.anonymous if key is None else mock.sandbox(key), {})
+    made = Call(mock, scope, nothing, mock.sandboxes.anonymous if key is None else mock.sandbox(key), {})
     if path == "/v1/me":
         made.entry.operation = "getMe"
     if scenario != "happy":
