@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
+from operator import ne
 from typing import Any
 
 from viralsync_conform.calls import TERMINAL
@@ -16,6 +17,7 @@ from viralsync_conform.mutants.engine.layers import (
     both,
     edit_json,
     edit_request,
+    edit_response,
     every_job,
     when,
 )
@@ -31,7 +33,7 @@ def limit_of(call: MutantCall) -> int:
     return int(text) if text.isdigit() else DEFAULT_LIMIT
 
 
-def paged(edit: Callable[[MutantCall, Document], None]) -> Layer:
+def paged(edit: Callable[[MutantCall, Document], object]) -> Layer:
     async def edited(call: MutantCall, answer: Answer) -> None:
         document = answer.document
         edit(call, document)
@@ -40,17 +42,29 @@ def paged(edit: Callable[[MutantCall, Document], None]) -> Layer:
     return after(edited, LIST, status=200)
 
 
-@lists("order-oldest-first", "The list begins with the oldest job.", when, LIST)
-async def oldest_first(call: MutantCall) -> Answer | None:
-    cursor = call.request.parameters.get("cursor")
-    if cursor is not None and not cursor.startswith("old"):
-        return None
-    answer = await call.proceed(call.request.with_parameters(cursor=None))
-    if answer.status == 200:
-        jobs, start, limit = (await every_job(call))[::-1], int((cursor or "old0")[3:]), limit_of(call)
-        end = start + limit
-        answer.document = {"jobs": jobs[start:end], "nextCursor": f"old{end}" if end < len(jobs) else None}
-    return answer
+def own_pages(mark: str, listed: Callable[[MutantCall], Awaitable[list[Document]]]) -> Layer:
+    """Serve a list of the mutant's own in pages; its cursors are the mark with a number."""
+
+    async def make(call: MutantCall) -> Answer | None:
+        cursor = call.request.parameters.get("cursor")
+        if cursor is not None and not cursor.startswith(mark):
+            return None
+        answer = await call.proceed(call.request.with_parameters(cursor=None))
+        if answer.status == 200:
+            jobs, start = await listed(call), int((cursor or f"{mark}0").removeprefix(mark))
+            end = start + limit_of(call)
+            answer.document = {"jobs": jobs[start:end], "nextCursor": f"{mark}{end}" if end < len(jobs) else None}
+        return answer
+
+    return when(make, LIST)
+
+
+async def oldest_first(call: MutantCall) -> list[Document]:
+    return (await every_job(call))[::-1]
+
+
+async def as_filtered(call: MutantCall) -> list[Document]:
+    return await every_job(call, **{k: v for k, v in call.request.parameters.items() if k in {"status", "type"}})
 
 
 async def keep_deleted(call: MutantCall) -> Answer | None:
@@ -64,6 +78,20 @@ async def keep_deleted(call: MutantCall) -> Answer | None:
 def with_deleted(call: MutantCall, page: Document) -> None:
     if page["nextCursor"] is None:
         page["jobs"] += call.memory.get("deleted", [])
+
+
+def listing(is_listed: Callable[[Document], bool]) -> Layer:
+    """List such jobs only."""
+    return paged(lambda _, page: page.update(jobs=list(filter(is_listed, page["jobs"]))))
+
+
+def skips(call: MutantCall, page: Document) -> None:
+    if "cursor" in call.request.parameters:
+        page["jobs"] = page["jobs"][1:]
+
+
+def of_type(call: MutantCall, wanted: str) -> bool:
+    return call.request.parameters.get("type") == wanted
 
 
 @lists("list-stale", "Jobs are listed as they were when they were first listed.", paged)
@@ -90,25 +118,9 @@ async def of_everybody(call: MutantCall, answer: Answer) -> None:
     answer.document = page
 
 
-@lists("ended-not-listed", "Jobs that have ended are not listed.", paged)
-def unfinished_only(_call: MutantCall, page: Document) -> None:
-    page["jobs"] = [job for job in page["jobs"] if job["status"] not in TERMINAL]
-
-
-@lists("newest-not-listed", "The newest job is not listed.", paged)
-def without_newest(call: MutantCall, page: Document) -> None:
-    if "cursor" not in call.request.parameters:
-        page["jobs"] = page["jobs"][1:]
-
-
 def sorted_by(field: str) -> Callable[[MutantCall, Document], None]:
     """Return what sorts each page by another field, the greatest first."""
     return lambda _, page: page["jobs"].sort(key=lambda job: (job[field], job["jobId"]), reverse=True)
-
-
-@lists("list-bare", "The list is an array.", after, LIST, status=200)
-async def bare(_call: MutantCall, answer: Answer) -> None:
-    answer.document = answer.document["jobs"]
 
 
 @lists("list-empty-404", "An empty list is answered with 404.", after, LIST, status=200)
@@ -121,12 +133,12 @@ NEW_SECONDS = 5
 
 def asked(change: Callable[[dict[str, str]], dict[str, Any]]) -> Layer:
     """Let the list be asked with other parameters than came."""
-    return edit_request(lambda request: changed(request, change), "listJobs")
 
+    def other(request: Request) -> Request:
+        changes = change(request.parameters)
+        return request.with_parameters(**changes) if changes else request
 
-def changed(request: Request, change: Callable[[dict[str, str]], dict[str, Any]]) -> Request:
-    changes = change(request.parameters)
-    return request.with_parameters(**changes) if changes else request
+    return edit_request(other, LIST)
 
 
 @lists.blind("status-filter-after-limit", "With a limit, the page is cut first and filtered then.")
@@ -153,14 +165,6 @@ async def single_use(call: MutantCall) -> Answer:
     return await call.proceed()
 
 
-@lists.blind("filtered-list-oldest-first", "With a filter by status, a page begins with its oldest job.", after,
-    "listJobs", status=200)  # fmt: skip
-async def _oldest_first(call: MutantCall, answer: Answer) -> Answer | None:
-    if "status" in call.request.parameters:
-        answer.document = answer.document | {"jobs": answer.document["jobs"][::-1]}
-    return answer
-
-
 @lists.blind(
     "status-done-finds-failed", "The filter by status done finds failed jobs too.", after, "listJobs", status=200
 )
@@ -171,11 +175,6 @@ async def failed_as_done(call: MutantCall, answer: Answer) -> Answer | None:
         jobs.sort(key=lambda job: str(job["createdAt"]), reverse=True)
         answer.document = answer.document | {"jobs": jobs[: int(call.request.parameters.get("limit", 25))]}
     return answer
-
-
-@lists.blind("list-omits-cancelled", "Cancelled jobs are not listed.", edit_json, "listJobs")
-def without_cancelled(page: Document) -> None:
-    page["jobs"] = [job for job in page["jobs"] if job["status"] != "cancelled"]
 
 
 @lists.blind("list-five-seconds-late", "A new job is listed after five seconds.", after, "listJobs", status=200)
@@ -216,22 +215,16 @@ INVALID = 400
 
 def only_good(name: str, is_good: Callable[[str], bool]) -> Layer:
     """Leave a parameter out that is bad, where the API would refuse it."""
-
-    def change(request: Request) -> Request:
-        value = request.parameters.get(name)
-        return request if value is None or is_good(value) else request.with_parameters(**{name: None})
-
-    return edit_request(change, LIST)
+    return asked(lambda given: {name: None} if name in given and not is_good(given[name]) else {})
 
 
 def limited(change: Callable[[int], int]) -> Layer:
     """Take another limit for the one that was asked for."""
+    return asked(lambda given: {"limit": change(int(given["limit"]))} if is_number(given.get("limit", "")) else {})
 
-    def other(request: Request) -> Request:
-        text = request.parameters.get("limit", "")
-        return request.with_parameters(limit=change(int(text))) if text.lstrip("-").isdigit() else request
 
-    return edit_request(other, LIST)
+def is_number(text: str) -> bool:
+    return text.lstrip("-").isdigit()
 
 
 @lists("cursor-repeats", "A page begins with the last job of the one before.", paged)
@@ -242,12 +235,6 @@ def repeats(call: MutantCall, page: Document) -> None:
         ends[page["nextCursor"]] = page["jobs"][-1]
     if last is not None:
         page["jobs"] = [last, *page["jobs"]][: limit_of(call)]
-
-
-@lists("cursor-skips", "Between two pages a job is left out.", paged)
-def skips(call: MutantCall, page: Document) -> None:
-    if "cursor" in call.request.parameters:
-        page["jobs"] = page["jobs"][1:]
 
 
 @lists("cursor-loops", "The last page leads back to the second.", paged)
@@ -270,49 +257,17 @@ async def empty_pages(call: MutantCall) -> Answer | None:
     return answer
 
 
-@lists("cursor-shifts", "Jobs that are submitted while paging shift the pages.", when, LIST)
-async def by_offset(call: MutantCall) -> Answer | None:
-    cursor = call.request.parameters.get("cursor")
-    if cursor is not None and not cursor.startswith("offset"):
-        return None
-    answer = await call.proceed(call.request.with_parameters(cursor=None))
-    if answer.status == 200:
-        filters = {k: v for k, v in call.request.parameters.items() if k in {"status", "type"}}
-        jobs, start, limit = await every_job(call, **filters), int((cursor or "offset0")[6:]), limit_of(call)
-        end = start + limit
-        answer.document = {"jobs": jobs[start:end], "nextCursor": f"offset{end}" if end < len(jobs) else None}
-    return answer
+def by_status(fits: Callable[[str, str], bool]) -> Layer:
+    """Filter by the status that was asked for in another way; everything is on one page."""
 
+    async def make(call: MutantCall, answer: Answer) -> Answer | None:
+        wanted = call.request.parameters.get("status")
+        if wanted is not None:
+            jobs = [job for job in await every_job(call) if fits(wanted, job["status"])]
+            answer.document = {"jobs": jobs[: limit_of(call)], "nextCursor": None}
+        return answer
 
-@lists("status-inverted", "The filter `status` gives all other jobs.", when, LIST)
-async def inverted_status(call: MutantCall) -> Answer | None:
-    wanted = call.request.parameters.get("status")
-    answer = await call.proceed()
-    if wanted is not None and answer.status == 200:
-        jobs = [job for job in await every_job(call) if job["status"] != wanted]
-        answer.document = {"jobs": jobs[: limit_of(call)], "nextCursor": None}
-    return answer
-
-
-@lists("status-too-wide", "The filter `status=done` gives all jobs that have ended.", when, LIST)
-async def terminal_as_done(call: MutantCall) -> Answer | None:
-    answer = await call.proceed()
-    if call.request.parameters.get("status") == "done" and answer.status == 200:
-        jobs = [job for job in await every_job(call) if job["status"] in TERMINAL]
-        answer.document = {"jobs": jobs[: limit_of(call)], "nextCursor": None}
-    return answer
-
-
-@lists("type-finds-nothing", "The filter `type=render` finds no job.", paged)
-def exact_type(call: MutantCall, page: Document) -> None:
-    if call.request.parameters.get("type") == "render":
-        page.update(jobs=[], nextCursor=None)
-
-
-@lists("type-unknown-ignored", "An unknown `type` gives all jobs.", edit_request, LIST)
-def unknown_type_means_all(request: Request) -> Request:
-    wanted = request.parameters.get("type", "render")
-    return request if wanted.startswith("render") else request.with_parameters(type=None)
+    return after(make, LIST, status=200)
 
 
 STATUSES = frozenset({"queued", "running", "waiting", "done", "failed", "cancelled"})
@@ -332,7 +287,7 @@ lists.add("limit-default-20", "Without a limit a page holds 20 jobs.",
     edit_request(lambda r: r if "limit" in r.parameters else r.with_parameters(limit=20), LIST))  # fmt: skip
 lists.add("limit-at-most-50", "A limit above 50 is refused.", limited(lambda limit: 101 if limit > 50 else limit))
 lists.add("limit-text-accepted", "A limit that is no number is ignored.",
-    only_good("limit", lambda text: text.lstrip("-").isdigit()))  # fmt: skip
+    only_good("limit", is_number))  # fmt: skip
 lists.add("status-ignored", "The filter `status` is ignored.", only_good("status", lambda text: text not in STATUSES))
 lists.add(
     "status-unknown-accepted", "An unknown `status` is ignored.", only_good("status", lambda text: text in STATUSES)
@@ -341,4 +296,26 @@ lists.blind.add("later-pages-skip-one", "Each page but the first leaves its firs
 lists.blind.add("later-pages-repeat-one", "Each page but the first begins with the last job of the one before.",
     paged(repeats))  # fmt: skip
 lists.blind.add("list-by-last-update", "A page is sorted by updatedAt.", paged(sorted_by("updatedAt")))
+lists.add(
+    "ended-not-listed", "Jobs that have ended are not listed.", listing(lambda job: job["status"] not in TERMINAL)
+)
+lists.blind.add(
+    "list-omits-cancelled", "Cancelled jobs are not listed.", listing(lambda job: job["status"] != "cancelled")
+)
+lists.add("list-bare", "The list is an array.",
+    edit_response(lambda answer: setattr(answer, "document", answer.document["jobs"]), LIST))  # fmt: skip
+lists.add("cursor-skips", "Between two pages a job is left out.", paged(skips))
+lists.add("type-unknown-ignored", "An unknown `type` gives all jobs.",
+    only_good("type", lambda text: text.startswith("render")))  # fmt: skip
+lists.blind.add("filtered-list-oldest-first", "With a filter by status, a page begins with its oldest job.",
+    paged(lambda call, page: "status" in call.request.parameters and page["jobs"].reverse()))  # fmt: skip
+lists.add("type-finds-nothing", "The filter `type=render` finds no job.",
+    paged(lambda call, page: page.update({"jobs": [], "nextCursor": None} if of_type(call, "render") else {})))  # fmt: skip
+lists.add("newest-not-listed", "The newest job is not listed.",
+    paged(lambda call, page: "cursor" in call.request.parameters or page.update(jobs=page["jobs"][1:])))  # fmt: skip
+lists.add("order-oldest-first", "The list begins with the oldest job.", own_pages("old", oldest_first))
+lists.add("cursor-shifts", "Jobs that are submitted while paging shift the pages.", own_pages("offset", as_filtered))
+lists.add("status-inverted", "The filter `status` gives all other jobs.", by_status(ne))
+lists.add("status-too-wide", "The filter `status=done` gives all jobs that have ended.",
+    by_status(lambda wanted, status: status in (TERMINAL if wanted == "done" else (wanted,))))  # fmt: skip
 MUTANTS = lists.mutants

@@ -53,16 +53,6 @@ async def hangs_when_over(call: MutantCall, events: Events) -> Events:
         yield event
 
 
-@stream("stream-empty-when-over", "The stream of a job that has ended is empty.", rewrite_events)
-async def empty_when_over(_call: MutantCall, events: Events) -> Events:
-    number = 0
-    async for event in events:
-        if event.is_terminal and not number:
-            return
-        number += 1
-        yield event
-
-
 @stream("stream-goes-on", "The terminal event is not the last.", rewrite_events)
 async def goes_on(_call: MutantCall, events: Events) -> Events:
     before: Event | None = None
@@ -96,15 +86,6 @@ async def late_by_one(_call: MutantCall, events: Events) -> Events:
         held = event
     if held is not None:
         yield held
-
-
-@stream("stream-terminal-too-early", "A terminal event comes while the job still runs.", rewrite_events)
-async def terminal_too_early(_call: MutantCall, events: Events) -> Events:
-    async for event in events:
-        if event.document is not None and event.document.get("phase") == "uploading":
-            event.document = {**event.document, "status": "cancelled"}
-            del event.document["phase"]
-        yield event
 
 
 async def missing_when_over(call: MutantCall) -> bool:
@@ -142,11 +123,6 @@ def edit_chunks(edit: Callable[[bytes], bytes]) -> Layer:
     return layer
 
 
-@stream.blind("last-event-unfinished", "No blank line follows the terminal event.", edit_chunks)
-def open_end(chunk: bytes) -> bytes:
-    return chunk[:-1] if any(mark in chunk for mark in ENDS) else chunk
-
-
 @stream.blind("data-lines-without-name", "Data goes over several lines, of which only the first is named.", edit_chunks)
 def pretty(chunk: bytes) -> bytes:
     event = Event.read(chunk)
@@ -154,21 +130,6 @@ def pretty(chunk: bytes) -> bytes:
         return chunk
     event.document = orjson.dumps(event.document, option=orjson.OPT_INDENT_2)
     return event.written()
-
-
-@stream.blind("data-field-capital", "The field of an event is called Data.", edit_chunks)
-def capital(chunk: bytes) -> bytes:
-    return chunk.replace(b"\ndata: ", b"\nData: ", 1)
-
-
-@stream.blind("keep-alive-is-data", "A stream is kept alive by events that hold an empty object.", edit_chunks)
-def quiet_data(chunk: bytes) -> bytes:
-    return b"data: {}\n\n" if chunk.startswith(b":") else chunk
-
-
-@stream.blind("data-without-colon", "No colon follows the name of the field data.", edit_chunks)
-def no_separator(chunk: bytes) -> bytes:
-    return chunk.replace(b"\ndata: ", b"\ndata ", 1)
 
 
 @stream.blind("stream-snapshot-queued", "The first event of a stream shows the job in the queue.", rewrite_events)
@@ -205,11 +166,6 @@ async def child_unknown(call: MutantCall) -> Answer:
     if call.request.operation == STREAM and job_id.startswith(("scene_", "assemble_")):
         return await refused("JOB_NOT_FOUND", jobId=job_id)(call)
     return await call.proceed()
-
-
-@stream.blind("stream-data-encoded-twice", "The data of an event is a JSON text that holds JSON.", edit_each)
-def twice_encoded(event: Event, _: object) -> None:
-    event.document = orjson.dumps(orjson.dumps(event.document).decode())
 
 
 stream.add("stream-without-snapshot", "The stream begins with the first change.",
@@ -268,26 +224,6 @@ async def repeats_on_resume(call: MutantCall, events: Events) -> Events:
             yield event
 
 
-@stream("stream-ids-falling", "The ids of events fall.", edit_each)
-def numbered(event: Event, _seen: Seen) -> None:
-    event.id = str(1000 - int(event.id or 0))
-
-
-@stream("stream-not-json", "The data of an event is no JSON.", edit_each)
-def cut(event: Event, _seen: Seen) -> None:
-    event.document = str(event.document).encode()
-
-
-@stream("stream-status-only", "The data of an event is its status alone.", edit_each)
-def as_text(event: Event, _seen: Seen) -> None:
-    event.document = event.document["status"]
-
-
-@stream("stream-timestamps-still", "All events have the same timestamp.", edit_data)
-def frozen_time(document: Document, seen: Seen) -> None:
-    document["timestamp"] = seen.setdefault("timestamp", document["timestamp"])
-
-
 @stream("stream-timestamps-back", "The timestamps of events go back.", edit_data)
 def backwards(document: Document, seen: Seen) -> None:
     seen["events"] = seen.get("events", 0) + 1
@@ -298,11 +234,6 @@ def backwards(document: Document, seen: Seen) -> None:
 async def of_a_child(call: MutantCall, _answer: Answer) -> Answer | None:
     job_id = call.request.job_id or ""
     return await call.ask("GET", f"/v1/jobs/scene_{job_id}_001/progress") if job_id.startswith("job_") else None
-
-
-@stream("stream-as-json", "The stream is one JSON document.", after, STREAM, status=200)
-async def one_document(call: MutantCall, _answer: Answer) -> Answer | None:
-    return await call.ask("GET", f"/v1/jobs/{call.request.job_id}")
 
 
 stream.add("stream-progress-falls", "Progress falls within a stream.", edit_data(falls))
@@ -324,4 +255,26 @@ stream.add(
 stream.blind.add("stream-opens-free", "Opening a stream costs nothing.", streams_are_free)
 stream.blind.add("stream-of-terminal-refused", "The progress of a terminal job cannot be streamed.",
     after(conflict_when_over, STREAM, status=200))  # fmt: skip
+stream.blind.add("last-event-unfinished", "No blank line follows the terminal event.",
+    edit_chunks(lambda chunk: chunk[:-1] if any(mark in chunk for mark in ENDS) else chunk))  # fmt: skip
+stream.blind.add("data-field-capital", "The field of an event is called Data.",
+    edit_chunks(lambda chunk: chunk.replace(b"\ndata: ", b"\nData: ", 1)))  # fmt: skip
+stream.blind.add("keep-alive-is-data", "A stream is kept alive by events that hold an empty object.",
+    edit_chunks(lambda chunk: b"data: {}\n\n" if chunk.startswith(b":") else chunk))  # fmt: skip
+stream.blind.add("data-without-colon", "No colon follows the name of the field data.",
+    edit_chunks(lambda chunk: chunk.replace(b"\ndata: ", b"\ndata ", 1)))  # fmt: skip
+stream.blind.add("stream-data-encoded-twice", "The data of an event is a JSON text that holds JSON.",
+    edit_each(lambda event, _: setattr(event, "document", orjson.dumps(event.document).decode())))  # fmt: skip
+stream.add("stream-ids-falling", "The ids of events fall.",
+    edit_each(lambda event, _: setattr(event, "id", str(1000 - int(event.id or 0)))))  # fmt: skip
+stream.add("stream-not-json", "The data of an event is no JSON.",
+    edit_each(lambda event, _: setattr(event, "document", str(event.document).encode())))  # fmt: skip
+stream.add("stream-status-only", "The data of an event is its status alone.",
+    edit_each(lambda event, _: setattr(event, "document", event.document["status"])))  # fmt: skip
+stream.add("stream-timestamps-still", "All events have the same timestamp.",
+    edit_data(lambda d, seen: d.update(timestamp=seen.setdefault("timestamp", d["timestamp"]))))  # fmt: skip
+stream.add("stream-as-json", "The stream is one JSON document.",
+    after(lambda call, _: call.ask("GET", f"/v1/jobs/{call.request.job_id}"), STREAM, status=200))  # fmt: skip
+stream.add("stream-empty-when-over", "The stream of a job that has ended is empty.",
+    without(lambda event, number: number == 0 and event.is_terminal))  # fmt: skip
 MUTANTS = stream.mutants
