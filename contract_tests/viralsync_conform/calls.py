@@ -6,13 +6,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 Headers = tuple[tuple[str, str], ...]
 
 TERMINAL = ("done", "failed", "cancelled")
 """The statuses in which a job ends."""
+
+MAX_REMEMBERED = 64 * 1024
+"""Bytes of a body whose JSON values are remembered with the call: a longer one is read again when it is needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +90,14 @@ class Exchange:
         """The type of the body, lower case, without parameters."""
         return (self.header("content-type") or "").partition(";")[0].strip().lower()
 
-    @cached_property
+    @property
     def json(self) -> Any:
         """The body as JSON values; None where it is something else."""
-        try:
-            return json.loads(self.body)
-        except (ValueError, RecursionError):
-            return None
+        return self._json if len(self.body) <= MAX_REMEMBERED else _long_json(self.body)
+
+    @cached_property
+    def _json(self) -> Any:
+        return _json(self.body)
 
     @property
     def document(self) -> dict[str, Any]:
@@ -116,11 +120,18 @@ class Exchange:
         return f"<#{self.number} {self.method} {self.url} -> {result}>"
 
 
-def _object(text: str | bytes) -> dict[str, Any]:
+def _json(text: str | bytes) -> Any:
     try:
-        value = json.loads(text)
+        return json.loads(text)
     except (ValueError, RecursionError):
-        return {}
+        return None
+
+
+_long_json = lru_cache(maxsize=1)(_json)
+
+
+def _object(text: str | bytes) -> dict[str, Any]:
+    value = _json(text)
     return value if isinstance(value, dict) else {}
 
 

@@ -31,10 +31,11 @@ class StopRunError(Exception):
 class RunContext:
     """One run against one target; everything mutable of it is here.
 
-    `asserted` counts how often each check was made, `shelf` holds what journeys share, `left_out` why a journey was
-    not made. `excused` are the numbers of calls whose answers say nothing of the contract. `jobs` are those that it
-    made on the account under test, `settled` those whose cost is known, `hung` those that stand still for ever,
-    `unclean` those that it could not delete.
+    `asserted` counts how often each check was made, `shared` holds what journeys share, `skipped` why a journey was
+    not made. `listed` are the jobs that lists showed, each with the number of the first call. `excused` are the
+    numbers of calls whose answers say nothing of the contract. `jobs` are those that it made on the account under
+    test, `settled` those whose cost is known, `hung` those that stand still for ever, `unclean` those that it could
+    not delete.
     `deadline` is an instant of `clocks.monotonic`, `notes` are what the report says beside the findings.
     `on_call` and `on_journey` are for whoever shows how far it has come.
     """
@@ -52,6 +53,7 @@ class RunContext:
     guard: OwnershipGuard = field(default_factory=OwnershipGuard)
     learned: LearnedBehaviour = field(default_factory=LearnedBehaviour)
     calls: list[Exchange] = field(default_factory=list)
+    listed: dict[str, int] = field(default_factory=dict)
     asserted: Counter[Check] = field(default_factory=Counter)
     shared: dict[str, Any] = field(default_factory=dict)
     skipped: list[tuple[str, str]] = field(default_factory=list)

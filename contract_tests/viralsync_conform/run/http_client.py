@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,7 +21,7 @@ from viralsync_conform.run.outages import send_with_retries
 from viralsync_conform.run.request import Request
 from viralsync_conform.target import Account
 from viralsync_conform.target.event_stream import Stream
-from viralsync_conform.target.wire import ERRORS, Answer, ask, begin, described, headers_of, read
+from viralsync_conform.target.wire import ERRORS, MAX_SHORT, Answer, ask, begin, described, headers_of, read
 from viralsync_mock.redaction import shown_value
 
 CLEANING_SECONDS = 300.0
@@ -30,6 +31,8 @@ MAX_SILENCE = 600.0
 """Real seconds that a stream may be silent: that a sign of life comes more often is only assumed."""
 
 MAX_KEPT_REQUEST = 64 * 1024
+MAX_KEPT = 16 * 1024 * 1024
+"""Bytes of long bodies that a run keeps: beyond it, of the oldest only the beginning stays. Each is judged before."""
 
 
 def deadline(run: RunContext, request: Request) -> None:  # noqa: ARG001 - a hook like any other
@@ -89,6 +92,7 @@ class HttpClient:
     def __init__(self, run: RunContext) -> None:
         self.run = run
         self._numbers = itertools.count(len(run.calls) + 1)
+        self._long: deque[int] = deque()
 
     def send(self, request: Request) -> Exchange:
         """Send a request, again where that is safe and no answer of the API came; return the last exchange.
@@ -201,8 +205,18 @@ class HttpClient:
             is_closed=True,
         )
         self.run.calls.append(exchange)
+        self._cut_old_bodies(exchange)
         self.run.on_call(exchange)
         return exchange
+
+    def _cut_old_bodies(self, newest: Exchange) -> None:
+        if len(newest.body) <= MAX_SHORT:
+            return
+        self._long.append(newest.number)
+        calls = self.run.calls
+        while sum(len(calls[number - 1].body) for number in self._long) > MAX_KEPT:
+            number = self._long.popleft()
+            calls[number - 1] = replace(calls[number - 1], body=calls[number - 1].body[:MAX_SHORT])
 
 
 def wait_for_rate(run: RunContext, account: Account, requests: int = 1) -> None:

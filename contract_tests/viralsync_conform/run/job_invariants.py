@@ -106,6 +106,8 @@ def check_jobs(run: RunContext, call: Exchange) -> None:
         has_list = any(isinstance(value, list) for value in call.document.values())
         run.check(facts.BARE, has_list, call, expected="a list", got=", ".join(sorted(call.document)))
     for job in _jobs(run, call):
+        if call.effect == LISTS:
+            run.listed.setdefault(str(job.get("jobId")), call.number)
         for check, holds, expected, got in job_invariants(run, job):
             run.check(check, holds, call, expected=expected, got=got, place="/job", name=str(job.get("status")))
         for check, holds, expected, got in as_submitted(run, job):

@@ -9,10 +9,9 @@ from typing import Any
 from viralsync_conform.budget import worst_case
 from viralsync_conform.calls import TERMINAL, Exchange
 from viralsync_conform.contract import documented_behaviour as facts
-from viralsync_conform.contract.schemas import DELETES, ENDS, LISTS, READS
+from viralsync_conform.contract.schemas import DELETES, ENDS, READS
 from viralsync_conform.findings import Check
 from viralsync_conform.run.context import RunContext
-from viralsync_conform.run.job_invariants import jobs_of
 from viralsync_conform.run.journey_context import JourneyContext
 from viralsync_conform.run.request import encoded
 
@@ -185,8 +184,7 @@ def register_job(context: JourneyContext, call: Exchange, body: Document, minute
 
 def foreign_jobs(run: RunContext, submitted: Exchange) -> set[str]:
     """Return the jobs that were listed before a submission was made, and are not this run's own: never its to touch."""
-    pages = (call for call in run.calls if call.effect == LISTS and call.number < submitted.number)
-    listed = {str(job.get("jobId")) for page in pages for job in jobs_of(run, page)}
+    listed = {job_id for job_id, number in run.listed.items() if number < submitted.number}
     return listed - set(run.guard.created)
 
 

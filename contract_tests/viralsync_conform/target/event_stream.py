@@ -14,6 +14,9 @@ import httpx2
 from viralsync_conform.calls import TERMINAL, Event, Exchange, Headers
 from viralsync_conform.target.wire import bounded
 
+MAX_LINES = 100_000
+"""Lines of a stream that are kept: each costs far more memory than it has bytes."""
+
 FEW_MOMENTS = 0.5
 """Real seconds that something which was sent may take to be read on this machine."""
 
@@ -96,6 +99,8 @@ class Stream:
 
     def _kept(self, lines: Iterable[str]) -> Iterator[str]:
         for line in lines:
+            if len(self._lines) == MAX_LINES:
+                raise OSError(f"the stream has more than {MAX_LINES:,} lines")
             self._lines.append(line)
             yield line
 

@@ -25,6 +25,8 @@ QUERY = "of=conform&text=a%20b"
 """Part of every address that is handed out: it has to come back as it is."""
 
 POLL_INTERVAL = 0.02
+MAX_BODY, MAX_KEPT = 64 * 1024, 2000
+"""Bytes of a webhook that are kept, and webhooks that are kept: a hostile target may send any number of any size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,24 +94,14 @@ class WebhookReceiver:
         from werkzeug import Response
 
         headers = {name.lower(): value for name, value in request.headers.items()}
+        self._server.clear_log()  # it keeps every request
+        query, body = request.query_string.decode("latin-1"), redact_bytes(request.get_data()[:MAX_BODY], self.key)
         with self._arrival:
-            self.received.append(
-                Webhook(
-                    request.method,
-                    request.path,
-                    request.query_string.decode("latin-1"),
-                    headers,
-                    redact_bytes(request.get_data(), self.key),
-                    monotonic(),
-                )
-            )
+            if len(self.received) < MAX_KEPT:
+                self.received.append(Webhook(request.method, request.path, query, headers, body, monotonic()))
             self._arrival.notify_all()
         status = ANSWERS.get(request.path, 200)
-        extra = (
-            {"location": self._url(LANDING, request.query_string.decode("latin-1"))}
-            if status == ANSWERS["/moved"]
-            else {}
-        )
+        extra = {"location": self._url(LANDING, query)} if status == ANSWERS["/moved"] else {}
         return Response(status=status, headers={"connection": "close", **extra})
 
     def __enter__(self) -> Self:

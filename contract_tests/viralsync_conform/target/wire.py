@@ -21,8 +21,11 @@ from viralsync_mock.errors import MockError
 MAX_READ = 8 * 1024 * 1024
 """Bytes of a body that are read, as sent and as decompressed; what has more is a problem of the call."""
 
-MAX_KEPT = 1024 * 1024
-"""Bytes of a body that are kept: enough to judge and to show."""
+MAX_SHORT = 16 * 1024
+"""Bytes that are kept of a body which was not read to its end: enough to show."""
+
+MAX_VALUES = 400_000
+"""JSON values of a body, roughly: each costs far more memory than it has bytes."""
 
 CONNECT_SECONDS = 4.5
 EVENT_STREAM = "text/event-stream"
@@ -173,7 +176,9 @@ def read(response: httpx2.Response, seconds: float) -> Answer:
         problem = _too_late("body", seconds)
     except ERRORS as error:
         problem = described(error)
-    return Answer(response.status_code, headers, bytes(body[:MAX_KEPT]), problem)
+    if not problem and sum(map(body.count, (b",", b"[", b"{"))) > MAX_VALUES:
+        problem = f"the body has more than {MAX_VALUES:,} values"
+    return Answer(response.status_code, headers, bytes(body[:MAX_SHORT] if problem else body), problem)
 
 
 def _decoded(response: httpx2.Response) -> Iterator[bytes]:

@@ -13,7 +13,7 @@ from tests.support.results import spec
 from viralsync_conform.budget import Budget, BudgetSpentError
 from viralsync_conform.ownership_guard import ForeignIdError
 from viralsync_conform.run.context import RunContext
-from viralsync_conform.run.http_client import MAX_KEPT_REQUEST, HttpClient
+from viralsync_conform.run.http_client import MAX_KEPT, MAX_KEPT_REQUEST, HttpClient
 from viralsync_conform.run.request import Request, encoded
 
 OWN, FOREIGN = "job_0000000000aa", "job_0000000000bb"
@@ -171,3 +171,15 @@ def test_whoever_watches_is_told_of_each_call() -> None:
     run = run_of(Api(), on_call=lambda call: seen.append(call.number))
     told = HttpClient(run).send(request(run, query={"a": 1, "b": None, "c": ["x", "y"]}, content=b"x" * 100_000))
     assert (seen, told.url, len(told.request_body)) == ([1], "/v1/me?a=1&c=x&c=y", MAX_KEPT_REQUEST)
+
+
+def test_a_long_list_is_judged_whole_and_only_its_beginning_stays() -> None:
+    """A page of many large jobs is no broken JSON, however many of them a run reads; which jobs it named is known."""
+    job = {**spec().document["components"]["examples"]["doneJob"]["value"], "jobId": FOREIGN}
+    long = {**job, "payload": {"text": "x" * (MAX_KEPT // 3)}}
+    run = run_of(Api({"GET /v1/jobs": [answer(200, {"jobs": [long], "nextCursor": None})]}))
+    client = HttpClient(run)
+    whole = [client.send(request(run, path="/v1/jobs", operation="listJobs")) for _ in range(4)]
+    assert "failure" not in {finding.category for finding in run.findings}
+    assert len(run.calls[0].body) < MAX_KEPT // 3 < len(whole[0].body) == len(run.calls[-1].body)
+    assert (sum(len(call.body) for call in run.calls) <= MAX_KEPT, list(run.listed)) == (True, [FOREIGN])

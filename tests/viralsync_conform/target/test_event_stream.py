@@ -13,7 +13,7 @@ from httpx_sse import EventSource
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from viralsync_conform.target.event_stream import Stream, lines_of, parsed
+from viralsync_conform.target.event_stream import MAX_LINES, Stream, lines_of, parsed
 from viralsync_mock.clock import EPOCH
 
 Told = tuple[str | None, str | None, str]
@@ -152,3 +152,11 @@ def test_a_stream_that_breaks_says_why() -> None:
     assert (stream.problem, [json.loads(event.data) for event in stream.events]) == (
         "ReadError: reset", [{"status": "running"}],
     )  # fmt: skip
+
+
+def test_a_stream_of_very_many_lines_is_left() -> None:
+    """Each line costs more memory than it has bytes."""
+    headers = {"content-type": "text/event-stream"}
+    stream = Stream(httpx2.Response(200, headers=headers, content=b":\n" * (MAX_LINES + 1)), lambda: EPOCH)
+    assert stream.wait_closed(20)
+    assert (stream.problem, len(stream.comments)) == ("OSError: the stream has more than 100,000 lines", MAX_LINES)

@@ -15,7 +15,7 @@ import pytest
 from viralsync_conform.clocks import measured, pause
 from viralsync_conform.conformance import Options, conform
 from viralsync_conform.findings import Verdict
-from viralsync_conform.target.wire import MAX_KEPT, Connections, ask, check_reachable
+from viralsync_conform.target.wire import MAX_SHORT, Connections, ask, check_reachable
 
 KEY = "vs_prod_" + "k3" * 16
 SECONDS = 0.3
@@ -88,7 +88,7 @@ def test_no_answer_takes_longer_than_it_may(answer: Callable[[socket.socket], No
     """Each byte may come in time, and the whole does not: the call ends, and says what was wrong."""
     with serving(answer) as url, httpx2.Client(timeout=10) as http, measured() as taken:
         found = ask(http, http.build_request("GET", f"{url}/v1/me"), SECONDS if "did" in problem else 10.0)
-    assert (found.problem, len(found.body) <= MAX_KEPT) == (problem, True)
+    assert (found.problem, len(found.body) <= MAX_SHORT) == (problem, True)
     assert taken[0] < 3 if "did" in problem else taken[0] < 10
 
 

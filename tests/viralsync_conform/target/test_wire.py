@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from tests.support.fake_target import Body
 
-from viralsync_conform.target.wire import MAX_KEPT, MAX_READ, Answer, ask, bounded, check_reachable
+from viralsync_conform.target.wire import MAX_READ, MAX_SHORT, MAX_VALUES, Answer, ask, bounded, check_reachable
 
 URL = "http://api.example/v1/me"
 
@@ -24,8 +24,18 @@ def test_a_body_that_is_too_long_is_cut_and_said_to_be() -> None:
     plain = asked(lambda _: httpx2.Response(200, stream=Body(b"x" * (MAX_READ + 1))))
     bomb = gzip.compress(b"\0" * (4 * MAX_READ))
     packed = asked(lambda _: httpx2.Response(200, headers={"content-encoding": "gzip"}, stream=Body(bomb)))
-    assert [len(plain.body), len(packed.body)] == [MAX_KEPT, MAX_KEPT]
+    assert [len(plain.body), len(packed.body)] == [MAX_SHORT, MAX_SHORT]
     assert {plain.problem, packed.problem} == {"the body is longer than 8 MiB"}
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"), [(MAX_VALUES - 1, ""), (MAX_VALUES, "the body has more than 400,000 values")]
+)
+def test_values_are_bounded_as_bytes_are(values: int, problem: str) -> None:
+    """A byte of JSON may cost thirty of memory; a long body with few values is kept whole."""
+    content = b"[" + b"," * values + b" " * MAX_SHORT + b"]"
+    answer = asked(lambda _: httpx2.Response(200, stream=Body(content)))
+    assert (answer.problem, len(answer.body)) == (problem, MAX_SHORT if problem else len(content))
 
 
 def test_a_packed_body_is_read() -> None:

@@ -25,6 +25,7 @@ from viralsync_conform.mutants.mutant import Section
 
 LIST = "listJobs"
 DEFAULT_LIMIT = 25
+NO_JOBS: Document = {"jobs": [], "nextCursor": None}
 lists = Section("lists")
 
 
@@ -88,10 +89,6 @@ def listing(is_listed: Callable[[Document], bool]) -> Layer:
 def skips(call: MutantCall, page: Document) -> None:
     if "cursor" in call.request.parameters:
         page["jobs"] = page["jobs"][1:]
-
-
-def of_type(call: MutantCall, wanted: str) -> bool:
-    return call.request.parameters.get("type") == wanted
 
 
 @lists("list-stale", "Jobs are listed as they were when they were first listed.", paged)
@@ -310,7 +307,7 @@ lists.add("type-unknown-ignored", "An unknown `type` gives all jobs.",
 lists.blind.add("filtered-list-oldest-first", "With a filter by status, a page begins with its oldest job.",
     paged(lambda call, page: "status" in call.request.parameters and page["jobs"].reverse()))  # fmt: skip
 lists.add("type-finds-nothing", "The filter `type=render` finds no job.",
-    paged(lambda call, page: page.update({"jobs": [], "nextCursor": None} if of_type(call, "render") else {})))  # fmt: skip
+    paged(lambda call, page: call.request.parameters.get("type") == "render" and page.update(NO_JOBS)))  # fmt: skip
 lists.add("newest-not-listed", "The newest job is not listed.",
     paged(lambda call, page: "cursor" in call.request.parameters or page.update(jobs=page["jobs"][1:])))  # fmt: skip
 lists.add("order-oldest-first", "The list begins with the oldest job.", own_pages("old", oldest_first))
