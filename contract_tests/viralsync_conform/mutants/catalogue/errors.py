@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+from viralsync_conform.mutants.catalogue.listing import is_number
 from viralsync_conform.mutants.engine.asgi import Answer, Request
 from viralsync_conform.mutants.engine.exchange import Layer, MutantCall
 from viralsync_conform.mutants.engine.layers import (
     REFUSALS,
     Document,
+    after,
     edit_json,
+    edit_request,
 )
 from viralsync_conform.mutants.mutant import Section
 
+SUBMIT = "submitRenderJob"
 errors = Section("errors")
 
 
@@ -25,7 +30,7 @@ def nested(document: Document) -> None:
     document["error"] = {"message": document["error"], "code": document.pop("code")}
 
 
-def crash(is_odd: Callable[[Request], bool]) -> Layer:
+def crash(is_odd: Callable[[Request], object]) -> Layer:
     """Answer what is odd with 500."""
 
     async def layer(call: MutantCall) -> Answer:
@@ -36,52 +41,37 @@ def crash(is_odd: Callable[[Request], bool]) -> Layer:
     return layer
 
 
-@errors("crash-on-text-limit", "A limit that is no number is answered with 500.", crash)
-def is_text_limit(request: Request) -> bool:
-    limit = request.parameters.get("limit")
-    return limit is not None and not limit.lstrip("-").isdigit()
-
-
-@errors("crash-on-broken-json", "A body that is not JSON is answered with 500.", crash)
-def is_broken(request: Request) -> bool:
-    return request.operation == "submitRenderJob" and request.document is None
-
-
-@errors("crash-on-no-object", "A body that is no object is answered with 500.", crash)
-def is_no_object(request: Request) -> bool:
-    return request.operation == "submitRenderJob" and isinstance(request.document, list | str | int)
-
-
-@errors("crash-on-no-scenes", "A movie without scenes is answered with 500.", crash)
-def has_no_scenes(request: Request) -> bool:
-    document = request.document
+def has_no_scenes(document: Any) -> bool:
     movie = document.get("movie") if isinstance(document, dict) else None
-    is_odd = isinstance(movie, dict) and not (isinstance(movie.get("scenes"), list) and movie["scenes"])
-    return request.operation == "submitRenderJob" and is_odd
+    return isinstance(movie, dict) and not (isinstance(movie.get("scenes"), list) and movie["scenes"])
 
 
-@errors("crash-on-nul", "A NUL is answered with 500.", crash)
-def has_nul(request: Request) -> bool:
-    return "\0" in request.path or b"\\u0000" in request.body
+def broken(operation: str, is_odd: Callable[[Request], bool]) -> Layer:
+    """Fail for what is odd, where the API would answer 400."""
+
+    async def make(call: MutantCall, answer: Answer) -> None:
+        if is_odd(call.request):
+            _crash(answer)
+
+    return after(make, operation, status=400)
 
 
-@errors("crash-on-alphabets", "An id in another alphabet is answered with 500.", crash)
-def is_not_ascii(request: Request) -> bool:
-    return not request.path.isascii()
+def other_key(change: Callable[[str], str]) -> Layer:
+    """Take another key for the one that was sent in the header."""
+
+    def changed(request: Request) -> Request:
+        key = request.header("x-api-key")
+        return request.with_headers(x_api_key=change(key)) if key else request
+
+    return edit_request(changed)
 
 
-@errors("crash-on-long-id", "A very long id is answered with 500.", crash)
-def is_long(request: Request) -> bool:
-    return len(request.job_id or "") > 100
+def only_header(request: Request) -> Request:
+    return request if request.header("x-api-key") else request.with_headers(authorization=None)
 
 
 def has_bad_key(request: Request) -> bool:
     return bool(request.key) and not request.key.startswith("vs_")
-
-
-@errors("crash-on-bad-cursor", "A cursor that nobody gave is answered with 500.", crash)
-def has_bad_cursor(request: Request) -> bool:
-    return "cursor" in request.parameters and len(request.parameters["cursor"]) < 12
 
 
 @errors("crash-on-bad-key", "A malformed key is answered with 500.")
@@ -112,50 +102,6 @@ def _crash(answer: Answer) -> None:
     answer.document = {"error": "Something went wrong on our side.", "code": "INTERNAL_ERROR"}
 
 
-@errors.blind("bad-cursor-500", "A bad cursor answers 500.")
-async def bad_cursor(call: MutantCall) -> Answer:
-    answer = await call.proceed()
-    if call.request.operation == "listJobs" and answer.status == 400 and "cursor" in call.request.parameters:
-        _crash(answer)
-    return answer
-
-
-@errors.blind("bad-json-500", "A body that is not JSON answers 500.")
-async def bad_json(call: MutantCall) -> Answer:
-    answer = await call.proceed()
-    if call.request.operation == "submitRenderJob" and answer.status == 400 and call.request.document is None:
-        _crash(answer)
-    return answer
-
-
-@errors.blind("longer-key-accepted", "Characters after a valid key are ignored.")
-async def long_key(call: MutantCall) -> Answer:
-    key = call.request.header("x-api-key") or ""
-    return await call.proceed(call.request.with_headers(x_api_key=key[:40]) if len(key) > 40 else None)
-
-
-@errors.blind("key-in-any-case", "A key may be sent in capital letters.")
-async def upper_key(call: MutantCall) -> Answer:
-    key = call.request.header("x-api-key")
-    return await call.proceed(call.request.with_headers(x_api_key=key.lower()) if key else None)
-
-
-@errors.blind("no-bearer-for-streams", "A bearer token is no key for streams.")
-async def no_bearer_for_streams(call: MutantCall) -> Answer:
-    request = call.request
-    if request.operation == "streamJobProgress" and request.header("x-api-key") is None:
-        return await call.proceed(request.with_headers(authorization=None))
-    return await call.proceed()
-
-
-@errors.blind("no-bearer-for-deletes", "A bearer token is no key for deletions.")
-async def no_bearer_for_deletes(call: MutantCall) -> Answer:
-    request = call.request
-    if request.operation == "deleteJob" and request.header("x-api-key") is None:
-        return await call.proceed(request.with_headers(authorization=None))
-    return await call.proceed()
-
-
 @errors.blind("bearer-not-counted", "Requests with a bearer token do not count against the rate limit.")
 async def bearer_uncounted(call: MutantCall) -> Answer:
     is_bearer = call.request.operation and call.request.header("x-api-key") is None and call.request.key
@@ -178,4 +124,31 @@ async def new_name(call: MutantCall) -> Answer:
     return answer
 
 
+CRASHES: tuple[tuple[str, str, Callable[[Request], object]], ...] = (
+    ("text-limit", "A limit that is no number",
+        lambda r: "limit" in r.parameters and not is_number(r.parameters["limit"])),
+    ("broken-json", "A body that is not JSON", lambda r: r.operation == SUBMIT and r.document is None),
+    ("no-object", "A body that is no object",
+        lambda r: r.operation == SUBMIT and isinstance(r.document, list | str | int)),
+    ("no-scenes", "A movie without scenes", lambda r: r.operation == SUBMIT and has_no_scenes(r.document)),
+    ("nul", "A NUL", lambda r: "\0" in r.path or b"\\u0000" in r.body),
+    ("alphabets", "An id in another alphabet", lambda r: not r.path.isascii()),
+    ("long-id", "A very long id", lambda r: len(r.job_id or "") > 100),
+    ("bad-cursor", "A cursor that nobody gave", lambda r: len(r.parameters.get("cursor", "long enough!")) < 12),
+)  # fmt: skip
+for name, odd, is_odd in CRASHES:
+    errors.add(f"crash-on-{name}", f"{odd} is answered with 500.", crash(is_odd))
+
+
+errors.blind.add("bad-cursor-500", "A bad cursor answers 500.",
+    broken("listJobs", lambda request: "cursor" in request.parameters))  # fmt: skip
+errors.blind.add("bad-json-500", "A body that is not JSON answers 500.",
+    broken(SUBMIT, lambda request: request.document is None))  # fmt: skip
+errors.blind.add("longer-key-accepted", "Characters after a valid key are ignored.",
+    other_key(lambda key: key[:40]))  # fmt: skip
+errors.blind.add("key-in-any-case", "A key may be sent in capital letters.", other_key(str.lower))
+errors.blind.add("no-bearer-for-streams", "A bearer token is no key for streams.",
+    edit_request(only_header, "streamJobProgress"))  # fmt: skip
+errors.blind.add("no-bearer-for-deletes", "A bearer token is no key for deletions.",
+    edit_request(only_header, "deleteJob"))  # fmt: skip
 MUTANTS = errors.mutants
