@@ -39,18 +39,6 @@ async def not_yet(call: MutantCall) -> Answer | None:
     return before if after_it.status == OK else after_it
 
 
-@cancels("cancel-accepted-twice", "A cancelled job can be cancelled again.", after, CANCEL, status=CONFLICT)
-async def again(call: MutantCall, _answer: Answer) -> Answer | None:
-    job = await job_of(call)
-    return job if job.status == OK and job.document["status"] == "cancelled" else None
-
-
-@cancels("cancel-of-ended", "A job that has ended can be cancelled, without effect.", after, CANCEL, status=CONFLICT)
-async def done_too(call: MutantCall, _answer: Answer) -> Answer | None:
-    job = await job_of(call)
-    return job if job.status == OK and job.document["status"] in TERMINAL else None
-
-
 @deletes("delete-of-running", "A running job can be deleted.", after, DELETE, status=CONFLICT)
 async def while_running(call: MutantCall, _answer: Answer) -> Answer | None:
     await call.ask("POST", f"/v1/jobs/{call.request.job_id}/cancel")
@@ -114,6 +102,9 @@ async def gone_already(call: MutantCall, _answer: Answer) -> Answer | None:
     return json_answer({"jobId": call.request.job_id, "deleted": True})
 
 
+deleted_twice = both(when(remembers, DELETE), after(gone_already, DELETE, status=NOT_FOUND))
+
+
 @deletes("delete-of-unknown", "A job that never was can be deleted.", after, DELETE, status=NOT_FOUND)
 async def unknown_too(call: MutantCall, _answer: Answer) -> Answer:
     return json_answer({"jobId": call.request.job_id, "deleted": True})
@@ -125,53 +116,30 @@ async def every_one(call: MutantCall, _answer: Answer) -> None:
         await call.ask("DELETE", f"/v1/jobs/{job['jobId']}")
 
 
-async def conflict(call: MutantCall, _answer: Answer) -> Answer | None:
-    return call.refusal("INVALID_STATE_TRANSITION", action="delete", jobId=call.request.job_id, status="cancelled")
-
-
-@deletes("delete-done-only", "A cancelled or failed job cannot be deleted.", when, DELETE)
-async def only_done(call: MutantCall) -> Answer | None:
-    job = await job_of(call)
-    is_other = job.status == OK and job.document["status"] in {"failed", "cancelled"}
-    return await conflict(call, job) if is_other else None
-
-
 async def _job(call: MutantCall) -> Document:
-    document = (await call.ask("GET", f"/v1/jobs/{call.request.job_id}")).document
+    document = (await job_of(call)).document
     return document if isinstance(document, dict) and "jobId" in document else {}
 
 
-def cancelled_though(status: str) -> Layer:
+def cancelled_though(*statuses: str) -> Layer:
     """Take the cancel of a job that has ended so."""
 
     async def make(call: MutantCall) -> Answer | None:
         job = await _job(call)
-        return json_answer(job) if job.get("status") == status else None
+        return json_answer(job) if job.get("status") in statuses else None
 
     return when(make, CANCEL)
 
 
-def kept(status: str) -> Layer:
+def kept(*statuses: str) -> Layer:
     """Refuse to delete a job that has ended so."""
 
     async def make(call: MutantCall) -> Answer | None:
         job = await _job(call)
-        is_kept = job.get("status") == status
+        is_kept = job.get("status") in statuses
         return call.refusal("INVALID_STATE_TRANSITION", action="delete", **job) if is_kept else None
 
     return when(make, DELETE)
-
-
-@cancels.blind("second-delete-accepted", "Deleting a deleted job answers 200 once more.")
-async def deletes_twice(call: MutantCall) -> Answer:
-    answer = await call.proceed()
-    if call.request.operation == "deleteJob":
-        gone = call.memory.setdefault("gone", set())
-        if answer.status == 200:
-            gone.add(call.request.job_id)
-        elif answer.status == 404 and call.request.job_id in gone:
-            return json_answer({"jobId": call.request.job_id, "deleted": True})
-    return answer
 
 
 @cancels.blind("ghost-in-first-page", "The job deleted last is still on the first page of the plain list.")
@@ -240,12 +208,15 @@ async def cancel_deletes(call: MutantCall) -> Answer:
     return answer
 
 
+cancels.add("cancel-accepted-twice", "A cancelled job can be cancelled again.", cancelled_though("cancelled"))
+cancels.add("cancel-of-ended", "A job that has ended can be cancelled, without effect.", cancelled_though(*TERMINAL))
+deletes.add("delete-done-only", "A cancelled or failed job cannot be deleted.", kept("failed", "cancelled"))
 deletes.add("delete-keeps-readable", "A deleted job can be read.",
     both(when(remembers, DELETE), after(still_there, GET, status=NOT_FOUND)))  # fmt: skip
 deletes.add("delete-keeps-stream", "A deleted job can be streamed.",
     both(when(remembers, DELETE), after(still_streams, STREAM, status=NOT_FOUND)))  # fmt: skip
-deletes.add("delete-twice", "A deleted job can be deleted again.",
-    both(when(remembers, DELETE), after(gone_already, DELETE, status=NOT_FOUND)))  # fmt: skip
+deletes.add("delete-twice", "A deleted job can be deleted again.", deleted_twice)
+cancels.blind.add("second-delete-accepted", "Deleting a deleted job answers 200 once more.", deleted_twice)
 cancels.blind.add("failed-job-cancelled-again", "Cancelling a failed job answers 200.", cancelled_though("failed"))
 cancels.blind.add("second-cancel-accepted", "Cancelling a cancelled job answers 200.", cancelled_though("cancelled"))
 cancels.blind.add("failed-job-stays", "A failed job cannot be deleted.", kept("failed"))

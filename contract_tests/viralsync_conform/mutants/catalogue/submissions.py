@@ -22,11 +22,6 @@ taken = Section("submissions")
 accepts = Section("validation")
 
 
-@taken("submit-lost", "The job of a submission cannot be read afterwards.", when, SUBMIT)
-async def as_stranger(call: MutantCall) -> Answer:
-    return await call.proceed(call.request.with_headers(x_api_key=UNUSED_KEY, authorization=None))
-
-
 @taken("submit-same-id", "Two submissions get the same jobId.", after, SUBMIT, status=202)
 async def same_id(call: MutantCall, answer: Answer) -> None:
     document = answer.document
@@ -56,6 +51,7 @@ async def whole_job(call: MutantCall, answer: Answer) -> None:
 
 
 MAX_SCENES, MIN_LENGTH = 20, 0.1
+KNOWN = frozenset({"kind", "projectId", "movie", "renderOptions", "callbackUrl"})
 
 
 def _scenes(document: Any) -> list[Document]:
@@ -65,7 +61,7 @@ def _scenes(document: Any) -> list[Document]:
         return []
 
 
-def refusing(is_refused: Callable[[Any], bool], violations: str) -> Layer:
+def refusing(is_refused: Callable[[Any], object], violations: str) -> Layer:
     """Refuse what was submitted where this holds."""
 
     async def make(call: MutantCall) -> Answer | None:
@@ -111,12 +107,6 @@ def distant_twins(document: Document) -> None:
                 scene["id"] += f" ({number})"
 
 
-@accepts.blind("brief-scene-refused", "A scene of less than a tenth of a second is refused.", refusing,
-    "$.movie.scenes[0].duration: too short")  # fmt: skip
-def brief(document: Document) -> bool:
-    return any(isinstance(s.get("duration"), float) and 0 < s["duration"] < MIN_LENGTH for s in _scenes(document))
-
-
 def options(document: Document) -> Document:
     found = document.get("renderOptions")
     return found if isinstance(found, dict) else {}
@@ -154,11 +144,6 @@ def not_ascii(document: Document) -> bool:
     return isinstance(title, str) and not title.isascii()
 
 
-@accepts.blind("unknown-field-refused", "An unknown field beside the movie is refused.", refusing, "$: unknown field")
-def known_only(document: Document) -> bool:
-    return bool(set(document) - {"kind", "projectId", "movie", "renderOptions", "callbackUrl"})
-
-
 @accepts.blind("numbers-as-text-accepted", "Width, height and fps may be texts of digits.", reading)
 def texts(document: Document) -> None:
     for name in ("width", "height", "fps"):
@@ -176,18 +161,8 @@ def slow_frames(job: Document, _: object) -> None:
         job["mediaData"]["duration"] = round(job["mediaData"]["duration"] * 30 / movie["fps"], 3)
 
 
-taken.add(
-    "submit-ignores-options",
-    "renderOptions are ignored: scenes are rendered one at a time.",
-    edit_request(
-        lambda r: (
-            r.with_document({**r.document, "renderOptions": {"requestedConcurrency": 1}})
-            if isinstance(r.document, dict)
-            else r
-        ),
-        SUBMIT,
-    ),
-)
+taken.add("submit-ignores-options", "renderOptions are ignored: scenes are rendered one at a time.",
+    reading(lambda document: document.update(renderOptions={"requestedConcurrency": 1})))  # fmt: skip
 accepts.blind.add("twenty-scenes-at-most", "A movie of more than 20 scenes is refused.",
     refusing(lambda d: len(_scenes(d)) > MAX_SCENES, "$.movie.scenes: too many"))  # fmt: skip
 
@@ -218,9 +193,12 @@ async def any_body(call: MutantCall, _answer: Answer) -> Answer | None:
     return await call.again(call.request.with_document(VALID)) if call.request.document is None else None
 
 
-@accepts("accepts-other-media-types", "A body of any type is accepted as JSON.", after, SUBMIT, status=INVALID)
-async def as_json(call: MutantCall, _answer: Answer) -> Answer | None:
-    return await call.again(call.request.with_body(call.request.body))
+def each_scene(repair: Callable[[Document], object]) -> Callable[[Document], None]:
+    def repair_all(document: Document) -> None:
+        for scene in document["movie"]["scenes"]:
+            repair(scene)
+
+    return repair_all
 
 
 def texts_to_numbers(name: str) -> Callable[[dict[str, Any]], None]:
@@ -232,48 +210,35 @@ def texts_to_numbers(name: str) -> Callable[[dict[str, Any]], None]:
     return repair
 
 
-@accepts("accepts-duration-as-text", "`duration` may be a text.", lenient)
-def scene_texts(document: dict[str, Any]) -> None:
-    for scene in document["movie"]["scenes"]:
-        scene["duration"] = float(scene["duration"])
-
-
-@accepts("accepts-numbers-as-scene-ids", "A scene's id may be a number.", lenient)
-def numbered_ids(document: dict[str, Any]) -> None:
-    for scene in document["movie"]["scenes"]:
-        scene["id"] = str(scene["id"])
-
-
 @accepts("accepts-one-scene-for-a-list", "`scenes` may be one scene.", lenient)
 def one_scene(document: dict[str, Any]) -> None:
     if isinstance(document["movie"]["scenes"], dict):
         document["movie"]["scenes"] = [document["movie"]["scenes"]]
 
 
-@accepts("accepts-any-project-id", "`projectId` may be a number.", lenient)
-def text_id(document: dict[str, Any]) -> None:
-    document["projectId"] = str(document["projectId"])
-
-
-@accepts("accepts-unknown-layers", "A layer of an unknown type is accepted.", lenient)
-def no_layers(document: dict[str, Any]) -> None:
-    for scene in document["movie"]["scenes"]:
-        scene.pop("layers")
-
-
-@accepts("accepts-no-movie", "A submission without a movie is accepted.", lenient)
-def no_movie(document: dict[str, Any]) -> None:
-    document.setdefault("movie", {}).setdefault("scenes", [SCENE])
-
-
 accepts.add("accepts-fps-as-text", "`fps` may be a text.", lenient(texts_to_numbers("fps")))
 accepts.add("accepts-width-as-text", "`width` may be a text.", lenient(texts_to_numbers("width")))
 accepts.add("accepts-unknown-preset", "Any text is a quality preset.",
     lenient(lambda document: document["renderOptions"].pop("qualityPreset")))  # fmt: skip
-accepts.add(
-    "refuses-unknown-fields",
-    "Unknown fields in a movie are refused.",
-    None,
-    edit_spec=lambda document: document["components"]["schemas"]["Movie"].update(additionalProperties=False),
-)
+accepts.add("refuses-unknown-fields", "Unknown fields in a movie are refused.", None,
+    edit_spec=lambda spec: spec["components"]["schemas"]["Movie"].update(additionalProperties=False))  # fmt: skip
+accepts.add("accepts-duration-as-text", "`duration` may be a text.",
+    lenient(each_scene(lambda scene: scene.update(duration=float(scene["duration"])))))  # fmt: skip
+accepts.add("accepts-numbers-as-scene-ids", "A scene's id may be a number.",
+    lenient(each_scene(lambda scene: scene.update(id=str(scene["id"])))))  # fmt: skip
+accepts.add("accepts-unknown-layers", "A layer of an unknown type is accepted.",
+    lenient(each_scene(lambda scene: scene.pop("layers"))))  # fmt: skip
+accepts.add("accepts-any-project-id", "`projectId` may be a number.",
+    lenient(lambda document: document.update(projectId=str(document["projectId"]))))  # fmt: skip
+accepts.add("accepts-no-movie", "A submission without a movie is accepted.",
+    lenient(lambda document: document.setdefault("movie", {}).setdefault("scenes", [SCENE])))  # fmt: skip
+accepts.add("accepts-other-media-types", "A body of any type is accepted as JSON.",
+    after(lambda call, _: call.again(call.request.with_body(call.request.body)), SUBMIT, status=INVALID))  # fmt: skip
+taken.add("submit-lost", "The job of a submission cannot be read afterwards.",
+    edit_request(lambda request: request.with_headers(x_api_key=UNUSED_KEY, authorization=None), SUBMIT))  # fmt: skip
+accepts.blind.add("unknown-field-refused", "An unknown field beside the movie is refused.",
+    refusing(lambda document: set(document) - KNOWN, "$: unknown field"))  # fmt: skip
+accepts.blind.add("brief-scene-refused", "A scene of less than a tenth of a second is refused.",
+    refusing(lambda d: any(isinstance(s.get("duration"), float) and 0 < s["duration"] < MIN_LENGTH for s in _scenes(d)),
+        "$.movie.scenes[0].duration: too short"))  # fmt: skip
 MUTANTS = (*taken.mutants, *accepts.mutants)
