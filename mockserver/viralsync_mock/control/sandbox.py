@@ -16,7 +16,7 @@ from viralsync_mock.control.clock import clock_document
 from viralsync_mock.control.request import JsonResponse
 from viralsync_mock.errors import ApiError, BehaviourError
 from viralsync_mock.jobs.limits import COUNTED_STATUSES, RateLimited, count_request
-from viralsync_mock.jobs.models import Status, timestamp
+from viralsync_mock.jobs.models import Status, in_turns, timestamp
 from viralsync_mock.jobs.recipe import Recipe, build, echo
 from viralsync_mock.scenarios.loader import parse_scenario
 from viralsync_mock.settings import shipped
@@ -191,7 +191,8 @@ LIMITS: Mapping[str, Callable[[ControlRequest, Plan], tuple[str, dict[str, Any]]
 
 async def take_snapshot(request: ControlRequest) -> Response:
     """GET /__mock/snapshot: the sandbox as it is at this instant."""
-    content = create_snapshot(request.mock, request.sandbox, with_journal=request.parameters["journal"])
+    written = create_snapshot(request.mock, request.sandbox, with_journal=request.parameters["journal"])
+    content = await in_turns(written, request.mock.settings.real.sleep)
     return Response(content, media_type="application/json")
 
 

@@ -34,15 +34,26 @@ from viralsync_mock.validation.body import BodyValidator
 from viralsync_mock.validation.schema import Schema, ValidationFailed, Violation, invalid
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
-    from viralsync_mock.jobs.models import Job
+    from viralsync_mock.jobs.models import Job, Slices
     from viralsync_mock.snapshots.references import ReferenceReader, ReferenceWriter
 
 
-def write_job(job: Job, references: ReferenceWriter, key: str, *, is_deleted: bool) -> msgspec.Raw:
-    """Return a job as a part of a snapshot."""
+ROWS = 1000
+"""Rows of a timeline that are written at once."""
+
+
+def has_many_rows(job: Job) -> bool:
+    """Say whether a job is written in slices: its timeline was rewritten, and it has many scenes."""
+    return bool(job.version) and len(job.timeline.scenes) > ROWS
+
+
+def write_job(job: Job, references: ReferenceWriter, key: str, *, is_deleted: bool) -> Slices[msgspec.Raw]:
+    """Write a job as a part of a snapshot, in slices."""
     recipe = cast("Recipe", job.recipe)
+    timeline = (yield from _timeline_part(job.timeline)) if job.version else None
     part = JobPart(
         number=job.number,
         id=job.id,
@@ -55,15 +66,16 @@ def write_job(job: Job, references: ReferenceWriter, key: str, *, is_deleted: bo
         callback_url=job.callback_url,
         named=job.scenario,
         is_deleted=is_deleted,
-        timeline=_timeline_part(job.timeline) if job.version else None,
+        timeline=timeline,
     )
     return masked_part(part, key)
 
 
-def _timeline_part(timeline: Timeline) -> TimelinePart:
+def _timeline_part(timeline: Timeline) -> Slices[TimelinePart]:
+    scenes = yield from _span_rows(timeline.scenes)
     return TimelinePart(
         marks=list(timeline.marks),
-        scenes=[_span_row(span) for span in timeline.scenes],
+        scenes=cast("list[SpanRow]", scenes),
         assemble=_span_row(timeline.assemble),
         error=timeline.error,
         floors=list(timeline.floors),
@@ -71,8 +83,19 @@ def _timeline_part(timeline: Timeline) -> TimelinePart:
     )
 
 
+def _span_rows(spans: Sequence[ChildRun]) -> Slices[msgspec.Raw]:
+    """Write the rows as JSON, few at a time: a job may have 30,000, and as many objects would wake the collector."""
+    texts = []
+    for at in range(0, len(spans), ROWS):
+        texts.append(msgspec.json.encode([_span_row(span) for span in spans[at : at + ROWS]])[1:-1])
+        yield
+    return msgspec.Raw(b"[%b]" % b",".join(texts))
+
+
 def _span_row(span: ChildRun) -> SpanRow:
-    return SpanRow(span.start, None if math.isinf(span.length) else span.length, span.end, span.outcome)
+    """Return what is written as a `SpanRow`, without making one."""
+    row = span.start, None if span.length == math.inf else span.length, span.end, span.outcome
+    return cast("SpanRow", row)
 
 
 class JobReader:

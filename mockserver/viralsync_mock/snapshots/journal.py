@@ -166,6 +166,7 @@ def _entry(raw: msgspec.Raw, known: ReferenceReader, key: str, now: datetime, pl
     scope = {"method": part.method, "path": part.path, "query_string": part.query, "headers": part.headers}
     entry = JournalEntry(part.number, part.at, scope, key)
     entry.record_body(part.body)
+    entry.violations = tuple(Violation(*each) for each in part.violations)
     entry.record_response(
         Response(200, part.answer_body), serialize_headers(part.answer_headers), part.answered_at or part.at
     )
@@ -180,7 +181,6 @@ def _entry(raw: msgspec.Raw, known: ReferenceReader, key: str, now: datetime, pl
     entry.slot = part.slot
     entry.limit = None if part.limit is None else RateLimit(*_row(part.limit))
     entry.standing = None if part.standing is None else Usage(*_row(part.standing))
-    entry.violations = tuple(Violation(*each) for each in part.violations)
     return entry
 
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from viralsync_mock.clock import LAST
-from viralsync_mock.jobs.models import Phase, Status
+from viralsync_mock.jobs.models import Phase, Status, at_once
 from viralsync_mock.journal.entry import JournalEntry
 from viralsync_mock.snapshots.jobs import write_job
 from viralsync_mock.snapshots.journal import EntryPart, write_entry
@@ -210,7 +210,7 @@ class SandboxParts:
         is_deleted = self.sandbox.store.read(job.id) is not job
         if is_deleted and self._outbox(job) is None:
             return None
-        return bytes(write_job(job, self._references, self.sandbox.key, is_deleted=is_deleted))
+        return bytes(at_once(write_job(job, self._references, self.sandbox.key, is_deleted=is_deleted)))
 
     def _take_deliveries(self) -> Iterator[tuple[str, bytes | None]]:
         changed, self._deliveries = self._deliveries, {}

@@ -8,6 +8,7 @@ userinfo and secret parameters of URLs: webhooks of a restored sandbox go out wi
 from __future__ import annotations
 
 import re
+from copy import copy
 from datetime import date
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,10 +19,11 @@ import orjson
 from viralsync_mock.clock import Clock
 from viralsync_mock.config.yaml_source import preview
 from viralsync_mock.errors import did_you_mean
+from viralsync_mock.jobs.models import at_once
 from viralsync_mock.jobs.store import Contents, JobStore
 from viralsync_mock.journal.entry import Journal
 from viralsync_mock.sandbox import Sandbox
-from viralsync_mock.snapshots.jobs import JobReader, write_job
+from viralsync_mock.snapshots.jobs import JobReader, has_many_rows, write_job
 from viralsync_mock.snapshots.journal import read_journal, write_journal
 from viralsync_mock.snapshots.references import (
     ReferenceReader,
@@ -43,7 +45,7 @@ from viralsync_mock.webhooks.dispatcher import WebhookDispatcher
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from viralsync_mock.jobs.models import Job
+    from viralsync_mock.jobs.models import Job, Slices
     from viralsync_mock.openapi.spec import Spec
     from viralsync_mock.state import LoadedFiles, MockServer
     from viralsync_mock.webhooks.dispatcher import JobOutbox
@@ -75,18 +77,26 @@ def digest(spec: Spec) -> str:
     return sha256(orjson.dumps(spec.document, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def create_snapshot(mock: MockServer, sandbox: Sandbox, *, with_journal: bool = False) -> bytes:
-    """Return a sandbox as JSON."""
+def create_snapshot(mock: MockServer, sandbox: Sandbox, *, with_journal: bool = False) -> Slices[bytes]:
+    """Write a sandbox as JSON, as it is at the first slice: what happens between the others is not in it."""
     references, now = ReferenceWriter(mock.files, sandbox.key), sandbox.clock.now()
     contents = sandbox.store.contents(now)
     snapshot = write_head(mock, sandbox, references, now)
     snapshot.spec.digest, snapshot.window = digest(mock.files.spec), list(contents.calls)
-    snapshot.jobs = [
-        publishable(write_job(job, references, sandbox.key, is_deleted=gone), sandbox.key)
-        for job, gone in _every_job(sandbox, contents)
-    ]
+    large = {}
+    for job, gone in _every_job(sandbox, contents):
+        if has_many_rows(job):
+            large[len(snapshot.jobs)] = copy(job), gone
+            snapshot.jobs.append(msgspec.Raw())
+        else:
+            written = at_once(write_job(job, references, sandbox.key, is_deleted=gone))
+            snapshot.jobs.append(publishable(written, sandbox.key))
     snapshot.webhooks = write_webhooks(sandbox, references)
     snapshot.journal = write_journal(sandbox, references) if with_journal else msgspec.UNSET
+    for place, (job, gone) in large.items():
+        written = yield from write_job(job, references, sandbox.key, is_deleted=gone)
+        yield
+        snapshot.jobs[place] = publishable(written, sandbox.key)
     snapshot.scenarios, snapshot.behaviours = references.scenarios.parts, references.behaviours.parts
     return msgspec.json.encode(snapshot)
 

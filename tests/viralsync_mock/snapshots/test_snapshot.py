@@ -20,6 +20,7 @@ from tests.viralsync_mock.control.test_control import refusal, watched
 from viralsync_mock.app import create_app
 from viralsync_mock.clock import Mode
 from viralsync_mock.control.request import MAX_SNAPSHOT
+from viralsync_mock.jobs.models import at_once
 from viralsync_mock.server import BackgroundServer
 from viralsync_mock.settings import Settings
 from viralsync_mock.snapshots.snapshot import create_snapshot, restore
@@ -324,6 +325,33 @@ def test_open_streams_of_the_old_sandbox_end(sides: Sides) -> None:
     assert other.http.get(f"/v1/jobs/{job_id}").status_code == 404
 
 
+def test_a_snapshot_is_of_one_instant_also_if_it_is_written_in_slices(sides: Sides) -> None:
+    """What happens to a large job between two slices is not in it."""
+    one, other = sides()
+    scenes = [{"id": f"s{number}", "duration": 0.01} for number in range(1_500)]
+    job = one.http.post("/v1/render/jobs", json=movie(movie={"scenes": scenes})).json()["jobId"]
+    one.http.patch(f"/__mock/jobs/{job}", json={"progress": 0.4}).raise_for_status()
+    work = create_snapshot(one.server.app.mock, one.server.app.mock.sandbox(one.key))
+    next(work)
+    one.http.post(f"/v1/jobs/{job}/cancel").raise_for_status()
+    other.http.put(SNAPSHOT, content=at_once(work)).raise_for_status()
+    assert other.http.get(f"/v1/jobs/{job}").json()["status"] != "cancelled"
+    other.http.post("/__mock/clock/advance", json={"seconds": 3_600})
+    assert other.http.get(f"/v1/jobs/{job}").json()["status"] == "done"
+
+
+def test_a_restored_call_weighs_what_it_holds(sides: Sides) -> None:
+    """As much as before, but for the key that is masked: bodies, headers and violations count."""
+    one, other = sides()
+    submit_to(one, note="x" * 10_000)
+    one.http.post("/v1/render/jobs", json={"projectId": [1], "movie": 2})
+    restored(one, other, "?journal=true")
+    before, after = (
+        [each.size for each in side.server.app.mock.sandbox(side.key).journal.oldest_first()] for side in (one, other)
+    )
+    assert after == [pytest.approx(size, abs=64) for size in before]
+
+
 # ---------------------------------------------------------------- no keys
 
 
@@ -434,7 +462,7 @@ def test_every_part_that_is_broken_is_refused_or_does_no_harm(rich: tuple[Side, 
             except ValidationFailed as error:
                 nowhere += [each for each in error.violations if not (each.location.startswith("$") and each.message)]
             else:
-                assert create_snapshot(mock, sandbox)
+                assert at_once(create_snapshot(mock, sandbox))
                 harmless.append((trail, raw))
     assert (other.snapshot(), nowhere) == (before, [])
     for trail, raw in harmless:
