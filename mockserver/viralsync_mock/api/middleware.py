@@ -102,12 +102,11 @@ class Cors:
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve one connection."""
-        for name, _ in scope.get("headers", ()):
-            if name == b"origin":
-                extensions = scope.get("extensions", {})  # a response sent whole would not get the headers of CORS
-                scope["extensions"] = {each: value for each, value in extensions.items() if each != RESPOND_EXTENSION}
-                return self._for_pages(scope, receive, send)
-        return self.app(scope, receive, send)
+        if b"origin" not in dict(scope.get("headers", ())):
+            return self.app(scope, receive, send)
+        extensions = scope.get("extensions", {})  # a response sent whole would not get the headers of CORS
+        scope["extensions"] = {each: value for each, value in extensions.items() if each != RESPOND_EXTENSION}
+        return self._for_pages(scope, receive, send)
 
 
 class StateGate:
