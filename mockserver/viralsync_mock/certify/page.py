@@ -16,7 +16,6 @@ STYLE = Path(__file__).with_name("page.css")
 
 
 def page_of(report: Report) -> str:
-    """Return the page as HTML."""
     main = tag("main", _head(report), _rules(report), _scenarios(report))
     foot = tag(
         "footer", tag("p", f"viralsync-mock {report.version} · keys are masked · all values in certificate.json")

@@ -102,7 +102,6 @@ class Programs:
         return Ending(code, seconds, output.text())
 
     def stop(self) -> None:
-        """End every program that runs."""
         for group in tuple(self._running):
             _signal(group, signal.SIGKILL)
 

@@ -58,7 +58,6 @@ class Receiver:
 
     @contextmanager
     def line(self, name: str) -> Iterator[Line]:
-        """Open the line of one scenario."""
         port = free_port()
         target = self.callback_to.replace(PORT, str(port)) if self.callback_to else None
         line = Line(f"http://127.0.0.1:{self._server.server_address[1]}/{name}", port, target)

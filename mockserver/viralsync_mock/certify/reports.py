@@ -36,12 +36,10 @@ def write_reports(report: Report, folder: Path) -> None:
 
 
 def counts_of(report: Report) -> dict[str, int]:
-    """Return the number of scenarios by outcome."""
     return {outcome.value: len(report.of(outcome)) for outcome in Outcome}
 
 
 def text_of(report: Report) -> Iterator[str]:
-    """Yield the lines for a terminal."""
     for result in report.of(Outcome.ERROR, Outcome.FAILED, Outcome.UNPROVEN):
         yield from map(safe, _lines_of(result))
     yield ""
@@ -79,7 +77,6 @@ def _how_to_expect(report: Report) -> Iterator[str]:
 
 
 def document_of(report: Report) -> dict[str, Any]:
-    """Return the report as JSON values."""
     return {
         "command": report.command,
         "suite": report.suite.name,
@@ -186,7 +183,6 @@ def _program_file(command: str) -> str:
 
 
 def summary_of(report: Report) -> str:
-    """Return Markdown for the page of a CI job."""
     about = f"Command: {cell(report.command)}, suite {cell(report.suite.name)}"
     lines = [f"## {SENTENCES[report.verdict]}", "", about, ""]
     lines += ["| scenario | outcome | what was seen |", "|---|---|---|"]
@@ -201,7 +197,6 @@ def summary_of(report: Report) -> str:
 
 
 def badge_of(report: Report) -> dict[str, Any]:
-    """Return the document of an endpoint badge of shields.io."""
     passed, failed = len(report.of(Outcome.PASSED)), len(report.of(Outcome.FAILED))
     message = f"{failed} failed" if failed else f"{passed} of {len(report.results)} passed"
     return {"schemaVersion": 1, "label": "ViralSync client", "message": message, "color": COLOURS[report.verdict]}

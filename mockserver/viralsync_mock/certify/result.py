@@ -73,11 +73,9 @@ class TrialResult:
         return next((each for each in Outcome if each in outcomes), Outcome.PASSED)
 
     def of(self, *outcomes: Outcome) -> list[Check]:
-        """Return its checks with one of these outcomes."""
         return [each for each in self.checks if each.outcome in outcomes]
 
     def expecting(self, expected: Mapping[str, str]) -> TrialResult:
-        """Return the same with expected failures marked."""
         return replace(self, checks=tuple(self._marked(each, expected) for each in self.checks))
 
     def _marked(self, check: Check, expected: Mapping[str, str]) -> Check:
@@ -120,7 +118,6 @@ class Report:
     expected: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, *outcomes: Outcome) -> list[TrialResult]:
-        """Return the scenarios with one of these outcomes."""
         return [each for each in self.results if each.outcome in outcomes]
 
     @property

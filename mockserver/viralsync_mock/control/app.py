@@ -64,7 +64,6 @@ class ControlSpec(Spec):
 
 
 def read_control_spec() -> ControlSpec:
-    """Read the shipped document."""
     return ControlSpec(read_yaml(DOCUMENT, SpecError))
 
 
@@ -203,7 +202,6 @@ def _endpoint(
 
 
 def dated(mock: MockServer, request: Request, response: Response) -> Response:
-    """Add the `Date` of the sandbox's clock."""
     home = getattr(request.state, "sandbox", mock.sandboxes.anonymous)
     response.headers["date"] = home.date_header(home.clock.now()).decode()
     return response
@@ -220,7 +218,6 @@ class Access:
         self._open = {"/__mock/health", *(["/__mock/metrics"] if mock.settings.open_metrics else [])}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
         app = self.app
         if scope["type"] == "http" and not self._is_open(scope["path"]):
             try:
@@ -254,7 +251,6 @@ class Refusals:
         )
 
     async def validation_failed(self, request: Request, error: Exception) -> Response:
-        """Refuse a body or parameter that breaks its schema."""
         return await self.api_error(request, ApiError("VALIDATION_ERROR", violations=error))
 
     async def no_route(self, request: Request, error: Exception) -> Response:

@@ -87,7 +87,6 @@ class Feed:
         self.attach(sandbox)
 
     def attach(self, sandbox: Sandbox) -> None:
-        """Follow this sandbox from now on."""
         self._sandbox, sandbox.watcher = sandbox, self
         sandbox.clock.on_move = self._note_move
         self._stop_following()

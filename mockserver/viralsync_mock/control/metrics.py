@@ -32,7 +32,6 @@ Sample = tuple["Mapping[str, str]", float]
 
 
 async def get_metrics(request: ControlRequest) -> Response:
-    """GET /__mock/metrics."""
     mock = request.mock
     jobs, modes = Counter[str](), Counter[str]()
     for number, sandbox in enumerate(mock.sandboxes.all(), 1):

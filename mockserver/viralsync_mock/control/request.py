@@ -45,7 +45,6 @@ class JsonResponse(JSONResponse):
     """A JSON response, written by orjson."""
 
     def render(self, content: Any) -> bytes:
-        """Return the body."""
         return orjson.dumps(content)
 
 
@@ -68,7 +67,6 @@ class ControlRequest(Request):
 
     @property
     def spec(self) -> Spec:
-        """The spec of the API."""
         return self.mock.files.spec
 
     def require_key(self) -> str:
@@ -128,7 +126,6 @@ class ControlRequest(Request):
 
 
 def is_authorized(mock: MockServer, headers: Mapping[bytes, bytes]) -> bool:
-    """Say whether `authorize` lets a request in."""
     try:
         authorize(mock, headers)
     except ApiError:

@@ -48,21 +48,17 @@ class RecordedCall:
 
     @property
     def files(self) -> LoadedFiles:
-        """The present files."""
         return self.mock.files
 
     @property
     def spec(self) -> Spec:
-        """The present spec."""
         return self.mock.files.spec
 
     def draw(self, purpose: str) -> float:
-        """Draw what the call has drawn."""
         return self.sandbox.draw(purpose, self.entry.number)
 
 
 def summarize(sandbox: Sandbox, entry: JournalEntry) -> dict[str, Any]:
-    """Return a call as the list shows it."""
     document: dict[str, Any] = {
         "callId": call_id(sandbox, entry),
         "at": timestamp(entry.at),

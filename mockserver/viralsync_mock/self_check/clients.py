@@ -92,15 +92,12 @@ class Reading:
         self._seen, self._chunks = ClientObservation(), list[bytes]()
 
     def head(self, status: int, media_type: str | None) -> None:
-        """Record the head."""
         self._seen = ClientObservation(status, media_type or "", head_after=self._now() - self._began)
 
     def add(self, chunk: bytes) -> None:
-        """Record a piece of the body."""
         self._chunks.append(chunk)
 
     def end(self, error: BaseException | None = None) -> ClientObservation:
-        """Return everything that was seen."""
         problem, said = ("", "") if error is None else (problem_of(error), f"{type(error).__name__}: {error}")
         seconds = self._now() - self._began
         return self._seen._replace(body=b"".join(self._chunks), problem=problem, said=said, seconds=seconds)
@@ -147,7 +144,6 @@ class Httpx2(Client):
         self._tls = self._httpx.create_ssl_context(verify=False)  # once: it takes long, and nothing here is encrypted
 
     def fetch(self, wanted: ClientRequest, /) -> ClientObservation:
-        """Make a call."""
         method, url, headers, body, timeout = wanted
         reading = Reading(self._now)
         try:
@@ -175,7 +171,6 @@ class Aiohttp(Client):
     name = "aiohttp"
 
     def fetch(self, wanted: ClientRequest, /) -> ClientObservation:
-        """Make a call."""
         return asyncio.run(self._fetch(wanted))
 
     async def _fetch(self, wanted: ClientRequest) -> ClientObservation:
@@ -202,7 +197,6 @@ class Requests(Client):
     name = "requests"
 
     def fetch(self, wanted: ClientRequest, /) -> ClientObservation:
-        """Make a call."""
         import requests  # it need not be installed
 
         method, url, headers, body, timeout = wanted
@@ -301,5 +295,4 @@ CLIENTS: Mapping[str, Callable[[Now], Client]] = MappingProxyType(
 
 
 def is_installed(name: str) -> bool:
-    """Say whether a client is installed."""
     return shutil.which(name) is not None if name in ("curl", "node") else find_spec(name) is not None

@@ -58,11 +58,9 @@ class WebhookInbox:
         self._thread = Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
     def url(self, box: str) -> str:
-        """Return where webhooks to this box go."""
         return f"http://127.0.0.1:{self._server.server_port}/{box}"
 
     def arrived(self, box: str) -> tuple[Webhook, ...]:
-        """Return what this box holds, in the order in which it came."""
         return tuple(self._boxes.get(f"/{box}", ()))
 
     def __enter__(self) -> Self:
@@ -126,11 +124,9 @@ class ClientSession:
     def send(
         self, operation: str, job: str = "", body: object = None, timeout: float = CLIENT_TIMEOUT
     ) -> ClientObservation:
-        """Make a call with the client, and arm nothing."""
         return self.client.fetch(self._wanted(*CALLS[operation], job, body)._replace(timeout=timeout))
 
     def call_without_fault(self, operation: str, job: str = "") -> ClientObservation:
-        """Make a call without a fault."""
         return self.environment.observer.fetch(self._wanted(*CALLS[operation], job, None))
 
     def control(self, method: str, path: str, body: object) -> Any:
@@ -151,11 +147,9 @@ class ClientSession:
         return {"kind": "movie", "projectId": "proj_self_check", "movie": MOVIE, **to}
 
     def arrived(self, box: str) -> tuple[Webhook, ...]:
-        """Return what a box of this session received."""
         return self.environment.inbox.arrived(self._box(box))
 
     def advance(self, **how_far: object) -> None:
-        """Move the clock; returns when everything that was due has been delivered."""
         self.control("POST", "/__mock/clock/advance", how_far)
 
     def run_clock(self, **how: object) -> None:
@@ -219,13 +213,11 @@ class Posted(NamedTuple):
 
 
 def call(session: ClientSession) -> Read:
-    """Call getMe."""
     usual = session.call_without_fault("getMe")
     return Read(session.call_with_fault("getMe"), usual)
 
 
 def lost(session: ClientSession, timeout: float = CLIENT_TIMEOUT) -> LostSubmission:
-    """Submit a job, and count the jobs."""
     seen = session.call_with_fault("submitRenderJob", body=session.submission(), timeout=timeout)
     return LostSubmission(seen, len(json_of(session.call_without_fault("listJobs"))["jobs"]))
 
@@ -239,7 +231,6 @@ def finished(session: ClientSession, operation: str) -> Read:
 
 
 def unfinished(session: ClientSession) -> Read:
-    """Read a job that was just submitted."""
     job = session.submit()
     usual = session.call_without_fault("getJob", job)
     return Read(session.call_with_fault("getJob", job), usual)
@@ -276,7 +267,6 @@ def webhooks(session: ClientSession) -> Posted:
 
 
 def json_of(seen: ClientObservation) -> Any:
-    """Return the body, or None when it is no JSON."""
     try:
         return orjson.loads(seen.body)
     except orjson.JSONDecodeError:
@@ -295,5 +285,4 @@ def _of(document: Any, number: str = "") -> JobEvent:
 
 
 def events_of(arrived: Iterable[Webhook]) -> tuple[JobEvent, ...]:
-    """Return what webhooks said."""
     return tuple(_of(orjson.loads(each.body)) for each in arrived)

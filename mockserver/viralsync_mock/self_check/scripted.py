@@ -37,7 +37,6 @@ def under_rules(session: ClientSession) -> Lives:
 
 
 def under_armed(session: ClientSession) -> Lives:
-    """Submit two jobs after one more fault was armed."""
     for each in session.fault.values():
         session.control("POST", "/__mock/faults", each)
     return _lives(session)

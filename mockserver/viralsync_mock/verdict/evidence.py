@@ -129,7 +129,6 @@ class Evidence:
 
     @cached_property
     def _connections(self) -> Mapping[int, int]:
-        """How many calls came over each connection."""
         return Counter(each.connection for each in self.calls if each.connection)
 
     def by_reader(self, calls: Iterable[JournalEntry]) -> list[list[JournalEntry]]:
@@ -158,11 +157,9 @@ class Evidence:
         return [each.number for each in self.calls]
 
     def of(self, operation: str) -> list[JournalEntry]:
-        """Return the calls of one operation."""
         return [each for each in self.calls if each.operation == operation]
 
     def after(self, number: int) -> Sequence[JournalEntry]:
-        """Return the calls that came after the one of this number."""
         return self.calls[bisect_right(self._numbers, number) :]
 
     def is_sequential(self, first: JournalEntry, last: JournalEntry) -> bool:
@@ -194,7 +191,6 @@ def _grouped(pairs: Iterable[tuple[Key, JournalEntry]]) -> dict[Key, list[Journa
 
 
 def header(lines: Headers, name: bytes) -> bytes | None:
-    """Return the value of the first header of this name."""
     return next((value for key, value in lines if key.lower() == name), None)
 
 
@@ -210,7 +206,6 @@ def document(entry: JournalEntry) -> Any:
 
 
 def is_stream(entry: JournalEntry) -> bool:
-    """Say whether a call opened a progress stream."""
     return entry.operation == STREAM and entry.method == "GET" and entry.status == 200
 
 
@@ -242,7 +237,6 @@ def last_status(entry: JournalEntry) -> str | None:
 
 
 def has_shown_terminal(entry: JournalEntry) -> bool:
-    """Say whether a call is over and showed a terminal status."""
     return entry.ending != PENDING and last_status(entry) in TERMINAL
 
 

@@ -154,7 +154,6 @@ def _readers(evidence: Evidence, reads: Sequence[JournalEntry]) -> int:
 
 
 def _is_unfinished(entry: JournalEntry) -> bool:
-    """Say whether a call showed an unfinished job."""
     if entry.operation != LIST:
         status = last_status(entry)
         return status is not None and status not in TERMINAL
@@ -238,5 +237,4 @@ def believes_no_old_status(evidence: Evidence) -> Iterator[Observation]:
 
 
 def _is_listed(evidence: Evidence, job_id: str, after: int) -> bool:
-    """Say whether a list that came after a call showed the job."""
     return any(job_id.encode() in each.answer_body for each in evidence.after(after) if each.operation == LIST)

@@ -203,7 +203,6 @@ def reads_every_page(evidence: Evidence) -> Iterator[Observation]:
 
 
 def _was_found(evidence: Evidence, page: JournalEntry) -> bool:
-    """Say whether a later call was about a job that a page showed."""
     return any(each.job_id and each.job_id.encode() in page.answer_body for each in evidence.after(page.number))
 
 

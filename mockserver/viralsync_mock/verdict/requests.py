@@ -77,7 +77,6 @@ def _submitted_once(evidence: Evidence, lost: JournalEntry) -> Observation:
 
 
 def _is_look(entry: JournalEntry, lost: JournalEntry) -> bool:
-    """Say whether a call can have shown what became of a submission."""
     return document(entry) is not None and (entry.operation == LIST or entry.job_id == lost.job_id)
 
 
@@ -138,7 +137,6 @@ def does_not_resubmit_failed(evidence: Evidence) -> Iterator[Observation]:
 
 
 def _shown_failure(evidence: Evidence, submission: JournalEntry) -> JournalEntry | None:
-    """Return the call that showed the client that the submission's job had failed."""
     calls = evidence.by_job.get(submission.job_id or "", [])
     return next((each for each in calls if last_status(each) == "failed"), None)
 

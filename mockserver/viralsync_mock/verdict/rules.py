@@ -66,7 +66,6 @@ def evaluate_rules(evidence: Evidence, waived: Collection[str] = ()) -> list[Rul
 
 
 def is_well_behaved(results: Iterable[RuleResult]) -> bool:
-    """Say whether no rule failed."""
     return all(each.outcome is not Outcome.FAILED for each in results)
 
 

@@ -70,7 +70,6 @@ class _Selector:
         return self._base() + self._ahead + (self._loop_elapsed if is_loop else self._elapsed)
 
     def select(self, timeout: float | None = None) -> list[tuple[Any, int]]:
-        """Wait for input, or for the clock."""
         try:
             return self._select(timeout)
         finally:

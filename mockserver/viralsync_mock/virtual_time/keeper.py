@@ -94,7 +94,6 @@ class TimeKeeper:
         return True
 
     def is_exempt(self, module: str) -> bool:
-        """Say whether a module keeps real time."""
         known = self._known.get(module)
         if known is None:
             known = module.partition(".")[0] in REAL
@@ -112,7 +111,6 @@ class TimeKeeper:
         return self._clock.sleep(min(seconds, MAX_SLEEP), name, all_asleep=all_asleep, since=since)
 
     def activities(self) -> int | None:
-        """Return a count of what happens in the sandbox, None if it is not known."""
         return self._clock.activities()
 
     def sleep(self, seconds: float) -> None:
