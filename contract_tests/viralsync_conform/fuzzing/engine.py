@@ -112,11 +112,7 @@ def _describe_events(operation: object) -> None:
     responses = operation.get("responses", {}) if isinstance(operation, dict) else {}
     for response in responses.values():
         if (stream := response.get("content", {}).get(EVENT_STREAM)) and "x-event-schema" in stream:
-            data = {
-                "type": "string",
-                "contentMediaType": "application/json",
-                "contentSchema": stream["x-event-schema"],
-            }
+            data = {"type": "string", "contentMediaType": "application/json", "contentSchema": stream["x-event-schema"]}
             text = {"type": "string"}
             stream["schema"] = {
                 "type": "object",

@@ -62,11 +62,7 @@ def _about(call: Exchange, way: int) -> datetime:
     return at + timedelta(seconds=way * room)
 
 
-@journey(
-    "account",
-    "Account and usage agree with each other and with the plans, by either key header.",
-    6,
-)
+@journey("account", "Account and usage agree with each other and with the plans, by either key header.", 6)
 def account(context: JourneyContext) -> None:
     me = context.call("getMe", 200, step="me by x-api-key")
     by_bearer = context.call("getMe", 200, fact=facts.BEARER, auth="bearer", step="me by bearer")

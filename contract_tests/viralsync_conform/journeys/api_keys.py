@@ -27,11 +27,7 @@ def _refused(context: JourneyContext, operation: str, job_id: str | None, header
             cancel(context, job)
 
 
-@journey(
-    "keys_of_reads",
-    "Nothing is read without a valid key.",
-    6,
-)
+@journey("keys_of_reads", "Nothing is read without a valid key.", 6)
 def keys_of_reads(context: JourneyContext) -> None:
     for operation in READS:
         _refused(context, operation, None, {}, f"{operation} without a key")
@@ -39,10 +35,7 @@ def keys_of_reads(context: JourneyContext) -> None:
 
 
 @journey(
-    "keys_of_jobs",
-    "No job is submitted, read, streamed, cancelled or deleted without a valid key.",
-    12,
-    renders=True,
+    "keys_of_jobs", "No job is submitted, read, streamed, cancelled or deleted without a valid key.", 12, renders=True
 )
 def keys_of_jobs(context: JourneyContext) -> None:
     life = completed_job(context)
@@ -100,11 +93,7 @@ def revoked_key(context: JourneyContext) -> None:
 SCHEME = Check("scheme", "A key is taken as a bearer token only.", facts.A, facts.AUTH)
 
 
-@journey(
-    "odd_keys",
-    "What is no key is refused as one that is wrong, whatever it looks like.",
-    8,
-)
+@journey("odd_keys", "What is no key is refused as one that is wrong, whatever it looks like.", 8)
 def odd_keys(context: JourneyContext) -> None:
     odd = {
         "empty": {"x-api-key": ""},
@@ -120,11 +109,7 @@ def odd_keys(context: JourneyContext) -> None:
         context.call("getMe", "UNAUTHORIZED", fact=facts.KEY_NEEDED, headers=headers, auth="none", step=f"key: {name}")
 
 
-@journey(
-    "two_keys",
-    "Two keys that differ are refused.",
-    1,
-)
+@journey("two_keys", "Two keys that differ are refused.", 1)
 def two_keys(context: JourneyContext) -> None:
     other = "vs_prod_" + "0" * 32
     context.call(

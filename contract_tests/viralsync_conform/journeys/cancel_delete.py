@@ -195,12 +195,7 @@ def _costs_nothing(context: JourneyContext, before: Exchange, after: Exchange) -
         context.check(facts.NOT_CHARGED, holds, before, after, expected=spent, got=now)
 
 
-@journey(
-    "ended_jobs",
-    "A job that is done cannot be cancelled, and stays as it is.",
-    4,
-    renders=True,
-)
+@journey("ended_jobs", "A job that is done cannot be cancelled, and stays as it is.", 4, renders=True)
 def ended_jobs(context: JourneyContext) -> None:
     life = ended_job(context)
     late = context.call(
@@ -218,10 +213,7 @@ def ended_jobs(context: JourneyContext) -> None:
 
 
 @journey(
-    "deleting",
-    "A deleted job is gone from everywhere, its children with it, and nothing else is.",
-    20,
-    renders=True,
+    "deleting", "A deleted job is gone from everywhere, its children with it, and nothing else is.", 20, renders=True
 )
 def deleting(context: JourneyContext) -> None:
     life = completed_job(context)

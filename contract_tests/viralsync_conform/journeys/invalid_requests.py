@@ -16,11 +16,7 @@ ALLOW = Check("allow", "A 405 names exactly the methods of the path.", facts.A, 
 JSON_TYPE = {"content-type": "application/json"}
 
 
-@journey(
-    "unknown_routes",
-    "An unknown path is a 404 in the API's shape, whatever it looks like.",
-    5,
-)
+@journey("unknown_routes", "An unknown path is a 404 in the API's shape, whatever it looks like.", 5)
 def unknown_routes(context: JourneyContext) -> None:
     for number, path in enumerate(("/v1/conformance", "/")):
         call = context.request("GET", path, "NOT_FOUND", step=f"unknown route {number}")
@@ -28,23 +24,13 @@ def unknown_routes(context: JourneyContext) -> None:
             context.check(facts.UNKNOWN_ROUTE, not call.is_success, call, expected=404, got=call.status)
 
 
-@journey(
-    "wrong_methods",
-    "A method that a path does not have is a 405 with the methods that it has.",
-    8,
-    writes=True,
-)
+@journey("wrong_methods", "A method that a path does not have is a 405 with the methods that it has.", 8, writes=True)
 def wrong_methods(context: JourneyContext) -> None:
     for method, path in (("GET", "/v1/render/jobs"), ("POST", "/v1/jobs"), ("POST", "/v1/me"), ("POST", "/v1/usage")):
         _wrong_method(context, method, path, path)
 
 
-@journey(
-    "wrong_methods_of_jobs",
-    "A method that the path of a job does not have is a 405 as well.",
-    4,
-    renders=True,
-)
+@journey("wrong_methods_of_jobs", "A method that the path of a job does not have is a 405 as well.", 4, renders=True)
 def wrong_methods_of_jobs(context: JourneyContext) -> None:
     job_id = completed_job(context).job.id
     for method, rest in (("POST", ""), ("POST", "/progress"), ("GET", "/cancel")):
@@ -62,23 +48,14 @@ def _wrong_method(context: JourneyContext, method: str, path: str, template: str
     )
 
 
-@journey(
-    "unknown_jobs",
-    "A job that does not exist is a 404, for its page and for its stream.",
-    3,
-)
+@journey("unknown_jobs", "A job that does not exist is a 404, for its page and for its stream.", 3)
 def unknown_jobs(context: JourneyContext) -> None:
     path = {"jobId": f"job_{hexadecimal(context.run.seed, 'unknown job', length=12)}"}
     context.call("getJob", "JOB_NOT_FOUND", path=path, step="unknown job")
     context.call("streamJobProgress", "JOB_NOT_FOUND", path=path, step="stream of an unknown job")
 
 
-@journey(
-    "broken_bodies",
-    "A body that is no submission is refused, whatever is wrong with it.",
-    9,
-    writes=True,
-)
+@journey("broken_bodies", "A body that is no submission is refused, whatever is wrong with it.", 9, writes=True)
 def broken_bodies(context: JourneyContext) -> None:
     bodies = {
         "cut short": b'{"kind": "movie", "projectId": ',
@@ -97,10 +74,7 @@ def broken_bodies(context: JourneyContext) -> None:
 
 
 @journey(
-    "large_bodies",
-    "No operation reads a body that is too large, also one that needs none.",
-    8,
-    needs_control=True,
+    "large_bodies", "No operation reads a body that is too large, also one that needs none.", 8, needs_control=True
 )
 def large_bodies(context: JourneyContext) -> None:
     own = next(iter(context.run.guard.created), "")
@@ -115,10 +89,7 @@ def large_bodies(context: JourneyContext) -> None:
 
 
 @journey(
-    "content_type",
-    "Whether a body needs the media type of JSON is learned from one that lacks it.",
-    2,
-    renders=True,
+    "content_type", "Whether a body needs the media type of JSON is learned from one that lacks it.", 2, renders=True
 )
 def content_type(context: JourneyContext) -> None:
     body = submission(context.run.project_id)

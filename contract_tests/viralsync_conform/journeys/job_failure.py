@@ -38,12 +38,7 @@ WHILE_FAILED = 2.0
 THREE = {"scenes": [{"id": f"scene-{number}", "duration": 0.3} for number in (1, 2, 3)]}
 
 
-@journey(
-    "failing",
-    "A job with a failing scene fails, says why, and costs nothing.",
-    34,
-    needs_control=True,
-)
+@journey("failing", "A job with a failing scene fails, says why, and costs nothing.", 34, needs_control=True)
 def failing(context: JourneyContext) -> None:
     unlucky = context.as_account(context.run.target.account("unlucky", scenario=FAILS))
     before = usage_of(unlucky, "usage before a failure")
@@ -167,13 +162,7 @@ def _broken_movie(context: JourneyContext) -> dict[str, Any]:
     return changes
 
 
-@journey(
-    "deleting_failed",
-    "A job that has failed can be deleted.",
-    4,
-    renders=True,
-    is_real=True,
-)
+@journey("deleting_failed", "A job that has failed can be deleted.", 4, renders=True, is_real=True)
 def deleting_failed(context: JourneyContext) -> None:
     life: ObservedJob | None = context.run.shared.get("failed")
     if life is None:

@@ -248,12 +248,7 @@ def _way(number: int) -> str:
     return "bearer" if number % 4 == 1 else "header"
 
 
-@journey(
-    "life_by_polling",
-    "A job goes through its steps in order, makes progress, and is done.",
-    30,
-    renders=True,
-)
+@journey("life_by_polling", "A job goes through its steps in order, makes progress, and is done.", 30, renders=True)
 def life_by_polling(context: JourneyContext) -> None:
     life = completed_job(context)
     polls = [poll for poll in life.polls if poll.is_success]
@@ -492,12 +487,7 @@ def state_of(state: dict[str, Any]) -> tuple[Any, Any, Any]:
     return state.get("status"), state.get("phase"), state.get("progress")
 
 
-@journey(
-    "ledger",
-    "A job that is done costs a sixtieth of its length, once.",
-    0,
-    renders=True,
-)
+@journey("ledger", "A job that is done costs a sixtieth of its length, once.", 0, renders=True)
 def ledger(context: JourneyContext) -> None:
     life = completed_job(context)
     before, after = used(life.usage_before), used(life.usage_after)

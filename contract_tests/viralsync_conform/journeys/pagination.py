@@ -12,14 +12,7 @@ from viralsync_conform.journeys.job_lifecycle import closing_seconds, completed_
 from viralsync_conform.run.job_invariants import instants, jobs_of, known_of
 from viralsync_conform.run.journey import journey
 from viralsync_conform.run.journey_context import JourneyContext
-from viralsync_conform.run.submissions import (
-    Job,
-    cancel,
-    cancel_when_possible,
-    settle_budget,
-    submit,
-    wait_terminal,
-)
+from viralsync_conform.run.submissions import Job, cancel, cancel_when_possible, settle_budget, submit, wait_terminal
 
 MAX_LISTED = 100
 SMALL = 2
@@ -39,11 +32,7 @@ def ids(jobs: Sequence[Any]) -> list[Any]:
     return [job.get("jobId") for job in jobs]
 
 
-@journey(
-    "reading_the_list",
-    "What the account has is listed in order, and a page ends where it says it does.",
-    10,
-)
+@journey("reading_the_list", "What the account has is listed in order, and a page ends where it says it does.", 10)
 def reading_the_list(context: JourneyContext) -> None:
     call, jobs = _page(context, "list", limit=MAX_LISTED)
     _in_order(context, call, jobs)
@@ -149,10 +138,7 @@ def _is_last(context: JourneyContext, call: Exchange, cursor: Any, limit: int) -
 
 
 @journey(
-    "paging",
-    "Pages are the list cut into pieces, also when a job is submitted between two of them.",
-    26,
-    renders=True,
+    "paging", "Pages are the list cut into pieces, also when a job is submitted between two of them.", 26, renders=True
 )
 def paging(context: JourneyContext) -> None:
     life = completed_job(context)

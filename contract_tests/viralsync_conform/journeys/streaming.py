@@ -11,12 +11,7 @@ from viralsync_conform.run.submissions import submit
 LONG_QUEUE = {"name": "long-queue-of-conform", "description": "Every job waits a day.", "job": {"queued": "24h"}}
 
 
-@journey(
-    "stream_of_an_ended_job",
-    "The stream of a job that is done tells of that alone, and closes.",
-    3,
-    renders=True,
-)
+@journey("stream_of_an_ended_job", "The stream of a job that is done tells of that alone, and closes.", 3, renders=True)
 def stream_of_an_ended_job(context: JourneyContext) -> None:
     life = ended_job(context)
     with context.stream(life.job.id, step="stream of a done job", has_ended=True) as stream:
@@ -32,12 +27,7 @@ def stream_of_an_ended_job(context: JourneyContext) -> None:
         context.check(facts.AGREES, not odd, stream.call, life.stream, expected=first, got=last, name=",".join(odd))
 
 
-@journey(
-    "resuming",
-    "With `Last-Event-ID` a stream tells exactly what came after that event.",
-    4,
-    renders=True,
-)
+@journey("resuming", "With `Last-Event-ID` a stream tells exactly what came after that event.", 4, renders=True)
 def resuming(context: JourneyContext) -> None:
     life = ended_job(context)
     events = life.stream.events if life.stream else ()
@@ -72,12 +62,7 @@ def resuming(context: JourneyContext) -> None:
         context.mark_unobservable("sse.after_end", "a stream that is opened again after its end repeats its last event")
 
 
-@journey(
-    "keep_alive",
-    "A silent stream gives a sign of life, and how often is learned.",
-    3,
-    needs_control=True,
-)
+@journey("keep_alive", "A silent stream gives a sign of life, and how often is learned.", 3, needs_control=True)
 def keep_alive(context: JourneyContext) -> None:
     quiet = context.as_account(context.run.target.account("quiet", scenario=LONG_QUEUE))
     job = submit(quiet, step="submit to a long queue")

@@ -135,11 +135,7 @@ def odd_submissions(context: JourneyContext) -> None:
         refused(context, "VALIDATION_ERROR", CALLBACK, step=f"callback {address}", callbackUrl=address)
 
 
-@journey(
-    "odd_paths",
-    "Ids that no job can have are unknown, whatever characters they are made of.",
-    12,
-)
+@journey("odd_paths", "Ids that no job can have are unknown, whatever characters they are made of.", 12)
 def odd_paths(context: JourneyContext) -> None:
     for name, job_id in {
         "NUL": "\x00",
@@ -155,11 +151,7 @@ def odd_paths(context: JourneyContext) -> None:
     context.call("getMe", 200, fact=TOLERATED, headers=accepting, step="odd headers")
 
 
-@journey(
-    "other_methods",
-    "HEAD answers as GET does, and OPTIONS names the methods of a path.",
-    2,
-)
+@journey("other_methods", "HEAD answers as GET does, and OPTIONS names the methods of a path.", 2)
 def other_methods(context: JourneyContext) -> None:
     head = context.request("HEAD", "/v1/me", 200, step="HEAD")
     context.check(METHODS, head.body == b"", head, expected="no body", got=len(head.body))

@@ -34,34 +34,6 @@ class Journey:
     is_real: bool = False
 
 
-def journey(
-    name: str,
-    statement: str,
-    requests: int,
-    *,
-    renders: bool = False,
-    writes: bool = False,
-    needs_control: bool = False,
-    needs_receiver: bool = False,
-    requests_heavy: bool = False,
-    is_deep: bool = False,
-    is_real: bool = False,
-) -> Callable[[JourneyFunction], Journey]:
-    """Turn a function into a journey of this name, which shows that the statement holds."""
-
-    def of(travel: JourneyFunction) -> Journey:
-        return Journey(
-            name,
-            travel,
-            statement,
-            requests,
-            renders,
-            writes,
-            needs_control,
-            needs_receiver,
-            requests_heavy,
-            is_deep,
-            is_real,
-        )
-
-    return of
+def journey(name: str, statement: str, requests: int, **needs: bool) -> Callable[[JourneyFunction], Journey]:
+    """Turn a function into a journey of this name, which shows that the statement holds; see `Journey` for its needs."""
+    return lambda travel: Journey(name, travel, statement, requests, **needs)

@@ -204,8 +204,7 @@ def wait_terminal(context: JourneyContext, job_id: str, step: str) -> Exchange:
     known = context.run.contract.one(READS)
     path = context.run.contract.job_path(known, job_id)
     return context.settle(
-        lambda: context.call(known.id, 200, path=path, step=step),
-        lambda call: call.document.get("status") in TERMINAL,
+        lambda: context.call(known.id, 200, path=path, step=step), lambda call: call.document.get("status") in TERMINAL
     )
 
 

@@ -6,11 +6,7 @@ from collections.abc import Callable
 
 from viralsync_conform.mutants.engine.asgi import Answer, Request
 from viralsync_conform.mutants.engine.exchange import UNUSED_KEY, Layer, MutantCall
-from viralsync_conform.mutants.engine.layers import (
-    SECURED,
-    edit_request,
-    is_for,
-)
+from viralsync_conform.mutants.engine.layers import SECURED, edit_request, is_for
 from viralsync_conform.mutants.mutant import Section
 
 FORBIDDEN, UNAUTHORIZED, NOT_FOUND = 403, 401, 404

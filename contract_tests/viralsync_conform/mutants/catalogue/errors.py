@@ -8,13 +8,7 @@ from typing import Any
 from viralsync_conform.mutants.catalogue.listing import is_number
 from viralsync_conform.mutants.engine.asgi import Answer, Request
 from viralsync_conform.mutants.engine.exchange import Layer, MutantCall
-from viralsync_conform.mutants.engine.layers import (
-    REFUSALS,
-    Document,
-    after,
-    edit_json,
-    edit_request,
-)
+from viralsync_conform.mutants.engine.layers import REFUSALS, Document, after, edit_json, edit_request
 from viralsync_conform.mutants.mutant import Section
 
 SUBMIT = "submitRenderJob"

@@ -9,11 +9,7 @@ from math import ceil
 
 from viralsync_conform.mutants.engine.asgi import Answer
 from viralsync_conform.mutants.engine.exchange import Layer, MutantCall
-from viralsync_conform.mutants.engine.layers import (
-    edit_error,
-    edit_response,
-    header,
-)
+from viralsync_conform.mutants.engine.layers import edit_error, edit_response, header
 from viralsync_conform.mutants.engine.stream_layers import Events, rewrite_events
 from viralsync_conform.mutants.mutant import Section
 

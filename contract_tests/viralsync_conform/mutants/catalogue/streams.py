@@ -12,13 +12,7 @@ from viralsync_conform.mutants.catalogue.job_lifecycle import falls
 from viralsync_conform.mutants.catalogue.rate_limit import streams_are_free
 from viralsync_conform.mutants.engine.asgi import Answer, ask, made_request
 from viralsync_conform.mutants.engine.exchange import Layer, MutantCall
-from viralsync_conform.mutants.engine.layers import (
-    Document,
-    Seen,
-    after,
-    edit_request,
-    refused,
-)
+from viralsync_conform.mutants.engine.layers import Document, Seen, after, edit_request, refused
 from viralsync_conform.mutants.engine.stream_layers import (
     STREAM,
     Event,

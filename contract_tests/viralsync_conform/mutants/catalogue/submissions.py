@@ -8,13 +8,7 @@ from typing import Any
 
 from viralsync_conform.mutants.engine.asgi import Answer
 from viralsync_conform.mutants.engine.exchange import UNUSED_KEY, Layer, MutantCall
-from viralsync_conform.mutants.engine.layers import (
-    Document,
-    after,
-    edit_jobs,
-    edit_request,
-    when,
-)
+from viralsync_conform.mutants.engine.layers import Document, after, edit_jobs, edit_request, when
 from viralsync_conform.mutants.mutant import Section
 
 SUBMIT = "submitRenderJob"
