@@ -47,6 +47,14 @@ def paid_by_others(context: JourneyContext, minutes: float, before: Exchange, af
     return any(abs(each - minutes) < 1e-4 for each in sums)
 
 
+def check_free(context: JourneyContext, before: Exchange, after: Exchange, name: str = "") -> None:
+    """What lies between two usages costs nothing, unless it was charged for jobs of others."""
+    spent, now = used(before), used(after)
+    if spent is not None and now is not None:
+        holds = abs(now - spent) < 1e-6 or paid_by_others(context, now - spent, before, after)
+        context.check(facts.NOT_CHARGED, holds, before, after, expected=spent, got=now, name=name)
+
+
 def length_of(job: Mapping[str, Any]) -> float:
     """Return how long the output of a job is, in seconds: as it says itself, or else as it was submitted."""
     media = job.get("mediaData")

@@ -8,7 +8,6 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from viralsync_conform.budget import worst_case
 from viralsync_conform.calls import Exchange
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.findings import Check
@@ -16,8 +15,7 @@ from viralsync_conform.journeys.account import usage_of
 from viralsync_conform.run.context import StopJourneyError
 from viralsync_conform.run.journey import journey
 from viralsync_conform.run.journey_context import JourneyContext
-from viralsync_conform.run.request import as_json
-from viralsync_conform.run.submissions import SCENE, Job, cancel, fitting, register_job, reserve, submission, submit
+from viralsync_conform.run.submissions import SCENE, Job, cancel, fitting, submission, submit, submit_body
 from viralsync_mock.openapi.extensions import Plan
 
 LIMIT = Check("limit_enforced", "A submission that breaks a documented constraint is refused.", facts.D, facts.RENDER)
@@ -165,14 +163,7 @@ def refuse(
     is_free: bool = False,
 ) -> Exchange:
     """Submit what must be refused, with this code or one of the other statuses; cancel it if it is accepted."""
-    known, minutes = context.run.contract.submit, worst_case(body)
-    reserve(context, minutes, is_free=is_free)
-    request = context.build_request(
-        known.method, known.path, code, operation=known.id, headers={"content-type": "application/json"},
-        content=as_json(body), step=step, is_repeatable=True,
-    )  # fmt: skip
-    call = context.client.send(request)
-    job = register_job(context, call, dict(body), minutes)
+    call, job = submit_body(context, dict(body), code, step=step, is_repeatable=True, is_free=is_free)
     if call.status not in others:
         context.expect(call, code, check)
     elif call.code and "QUOTA" not in call.code:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from viralsync_conform.calls import TERMINAL, Exchange
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.findings import Check
-from viralsync_conform.journeys.account import paid_by_others, usage_of, used
+from viralsync_conform.journeys.account import check_free, usage_of
 from viralsync_conform.journeys.job_lifecycle import (
     ObservedJob,
     check_end_of_stream,
@@ -14,6 +14,7 @@ from viralsync_conform.journeys.job_lifecycle import (
     completed_job,
     ended_job,
     poll_until,
+    read_ended_stream,
     slow_movie,
     state_of,
 )
@@ -67,7 +68,7 @@ def cancelling(context: JourneyContext) -> None:
     _stands_still(context, job, ended)
     _stream_of_cancelled(context, life)
     _again(context, job)
-    _costs_nothing(context, before, usage_of(context, "usage after a cancel"))
+    check_free(context, before, usage_of(context, "usage after a cancel"))
 
 
 def _delete_while_it_runs(context: JourneyContext, life: ObservedJob, stream: Stream) -> Exchange:
@@ -125,7 +126,7 @@ def _meanwhile(context: JourneyContext, life: ObservedJob, before: Exchange) -> 
         )
     usage = usage_of(context, "usage of a running job")
     if context.run.target.has_control or _look(context, life.job, "does it still run").document.get("status") != "done":
-        _costs_nothing(context, before, usage)
+        check_free(context, before, usage)
     if stream.call is None or not context.run.target.has_control:
         return
     first = state_of(stream.call.events[0].document) if stream.call.events else ()  # of the call: without any key
@@ -179,20 +180,7 @@ def _again(context: JourneyContext, job: Job) -> None:
         step="cancel a cancelled job",
     )  # fmt: skip
     context.check_refusal(again, CONFLICT)
-    with context.stream(job.id, step="stream of a cancelled job", has_ended=True) as stream:
-        closed = stream.wait_closed(closing_seconds(context))
-    statuses = [event.document.get("status") for event in stream.events]
-    if stream.call is not None:
-        context.check(
-            facts.ONE_EVENT, statuses == ["cancelled"] and closed, stream.call, expected=["cancelled"], got=statuses
-        )
-
-
-def _costs_nothing(context: JourneyContext, before: Exchange, after: Exchange) -> None:
-    spent, now = used(before), used(after)
-    if spent is not None and now is not None:
-        holds = abs(now - spent) < 1e-6 or paid_by_others(context, now - spent, before, after)
-        context.check(facts.NOT_CHARGED, holds, before, after, expected=spent, got=now)
+    read_ended_stream(context, job.id, "cancelled", "stream of a cancelled job")
 
 
 @journey("ended_jobs", "A job that is done cannot be cancelled, and stays as it is.", 4, renders=True)

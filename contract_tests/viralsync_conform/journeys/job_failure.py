@@ -7,7 +7,7 @@ from typing import Any
 from viralsync_conform.calls import Exchange
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.findings import Check
-from viralsync_conform.journeys.account import paid_by_others, usage_of, used
+from viralsync_conform.journeys.account import check_free, usage_of
 from viralsync_conform.journeys.job_lifecycle import (
     CLOSING_SECONDS,
     ObservedJob,
@@ -15,6 +15,7 @@ from viralsync_conform.journeys.job_lifecycle import (
     check_transitions,
     closing_seconds,
     poll_until,
+    read_ended_stream,
     slow_movie,
 )
 from viralsync_conform.run.job_invariants import COUNTERS
@@ -63,7 +64,7 @@ def failing(context: JourneyContext) -> None:
         )
         context.check(facts.CLOSES, life.closed_in_time, stream.call)
     _siblings(unlucky, life)
-    _afterwards(unlucky, life, used(before))
+    _afterwards(unlucky, life, before)
 
 
 FAILS_TOO = Check("failure_of_a_scene", "A job whose scene fails, fails.", facts.D, facts.PIPELINE)
@@ -85,7 +86,7 @@ SIBLINGS = Check(
 )
 
 
-def _afterwards(context: JourneyContext, life: ObservedJob, before: float | None) -> None:
+def _afterwards(context: JourneyContext, life: ObservedJob, before: Exchange) -> None:
     path = {"jobId": life.job.id}
     child = context.call(
         "getJob", 200, fact=facts.CHILD_READ, path={"jobId": f"scene_{life.job.id}_002"}, step="read the failed scene"
@@ -95,17 +96,8 @@ def _afterwards(context: JourneyContext, life: ObservedJob, before: float | None
     context.call(
         "cancelJob", "INVALID_STATE_TRANSITION", fact=facts.CANCEL_TERMINAL, path=path, step="cancel a failed job"
     )
-    usage = usage_of(context, "usage after a failure")
-    after = used(usage)
-    if before is not None and after is not None:
-        context.check(facts.NOT_CHARGED, abs(after - before) < 1e-6, usage, expected=before, got=after, name="failed")
-    with context.stream(life.job.id, step="stream of a failed job", has_ended=True) as stream:
-        closed = stream.wait_closed(CLOSING_SECONDS)
-    reported = [event.document.get("status") for event in stream.events]
-    if stream.call is not None:
-        context.check(
-            facts.ONE_EVENT, reported == ["failed"] and closed, stream.call, expected=["failed"], got=reported
-        )
+    check_free(context, before, usage_of(context, "usage after a failure"), "failed")
+    read_ended_stream(context, life.job.id, "failed", "stream of a failed job")
     context.call("deleteJob", 200, path=path, step="delete a failed job", is_repeatable=False)
     context.call("getJob", "JOB_NOT_FOUND", fact=facts.DELETES, path=path, step="read a deleted failed job")
 
@@ -145,15 +137,7 @@ def failing_asset(context: JourneyContext) -> None:
     context.wait(WHILE_FAILED)
     later = context.call("getJob", 200, path={"jobId": job.id}, step="read a failed job after a while")
     context.check_equal(facts.STAYS, "failed", later.document.get("status"), later, life.last)
-    _costs_nothing(context, before)
-
-
-def _costs_nothing(context: JourneyContext, before: Exchange) -> None:
-    after = usage_of(context, "usage after a failure")
-    spent, now = used(before), used(after)
-    if spent is not None and now is not None:
-        holds = abs(now - spent) < 1e-6 or paid_by_others(context, now - spent, before, after)
-        context.check(facts.NOT_CHARGED, holds, before, after, expected=spent, got=now, name="failed")
+    check_free(context, before, usage_of(context, "usage after a failure"), "failed")
 
 
 def _broken_movie(context: JourneyContext) -> dict[str, Any]:

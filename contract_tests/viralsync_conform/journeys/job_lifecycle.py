@@ -10,7 +10,6 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from viralsync_conform.budget import worst_case
 from viralsync_conform.calls import TERMINAL, Exchange
 from viralsync_conform.clocks import RealClock
 from viralsync_conform.contract import documented_behaviour as facts
@@ -18,8 +17,7 @@ from viralsync_conform.journeys.account import length_of, paid_by_others, usage_
 from viralsync_conform.run.job_invariants import PHASES, instants
 from viralsync_conform.run.journey import journey
 from viralsync_conform.run.journey_context import JourneyContext
-from viralsync_conform.run.request import as_json
-from viralsync_conform.run.submissions import Job, fitting, register_job, reserve, settle_budget, submission, submit
+from viralsync_conform.run.submissions import Job, fitting, settle_budget, submission, submit, submit_body
 from viralsync_conform.target.event_stream import Stream
 
 MAX_APART = 120.0
@@ -167,21 +165,12 @@ def _submit_with_callback(context: JourneyContext, changes: dict[str, Any]) -> J
     if not callback or context.run.target.has_control:
         return submit(context, **changes, **callback)
     run = context.run
-    body = submission(run.project_id, **changes, **callback)
-    minutes = worst_case(body)
-    reserve(context, minutes)
-    request = context.build_request(
-        run.contract.submit.method, run.contract.submit.path, 202, operation=run.contract.submit.id,
-        headers={"content-type": "application/json"}, content=as_json(body), step="submit",
-    )  # fmt: skip
-    call = context.client.send(request)
+    call, job = submit_body(context, submission(run.project_id, **changes, **callback), 202, step="submit")
     if call.status in REFUSED_ADDRESS:
-        run.budget.release(minutes)
         run.target.receiver = None
         run.skipped.append(("webhooks", f"the target refuses callbacks to {callback['callbackUrl']}: {call.status}"))
         return submit(context, step="submit without a callback", **changes)
     context.expect(call, 202)
-    job = register_job(context, call, body, minutes)
     if job is None:
         raise context.stop("no job was made", call)
     return job
@@ -382,6 +371,16 @@ def life_by_stream(context: JourneyContext) -> None:
     if life.status == "done":
         phases = [phase for phase in PHASES if any(state.get("phase") == phase for state in states)]
         context.check_equal(facts.STEPS_COMPLETE, list(PHASES[max(0, first - 1) :]), phases, call)
+
+
+def read_ended_stream(context: JourneyContext, job_id: str, status: Any, step: str) -> Stream:
+    """Read the stream of a job that has ended: it tells of that alone, and closes."""
+    with context.stream(job_id, step=step, has_ended=True) as stream:
+        closed = stream.wait_closed(closing_seconds(context))
+    reported = [event.document.get("status") for event in stream.events]
+    if stream.call is not None:
+        context.check(facts.ONE_EVENT, reported == [status] and closed, stream.call, expected=[status], got=reported)
+    return stream
 
 
 def check_end_of_stream(context: JourneyContext, call: Exchange, life: ObservedJob, status: Any) -> None:

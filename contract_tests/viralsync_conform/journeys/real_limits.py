@@ -17,8 +17,8 @@ from viralsync_conform.run.context import StopJourneyError
 from viralsync_conform.run.http_client import wait_for_rate
 from viralsync_conform.run.journey import journey
 from viralsync_conform.run.journey_context import JourneyContext
-from viralsync_conform.run.request import as_json, encoded
-from viralsync_conform.run.submissions import Job, cancel, register_job, settle_budget, submission, submit
+from viralsync_conform.run.request import encoded
+from viralsync_conform.run.submissions import Job, cancel, settle_budget, submission, submit, submit_body
 
 SLOT = Check("slot", "A slot that is free again can be taken.", facts.D, facts.RATES)
 
@@ -134,22 +134,15 @@ def _one_too_many(context: JourneyContext, watched: Sequence[Watched]) -> None:
     seen = [_statuses(context, watched)]
     if seen[0] & set(TERMINAL):
         return
-    known = context.run.contract.submit
-    request = context.build_request(
-        known.method, known.path, "CONCURRENCY_LIMIT_EXCEEDED", operation=known.id,
-        headers={"content-type": "application/json"}, content=as_json(body), step="one more than there are slots",
-        is_repeatable=True,
-    )  # fmt: skip
-    context.run.budget.reserve(worst_case(body))
-    call = context.client.send(request)
-    job = register_job(context, call, body, worst_case(body))
+    limit = "CONCURRENCY_LIMIT_EXCEEDED"
+    call, job = submit_body(context, body, limit, step="one more than there are slots", is_repeatable=True)
     if call.status == CONFLICT or job is None:
-        context.expect(call, "CONCURRENCY_LIMIT_EXCEEDED", facts.CONCURRENCY)
+        context.expect(call, limit, facts.CONCURRENCY)
         return
     for _ in range(LOOKS):
         seen.append(_statuses(context, [*watched, Watched(job, "")]))
         if _take_slots(context, seen[-2] | seen[-1]):  # seen so twice, all of them were so in between
-            context.expect(call, "CONCURRENCY_LIMIT_EXCEEDED", facts.CONCURRENCY)
+            context.expect(call, limit, facts.CONCURRENCY)
             break
         context.wait(A_MOMENT)
     cancel(context, job)

@@ -35,5 +35,5 @@ class Journey:
 
 
 def journey(name: str, statement: str, requests: int, **needs: bool) -> Callable[[JourneyFunction], Journey]:
-    """Turn a function into a journey of this name, which shows that the statement holds; see `Journey` for its needs."""
+    """Turn a function into a journey, which shows that the statement holds; `needs` are fields of `Journey`."""
     return lambda travel: Journey(name, travel, statement, requests, **needs)

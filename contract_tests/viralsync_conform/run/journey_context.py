@@ -93,18 +93,15 @@ class JourneyContext:
         )  # fmt: skip
         return self._expected(request, expect, fact)
 
-    def call_any(self, operation: str, *, step: str, path: Mapping[str, str] = NOTHING, **rest: Any) -> Exchange:
+    def call_any(
+        self, operation: str, *, step: str, path: Mapping[str, str] = NOTHING, expect: Expected = "", **rest: Any
+    ) -> Exchange:
         """Call an operation whatever its status; that and how it was answered is for the caller to judge."""
         known = self.run.contract.operations[operation]
+        target = encoded(known.path, path)
         return self.client.send(
             self.build_request(
-                known.method,
-                encoded(known.path, path),
-                "",
-                operation=operation,
-                path_parameters=path,
-                step=step,
-                **rest,
+                known.method, target, expect, operation=operation, path_parameters=path, step=step, **rest
             )
         )
 

@@ -13,7 +13,7 @@ from viralsync_conform.contract.schemas import DELETES, ENDS, READS
 from viralsync_conform.findings import Check
 from viralsync_conform.run.context import RunContext
 from viralsync_conform.run.journey_context import JourneyContext
-from viralsync_conform.run.request import encoded
+from viralsync_conform.run.request import as_json
 
 Document = dict[str, Any]
 
@@ -107,6 +107,26 @@ def attempt(
     return call, register_job(context, call, body, minutes)
 
 
+def submit_body(
+    context: JourneyContext,
+    body: Document,
+    expected: int | str,
+    *,
+    step: str,
+    is_repeatable: bool = False,
+    is_free: bool = False,
+) -> tuple[Exchange, Job | None]:
+    """Submit a body and leave it to the caller to judge the answer; a job that came of it is in the run's care."""
+    known, minutes = context.run.contract.submit, worst_case(body)
+    reserve(context, minutes, is_free=is_free)
+    request = context.build_request(
+        known.method, known.path, expected, operation=known.id, headers={"content-type": "application/json"},
+        content=as_json(body), step=step, is_repeatable=is_repeatable,
+    )  # fmt: skip
+    call = context.client.send(request)
+    return call, register_job(context, call, body, minutes)
+
+
 def refused(
     context: JourneyContext,
     code: str,
@@ -136,10 +156,7 @@ def cancel_when_possible(context: JourneyContext, job_id: str, step: str) -> Exc
     known, read = contract.one(ENDS), contract.one(READS)
     path, was_running = contract.job_path(known, job_id), False
     for look in range(CANCEL_TRIES):
-        request = context.build_request(
-            known.method, encoded(known.path, path), 200, operation=known.id, path_parameters=path, step=step
-        )
-        call = context.client.send(request)
+        call = context.call_any(known.id, path=path, step=step, expect=200)
         if call.status != CONFLICT:
             break
         status = context.call(read.id, 200, path=path, step=f"{step}: look").document.get("status")
