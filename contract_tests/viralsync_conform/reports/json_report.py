@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from viralsync_conform.baseline import is_new, since
 from viralsync_conform.contract.learned_behaviour import LearnedBehaviour, Observation, position_of
-from viralsync_conform.findings import Check, Finding
+from viralsync_conform.findings import Finding
 from viralsync_conform.reports.wording import TITLES, known_keys, plain, sentence, wrong
-from viralsync_conform.result import BaselineComparison, CanaryOutcome, Fidelity, JourneyOutcome, Night, Result
+from viralsync_conform.result import BaselineComparison, Fidelity, JourneyOutcome, Night, Result
 from viralsync_mock.config.behaviour import BehaviourProfile
 
 FORMAT, VERSION = "viralsync-mock conformance report", 2
@@ -31,12 +32,12 @@ def report_of(result: Result) -> Document:
         "counts": _counts(result),
         "price": _price(result),
         "findings": _findings(result),
-        "checks": [_check(check, times) for check, times in result.asserted.items()],
+        "checks": [{**asdict(check), "times": times} for check, times in result.asserted.items()],
         "journeys": [_journey(outcome) for outcome in result.journeys if outcome.outcome != SKIPPED],
         "skipped": [{"name": each.name, "reason": each.reason} for each in result.journeys if each.outcome == SKIPPED],
         "learned": _learned(result.learned, result.believed),
         "fidelity": result.fidelity and _fidelity(result.fidelity),
-        "canary": result.canary and _canary(result.canary),
+        "canary": result.canary and asdict(result.canary),
         "baseline": result.baseline and _baseline(result.baseline),
         "unclean": list(result.unclean),
         "notes": list(result.notes),
@@ -97,21 +98,10 @@ def _findings(result: Result) -> Document:
 
 
 def _finding(result: Result, finding: Finding, is_known: bool) -> Document:
-    first = since(result, finding)
+    first, document = since(result, finding), asdict(finding)
+    del document["category"]
     return {
-        "check": finding.check,
-        "message": finding.message,
-        "operation": finding.operation,
-        "status": finding.status,
-        "place": finding.place,
-        "keyword": finding.keyword,
-        "name": finding.name,
-        "expected": finding.expected,
-        "got": finding.got,
-        "calls": list(finding.calls),
-        "journey": finding.journey,
-        "mark": finding.mark.value if finding.mark else None,
-        "source": finding.source,
+        **document,
         "wrong": wrong(finding),
         "is_known": is_known,
         "is_new": is_new(result, finding),
@@ -131,25 +121,8 @@ def _night(night: Night) -> Document:
     }
 
 
-def _check(check: Check, times: int) -> Document:
-    return {
-        "name": check.name,
-        "statement": check.statement,
-        "mark": check.mark.value,
-        "source": check.source,
-        "times": times,
-    }
-
-
 def _journey(outcome: JourneyOutcome) -> Document:
-    return {
-        "name": outcome.name,
-        "statement": outcome.statement,
-        "outcome": outcome.outcome,
-        "reason": outcome.reason,
-        "seconds": round(outcome.seconds, 3),
-        "requests": outcome.requests,
-    }
+    return {**asdict(outcome), "seconds": round(outcome.seconds, 3)}
 
 
 def _learned(learned: LearnedBehaviour, believed: BehaviourProfile) -> Document:
@@ -182,19 +155,7 @@ def _fidelity(fidelity: Fidelity) -> Document:
         "steps": fidelity.steps,
         "same": fidelity.same,
         "percent": round(fidelity.percent, 2),
-        "differences": [
-            {"journey": each.journey, "step": each.step, "target": each.target, "mock": each.mock}
-            for each in fidelity.differences
-        ],
-    }
-
-
-def _canary(canary: CanaryOutcome) -> Document:
-    return {
-        "mutant": canary.mutant,
-        "statement": canary.statement,
-        "is_caught": canary.is_caught,
-        "by": list(canary.by),
+        "differences": [asdict(each) for each in fidelity.differences],
     }
 
 

@@ -89,7 +89,7 @@ def _suite(root: Element, result: Result, name: str, cases: Sequence[Case]) -> N
     suite.set("time", f"{sum(case.seconds for case in cases):.3f}")
     properties = SubElement(suite, "properties")
     for key, value in _properties(result):
-        SubElement(properties, "property", name=key, value=_text(value))
+        SubElement(properties, "property", name=key, value=sanitised(value))
     for case in cases:
         _case(suite, case)
 
@@ -104,17 +104,17 @@ def _properties(result: Result) -> Iterable[tuple[str, str]]:
 
 
 def _case(suite: Element, case: Case) -> None:
-    element = SubElement(suite, "testcase", classname=_text(case.classname), name=_text(case.name))
+    element = SubElement(suite, "testcase", classname=sanitised(case.classname), name=sanitised(case.name))
     element.set("time", f"{case.seconds:.3f}")
     if case.failures:
         message = "; ".join(dict.fromkeys(finding.message for finding in case.failures))
-        failure = SubElement(element, "failure", type="contract broken", message=_text(one_line(message)))
-        failure.text = _text("\n\n".join(map(_in_words, case.failures)))
+        failure = SubElement(element, "failure", type="contract broken", message=sanitised(one_line(message)))
+        failure.text = sanitised("\n\n".join(map(_in_words, case.failures)))
     if case.skipped:
-        SubElement(element, "skipped", message=_text(one_line(case.skipped, longest=400)))
+        SubElement(element, "skipped", message=sanitised(one_line(case.skipped, longest=400)))
     if case.notes:
         notes = "\n\n".join(f"{finding.category.value}: {_in_words(finding)}" for finding in case.notes)
-        SubElement(element, "system-out").text = _text(notes)
+        SubElement(element, "system-out").text = sanitised(notes)
 
 
 def _in_words(finding: Finding) -> str:
@@ -124,8 +124,3 @@ def _in_words(finding: Finding) -> str:
     if finding.mark:
         lines.append(f"{MARKS[finding.mark]}{f' on {finding.source}' if finding.source else ''}")
     return "\n".join(line for line in (*lines, f"seen in {calls_in_words(finding.calls)}") if line)
-
-
-def _text(text: str) -> str:
-    """Return a text without the characters that XML cannot hold."""
-    return sanitised(text)
