@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from viralsync_mock.client.records import Call, Effect, Timeline, format_last, format_timestamp
@@ -60,8 +60,9 @@ class ClockControl:
         return self._advance({"until": {"jobId": job_id, "status": status}})
 
     def set(self, instant: datetime) -> None:
-        """Move forward to an instant."""
-        self._connection.request("PATCH", "/clock", {"now": format_timestamp(instant)})
+        """Move forward to an instant; one without a time zone is UTC."""
+        in_utc = instant.astimezone(UTC) if instant.tzinfo else instant
+        self._connection.request("PATCH", "/clock", {"now": format_timestamp(in_utc)})
 
     def freeze(self) -> None:
         """Stop the clock until it is moved."""

@@ -194,14 +194,3 @@ class Coverage(NamedTuple):
     met: tuple[str, ...]
     unmet: tuple[str, ...]
     percent: float
-
-
-class CoverageMixin:
-    """The part of a sandbox about coverage."""
-
-    _connection: ControlConnection
-
-    def coverage(self, *, anonymous: bool = False) -> Coverage:
-        """Return what was met since the sandbox was opened; `anonymous` adds calls without a usable key."""
-        answer = self._connection.request("GET", "/coverage", anonymous=str(anonymous).lower())
-        return Coverage(tuple(answer["met"]), tuple(answer["unmet"]), answer["percent"])

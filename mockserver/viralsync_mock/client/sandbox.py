@@ -20,7 +20,7 @@ from viralsync_mock.client.assertions import AssertionMixin
 from viralsync_mock.client.connection import ControlConnection, unverified
 from viralsync_mock.client.records import Delivery, Event
 from viralsync_mock.client.resources import PAGE_SIZE, ClockControl, FaultControl, JobList, JournalView
-from viralsync_mock.client.results import CoverageMixin, VerdictMixin
+from viralsync_mock.client.results import Coverage, VerdictMixin
 from viralsync_mock.errors import ControlError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class SandboxFactory(Protocol):
         """Return a new sandbox; raises SettingsError for an unknown option or a wrong value."""
 
 
-class Sandbox(AssertionMixin, VerdictMixin, CoverageMixin):
+class Sandbox(AssertionMixin, VerdictMixin):
     """Everything of one API key on a mock: clock, scenario, account, faults, jobs, journal and deliveries.
 
     `base_url`, `api_key` and `headers` are what the code under test needs. Every method raises ControlError when the
@@ -196,6 +196,11 @@ class Sandbox(AssertionMixin, VerdictMixin, CoverageMixin):
         """Send a webhook once more, now; return it with the new attempt."""
         name = delivery if isinstance(delivery, str) else delivery.id
         return Delivery.of(self._connection.request("POST", f"/deliveries/{name}/redeliver"))
+
+    def coverage(self, *, anonymous: bool = False) -> Coverage:
+        """Return what was met since the sandbox was opened; `anonymous` adds calls without a usable key."""
+        answer = self._connection.request("GET", "/coverage", anonymous=str(anonymous).lower())
+        return Coverage(tuple(answer["met"]), tuple(answer["unmet"]), answer["percent"])
 
     def events(self, *, after: Event | str | None = None) -> Iterator[Event]:
         """Yield what happens in this sandbox, as it happens, until the caller stops or the mock does.

@@ -9,7 +9,7 @@ import sys
 import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 from typing import Any
@@ -166,6 +166,13 @@ def test_the_clock_is_set_to_an_instant(sandbox: Sandbox) -> None:
     sandbox.clock.set(instant)
     assert sandbox.clock.now == instant
     assert "$.now" in complaint(sandbox.clock.set, EPOCH)
+
+
+def test_the_clock_is_set_to_an_instant_of_another_time_zone(sandbox: Sandbox) -> None:
+    """An hour east of Greenwich it is an hour later."""
+    instant = datetime(2026, 1, 31, 12, tzinfo=timezone(timedelta(hours=1)))
+    sandbox.clock.set(instant)
+    assert sandbox.clock.now == instant == datetime(2026, 1, 31, 11, tzinfo=UTC)
 
 
 def test_the_clock_changes_its_mode(sandbox: Sandbox) -> None:
