@@ -201,11 +201,13 @@ class Keeper:
             await self._take_over()
 
     def _lose(self, key: str) -> None:
-        """Close a sandbox that another server may own by now."""
+        """Close a sandbox that another server may own by now, and send its listeners there."""
         if (sandbox := self._mock.sandboxes.get(key)) is not None:
             self._detach(sandbox)
             sandbox.recorder = LostSandbox()
             self._mock.sandboxes.release(key)
+            if (watcher := self._mock.sandboxes.watchers.get(key)) is not None:
+                watcher.close()
 
     # writing
 

@@ -56,14 +56,14 @@ export class Store {
 		while (!mine.signal.aborted) {
 			try {
 				const response = await fetch(`${CONTROL.href}events`, { headers: { ...this.headers, ...(last ? { "last-event-id": last } : {}) }, signal: mine.signal, cache: "no-store" });
-				if (!response.ok) {
+				if (response.ok) {
+					wait = 300;
+					last = await this.read(response.body.getReader(), last, mine.signal);
+				} else if (response.status < 500 && response.status !== 425) { // 425: a dead replica has the key still
 					const refusal = await response.json().catch(() => ({}));
 					this.refused = refusal.error || `The mock answers ${response.status}.`;
 					this.turn("refused");
-					if (response.status < 500) return;
-				} else {
-					wait = 300;
-					last = await this.read(response.body.getReader(), last, mine.signal);
+					return;
 				}
 			} catch (problem) {
 				if (mine.signal.aborted) return;

@@ -25,7 +25,8 @@ from viralsync_mock.errors import SettingsError, StateError
 from viralsync_mock.persistence.backend import Change
 from viralsync_mock.persistence.redis import RedisBackend
 
-pytestmark = pytest.mark.skipif(shutil.which("redis-server") is None, reason="needs redis-server")
+SERVER = next(filter(None, map(shutil.which, ("redis-server", "valkey-server"))), "")
+pytestmark = pytest.mark.skipif(not SERVER, reason="needs redis-server or valkey-server")
 
 LEASE = 3
 
@@ -64,7 +65,7 @@ def running(*command: object, port: int, **options: Any) -> Iterator[subprocess.
 @pytest.fixture(scope="module")
 def redis_port() -> Iterator[int]:
     port = free_port()
-    with running("redis-server", "--port", port, "--save", "", "--bind", "127.0.0.1", port=port):
+    with running(SERVER, "--port", port, "--save", "", "--bind", "127.0.0.1", port=port):
         yield port
 
 
@@ -150,6 +151,19 @@ def test_a_replica_that_slept_through_its_lease_neither_writes_nor_answers(place
         wait_for(lambda: here.get("/v1/me").status_code == 425)
         assert f"http://{here.get('/v1/me').headers['x-mock-owner']}" == other.url
         assert len(job_ids(there)) == 2
+
+
+def test_a_replica_that_lost_its_lease_ends_the_events_of_its_keys(place: str) -> None:
+    """A listener that stayed would be told nothing; one that comes back is sent to the new owner."""
+    with replicas(place, "--frozen") as (one, other), one.client() as here, other.client() as there:
+        with here.stream("GET", "/__mock/events", timeout=PATIENCE) as events:
+            lines = events.iter_lines()
+            assert next(lines) == "event: hello"
+            one.process.send_signal(signal.SIGSTOP)
+            wait_for(lambda: submit(there).status_code == 202)
+            one.process.send_signal(signal.SIGCONT)
+            assert "submitRenderJob" not in "".join(lines)
+        wait_for(lambda: here.get("/v1/me").status_code == 425)
 
 
 def backend(place: str, now: list[float], address: str = "here:1") -> RedisBackend:
@@ -282,6 +296,31 @@ def test_behind_a_proxy_a_killed_replica_loses_nothing_that_was_answered(place: 
                 wait_for(lambda client=client: client.get("/v1/me").status_code == 200)
                 assert job_ids(client) == {job}
                 assert submit(client).status_code == 202
+
+
+@pytest.mark.parametrize("kind", ["nginx", "haproxy"])
+def test_events_pass_a_proxy_and_go_on_from_the_next_owner(place: str, kind: str, tmp_path: Path) -> None:
+    """A listener whose replica is killed reads the sandbox anew: `hello` says that it is not resumed."""
+
+    def listened(last: str) -> str:
+        with client.stream("GET", "/__mock/events", headers={"last-event-id": last} if last else {}) as events:
+            if events.status_code != 200:
+                return ""
+            lines = events.iter_lines()
+            last = next(each for each in lines if each.startswith("id: ")).removeprefix("id: ")
+            hello = next(each for each in lines if each.startswith("data: "))
+            assert '"isResumed":false' in hello
+            submit(client)
+            assert any("submitRenderJob" in each for each in lines)
+            return last
+
+    with replicas(place, "--frozen") as mocks, proxy(kind, mocks, tmp_path) as url, through(url, keys(1)[0]) as client:
+        first = listened("")
+        for mock in mocks:
+            if httpx.get(f"{mock.url}/v1/me", headers=client.headers).status_code == 200:
+                mock.kill()
+                break
+        wait_for(lambda: listened(first))
 
 
 def test_a_stream_passes_nginx_event_by_event(place: str, tmp_path: Path) -> None:
