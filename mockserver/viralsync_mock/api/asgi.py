@@ -10,7 +10,7 @@ import orjson
 
 from viralsync_mock.errors import ApiError, StateError
 from viralsync_mock.jobs.sse import KEEP_ALIVE
-from viralsync_mock.journal.entry import ANSWERED, CLIENT_DISCONNECTED, parse_headers
+from viralsync_mock.journal.entry import ANSWERED, CLIENT_DISCONNECTED, parse_headers, serialize_headers
 from viralsync_mock.redaction import masked
 from viralsync_mock.response import SLICE, Response, json_response
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from viralsync_mock.api.call import Call
     from viralsync_mock.config.behaviour import BehaviourProfile
     from viralsync_mock.openapi.spec import Spec
-    from viralsync_mock.response import Headers
 
 FORBIDDEN = 403
 NO_CONTENT = 204
@@ -161,14 +160,14 @@ async def send_response(call: Call, response: Response, head: bytes, send: Send)
         await send({"type": "http.response.body", "body": response.body})
 
 
-def response_headers(call: Call, response: Response, more: Headers = ()) -> Headers:
-    """Return all headers of a response."""
-    headers = [(b"date", call.sandbox.date_header(call.now)), *response.headers, *more]
+def write_head(call: Call, response: Response, more: bytes = b"") -> bytes:
+    """Return all header lines of a response as HTTP writes them; `more` are lines of the mock's own."""
+    head = b"date: %b\r\n%b%b" % (call.sandbox.date_header(call.now), serialize_headers(response.headers), more)
     if response.content_type is not None:
-        headers.append((b"content-type", response.content_type))
+        head += b"content-type: %b\r\n" % response.content_type
     if response.stream is None and response.status != NO_CONTENT:
-        headers.append((b"content-length", b"%d" % response.size))
-    return headers
+        head += b"content-length: %d\r\n" % response.size
+    return head
 
 
 async def _send_pieces(pieces: Sequence[bytes], send: Send) -> None:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope
 
     from viralsync_mock.errors import ApiError
-    from viralsync_mock.openapi.spec import Spec
     from viralsync_mock.sandbox import Sandbox
     from viralsync_mock.scenarios.model import Rule
     from viralsync_mock.state import MockServer
@@ -52,44 +51,33 @@ class Call:
     `FaultContext`.
     """
 
-    __slots__ = (
-        *("mock", "files", "method", "path", "query", "headers", "raw_headers", "sandbox", "scenario", "behaviour"),
-        *("account", "receive", "abort", "respond", "entry", "path_parameters", "parameters", "operation", "body"),
-        *("body_error", "document", "rule", "read_lag", "listing_delay", "webhook_faults", "_now"),
-    )
+    path_parameters: Mapping[str, str] = NONE
+    parameters: Mapping[str, Any] = NONE
+    operation = UNRESOLVED
+    body: bytes | None = b""
+    body_error: ApiError | None = None
+    document: Any = None
+    rule: Rule | None = None
+    read_lag = listing_delay = NO_TIME
+    webhook_faults: tuple[object, ...] = ()
 
     def __init__(
         self, mock: MockServer, scope: Scope, receive: Receive, sandbox: Sandbox, headers: dict[bytes, bytes]
     ) -> None:
         self.mock, self.sandbox, self.receive, self.headers = mock, sandbox, receive, headers
-        files = self.files = mock.files
+        files = self.files = mock.files  # those of this call: a reload does not change them
+        self.spec, self.scenario, self.account = files.spec, files.scenario, files.scenario.account
+        self.behaviour = sandbox.behaviour_override or files.behaviour
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.query: bytes = scope["query_string"]
         self.raw_headers: list[tuple[bytes, bytes]] = scope["headers"]
-        scenario = self.scenario = files.scenario
-        self.behaviour = sandbox.behaviour_override or files.behaviour
-        self.account = scenario.account
         extensions = scope.get("extensions", NONE)
         self.abort: Callable[..., None] = extensions.get(ABORT_EXTENSION, _cannot_abort)
         self.respond: Callable[[int, bytes, bytes], bool] = extensions.get(RESPOND_EXTENSION, _cannot_respond)
         now = sandbox.clock.now()
         self._now: datetime | None = now
         self.entry = JournalEntry(sandbox.calls + 1, now, scope, sandbox.key)
-        self.path_parameters: Mapping[str, str] = NONE
-        self.parameters = NONE
-        self.operation = UNRESOLVED
-        self.body: bytes | None = b""
-        self.body_error: ApiError | None = None
-        self.document: Any = None
-        self.rule: Rule | None = None
-        self.read_lag = self.listing_delay = NO_TIME
-        self.webhook_faults: tuple[object, ...] = ()
-
-    @property
-    def spec(self) -> Spec:
-        """The spec of this call: a reload does not change it."""
-        return self.files.spec
 
     @property
     def job_id(self) -> str:

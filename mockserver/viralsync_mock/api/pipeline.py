@@ -17,9 +17,9 @@ from viralsync_mock.api.asgi import (
     has_body,
     parse_body,
     read_body,
-    response_headers,
     send_response,
     state_response,
+    write_head,
 )
 from viralsync_mock.api.call import Call
 from viralsync_mock.api.handlers import HANDLERS, JOB_HANDLERS
@@ -28,7 +28,7 @@ from viralsync_mock.errors import ApiError, ScenarioError, StateError
 from viralsync_mock.generation.response import synthesise
 from viralsync_mock.jobs.limits import RateLimited, count_request
 from viralsync_mock.jobs.views import parse_child_id
-from viralsync_mock.journal.entry import REQUEST_ID_HEADER, serialize_headers, well_formed_request_id
+from viralsync_mock.journal.entry import REQUEST_ID_HEADER, well_formed_request_id
 from viralsync_mock.response import Response, empty_response, json_response
 from viralsync_mock.state import behaviour_under
 from viralsync_mock.validation.validator import ValidationFailed, Violation
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
     from viralsync_mock.api.routes import PathOperations
     from viralsync_mock.faults.http import CallNext, Fault
-    from viralsync_mock.response import Headers
     from viralsync_mock.sandbox import Sandbox, SandboxKeeper
     from viralsync_mock.scenarios.model import Respond, Scenario
     from viralsync_mock.state import MockServer
@@ -94,7 +93,7 @@ async def respond(call: Call, operations: PathOperations | None, values: Mapping
         response = refuse(call, ApiError("INTERNAL_ERROR"))
     if mock.settings.check_answers:
         response = validate_response(call, response)
-    head = serialize_headers(response_headers(call, response, mock_headers(call, response)))
+    head = write_head(call, response, mock_headers(call, response))
     entry = call.entry
     entry.answered_after = call.sandbox.calls
     entry.record_response(response, head, call.now)
@@ -119,7 +118,7 @@ async def keep(call: Call, keeper: SandboxKeeper, response: Response, head: byte
         await keeper.before_answer(call.sandbox, entry, waits=not is_read)
     except StateError as error:
         response = state_response(error)
-        head = serialize_headers(response_headers(call, response))
+        head = write_head(call, response)
         entry.record_response(response, head, call.now)
     return response, head
 
@@ -358,22 +357,22 @@ def refuse(call: Call, error: ApiError) -> Response:
     return error_response(call.spec, call.behaviour, error, call.sandbox.key)
 
 
-def mock_headers(call: Call, response: Response) -> Headers:
+def mock_headers(call: Call, response: Response) -> bytes:
     """Return the headers that the API does not send: the call's ids, and for a failure what reproduces it."""
     if not call.mock.settings.mock_headers:
-        return ()
-    ids: Headers = ((b"x-mock-call-id", b"%b%d" % (call.sandbox.call_prefix, call.entry.number)),)
+        return b""
+    lines = b"x-mock-call-id: %b%d\r\n" % (call.sandbox.call_prefix, call.entry.number)
     if REQUEST_ID_HEADER in call.headers and (
         request_id := well_formed_request_id(call.headers.get(REQUEST_ID_HEADER))
     ):
-        ids = (*ids, (REQUEST_ID_HEADER, request_id.encode()))
+        lines += b"%b: %b\r\n" % (REQUEST_ID_HEADER, request_id.encode())
     faults = call.entry.matched_faults
-    if not faults and response.status < FAILURE:
-        return ids
-    seed = (b"x-mock-seed", (call.sandbox.named_seed or call.mock.settings.seed).encode("latin-1"))
-    if not faults:
-        return (*ids, seed)
-    return (*ids, seed, (b"x-mock-fault", _matching().replay_header(call).encode("latin-1")))
+    if faults or response.status >= FAILURE:
+        seed = call.sandbox.named_seed or call.mock.settings.seed
+        lines += b"x-mock-seed: %b\r\n" % seed.encode("latin-1")
+    if faults:
+        lines += b"x-mock-fault: %b\r\n" % _matching().replay_header(call).encode("latin-1")
+    return lines
 
 
 async def auto_advance_after_refusal(call: Call, error: ApiError) -> None:
