@@ -14,8 +14,6 @@ from viralsync_conform.journeys.api_keys import (
 from viralsync_conform.journeys.boundaries import boundaries
 from viralsync_conform.journeys.cancel_delete import cancelling, deleting, ended_jobs
 from viralsync_conform.journeys.children import children
-from viralsync_conform.journeys.concurrency import concurrency
-from viralsync_conform.journeys.fuzzing import explored, generated_calls
 from viralsync_conform.journeys.invalid_requests import (
     broken_bodies,
     content_type,
@@ -27,9 +25,8 @@ from viralsync_conform.journeys.invalid_requests import (
 )
 from viralsync_conform.journeys.job_failure import deleting_failed, failing, failing_asset
 from viralsync_conform.journeys.job_lifecycle import ledger, life_by_polling, life_by_stream
-from viralsync_conform.journeys.other_operations import other_operations
 from viralsync_conform.journeys.pagination import paging, reading_a_job, reading_the_list
-from viralsync_conform.journeys.plan_limits import free_plan, plan_limits, quota, quota_forecast
+from viralsync_conform.journeys.plan_limits import concurrency, free_plan, plan_limits, quota, quota_forecast
 from viralsync_conform.journeys.rate_limit import window
 from viralsync_conform.journeys.real_limits import real_window, slots_and_workers
 from viralsync_conform.journeys.streaming import keep_alive, resuming, stream_of_an_ended_job
@@ -41,6 +38,7 @@ from viralsync_conform.journeys.webhooks import (
     webhooks_of_a_life,
     webhooks_of_other_ends,
 )
+from viralsync_conform.journeys.whole_spec import explored, generated_calls, other_operations
 from viralsync_conform.run.journey import Journey
 
 JOURNEYS: tuple[Journey, ...] = (

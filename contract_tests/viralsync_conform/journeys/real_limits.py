@@ -12,6 +12,7 @@ from viralsync_conform.calls import TERMINAL, Exchange
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.findings import Check
 from viralsync_conform.journeys.job_lifecycle import CERTAIN_LOOKS, completed_job, slow_movie
+from viralsync_conform.journeys.plan_limits import SLOT
 from viralsync_conform.journeys.unusual_input import WORKERS
 from viralsync_conform.run.context import StopJourneyError
 from viralsync_conform.run.http_client import wait_for_rate
@@ -19,8 +20,6 @@ from viralsync_conform.run.journey import journey
 from viralsync_conform.run.journey_context import JourneyContext
 from viralsync_conform.run.request import encoded
 from viralsync_conform.run.submissions import Job, cancel, settle_budget, submission, submit, submit_body
-
-SLOT = Check("slot", "A slot that is free again can be taken.", facts.D, facts.RATES)
 
 LOOKS = 4
 """How often the jobs that fill the slots are looked at."""

@@ -7,7 +7,7 @@ import pytest
 from viralsync_conform import completeness
 from viralsync_conform.findings import Category
 from viralsync_conform.journeys import JOURNEYS
-from viralsync_conform.journeys.fuzzing import explored
+from viralsync_conform.journeys.whole_spec import explored
 from viralsync_conform.suite.session import Suite, of
 
 

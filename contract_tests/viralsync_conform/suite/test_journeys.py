@@ -6,7 +6,7 @@ import pytest
 
 from viralsync_conform.findings import Category
 from viralsync_conform.journeys import JOURNEYS
-from viralsync_conform.journeys.fuzzing import explored
+from viralsync_conform.journeys.whole_spec import explored
 from viralsync_conform.reports.text import format_headline
 from viralsync_conform.run.journey import Journey
 from viralsync_conform.suite.session import Suite, of, parameters

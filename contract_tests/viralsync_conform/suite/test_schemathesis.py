@@ -12,7 +12,7 @@ import pytest
 
 from viralsync_conform.findings import Category, Finding
 from viralsync_conform.fuzzing.results import PHASES, FuzzingResult
-from viralsync_conform.journeys.fuzzing import EXPLORATION, explored
+from viralsync_conform.journeys.whole_spec import EXPLORATION, explored
 from viralsync_conform.reports.text import format_headline
 from viralsync_conform.suite.session import Suite, marks_of, of
 

@@ -6,7 +6,7 @@ import pytest
 
 from viralsync_conform.fuzzing.recombination import is_answered, send_recombined
 from viralsync_conform.fuzzing.results import FuzzingResult
-from viralsync_conform.journeys.fuzzing import EXPLORATION
+from viralsync_conform.journeys.whole_spec import EXPLORATION
 from viralsync_conform.suite.session import Suite
 
 GENERATED_CALLS = 10_000
