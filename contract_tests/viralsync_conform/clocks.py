@@ -60,8 +60,8 @@ class RealClock:
 class VirtualClock:
     """Moves the frozen clock of a sandbox; what was due has been delivered when a wait returns."""
 
-    patience = 3600.0
-    idle_seconds = 90.0
+    patience = 1800.0
+    idle_seconds = 60.0
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from functools import cached_property
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from jsonschema_rs import Draft202012Validator, ValidationError
@@ -28,6 +28,12 @@ FORM_KEYWORDS = frozenset({"pattern", "format", "minLength", "maxLength"})
 
 NULLABLE = "null"
 MIN_PROPERTY_PATH = 2
+
+MAX_JUDGED = 10_000
+"""Values of a body that is not valid of which each is judged."""
+
+SHORTER = (10**6, 1000, 100, 10, 1)
+"""Items of each list that are judged: the first number with which there are no more values than that."""
 PARAMETERS = re.compile(r"\{(\w+)\}")
 
 
@@ -163,7 +169,7 @@ class _Schema:
         if chosen is not None:
             yield from chosen.violations(value)
             return
-        for error in chain.from_iterable(map(_meant, self._open.iter_errors(value))):
+        for error in _errors(self._open, value):
             yield self._violation(error)
 
     def additions(self, value: object) -> Iterator[tuple[str, str]]:
@@ -172,7 +178,7 @@ class _Schema:
         if chosen is not None:
             yield from chosen.additions(value)
             return
-        for error in chain.from_iterable(map(_meant, self._closed.iter_errors(value))):
+        for error in _errors(self._closed, value):
             if error.kind.name in {"unevaluatedProperties", "additionalProperties"}:
                 for name in _unexpected(error):
                     yield _pointer(error.instance_path), name
@@ -237,6 +243,28 @@ class _Schema:
             if nearer and not (is_reference and found and nearer["mark"] == Provenance.DOCUMENTED):
                 found = nearer
         return Provenance(found.get("mark", "A")), str(found.get("source", ""))
+
+
+def _errors(validator: Draft202012Validator, value: object) -> Iterator[ValidationError]:
+    """Return what is wrong with a value; each error costs some KB, so of a long value only the beginning is judged."""
+    if validator.is_valid(value):
+        return iter(())
+    short = next(cut for most in SHORTER if _size(cut := _shortened(value, most)) <= MAX_JUDGED or most == SHORTER[-1])
+    return chain.from_iterable(map(_meant, validator.iter_errors(short)))
+
+
+def _shortened(value: Any, most: int) -> Any:
+    """Return a value with this many items of each list at most; objects stay whole: nothing seems to be missing."""
+    if isinstance(value, list):
+        return [_shortened(each, most) for each in value[:most]]
+    if isinstance(value, dict):
+        return {name: _shortened(part, most) for name, part in islice(value.items(), MAX_JUDGED)}
+    return value
+
+
+def _size(value: Any) -> int:
+    parts = value if isinstance(value, list) else value.values() if isinstance(value, dict) else ()
+    return 1 + sum(map(_size, parts))
 
 
 def _meant(error: ValidationError) -> Iterator[ValidationError]:

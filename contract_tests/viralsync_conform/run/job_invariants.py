@@ -27,10 +27,14 @@ MAX_ROUNDED = 1
 PARENT_TYPES = ("render", "render.movie")
 
 
+MAX_JOBS = 1000
+"""Jobs of a page that are looked at: a page may hold a hundred."""
+
+
 def jobs_of(run: RunContext, call: Exchange) -> list[Document]:
     """Return the jobs of a page, under whatever name the target gives them."""
     found = call.document.get(run.contract.behaviour.list_key)
-    return [job for job in found if isinstance(job, dict)] if isinstance(found, list) else []
+    return [job for job in found[:MAX_JOBS] if isinstance(job, dict)] if isinstance(found, list) else []
 
 
 def known_of(run: RunContext, call: Exchange) -> Document:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.support.results import spec
 
-from viralsync_conform.contract.schemas import EVENT_STREAM, JSON, ExpectedSpec
+from viralsync_conform.contract.schemas import EVENT_STREAM, JSON, MAX_JUDGED, ExpectedSpec
 from viralsync_conform.findings import Provenance
 from viralsync_mock.config.behaviour import BehaviourProfile
 
@@ -148,3 +148,13 @@ def test_a_reading_leaves_the_spec_as_it_is() -> None:
     CONTRACT.under_behaviour(BehaviourProfile(list_key="items", sse_payload="job", cancel_response="empty"))
     assert "jobs" in spec().document["components"]["schemas"]["JobPage"]["properties"]
     assert CONTRACT.under_behaviour(BehaviourProfile()) is CONTRACT
+
+
+def test_of_a_long_value_only_the_beginning_is_judged() -> None:
+    """Each error costs far more memory than its place in the body: there are as many as one can read."""
+    page = CONTRACT.schema("listJobs", 200, JSON)
+    assert page is not None
+    found = list(page.violations({"jobs": [{}] * 100_000, "nextCursor": None}))
+    assert len({violation.name for violation in found}) > 5
+    assert 1000 <= len(found) < 2 * MAX_JUDGED
+    assert list(page.violations({"jobs": [DONE] * 2000, "nextCursor": None})) == []
