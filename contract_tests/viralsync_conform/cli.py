@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from tempfile import NamedTemporaryFile
-from traceback import format_exception
 
 import click
 
@@ -24,13 +22,10 @@ from viralsync_conform.reports import write_reports
 from viralsync_conform.reports.text import format_result
 from viralsync_conform.result import Night
 from viralsync_conform.target.wire import TargetAwayError
-from viralsync_mock.artefacts.writing import one_line, safe, write
+from viralsync_mock.artefacts.writing import NO_VERDICT, check_writable, no_verdict, safe
 from viralsync_mock.errors import UsageError
 
 __all__ = ["Options", "run_and_report"]
-
-NO_VERDICT = 70
-"""The exit code of an error in the kit itself: `EX_SOFTWARE`."""
 
 
 def run_and_report(
@@ -44,9 +39,9 @@ def run_and_report(
     if has_canary and PROFILES[options.profile].has_canary:
         options = replace(options, canary=canary)
     if report_dir is not None:
-        _check_writable("--report-dir", report_dir)
+        check_writable("--report-dir", report_dir)
     if history is not None:
-        _check_writable("--history", history.parent)
+        check_writable("--history", history.parent)
     nights = None if history is None else read_history(history)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts it with `&` has it ignored
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a job that is cancelled cleans up as after Ctrl-C
@@ -58,7 +53,8 @@ def run_and_report(
     except (UsageError, click.ClickException, click.exceptions.Exit):
         raise
     except Exception as error:  # whatever it is, it must not look like a verdict: Python itself would end with 1
-        return _no_verdict(error, report_dir)
+        click.echo(no_verdict(error, report_dir), err=True)
+        return NO_VERDICT
 
 
 def _run(options: Options, report_dir: Path | None, history: Path | None, nights: tuple[Night, ...] | None) -> int:
@@ -74,27 +70,6 @@ def _run(options: Options, report_dir: Path | None, history: Path | None, nights
     if history is not None:
         write_history(history, (*(nights or ()), night_of(result)))
     return int(result.verdict)
-
-
-def _check_writable(option: str, folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=folder):
-            pass
-    except OSError as problem:
-        reason = problem.strerror or problem
-        raise UsageError(f"{option} {folder}: cannot be written: {reason}. Name a folder that you may write") from None
-
-
-def _no_verdict(error: Exception, report_dir: Path | None) -> int:
-    """Say that there is no verdict; the traceback goes to a file beside the reports."""
-    text = safe(f"no verdict: an error in viralsync-mock itself: {type(error).__name__}: {error}")
-    if report_dir is None:
-        hint = "Run it again with --report-dir DIR to keep the details."
-    else:
-        hint = f"Details: {write(report_dir, 'crash.txt', ''.join(format_exception(error)))}"
-    click.echo(f"{one_line(text, 500)}\n{hint}", err=True)
-    return NO_VERDICT
 
 
 @contextmanager

@@ -6,8 +6,11 @@ import json
 import re
 from html import escape
 from pathlib import Path
+from tempfile import NamedTemporaryFile
+from traceback import format_exception
 from typing import Any
 
+from viralsync_mock.errors import UsageError
 from viralsync_mock.redaction import masked, sanitised, shown_value
 
 _SPECIAL = str.maketrans({char: f"\\{char}" for char in "\\`*_[]()|~!"} | {"@": "@\u200b", "#": "#\u200b"})
@@ -23,6 +26,30 @@ def write(folder: Path, name: str, text: str) -> Path:
     half.write_bytes(safe(text).encode("utf-8", "replace"))  # JSON may bring halves of characters
     half.replace(path)
     return path
+
+
+def check_writable(option: str, folder: Path) -> None:
+    """Make a folder that an option names; raises UsageError if nothing can be written there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=folder):
+            pass
+    except OSError as problem:
+        reason = problem.strerror or problem
+        raise UsageError(f"{option} {folder}: cannot be written: {reason}. Name a folder that you may write") from None
+
+
+NO_VERDICT = 70
+"""The exit code of an error in viralsync-mock itself: `EX_SOFTWARE`."""
+
+
+def no_verdict(error: Exception, report_dir: Path | None) -> str:
+    """Say that a run has no verdict because of a bug; the traceback goes to a file beside the reports."""
+    text = safe(f"no verdict: an error in viralsync-mock itself: {type(error).__name__}: {error}")
+    hint = "Run it again with --report-dir DIR to keep the details."
+    if report_dir is not None:
+        hint = f"Details: {write(report_dir, 'crash.txt', ''.join(format_exception(error)))}"
+    return f"{one_line(text, 500)}\n{hint}"
 
 
 def safe(text: str) -> str:

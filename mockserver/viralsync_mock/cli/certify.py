@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import signal
-import sys
 from functools import partial
 from pathlib import Path
-from traceback import format_exception
 from typing import TYPE_CHECKING
 
 import click
@@ -31,7 +29,6 @@ Exit codes: 0 well behaved, and proved · 1 a rule failed · 2 wrong use · 3 in
 or the mock failed · 4 an expected failure has passed · 70 an error in viralsync-mock itself: no verdict.
 """
 
-NO_VERDICT = 70
 own_option = partial(option, command="certify")
 
 
@@ -72,6 +69,7 @@ def certify(
     Each scenario has a mock of its own behind a fresh key. A run of the suite core takes about half a minute.
     """
     # imported here: only this subcommand needs them
+    from viralsync_mock.artefacts.writing import NO_VERDICT, check_writable, no_verdict
     from viralsync_mock.certify.receiver import check_callback
     from viralsync_mock.certify.reports import text_of, write_reports
     from viralsync_mock.certify.run import Options
@@ -83,7 +81,7 @@ def certify(
     chosen = load_suite(suite, load_spec(shipped("openapi.yaml"))).only(only)
     expected = load_expected(expected_failures, chosen)
     if report_dir is not None:
-        _check_writable(report_dir)
+        check_writable("--report-dir", report_dir)
     options = Options(command, chosen, expected, clock, jobs, check_callback(callback_to))
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a job that is cancelled ends its programs
     try:
@@ -91,7 +89,8 @@ def certify(
     except (UsageError, click.ClickException):
         raise
     except Exception as error:  # whatever it is, it must not look like a verdict: Python itself would end with 1
-        raise SystemExit(_no_verdict(error, report_dir)) from None
+        click.echo(no_verdict(error, report_dir), err=True)
+        raise SystemExit(NO_VERDICT) from None
     for line in text_of(report):
         click.echo(line)
     if report_dir is not None:
@@ -103,27 +102,3 @@ def certify(
 def _progress(result: TrialResult) -> None:
     alone = " (alone)" if result.alone else ""
     click.echo(f"{result.outcome:<9} {result.seconds:5.1f} s  {result.trial.name}{alone}", err=True)
-
-
-def _check_writable(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / ".writable").write_text("")
-        (folder / ".writable").unlink()
-    except OSError as problem:
-        reason = problem.strerror or problem
-        raise UsageError(
-            f"--report-dir {folder}: cannot be written: {reason}. Name a folder that you may write"
-        ) from None
-
-
-def _no_verdict(error: Exception, report_dir: Path | None) -> int:
-    from viralsync_mock.artefacts.writing import safe, write
-
-    hint = "Run it again with --report-dir DIR to keep the details."
-    if report_dir is not None:
-        hint = f"Details: {write(report_dir, 'crash.txt', ''.join(format_exception(error)))}"
-    click.echo(
-        safe(f"no verdict: an error in viralsync-mock itself: {type(error).__name__}: {error}\n{hint}"), file=sys.stderr
-    )
-    return NO_VERDICT
