@@ -173,11 +173,7 @@ class Sandbox(AssertionMixin, VerdictMixin):
                 known = f"{did_you_mean(name, ACCOUNT)} It has: {', '.join(ACCOUNT)}"
                 raise UsageError(f"an account has no {name!r}.{known}")
         patch = {ACCOUNT[name]: value for name, value in changes.items()}
-        document = (
-            self._connection.request("PATCH", "/account", patch)
-            if patch
-            else self._connection.request("GET", "/account")
-        )
+        document = self._connection.request("PATCH" if patch else "GET", "/account", patch or None)
         return {name: document[key] for name, key in ACCOUNT.items()}
 
     def exhaust(self, limit: Limit) -> None:

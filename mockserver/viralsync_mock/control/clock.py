@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 from viralsync_mock.api.call import while_connected
 from viralsync_mock.api.handlers import find_job
 from viralsync_mock.clock import Clock, Mode
-from viralsync_mock.config.yaml_source import preview
-from viralsync_mock.control.request import JsonResponse
+from viralsync_mock.control.request import JsonResponse, instant_of
 from viralsync_mock.errors import ApiError, ClockError
-from viralsync_mock.jobs.models import add_seconds, parse_timestamp, timestamp
+from viralsync_mock.jobs.models import add_seconds, timestamp
 from viralsync_mock.jobs.steps import next_step, steps
 from viralsync_mock.sandbox import MAX_WAKE_UPS, Moved
 from viralsync_mock.scenarios.values import parse_seconds
@@ -64,14 +63,8 @@ async def change_clock(request: ControlRequest) -> Response:
 
 
 def _instant(request: ControlRequest, text: str, place: str = "$.now") -> datetime:
-    try:
-        instant = parse_timestamp(text)
-        request.sandbox.clock.check(instant)
-    except ClockError as error:
-        invalid(place, str(error))
-    except (ValueError, OverflowError):
-        invalid(place, f"expected an instant such as 2026-01-31T23:58:00Z, got {preview(text)}")
-    check_max_advance(request, place, instant)
+    instant = instant_of(text, place)
+    check_ahead(request, place, instant)
     return instant
 
 
@@ -89,12 +82,7 @@ def _change_mode(clock: Clock, patch: Mapping[str, Any]) -> None:
 async def sleep_on_clock(request: ControlRequest) -> Response:
     """POST /__mock/clock/sleep: answered when the clock is there, or once the sandbox is reset."""
     order, clock = request.document, request.sandbox.clock
-    instant = add_seconds(request.now, order["seconds"])
-    try:
-        clock.check(instant)
-    except ClockError as error:
-        invalid("$.seconds", str(error))
-    check_max_advance(request, "$.seconds", instant)
+    check_ahead(request, "$.seconds", add_seconds(request.now, order["seconds"]))
     all_asleep = order.get("allAsleep", False)
     sleeping = request.sandbox.sleep(order["seconds"], order.get("sleeper", ""), all_asleep=all_asleep)
     with clock.waiting_call():
@@ -139,6 +127,15 @@ async def advance_to(request: ControlRequest, instant: datetime) -> Moved:
             raise
         return Moved([], is_truncated=False, has_arrived=True)
     return Moved([], is_truncated=True, has_arrived=False)
+
+
+def check_ahead(request: ControlRequest, place: str, instant: datetime) -> None:
+    """Raise `Invalid` for an instant that the clock cannot go to with one call."""
+    try:
+        request.sandbox.clock.check(instant)
+    except ClockError as error:
+        invalid(place, str(error))
+    check_max_advance(request, place, instant)
 
 
 def check_max_advance(request: ControlRequest, place: str, instant: datetime) -> None:

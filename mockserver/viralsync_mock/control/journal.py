@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from viralsync_mock.config.yaml_source import preview
-from viralsync_mock.control.request import JsonResponse
+from viralsync_mock.control.request import JsonResponse, instant_of
 from viralsync_mock.errors import ApiError, did_you_mean
 from viralsync_mock.inspection.exchange import call_id, exchange_of
 from viralsync_mock.inspection.explanation import DEFAULT_HOST, explain, redact_json, summarize
 from viralsync_mock.inspection.har import archive
-from viralsync_mock.jobs.models import parse_timestamp
 from viralsync_mock.journal.entry import Filter
 from viralsync_mock.validation.schema import invalid
 
@@ -56,12 +55,7 @@ def _known(request: ControlRequest, name: str, words: Collection[str]) -> str | 
 
 def _instant(request: ControlRequest, name: str) -> datetime | None:
     text: str | None = request.parameters.get(name)
-    if text is None:
-        return None
-    try:
-        return parse_timestamp(text)
-    except (ValueError, OverflowError):
-        return invalid(f"query.{name}", f"expected an instant such as 2026-01-31T23:58:00Z, got {preview(text)}")
+    return None if text is None else instant_of(text, f"query.{name}")
 
 
 async def explain_call(request: ControlRequest) -> Response:

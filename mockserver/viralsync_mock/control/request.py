@@ -19,6 +19,7 @@ from viralsync_mock.api.asgi import decode_body, has_body, read_body
 from viralsync_mock.api.auth import KEY_HEADER, no_key, require_api_key
 from viralsync_mock.config.yaml_source import preview
 from viralsync_mock.errors import ApiError, did_you_mean
+from viralsync_mock.jobs.models import parse_timestamp
 from viralsync_mock.net import host_of, is_loopback
 from viralsync_mock.validation.schema import invalid
 
@@ -39,6 +40,14 @@ MAX_SNAPSHOT = 256 * 1024 * 1024
 
 BODY_LIMITS: Mapping[str, int] = MappingProxyType({"restoreSnapshot": MAX_SNAPSHOT})
 """Bytes that the bodies of some operations may have; these bodies are validated by their actions."""
+
+
+def instant_of(text: str, place: str) -> datetime:
+    """Read an instant; raises `Invalid`."""
+    try:
+        return parse_timestamp(text)
+    except (ValueError, OverflowError):
+        invalid(place, f"expected an instant such as 2026-01-31T23:58:00Z, got {preview(text)}")
 
 
 class JsonResponse(JSONResponse):

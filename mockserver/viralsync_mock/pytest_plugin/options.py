@@ -56,22 +56,24 @@ class OptionValue:
         return self.folder / self.value
 
 
-def _scenario(given: OptionValue) -> str | dict[str, Any]:
+def _document(given: OptionValue, error: type[UsageError]) -> dict[str, Any] | None:
+    """Return the mapping that was given, or that of a file; None if it is neither."""
     if given.file is not None:
-        document: dict[str, Any] = read_yaml(given.file, ScenarioError).expect(dict)
+        document: dict[str, Any] = read_yaml(given.file, error).expect(dict)
         return document
-    if isinstance(given.value, Mapping):
-        return dict(given.value)
-    return _text(given, "the name of a scenario, a file (.yaml, .yml, .json) or a mapping")
+    return dict(given.value) if isinstance(given.value, Mapping) else None
+
+
+def _scenario(given: OptionValue) -> str | dict[str, Any]:
+    document = _document(given, ScenarioError)
+    if document is None:
+        return _text(given, "the name of a scenario, a file (.yaml, .yml, .json) or a mapping")
+    return document
 
 
 def _behaviour(given: OptionValue) -> dict[str, Any]:
-    if given.file is not None:
-        document: dict[str, Any] = read_yaml(given.file, BehaviourError).expect(dict)
-        return document
-    if isinstance(given.value, Mapping):
-        return dict(given.value)
-    return given.fail("nested switches or a file (.yaml, .yml, .json)")
+    document = _document(given, BehaviourError)
+    return given.fail("nested switches or a file (.yaml, .yml, .json)") if document is None else document
 
 
 def _state(given: OptionValue) -> dict[str, Any]:

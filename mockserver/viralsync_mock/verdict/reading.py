@@ -227,16 +227,12 @@ def ignores_unknown_fields(evidence: Evidence) -> Iterator[Observation]:
 
 def ignores_unknown_statuses(evidence: Evidence) -> Iterator[Observation]:
     """A status that no page describes is taken for unfinished: the client goes on with the job."""
-    yield from _goes_on(evidence, _shows_status, "a status that no page describes")
+    yield from _goes_on(evidence, lambda entry: last_status(entry) == UNKNOWN_STATUS, "a status that no page describes")
 
 
 def _shows_field(entry: JournalEntry) -> bool:
     shown = document(entry) if entry.operation == SUBMIT else last_job_document(entry)
     return isinstance(shown, dict) and UNKNOWN_FIELD in shown
-
-
-def _shows_status(entry: JournalEntry) -> bool:
-    return last_status(entry) == UNKNOWN_STATUS
 
 
 def _goes_on(evidence: Evidence, shows: Callable[[JournalEntry], bool], what: str) -> Iterator[Observation]:

@@ -77,7 +77,8 @@ def _combine(name: str, cases: Sequence[Observation], evidence: Evidence, is_wai
         found = [case for case in cases if case.outcome is outcome]
         if found:
             break
-    reason = _together(found) if outcome is not Outcome.PASSED else f"right {_times(len(found))}"
+    times = "once" if len(found) == 1 else f"{len(found)} times"
+    reason = _together(found) if outcome is not Outcome.PASSED else f"right {times}"
     ids = dict.fromkeys(evidence.id_of(thing) for case in found for thing in case.things)
     shown = Outcome.WAIVED if is_waived and outcome is Outcome.FAILED else outcome
     return RuleResult(name, shown, reason, tuple(ids)[:MAX_CALLS])
@@ -95,7 +96,3 @@ def _together(cases: Iterable[Observation]) -> str:
     reasons = list(dict.fromkeys(case.reason for case in cases))
     more = [f"and {len(reasons) - MAX_REASONS} more"] if len(reasons) > MAX_REASONS else []
     return "; ".join([*reasons[:MAX_REASONS], *more])
-
-
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"
