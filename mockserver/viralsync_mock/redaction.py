@@ -63,7 +63,8 @@ def masked(text: str, key: str = "") -> str:
     All are found plain, percent-encoded and JSON-escaped, up to four times over.
     """
     text = masked_keys(text, key)
-    if "=" in text or "@" in text or "%" in text or ("\\" in text and "\\u" in text.lower()):
+    has_userinfo = "@" in text and ("://" in text or "\\" in text)
+    if "=" in text or has_userinfo or "%" in text or ("\\" in text and "\\u" in text.lower()):
         return _without(text, _IN_URL, _OTHER_MASK.decode())
     return text
 

@@ -82,7 +82,7 @@ def listed(client: httpx.Client) -> set[str]:
 def killed_while_submitting(mock: MockProcess, after: int) -> set[str]:
     """Submit from several threads, kill the mock after this many answers, and return the ids that were answered.
 
-    With `--state DIR` these were 1,300 to 1,900 submissions a second in eight rounds (two busy cores, 28 November 2026).
+    With `--state DIR` they were 1,300 to 1,900 a second in eight rounds (two busy cores, 28 November 2026).
     """
     answered, enough = set[str](), Event()
 

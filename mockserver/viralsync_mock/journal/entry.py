@@ -272,6 +272,11 @@ class Journal:
         """Yield all calls that are kept."""
         return iter(tuple(self._entries))
 
+    @property
+    def oldest(self) -> JournalEntry | None:
+        """The oldest call that is kept."""
+        return self._entries[0] if self._entries else None
+
     def clear(self) -> None:
         """Drop all calls; numbers go on."""
         while self._entries:

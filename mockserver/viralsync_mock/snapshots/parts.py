@@ -179,7 +179,7 @@ class SandboxParts:
             fields[f"job:{job.number}"] = self._job(job)
         fields.update(self._take_deliveries())
         fields.update(self._take_calls(entries))
-        oldest = next(sandbox.journal.oldest_first(), None) if len(sandbox.journal) else None
+        oldest = sandbox.journal.oldest
         head = HeadPart(
             snapshot=write_head(self._mock, sandbox, references, now),
             wall=real.wall(),
