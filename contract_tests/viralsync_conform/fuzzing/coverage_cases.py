@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import cache
+from itertools import count
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
+
+import orjson
 
 from viralsync_conform.contract.schemas import CREATES, DELETES, ENDS
 from viralsync_mock.settings import shipped
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     from schemathesis.schemas import BaseSchema
 
 BASE = "http://generated.invalid"
+SHORTEST = 0.05
+"""Seconds of a scene in a made-up body: a server may take less for nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +91,7 @@ def _generated(case: Case[Any], operation: str, effect: str) -> GeneratedCase | 
     sent = requests.Request(**_plain(case.as_transport_kwargs(base_url=BASE))).prepare()
     parts = urlsplit(str(sent.url))
     body = sent.body.encode() if isinstance(sent.body, str) else sent.body
+    place = str(getattr(data, "location", "") or "") if body else subject
     headers = {name: str(value) for name, value in (sent.headers or {}).items() if name.lower() not in _OF_REQUESTS}
     query = tuple(_query(parts.query, subject))
     if is_negative and _says_nothing(scenario, subject, {name for name, _ in query}):
@@ -97,12 +103,34 @@ def _generated(case: Case[Any], operation: str, effect: str) -> GeneratedCase | 
         path=parts.path,
         query=query,
         headers=headers,
-        content=body if isinstance(body, bytes) else None,
+        content=_with_one_flaw(body, place) if isinstance(body, bytes) else None,
         is_negative=is_negative,
         scenario=scenario,
-        place=str(getattr(data, "location", "") or "") if body else subject,
+        place=place,
         title=str(getattr(data, "description", "") or scenario),
     )
+
+
+def _with_one_flaw(content: bytes, place: str) -> bytes:
+    """Return a body without what a server may refuse beside its flaw: empty texts, and durations of nearly nothing."""
+    try:
+        body = orjson.loads(content)
+    except ValueError:
+        return content
+    path = place.split("/")
+    return orjson.dumps(_filled(body, frozenset() if path[-1] == "type" else frozenset(path), count(1)))
+
+
+def _filled(part: Any, flawed: Set[str], numbers: Iterator[int], name: str = "") -> Any:
+    if isinstance(part, dict):
+        return {key: _filled(value, flawed, numbers, key) for key, value in part.items()}
+    if isinstance(part, list):
+        return [_filled(value, flawed, numbers, name) for value in part]
+    if name in flawed:
+        return part
+    if part == "":
+        return f"conform-{next(numbers)}"
+    return SHORTEST if isinstance(part, float) and 0 < part < SHORTEST else part
 
 
 def _query(text: str, subject: str) -> Iterator[tuple[str, str]]:

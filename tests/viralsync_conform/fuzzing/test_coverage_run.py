@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
+from itertools import chain
 
 import httpx2
 import pytest
@@ -13,6 +15,7 @@ from viralsync_conform.budget import Budget
 from viralsync_conform.findings import Provenance
 from viralsync_conform.fuzzing import coverage_run as generated
 from viralsync_conform.fuzzing.coverage_cases import GeneratedCase, all_cases
+from viralsync_mock.validation.schema import Schema
 
 DONE = spec().document["components"]["examples"]["doneJob"]["value"]
 JOB = "job_0123456789ab"
@@ -67,6 +70,22 @@ def test_a_run_that_reads_only_makes_up_no_submission() -> None:
     chosen = generated.select_cases(run_of(Api(), profile="quick"))
     assert chosen
     assert "submitRenderJob" not in {each.operation for each in chosen}
+
+
+def test_an_invalid_submission_has_one_flaw_for_a_strict_server_too() -> None:
+    """A server that takes no empty text and no scene of nearly nothing refuses nothing but the flaw."""
+    document = deepcopy(spec().document)
+    schemas = document["components"]["schemas"]
+    for name, part in chain.from_iterable(schemas[each]["properties"].items() for each in ("Movie", "Scene")):
+        if "string" in part.get("type", ()) and "pattern" not in part:
+            part["minLength"] = 1
+        if name == "duration":
+            part["minimum"] = 0.01
+    schema = Schema(schemas["RenderJobSubmission"], document)
+    cases = [each for each in all_cases() if each.operation == "submitRenderJob"]
+    places = {c.title: {v.location for v in schema.violations(generated.body_of(c.content))} for c in cases}
+    assert len(places) > 30
+    assert {title: flawed for title, flawed in places.items() if len(flawed) > 1} == {}
 
 
 def test_each_case_is_sent_once() -> None:
