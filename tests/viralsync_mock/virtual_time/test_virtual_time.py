@@ -51,6 +51,9 @@ REAL_LIMIT = 20
 SPEED = 40
 """How many times as fast as real time a scaled clock runs here."""
 
+BUSY = 0.6
+"""Share of the looks, or of the speed, that a busy machine leaves to threads that really sleep: a queue leaves less."""
+
 real_monotonic = time.monotonic
 
 
@@ -243,14 +246,15 @@ def test_law_a_crowd_polls_as_often_as_each_alone(server: BackgroundServer, paus
 
 @pytest.mark.parametrize("pauses", [(10, 15, 30, 30), (12, 12, 12)])
 def test_law_a_crowd_polls_as_often_as_on_a_scaled_clock(server: BackgroundServer, pauses: tuple[int, ...]) -> None:
-    """In about 5 s of real time: there threads really sleep, a fortieth of their pauses."""
+    """In about 5 s of real time: there threads really sleep, a fortieth of their pauses, or more on a busy machine."""
     with Sandbox(server.base_url, f"vs_prod_{hexadecimal('scaled', *pauses, length=32)}") as sandbox:
         sandbox.open().clock.real(SPEED)
         before = real_monotonic()
         scaled = crowd(sandbox, pauses, lambda seconds: threading.Event().wait(seconds / SPEED))
         assert real_monotonic() - before < REAL_LIMIT
     virtual = virtual_crowd(server, pauses)
-    assert all(abs(one - other) <= 2 for one, other in zip(virtual, scaled, strict=True)), (virtual, scaled)
+    looks = zip(virtual, scaled, strict=True)
+    assert all(BUSY * one - 1 <= other <= one + 1 for one, other in looks), (virtual, scaled)
 
 
 # ---------------------------------------------------------------- deadlines
@@ -448,14 +452,14 @@ def test_law_sleepers_overlap(server: BackgroundServer, lengths: list[int]) -> N
 
 
 def test_law_sleepers_overlap_as_on_a_scaled_clock(server: BackgroundServer) -> None:
-    """In 2 s of real time: there threads really sleep, a fortieth of their lengths."""
+    """In 2 s of real time: there threads really sleep, a fortieth of their lengths, or more on a busy machine."""
     lengths = (80, 20, 60, 40)
     with Sandbox(server.base_url, f"vs_prod_{hexadecimal('scaled naps', length=32)}") as sandbox:
         sandbox.open().clock.real(SPEED)
         scaled = naps(server, sandbox, lengths, lambda seconds: threading.Event().wait(seconds / SPEED))
     virtual = virtual_naps(server, lengths)
     assert list(virtual) == list(scaled)
-    assert all(abs(virtual[each] - scaled[each]) < 10 for each in lengths), (virtual, scaled)
+    assert all(virtual[each] - 0.5 <= scaled[each] < virtual[each] / BUSY + 10 for each in lengths), (virtual, scaled)
 
 
 # ---------------------------------------------------------------- what is patched
