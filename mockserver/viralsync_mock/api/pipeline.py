@@ -81,8 +81,19 @@ async def serve(
 
 async def respond(call: Call, operations: PathOperations | None, values: Mapping[str, str], send: Send) -> None:
     """Answer a call, and record both in the journal; `values` are those of the path's parameters."""
-    mock = call.mock
     record_call(call)
+    response = await answer(call, operations, values)
+    head = write_head(call, response, mock_headers(call, response))
+    record_response(call, response, head)
+    if (keeper := call.mock.sandboxes.keeper) is not None:
+        response, head = await keep(call, keeper, response, head)
+    report(call, response)
+    await send_response(call, response, head, send)
+
+
+async def answer(call: Call, operations: PathOperations | None, values: Mapping[str, str]) -> Response:
+    """Return the response to a call, whatever becomes of it."""
+    mock = call.mock
     try:
         response = await dispatch(call, operations, values)
     except ApiError as error:
@@ -91,23 +102,27 @@ async def respond(call: Call, operations: PathOperations | None, values: Mapping
     except Exception as error:  # a bug of ours: the client still gets the API's shape
         mock.on_bug(f"{call.method} {call.path}", error)
         response = refuse(call, ApiError("INTERNAL_ERROR"))
-    if mock.settings.check_answers:
-        response = validate_response(call, response)
-    head = write_head(call, response, mock_headers(call, response))
-    entry = call.entry
-    entry.answered_after = call.sandbox.calls
+    return validate_response(call, response) if mock.settings.check_answers else response
+
+
+def record_response(call: Call, response: Response, head: bytes) -> None:
+    """Add the response to the call in the journal, and count the memory that both take."""
+    sandbox, entry = call.sandbox, call.entry
+    entry.answered_after = sandbox.calls
     entry.record_response(response, head, call.now)
-    call.sandbox.journal.weigh(entry)
-    mock.sandboxes.count(call.sandbox)
-    call.sandbox.sightings.answers.add((entry.operation, entry.status, entry.code))
-    if mock.sandboxes.keeper is not None:
-        response, head = await keep(call, mock.sandboxes.keeper, response, head)
+    sandbox.journal.weigh(entry)
+    call.mock.sandboxes.count(sandbox)
+    sandbox.sightings.answers.add((entry.operation, entry.status, entry.code))
+
+
+def report(call: Call, response: Response) -> None:
+    """Tell metrics, log and page about a call that is answered."""
+    mock, entry = call.mock, call.entry
     mock.totals.calls[entry.operation, entry.status] += 1
     if mock.on_call is not None:
         mock.on_call(entry, response)
     if call.sandbox.watcher is not None:
         call.sandbox.watcher.note("call", entry)
-    await send_response(call, response, head, send)
 
 
 async def keep(call: Call, keeper: SandboxKeeper, response: Response, head: bytes) -> tuple[Response, bytes]:
