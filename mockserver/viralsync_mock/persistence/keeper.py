@@ -11,7 +11,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from viralsync_mock.errors import StateError
 from viralsync_mock.persistence.backend import Change
@@ -42,13 +42,6 @@ CLOSED = "The mock is stopping: call again once it has started."
 LAPSED = "This replica has lost its lease, and another may answer for the key: call again."
 
 
-class Outcome(NamedTuple):
-    """What came of a write: why it failed, or the ids that belong to another server by now."""
-
-    error: StateError | None = None
-    lost: frozenset[str] = frozenset()
-
-
 class LostSandbox:
     """The recorder of a sandbox that another server may own by now: no call of it is answered."""
 
@@ -72,8 +65,8 @@ class Keeper:
         self._changed: dict[str, SandboxParts] = {}
         self._apart: dict[str, Change] = {}
         """What is to be written of sandboxes that are not in memory."""
-        self._waiting: list[asyncio.Future[Outcome]] = []
-        """The calls that wait for the next write."""
+        self._waiting: list[asyncio.Future[set[str]]] = []
+        """The calls that wait for the next write, each for the ids that belong to another server by now."""
         self._timer: asyncio.TimerHandle | None = None
         self._in_flight = 0
         self._loading: dict[str, asyncio.Future[None]] = {}
@@ -221,7 +214,7 @@ class Keeper:
         elif parts is not None:
             await parts.commit()
         elif waits and self._apart:  # it was reset
-            self._check(await self._flush(), "")
+            await self._flush()
         if not self._backend.holds():
             raise StateError(LAPSED)
 
@@ -244,28 +237,20 @@ class Keeper:
         """Return when all that has changed is written; raises StateError."""
         if parts.sandbox.recorder is parts:
             self._changed[parts.id] = parts
-        self._check(await self._flush(), parts.id)
-        if isinstance(lost := parts.sandbox.recorder, LostSandbox):  # meanwhile
-            await lost.commit()
-
-    @staticmethod
-    def _check(outcome: Outcome, name: str) -> None:
-        if outcome.error is not None:
-            raise outcome.error
-        if name in outcome.lost:
+        lost = await self._flush()
+        if parts.id in lost or isinstance(parts.sandbox.recorder, LostSandbox):
             raise StateError(LAPSED)
 
-    def _flush(self) -> asyncio.Future[Outcome]:
-        """Return the outcome of the next write: all calls of this turn of the loop share it."""
-        loop = asyncio.get_running_loop()
-        outcome: asyncio.Future[Outcome] = loop.create_future()
+    def _flush(self) -> asyncio.Future[set[str]]:
+        """Return what comes of the next write: all calls of this turn of the loop share it; raises StateError."""
         if self._is_closed:
-            outcome.set_result(Outcome(StateError(CLOSED)))
-            return outcome
-        self._waiting.append(outcome)
+            raise StateError(CLOSED)
+        loop = asyncio.get_running_loop()
+        written: asyncio.Future[set[str]] = loop.create_future()
+        self._waiting.append(written)
         if len(self._waiting) == 1 and not self._in_flight:
             loop.call_soon(self._begin)
-        return outcome
+        return written
 
     def _begin(self) -> None:
         """Hand all changes to the worker."""
@@ -289,25 +274,25 @@ class Keeper:
         self,
         apart: dict[str, Change],
         changed: dict[str, SandboxParts],
-        waiting: list[asyncio.Future[Outcome]],
+        waiting: list[asyncio.Future[set[str]]],
         writing: asyncio.Future[set[str]],
     ) -> None:
         self._in_flight -= 1
-        outcome = Outcome()
+        waiting = [each for each in waiting if not each.done()]  # as those of calls that were given up are
         if (error := writing.exception()) is not None:
-            outcome = Outcome(
-                error if isinstance(error, StateError) else StateError(f"The state is not written: {error}")
-            )
             self._fail(error)
             self._write_again(apart, changed)
+            refusal = error if isinstance(error, StateError) else StateError(f"The state is not written: {error}")
+            for each in waiting:
+                each.set_exception(refusal)
+                each.exception()  # so that no call that is given up now makes the loop complain
         else:
             self._failure = self._reported = ""
-            outcome = Outcome(lost=frozenset(writing.result()))
-            for name in outcome.lost & changed.keys():
+            lost = writing.result()
+            for name in lost & changed.keys():
                 self._lose(changed[name].sandbox.key)
-        for each in waiting:
-            if not each.done():  # a call that was given up is
-                each.set_result(outcome)
+            for each in waiting:
+                each.set_result(lost)
         if self._waiting and not self._in_flight:
             self._begin()
 
@@ -343,7 +328,9 @@ class Keeper:
                 self._changed[parts.id] = parts
         flushed = self._flush()
         self._is_closed = True
-        if (error := (await flushed).error) is not None:
+        try:
+            await flushed
+        except StateError as error:
             self._mock.sandboxes.report(f"state: what changed last is lost, as it could not be written: {error}")
         with suppress(StateError):
             await self._run(self._backend.close)

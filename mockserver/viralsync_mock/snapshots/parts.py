@@ -35,7 +35,7 @@ from viralsync_mock.webhooks.delivery import INTERRUPTED, Attempt, Delivery
 from viralsync_mock.webhooks.dispatcher import WebhookDispatcher
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from viralsync_mock.jobs.models import Job
     from viralsync_mock.sandbox import Sandbox
@@ -290,15 +290,15 @@ class SandboxParts:
                 yield f"{kind}:{at}", _encode(table.parts[at])
             self._written[kind] = len(table.parts)
 
-    def resume(self, numbered: Mapping[str, list[bytes]], last_calls: Mapping[int, int]) -> None:
+    def resume(self, numbered: Mapping[str, Mapping[int, bytes]], last_calls: Mapping[int, int]) -> None:
         """Go on after parts that are written already: nothing has changed, and indexes stay."""
         references = self._references
-        references.scenarios = InternTable(map(msgspec.Raw, numbered["scenario"]))
-        references.behaviours = InternTable(decode(each, dict[str, Any]) for each in numbered["behaviour"])
-        references.hooks = InternTable(decode(each, HookPart) for each in numbered["hook"])
+        references.scenarios = InternTable(map(msgspec.Raw, numbered["scenario"].values()))
+        references.behaviours = InternTable(decode(each, dict[str, Any]) for each in numbered["behaviour"].values())
+        references.hooks = InternTable(decode(each, HookPart) for each in numbered["hook"].values())
         self._written = {kind: len(table.parts) for kind, table in self._tables().items()}
         self._jobs, self._outboxes, self._deliveries, self._entries = {}, {}, {}, {}
-        self._received = {each.number for each in self.sandbox.inbox.received} if self.sandbox.inbox else set()
+        self._received = set(numbered["received"])
         self._name = self._mock.sandboxes.names.get(self.sandbox.key)
         self._last_calls, self._pages = deque(last_calls.items()), max(last_calls, default=0)
         self._anchor, self.replaces = self._clock_setting(), False
@@ -313,21 +313,21 @@ def read_parts(
     snapshot = head.snapshot
     snapshot.window = decode(fields["window"], list[Instant]) if "window" in fields else []
     snapshot.window = [each for each in snapshot.window if each <= snapshot.clock.now]
-    snapshot.scenarios = [msgspec.Raw(each) for each in numbered["scenario"]]
-    snapshot.behaviours = [decode(each, dict[str, Any]) for each in numbered["behaviour"]]
+    snapshot.scenarios = [msgspec.Raw(each) for each in numbered["scenario"].values()]
+    snapshot.behaviours = [decode(each, dict[str, Any]) for each in numbered["behaviour"].values()]
     webhooks = snapshot.webhooks
-    webhooks.hooks = [decode(each, HookPart) for each in numbered["hook"]]
-    webhooks.outboxes = [decode(each, OutboxPart) for each in numbered["outbox"]]
-    snapshot.jobs = [msgspec.Raw(each) for each in _without_orphans(numbered["job"], webhooks.outboxes)]
-    webhooks.deliveries = [msgspec.Raw(each) for each in numbered["delivery"]]
-    pages = {page: _calls_by_number(content) for page, content in _pages(fields)}
+    webhooks.hooks = [decode(each, HookPart) for each in numbered["hook"].values()]
+    webhooks.outboxes = [decode(each, OutboxPart) for each in numbered["outbox"].values()]
+    snapshot.jobs = [msgspec.Raw(each) for each in _without_orphans(numbered["job"].values(), webhooks.outboxes)]
+    webhooks.deliveries = [msgspec.Raw(each) for each in numbered["delivery"].values()]
+    pages = {page: _calls_by_number(content) for page, content in numbered["calls"].items()}
     calls: dict[int, msgspec.Raw] = {}
     for page in pages.values():
         calls |= page
     snapshot.journal = [calls[number] for number in sorted(calls) if number >= head.first_call]
     restored = rebuild(mock, key, snapshot, head.settled)
     if head.inbox is not None:
-        restored.sandbox.inbox = read_inbox(head.inbox, numbered["received"])
+        restored.sandbox.inbox = read_inbox(head.inbox, numbered["received"].values())
     _finish(mock, restored.sandbox, head, fields)
     parts = SandboxParts(mock, restored.sandbox, writer)
     parts.resume(numbered, {page: max(found) for page, found in pages.items()})
@@ -345,21 +345,16 @@ def read_name(mock: MockServer, key: str, fields: Mapping[str, bytes]) -> None:
     mock.sandboxes.set_name(key, decode(fields["name"], str) if "name" in fields else None)
 
 
-def _numbered(fields: Mapping[str, bytes]) -> dict[str, list[bytes]]:
-    """Return the parts that come in many by their kinds, each in order."""
-    found: dict[str, list[tuple[int, bytes]]] = {
-        kind: [] for kind in ("scenario", "behaviour", "hook", "job", "outbox", "delivery", "received", "calls")
+def _numbered(fields: Mapping[str, bytes]) -> dict[str, dict[int, bytes]]:
+    """Return the parts that come in many by their kinds, and each by its number, in order."""
+    found: dict[str, dict[int, bytes]] = {
+        kind: {} for kind in ("scenario", "behaviour", "hook", "job", "outbox", "delivery", "received", "calls")
     }
     for name, content in fields.items():
         kind, colon, number = name.partition(":")
         if colon:
-            found[kind].append((int(number), content))
-    return {kind: [content for _, content in sorted(parts)] for kind, parts in found.items()}
-
-
-def _pages(fields: Mapping[str, bytes]) -> list[tuple[int, bytes]]:
-    found = [(int(name.removeprefix("calls:")), content) for name, content in fields.items() if name[:6] == "calls:"]
-    return sorted(found)
+            found[kind][int(number)] = content
+    return {kind: dict(sorted(parts.items())) for kind, parts in found.items()}
 
 
 def _calls_by_number(content: bytes) -> dict[int, msgspec.Raw]:
@@ -367,7 +362,7 @@ def _calls_by_number(content: bytes) -> dict[int, msgspec.Raw]:
     return {decode(each, EntryPart).number: each for each in calls}
 
 
-def _without_orphans(jobs: list[bytes], outboxes: list[OutboxPart]) -> Iterator[bytes]:
+def _without_orphans(jobs: Iterable[bytes], outboxes: list[OutboxPart]) -> Iterator[bytes]:
     """Yield the jobs, deleted ones only if they still have webhooks."""
     needed = {each.job for each in outboxes}
     for each in jobs:

@@ -50,8 +50,8 @@ def _names_to_check(names: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(name for name, kind in names.items() if _TIMED.search(kind))
 
 
-class Part(Struct, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """One object of a snapshot; raises ValueError for an instant out of a clock's range."""
+class _Checked(Struct, forbid_unknown_fields=True):
+    """Raises ValueError for an instant out of a clock's range."""
 
     checked: ClassVar[tuple[str, ...]] = ()
 
@@ -64,18 +64,12 @@ class Part(Struct, kw_only=True, forbid_unknown_fields=True, rename="camel"):
             _check(getattr(self, name))
 
 
-class Row(Struct, array_like=True, forbid_unknown_fields=True):
+class Part(_Checked, kw_only=True, rename="camel"):
+    """One object of a snapshot."""
+
+
+class Row(_Checked, array_like=True):
     """The same, written as a list of values."""
-
-    checked: ClassVar[tuple[str, ...]] = ()
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        cls.checked = _names_to_check(cls.__annotations__)
-
-    def __post_init__(self) -> None:
-        for name in self.checked:
-            _check(getattr(self, name))
 
 
 class SpecPart(Part):
