@@ -162,6 +162,10 @@ class Evidence:
     def after(self, number: int) -> Sequence[JournalEntry]:
         return self.calls[bisect_right(self._numbers, number) :]
 
+    def lists_of(self, job_id: str, after: int = 0) -> list[JournalEntry]:
+        """Return the lists after the call of this number that showed a job."""
+        return [each for each in self.after(after) if each.operation == LIST and job_id.encode() in each.answer_body]
+
     def is_sequential(self, first: JournalEntry, last: JournalEntry) -> bool:
         """Say whether no two calls were under way at once, apart from streams and from calls whose client gave up."""
         between = self.calls[bisect_right(self._numbers, first.number - 1) : bisect_right(self._numbers, last.number)]

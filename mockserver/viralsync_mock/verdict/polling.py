@@ -201,8 +201,8 @@ def _left_behind(evidence: Evidence, job_id: str) -> Iterator[Observation]:
 
 
 def _abandoned(evidence: Evidence, job_id: str, calls: Sequence[JournalEntry]) -> Observation:
-    listed = [each for each in evidence.of(LIST) if job_id.encode() in each.answer_body]
-    last = max((each.ended_at or each.at for each in (*calls, *listed, *_retries(evidence))), default=EPOCH)
+    seen = (*calls, *evidence.lists_of(job_id), *_retries(evidence))
+    last = max((each.ended_at or each.at for each in seen), default=EPOCH)
     quiet = (evidence.now - last).total_seconds()
     reads = [each for each in calls if each.operation == READ and last_status(each) is not None]
     what = f"{job_id} is unfinished and was not cancelled"
@@ -231,10 +231,6 @@ def believes_no_old_status(evidence: Evidence) -> Iterator[Observation]:
         last = next((each for each in seen if last_status(each) in TERMINAL), seen[-1])
         if last_status(last) in TERMINAL:
             yield passed(last)
-        elif job_id not in unfinished and not _is_listed(evidence, job_id, last.number):
+        elif job_id not in unfinished and not evidence.lists_of(job_id, after=last.number):
             reason = f"{job_id} was last seen {last_status(last)}, and has ended since: the client never looked again"
             yield failed(reason, last)
-
-
-def _is_listed(evidence: Evidence, job_id: str, after: int) -> bool:
-    return any(job_id.encode() in each.answer_body for each in evidence.after(after) if each.operation == LIST)

@@ -73,13 +73,8 @@ def _end(stream: JournalEntry) -> int:
 
 def _listed(evidence: Evidence, job_id: str, stream: JournalEntry, before: int | None = None) -> bool:
     """Say whether the job was seen in a list after its stream broke off."""
-    return any(
-        each.operation == LIST
-        and (before is None or each.number < before)
-        and document(each) is not None
-        and job_id.encode() in each.answer_body
-        for each in evidence.after(_end(stream))
-    )
+    lists = evidence.lists_of(job_id, after=_end(stream))
+    return any(document(each) is not None and (before is None or each.number < before) for each in lists)
 
 
 def _resumed(evidence: Evidence, stream: JournalEntry, following: JournalEntry | None) -> Observation:
