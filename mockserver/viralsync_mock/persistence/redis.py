@@ -114,7 +114,8 @@ class RedisBackend:
         try:
             return what(*arguments, **named)
         except self._errors as error:
-            raise StateError(f"{self._place}: {error}. What is in memory is written once it answers.") from None
+            problem = str(error).rstrip(".")
+            raise StateError(f"{self._place}: {problem}. What is in memory is written once it answers.") from None
 
     def claim(self, sandbox_id: str) -> dict[str, bytes]:
         """Return the parts, and own the sandbox; raises StateError with the address of its owner."""

@@ -50,7 +50,7 @@ export function field(label, control) {
 }
 
 export const grid = (headings, rows) => h("table", {}, h("thead", {}, h("tr", {}, headings.map((t) => h("th", { scope: "col" }, t)))), h("tbody", {}, rows));
-export const wide = (label, ...kids) => h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, kids);
+export const wide = (label, ...kids) => h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": label }, kids);
 
 let toastTimer = null;
 export function say(text, isError = false) {
