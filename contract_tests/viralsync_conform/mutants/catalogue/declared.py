@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
 from operator import eq, gt, ne
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from viralsync_conform.mutants.engine.layers import (
     edit_json,
     edit_request,
     edit_response,
+    later,
     status,
     under_account,
 )
@@ -199,12 +199,13 @@ RECKONED: dict[str, Callable[[Any, Any, Document], Any]] = {
     "text": lambda old, by, _: by.format(old),
     "whole": lambda old, by, _: max(by, int(old)),
     "up": lambda old, by, _: -(-old // by) * by,
+    "down": lambda old, by, _: old - old % by,
     "called": lambda old, by, _: by.get(old, old),
     "before": lambda old, by, _: old.partition(by)[0],
     "after": lambda old, by, _: old.partition(by)[2],
     "in": lambda old, by, _: getattr(old, by)(),
     "instead": lambda old, by, _: old.replace(*by),
-    "later": lambda old, by, _: _later(old, by),
+    "later": lambda old, by, _: later(old, by),
     "of": lambda _, by, document: _at(document, by),
     "sum": lambda _, by, document: sum(_number(document, each) for each in by),
     "filled": lambda _, by, document: by.format(**document),
@@ -218,11 +219,6 @@ def _number(document: Document, place: str | int) -> Any:
     if isinstance(place, int):
         return place
     return -_at(document, place[1:]) if place.startswith("-") else _at(document, place)
-
-
-def _later(instant: str, seconds: float) -> str:
-    moved = datetime.fromisoformat(instant) + timedelta(seconds=seconds)
-    return moved.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moved.microsecond // 1000:03}Z"
 
 
 def _answer_edit(row: Document, edit: Callable[..., None]) -> Callable[[Answer], None]:

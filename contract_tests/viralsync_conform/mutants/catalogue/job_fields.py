@@ -57,11 +57,6 @@ def scenes(job: Document) -> list[Document]:
     return found
 
 
-@job.blind("echo-sorts-scenes", "The payload shows the scenes sorted by their id.", edit_jobs)
-def sort_scenes(job: Document, _: Seen) -> None:
-    scenes(job).sort(key=lambda scene: scene["id"])
-
-
 @job.blind("echo-drops-unknown-fields", "The payload leaves unknown fields of scenes out.", edit_jobs)
 def known_only(job: Document, _: Seen) -> None:
     for scene in scenes(job):
@@ -108,4 +103,6 @@ async def any_case(call: MutantCall) -> Answer:
     return await call.proceed(renamed(call.request, job_id.lower()) if job_id else None)
 
 
+job.blind.add("echo-sorts-scenes", "The payload shows the scenes sorted by their id.",
+    edit_jobs(lambda shown, _: scenes(shown).sort(key=lambda scene: scene["id"])))  # fmt: skip
 MUTANTS = job.mutants

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-
 from viralsync_conform.calls import TERMINAL
 from viralsync_conform.mutants.engine.asgi import Answer
 from viralsync_conform.mutants.engine.exchange import MutantCall
-from viralsync_conform.mutants.engine.layers import Document, Seen, edit_jobs
+from viralsync_conform.mutants.engine.layers import Document, Seen, edit_jobs, later
 from viralsync_conform.mutants.engine.stream_layers import everywhere
 from viralsync_conform.mutants.mutant import Section
 
-UNFINISHED: dict[str, object] = {"outputUrl": None, "mediaData": None, "error": None}
 job = Section("job life")
 
 
@@ -31,11 +28,6 @@ def keeps_phase(document: Document, seen: Seen) -> None:
 
 
 CACHED_SECONDS = 10
-
-
-def moved(text: str, **shift: float) -> str:
-    instant = datetime.fromisoformat(text) + timedelta(**shift)
-    return instant.strftime("%Y-%m-%dT%H:%M:%S.") + f"{instant.microsecond // 1000:03}Z"
 
 
 @job.blind("milliseconds-lose-zeros", "Timestamps leave the trailing zeros of milliseconds out.", edit_jobs)
@@ -62,7 +54,7 @@ def error_object(job: Document, _: Seen) -> None:
 def still_moving(job: Document, of_job: Seen) -> None:
     if job["status"] in TERMINAL:
         of_job["looks"] = of_job.get("looks", 0) + 1
-        job["updatedAt"] = moved(job["updatedAt"], seconds=of_job["looks"])
+        job["updatedAt"] = later(job["updatedAt"], of_job["looks"])
 
 
 @job.blind("job-cached-ten-seconds", "A job is answered from a cache that is up to ten seconds old.")
@@ -77,12 +69,6 @@ async def cached(call: MutantCall) -> Answer:
     else:
         call.memory[place] = (now, answer.body)
     return answer
-
-
-@job.blind("media-width-in-blocks", "The width of mediaData is cut to a multiple of 16 pixels.", edit_jobs)
-def frame(job: Document, _: Seen) -> None:
-    if job["mediaData"] and not job["parentJobId"]:
-        job["mediaData"]["width"] -= job["mediaData"]["width"] % 16
 
 
 job.add("progress-falls", "Progress falls every other time it is told.", everywhere(falls))

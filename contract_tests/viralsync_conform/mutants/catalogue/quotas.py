@@ -32,8 +32,9 @@ usage = Section("usage")
 LEDGER = frozenset({SUBMIT, USAGE, DELETE})
 
 
-def length(job: Document) -> float:
-    return float(sum(scene.get("duration", 0) for scene in job["payload"]["movie"]["scenes"]) / SECONDS)
+def length(*jobs: Document) -> float:
+    """Return how long jobs are, in minutes."""
+    return float(sum(scene.get("duration", 0) for job in jobs for scene in job["payload"]["movie"]["scenes"])) / SECONDS
 
 
 def charging(extra: Callable[[Document], float], *, unfinished: bool = False) -> Layer:
@@ -66,6 +67,7 @@ def for_status(wanted: str, minutes: Callable[[float], float]) -> Layer:
 
 
 SLOTS = {"free": 1, "pro": 3, "business": 6}
+NO_SLOTS: Document = {"running": 0, "limit": None}
 
 
 def _used(change: Callable[[float], float]) -> Layer:
@@ -89,16 +91,12 @@ async def _jobs(call: MutantCall, *statuses: str) -> list[Document]:
     return jobs
 
 
-def _minutes(jobs: list[Document]) -> float:
-    return float(sum(scene["duration"] for job in jobs for scene in job["payload"]["movie"]["scenes"])) / 60
-
-
 def _charging(*statuses: str, of_progress: bool = False) -> Layer:
     """Charge jobs of these statuses too; of their progress only, if so wanted."""
 
     async def make(call: MutantCall, answer: Answer) -> Answer:
         document = answer.document
-        more = sum(_minutes([j]) * (j["progress"] if of_progress else 1) for j in await _jobs(call, *statuses))
+        more = sum(length(j) * (j["progress"] if of_progress else 1) for j in await _jobs(call, *statuses))
         spend(document, document["renderMinutes"]["used"] + more)
         answer.document = document
         return answer
@@ -111,7 +109,7 @@ async def refund(call: MutantCall) -> Answer:
     request, minutes = call.request, 0.0
     if request.operation == "deleteJob":
         job = (await call.ask("GET", f"/v1/jobs/{request.job_id}")).document
-        minutes = _minutes([job]) if isinstance(job, dict) and job.get("status") == "done" else 0.0
+        minutes = length(job) if isinstance(job, dict) and job.get("status") == "done" else 0.0
     answer = await call.proceed()
     if minutes and answer.status == 200:
         call.memory["refund"] = call.memory.get("refund", 0.0) + minutes
@@ -122,19 +120,27 @@ async def refund(call: MutantCall) -> Answer:
     return answer
 
 
+def _one_short(slots: Document) -> Document:
+    return {**slots, "running": max(0, slots["running"] - 1)}
+
+
 def slots_of(*statuses: str) -> Layer:
     """Count jobs of these statuses as unfinished, until they are deleted."""
 
-    async def layer(call: MutantCall) -> Answer:
-        if call.request.operation == "submitRenderJob":
-            me = (await call.ask("GET", "/v1/me")).document
-            limit = SLOTS.get(me.get("plan", ""), math.inf)
-            taken = await _jobs(call, "queued", "running", "waiting", *statuses) if limit < math.inf else []
-            if len(taken) >= limit:
-                return call.refusal("CONCURRENCY_LIMIT_EXCEEDED", running=len(taken), limit=limit)
-        return await call.proceed()
+    async def make(call: MutantCall) -> Answer | None:
+        me = (await call.ask("GET", "/v1/me")).document
+        limit = SLOTS.get(me.get("plan", ""), math.inf)
+        taken = await _jobs(call, "queued", "running", "waiting", *statuses) if limit < math.inf else []
+        return _full(call, len(taken), limit)
 
-    return layer
+    return when(make, SUBMIT)
+
+
+def _full(call: MutantCall, running: int, limit: float | None, *, spare: int = 0) -> Answer | None:
+    """Refuse a submission where fewer slots are left than are spared."""
+    if limit is None or running < limit - spare:
+        return None
+    return call.refusal("CONCURRENCY_LIMIT_EXCEEDED", running=running, limit=limit)
 
 
 def uncounted(is_free: Callable[[MutantCall, Answer], bool]) -> Layer:
@@ -160,11 +166,6 @@ async def by_area(call: MutantCall) -> Answer:
         if width * height <= 1920 * 1080 and width > 1920:
             return await call.proceed(call.request.with_document({**document, "movie": {**movie, "width": 1920}}))
     return answer
-
-
-@usage.blind("usage-one-slot-short", "The usage counts one job at once too few.", edit_json, "getUsage")
-def without_queued(document: Document) -> None:
-    document["concurrentJobs"]["running"] = max(0, document["concurrentJobs"]["running"] - 1)
 
 
 charges.add("charged-twice", "A done job is charged twice.", for_status("done", lambda minutes: minutes))
@@ -227,16 +228,10 @@ async def a_day_of_free(call: MutantCall) -> Answer | None:
     return call.refusal("RENDER_QUOTA_DAILY_EXCEEDED", used=today, limit=5, resetsAt="2026-01-02T00:00:00.000Z")
 
 
-def at_most(slots_less: int) -> Callable[[MutantCall], Any]:
-    """Return what refuses a submission when this many slots are left."""
-
-    async def make(call: MutantCall) -> Answer | None:
-        slots = (await standing(call)).get("concurrentJobs", {"limit": None})
-        if slots["limit"] is None or slots["running"] < slots["limit"] - slots_less:
-            return None
-        return call.refusal("CONCURRENCY_LIMIT_EXCEEDED", **slots)
-
-    return make
+@ceilings("concurrency-one-less", "One job less may run at once than the plan allows.", when, SUBMIT)
+async def one_job_less(call: MutantCall) -> Answer | None:
+    slots = (await standing(call)).get("concurrentJobs", NO_SLOTS)
+    return _full(call, slots["running"], slots["limit"], spare=1)
 
 
 @ceilings("concurrency-one-more", "One job more may run at once than the plan allows.", after, SUBMIT, status=409)
@@ -249,11 +244,8 @@ async def one_job_more(call: MutantCall, answer: Answer) -> Answer | None:
 
 @ceilings("concurrency-counts-ended", "Jobs that have ended count among those at once.", when, SUBMIT)
 async def counts_all(call: MutantCall) -> Answer | None:
-    limit = (await standing(call)).get("concurrentJobs", {"limit": None})["limit"]
-    number = len(await every_job(call))
-    if limit is None or number < limit:
-        return None
-    return call.refusal("CONCURRENCY_LIMIT_EXCEEDED", running=number, limit=limit)
+    limit = (await standing(call)).get("concurrentJobs", NO_SLOTS)["limit"]
+    return _full(call, len(await every_job(call)), limit)
 
 
 def about(word: str) -> Layer:
@@ -281,8 +273,9 @@ async def standing(call: MutantCall) -> Document:
     return found
 
 
-ceilings.add("concurrency-one-less", "One job less may run at once than the plan allows.", when(at_most(1), SUBMIT))
 ceilings.add("length-not-enforced", "A movie may be of any length.", about("lasts"))
 ceilings.add("size-not-enforced", "A movie may be of any size.", about("frame"))
 usage.blind.add("retry-after-as-date", "Retry-After is a date.", edit_error(http_date, "RATE_LIMITED"))
+usage.blind.add("usage-one-slot-short", "The usage counts one job at once too few.",
+    edit_json(lambda d: d.update(concurrentJobs=_one_short(d["concurrentJobs"])), USAGE))  # fmt: skip
 MUTANTS = (*charges.mutants, *usage.mutants, *ceilings.mutants)

@@ -19,7 +19,16 @@ from viralsync_conform.mutants.catalogue.rate_limit import retry
 from viralsync_conform.mutants.catalogue.streams import edit_chunks
 from viralsync_conform.mutants.engine.asgi import Answer, Request, json_answer
 from viralsync_conform.mutants.engine.exchange import UNUSED_KEY, Layer, MutantCall
-from viralsync_conform.mutants.engine.layers import Document, Seen, after, edit_jobs, edit_response, every_job, when
+from viralsync_conform.mutants.engine.layers import (
+    Document,
+    Seen,
+    after,
+    edit_jobs,
+    edit_response,
+    every_job,
+    later,
+    when,
+)
 from viralsync_conform.mutants.engine.stream_layers import Event, Events, everywhere, rewrite_events
 from viralsync_conform.mutants.mutant import READING, Mutant, Section
 
@@ -51,8 +60,7 @@ def squared(document: Document, _: Seen) -> None:
 @life("updated-at-touched", "updatedAt moves at each look, without a visible change.", edit_jobs)
 def touched(job: Document, of_job: Seen) -> None:
     of_job["looks"] = of_job.get("looks", 0) + 1
-    instant = datetime.fromisoformat(job["updatedAt"]) + timedelta(milliseconds=of_job["looks"])
-    job["updatedAt"] = instant.strftime("%Y-%m-%dT%H:%M:%S.") + f"{instant.microsecond // 1000:03}Z"
+    job["updatedAt"] = later(job["updatedAt"], of_job["looks"] / 1000)
 
 
 @life("payload-with-defaults", "The payload shows the defaults too.", edit_jobs)

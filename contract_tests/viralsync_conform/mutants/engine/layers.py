@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from viralsync_conform.mutants.engine.asgi import Answer, Request
@@ -161,6 +162,12 @@ def refused(code: str, retry_after: int | None = None, **values: object) -> Call
         return call.refusal(code, retry_after, **values)
 
     return make
+
+
+def later(instant: str, seconds: float) -> str:
+    """Return an instant of the API so many seconds later."""
+    moved = datetime.fromisoformat(instant) + timedelta(seconds=seconds)
+    return moved.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moved.microsecond // 1000:03}Z"
 
 
 def where(field: str, value: object, **changes: object) -> Callable[[Document, Seen], None]:
