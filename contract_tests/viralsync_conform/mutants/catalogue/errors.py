@@ -82,15 +82,6 @@ async def head_not_allowed(call: MutantCall) -> Answer:
     return answer
 
 
-def words(code: str) -> str:
-    return code.lower().replace("_", "-")
-
-
-def message(answer: Answer) -> None:
-    if answer.status >= 400 and isinstance(answer.document, dict):
-        answer.document = {"message": answer.document.get("error"), "code": answer.code}
-
-
 def _crash(answer: Answer) -> None:
     answer.status = 500
     answer.document = {"error": "Something went wrong on our side.", "code": "INTERNAL_ERROR"}

@@ -21,7 +21,6 @@ MOVIE = {
     "movie": {"scenes": [{"id": "one", "duration": 1}, {"id": "two", "duration": 1}]},
 }
 KEY = "vs_prod_" + "5a" * 16
-NOT_ALLOWED = 405
 FAILING = {"x-mock-scenario": "scene-fails"}
 
 

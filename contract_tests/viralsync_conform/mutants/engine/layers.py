@@ -151,10 +151,6 @@ def body(content: bytes, media_type: str = "application/json") -> Callable[[Answ
     return edit
 
 
-def fields(**values: Any) -> Callable[..., None]:
-    return lambda document, *_: document.update(values)
-
-
 def refused(code: str, retry_after: int | None = None, **values: object) -> Callable[..., Awaitable[Answer]]:
     """Return what refuses a request with an error code of the spec."""
 
@@ -168,16 +164,6 @@ def later(instant: str, seconds: float) -> str:
     """Return an instant of the API so many seconds later."""
     moved = datetime.fromisoformat(instant) + timedelta(seconds=seconds)
     return moved.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moved.microsecond // 1000:03}Z"
-
-
-def where(field: str, value: object, **changes: object) -> Callable[[Document, Seen], None]:
-    """Return an edit of the jobs whose field has this value."""
-
-    def edit(document: Document, _seen: Seen) -> None:
-        if field in document and document[field] == value:
-            document.update({name: new for name, new in changes.items() if name in document})
-
-    return edit
 
 
 def under_account(code: str, field: str, meanwhile: object, *operations: str) -> Layer:

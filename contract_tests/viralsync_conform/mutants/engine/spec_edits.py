@@ -26,11 +26,6 @@ def put(path: str, value: Any = _GONE) -> Callable[[dict[str, Any]], None]:
     return edit
 
 
-def schema(path: str, value: Any = _GONE) -> Callable[[dict[str, Any]], None]:
-    """Return an edit of a place in a component schema."""
-    return put(f"components.schemas.{path}", value)
-
-
 def optional(name: str, required: str) -> Callable[[dict[str, Any]], None]:
     """Return an edit after which a schema no longer demands a property."""
 
