@@ -20,6 +20,7 @@ from viralsync_conform.mutants.engine.stream_layers import (
     each_as,
     edit_data,
     edit_each,
+    numbered,
     rewrite_events,
     until,
     without,
@@ -38,12 +39,10 @@ async def never_closes(call: MutantCall, events: Events) -> Events:
 
 @stream("stream-hangs-when-over", "The stream of a job that has ended is silent.", rewrite_events)
 async def hangs_when_over(call: MutantCall, events: Events) -> Events:
-    is_first = True
-    async for event in events:
-        if event.is_terminal and is_first:
+    async for event, number in numbered(events):
+        if event.is_terminal and number == 0:
             await call.gone.wait()
             return
-        is_first = False
         yield event
 
 
@@ -132,11 +131,9 @@ def snapshot(call: MutantCall, events: Events) -> Events:
 
 
 async def old_snapshot(events: Events) -> Events:
-    is_first = True
-    async for event in events:
-        if is_first and event.document is not None and not event.is_terminal:
+    async for event, number in numbered(events):
+        if number == 0 and not event.is_terminal:
             event.document |= {"status": "queued", "phase": None, "progress": 0}
-        is_first = False
         yield event
 
 
@@ -144,10 +141,8 @@ async def old_snapshot(events: Events) -> Events:
     "stream-events-cost", "Each event of a stream but the first costs a unit of the rate limit.", rewrite_events
 )
 async def paid(call: MutantCall, events: Events) -> Events:
-    number = 0
-    async for event in events:
-        number += 1
-        if number > 1:
+    async for event, number in numbered(events):
+        if number > 0:
             me = made_request("GET", "/v1/me", {"x-api-key": call.request.key})
             app: Any = call.world.app
             await ask(app, me, call.opened)
@@ -183,8 +178,8 @@ stream.add(
 stream.add("stream-duplicates", "Each event is sent twice.", each_as(lambda event, _: [event, event]))
 stream.add("stream-terminal-twice", "The terminal event is sent twice.",
     each_as(lambda event, _: [event, event] if event.is_terminal else [event]))  # fmt: skip
-stream.add("stream-closes-early", "The stream closes after its third event.", until(lambda _, number: number == 2))
-stream.add("stream-snapshot-only", "The stream closes after its first event.", until(lambda _, number: number == 0))
+stream.add("stream-closes-early", "The stream closes after its third event.", until(2))
+stream.add("stream-snapshot-only", "The stream closes after its first event.", until(0))
 stream.blind.add(
     "event-ids-all-one", "All events have the same id.", edit_each(lambda event, _: setattr(event, "id", "1"))
 )

@@ -90,49 +90,45 @@ def edit_data(edit: Callable[[Document, Seen], object], *, only: str | None = No
     return edit_each(lambda event, of_job: edit(event.document, of_job), only=only)
 
 
+async def numbered(events: Events) -> AsyncGenerator[tuple[Event, int]]:
+    """Yield each event with its number, from 0; comments have -1."""
+    number = 0
+    async for event in events:
+        is_comment = event.document is None
+        yield event, -1 if is_comment else number
+        number += not is_comment
+
+
 def without(drop: Callable[[Event, int], bool]) -> Layer:
-    """Leave events out; they are counted from 0, comments are not."""
+    """Leave events out; they are numbered from 0, comments have -1."""
 
     async def rewrite(_call: MutantCall, events: Events) -> Events:
-        number = 0
-        async for event in events:
-            if event.document is None:
-                is_dropped = drop(event, -1)
-            else:
-                is_dropped, number = drop(event, number), number + 1
-            if not is_dropped:
+        async for event, number in numbered(events):
+            if not drop(event, number):
                 yield event
 
     return rewrite_events(rewrite)
 
 
 def each_as(several: Callable[[Event, int], list[Event]]) -> Layer:
-    """Send none, one or several events for each; they are counted from 0."""
+    """Send none, one or several events for each; they are numbered from 0."""
 
     async def rewrite(_call: MutantCall, events: Events) -> Events:
-        number = 0
-        async for event in events:
-            if event.document is None:
-                yield event
-                continue
-            for each in several(event, number):
+        async for event, number in numbered(events):
+            for each in several(event, number) if number >= 0 else [event]:
                 yield each
-            number += 1
 
     return rewrite_events(rewrite)
 
 
-def until(ends: Callable[[Event, int], bool]) -> Layer:
-    """Close after the first event for which this holds."""
+def until(last: int) -> Layer:
+    """Close after the event of this number."""
 
     async def rewrite(_call: MutantCall, events: Events) -> Events:
-        number = 0
-        async for event in events:
+        async for event, number in numbered(events):
             yield event
-            if event.document is not None:
-                if ends(event, number):
-                    return
-                number += 1
+            if number == last:
+                return
 
     return rewrite_events(rewrite)
 
