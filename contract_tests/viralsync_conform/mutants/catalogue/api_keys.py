@@ -30,18 +30,19 @@ def let_in(*operations: str, which: Callable[[Request], bool]) -> Layer:
     return layer
 
 
+def is_foreign(call: MutantCall, answer: Answer, operations: tuple[str, ...]) -> bool:
+    """Say whether a job was not found since it is another account's."""
+    owner = call.world.owners.get(call.request.job_id or "")
+    return answer.status == NOT_FOUND and owner not in (None, call.request.key) and is_for(call.request, operations)
+
+
 def as_owner(*operations: str) -> Layer:
     """Take a request for another account's job for one of its owner."""
 
     async def layer(call: MutantCall) -> Answer:
         answer = await call.proceed()
-        owner = call.world.owners.get(call.request.job_id or "")
-        if (
-            answer.status == NOT_FOUND
-            and call.request.operation in operations
-            and owner not in (None, call.request.key)
-        ):
-            return await call.again(call.request.with_headers(x_api_key=owner, authorization=None))
+        if is_foreign(call, answer, operations):
+            return await call.again(call.request.with_headers(x_api_key=owner_of(call), authorization=None))
         return answer
 
     return layer
@@ -52,11 +53,7 @@ def foreign_as(code: str, *operations: str) -> Layer:
 
     async def layer(call: MutantCall) -> Answer:
         answer = await call.proceed()
-        owner = call.world.owners.get(call.request.job_id or "")
-        is_foreign = answer.status == NOT_FOUND and owner not in (None, call.request.key)
-        if is_foreign and is_for(call.request, operations):
-            return call.refusal(code, plan="pro")
-        return answer
+        return call.refusal(code, plan="pro") if is_foreign(call, answer, operations) else answer
 
     return layer
 

@@ -15,7 +15,8 @@ from viralsync_conform.mutants.derived.paths import DOCUMENTED, Path, SchemaPath
 from viralsync_conform.mutants.derived.samples import Sample, collect_samples
 from viralsync_conform.mutants.engine.asgi import Answer, Request
 from viralsync_conform.mutants.engine.exchange import Layer, MutantCall
-from viralsync_conform.mutants.engine.stream_layers import STREAM, Event, Events, rewrite_events
+from viralsync_conform.mutants.engine.layers import header
+from viralsync_conform.mutants.engine.stream_layers import STREAM, Event, Events, edit_each, rewrite_events
 from viralsync_conform.mutants.mutant import MECHANICAL, Mutant
 from viralsync_mock.openapi.spec import Spec
 from viralsync_mock.randomness import random_fraction
@@ -132,11 +133,7 @@ def _edits(place: SchemaPath) -> Iterator[tuple[str, str, Edit]]:
 
 
 def _changing(trail: Path, edit: Callable[[dict[str, Any], str], object]) -> Edit:
-    return lambda document: change(document, trail, lambda holder, name: _ignore(edit(holder, name)))
-
-
-def _ignore(_: object) -> None:
-    return None
+    return lambda document: change(document, trail, edit)
 
 
 def _retype(place: SchemaPath) -> Callable[[dict[str, Any], str], object]:
@@ -204,13 +201,13 @@ def _of_answer(spec: Spec, spot: _Spot) -> Iterator[Mutant]:
         yield _mutant(whole, f"{whole.name}-as-{status}", statement, _at(whole, _with_status(status)), is_permitted)
     for media_type in OTHER_TYPES:
         statement, name = f"{whole.words} is of type {media_type}.", f"{whole.name}-as-{media_type.replace('/', '-')}"
-        yield _mutant(whole, name, statement, _at(whole, _with_header("content-type", media_type)), is_free)
+        yield _mutant(whole, name, statement, _at(whole, header("content-type", media_type)), is_free)
     for name, mark in _headers(spec, spot).items():
-        layer = _at(whole, _with_header(name.lower(), None))
+        layer = _at(whole, header(name.lower(), None))
         label, statement = f"{whole.name}-without-{kebab(name)}", f"{whole.words} has no {name}."
         yield _mutant(whole, label, statement, layer, mark != DOCUMENTED)
     if whole.operation == STREAM and spot.kind:
-        layer = rewrite_events(_without_ids)
+        layer = edit_each(lambda event, _: setattr(event, "id", None))
         yield _mutant(whole, f"{whole.name}-without-ids", f"In {whole.words}, events have no id.", layer, True)
 
 
@@ -221,12 +218,6 @@ def _headers(spec: Spec, spot: _Spot) -> dict[str, str]:
     return {name: mark for name, mark in marks.items() if name.lower() in spot.samples[0].headers}
 
 
-async def _without_ids(_call: MutantCall, events: Events) -> Events:
-    async for event in events:
-        event.id = None
-        yield event
-
-
 def _with_status(status: int) -> Callable[[Answer], None]:
     def edit(answer: Answer) -> None:
         answer.status = status
@@ -234,10 +225,6 @@ def _with_status(status: int) -> Callable[[Answer], None]:
             answer.body, answer.events = b"", None
 
     return edit
-
-
-def _with_header(name: str, value: str | None) -> Callable[[Answer], None]:
-    return lambda answer: answer.set_header(name, value)
 
 
 def _mutant(spot: _Spot, name: str, statement: str, layer: Layer, is_permitted: bool) -> Mutant:

@@ -83,7 +83,7 @@ def _is_for(spec: Spec, value: object, branch: Mapping[str, Any]) -> bool:
     return branch.get("type") == "array" if isinstance(value, list) else False
 
 
-def change(document: Any, trail: Path, edit: Callable[[dict[str, Any], str], None]) -> None:
+def change(document: Any, trail: Path, edit: Callable[[dict[str, Any], str], object]) -> None:
     """Change a property wherever the document has it; the edit is given its object and its name."""
     step, *rest = trail
     if step == EVERY:
