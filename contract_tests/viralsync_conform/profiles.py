@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +25,13 @@ class Profile:
     has_canary: bool = False
 
 
-PROFILES: Mapping[str, Profile] = MappingProxyType(
-    {
-        profile.name: profile
-        for profile in (
-            Profile("quick", 59, 0.0, renders=False, generated_cases=12, max_minutes=15),
-            Profile("nightly", 499, 0.1, renders=True, generated_cases=50, max_minutes=60, has_canary=True),
-            Profile(
-                "deep", 20_000, 30.0, renders=True, generated_cases=400, max_minutes=720, explores=True, has_canary=True
-            ),
-        )
-    }
-)
+PROFILES: Mapping[str, Profile] = {
+    profile.name: profile
+    for profile in (
+        Profile("quick", 59, 0.0, renders=False, generated_cases=12, max_minutes=15),
+        Profile("nightly", 499, 0.1, renders=True, generated_cases=50, max_minutes=60, has_canary=True),
+        Profile(
+            "deep", 20_000, 30.0, renders=True, generated_cases=400, max_minutes=720, explores=True, has_canary=True
+        ),
+    )
+}

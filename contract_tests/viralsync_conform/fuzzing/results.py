@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from types import MappingProxyType
 
 from viralsync_conform.calls import Exchange
 from viralsync_conform.contract import documented_behaviour as facts
@@ -92,14 +91,12 @@ JUDGED = frozenset(
 )
 """What the run judges of every answer itself, part by part; Schemathesis adds what that passed over."""
 
-FACTS: Mapping[str, Check] = MappingProxyType(
-    {
-        "use_after_free": facts.DELETES,
-        "ensure_resource_availability": facts.JOB_ID,
-        "ignored_auth": facts.KEY_NEEDED,
-        "object_level_authorization": facts.FOREIGN,
-    }
-)
+FACTS: Mapping[str, Check] = {
+    "use_after_free": facts.DELETES,
+    "ensure_resource_availability": facts.JOB_ID,
+    "ignored_auth": facts.KEY_NEEDED,
+    "object_level_authorization": facts.FOREIGN,
+}
 """What a page says word by word. The other checks are about a part of the spec, and as well known as that."""
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import MappingProxyType
 
 from viralsync_conform.baseline import baseline_of
 from viralsync_conform.reports.har import archive_of
@@ -18,19 +17,17 @@ from viralsync_conform.reports.timings import scenario_of
 from viralsync_conform.result import Result
 from viralsync_mock.artefacts.writing import as_json, write
 
-ARTEFACTS: Mapping[str, Callable[[Result], str]] = MappingProxyType(
-    {
-        "report.json": lambda result: as_json(report_of(result)),
-        "junit.xml": junit_of,
-        "report.sarif": lambda result: as_json(sarif_of(result)),
-        "report.html": page_of,
-        "summary.md": summary_of,
-        "traffic.har": lambda result: as_json(archive_of(result)),
-        "learned-behaviour.yaml": profile_of,
-        "timings.yaml": scenario_of,
-        "baseline.json": lambda result: as_json(baseline_of(result)),
-    }
-)
+ARTEFACTS: Mapping[str, Callable[[Result], str]] = {
+    "report.json": lambda result: as_json(report_of(result)),
+    "junit.xml": junit_of,
+    "report.sarif": lambda result: as_json(sarif_of(result)),
+    "report.html": page_of,
+    "summary.md": summary_of,
+    "traffic.har": lambda result: as_json(archive_of(result)),
+    "learned-behaviour.yaml": profile_of,
+    "timings.yaml": scenario_of,
+    "baseline.json": lambda result: as_json(baseline_of(result)),
+}
 """Every file that a run writes, and the function that makes its text."""
 
 

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from math import isfinite
-from types import MappingProxyType
 from typing import Any
 
 from viralsync_conform.baseline import is_new, key_of, last_night, since
@@ -16,50 +15,44 @@ from viralsync_conform.result import Result
 from viralsync_mock.artefacts.writing import one_line
 from viralsync_mock.redaction import sanitised
 
-TITLES: Mapping[Category, str] = MappingProxyType(
-    {
-        Category.FAILURE: "Failures",
-        Category.INCONCLUSIVE: "Inconclusive",
-        Category.DIFFERENCE: "Differences",
-        Category.WARNING: "Warnings",
-        Category.ADDITIVE: "Additive drift",
-    }
-)
+TITLES: Mapping[Category, str] = {
+    Category.FAILURE: "Failures",
+    Category.INCONCLUSIVE: "Inconclusive",
+    Category.DIFFERENCE: "Differences",
+    Category.WARNING: "Warnings",
+    Category.ADDITIVE: "Additive drift",
+}
 """Every category in the order in which it is read, with its heading."""
 
-MEANINGS: Mapping[Category, str] = MappingProxyType(
-    {
-        Category.FAILURE: "A documented fact does not hold.",
-        Category.INCONCLUSIVE: "Neither for nor against the target: nothing could be determined.",
-        Category.DIFFERENCE: "The target differs from what the mock assumes: the mock is wrong.",
-        Category.WARNING: "Seen only in a sample of the documentation, and it does not hold.",
-        Category.ADDITIVE: "New and undocumented: clients must ignore it.",
-    }
-)
+MEANINGS: Mapping[Category, str] = {
+    Category.FAILURE: "A documented fact does not hold.",
+    Category.INCONCLUSIVE: "Neither for nor against the target: nothing could be determined.",
+    Category.DIFFERENCE: "The target differs from what the mock assumes: the mock is wrong.",
+    Category.WARNING: "Seen only in a sample of the documentation, and it does not hold.",
+    Category.ADDITIVE: "New and undocumented: clients must ignore it.",
+}
 
-WRONG: Mapping[Category, str] = MappingProxyType(
-    {
-        Category.FAILURE: "target",
-        Category.WARNING: "documentation",
-        Category.DIFFERENCE: "mock",
-        Category.ADDITIVE: "documentation",
-    }
-)
+WRONG: Mapping[Category, str] = {
+    Category.FAILURE: "target",
+    Category.WARNING: "documentation",
+    Category.DIFFERENCE: "mock",
+    Category.ADDITIVE: "documentation",
+}
 """Who has to change something; not known for what is inconclusive."""
 
-MARKS: Mapping[Provenance, str] = MappingProxyType(
-    {Provenance.DOCUMENTED: "documented", Provenance.SAMPLED: "seen in a sample", Provenance.ASSUMED: "assumed"}
-)
+MARKS: Mapping[Provenance, str] = {
+    Provenance.DOCUMENTED: "documented",
+    Provenance.SAMPLED: "seen in a sample",
+    Provenance.ASSUMED: "assumed",
+}
 
-VERDICTS: Mapping[Verdict, str] = MappingProxyType(
-    {
-        Verdict.CONFORMS: "Conforms",
-        Verdict.BROKEN: "Contract broken",
-        Verdict.WRONG_USE: "Wrong use",
-        Verdict.INCONCLUSIVE: "Inconclusive",
-        Verdict.DIFFERS: "Conforms, but differs",
-    }
-)
+VERDICTS: Mapping[Verdict, str] = {
+    Verdict.CONFORMS: "Conforms",
+    Verdict.BROKEN: "Contract broken",
+    Verdict.WRONG_USE: "Wrong use",
+    Verdict.INCONCLUSIVE: "Inconclusive",
+    Verdict.DIFFERS: "Conforms, but differs",
+}
 
 MAX_NAMED = 3
 
