@@ -196,7 +196,7 @@ KINDS: Mapping[str, FaultKind] = MappingProxyType(
         "progress_goes_back": FaultKind(
             stream_faults.ProgressGoesBack,
             "streams",
-            "Every second event tells of half the progress that was made; the terminal event tells the truth.",
+            "Every second event shows half the progress that was made; the terminal event is correct.",
             _FLAG,
         ),
         "stale_read": FaultKind(
@@ -268,7 +268,7 @@ KINDS: Mapping[str, FaultKind] = MappingProxyType(
         "before_response": FaultKind(
             webhook_faults.BeforeResponse,
             "webhooks",
-            "The first webhook, of the job in the queue, arrives before the 202 that tells of the job.",
+            "A webhook of the queued job arrives before the 202 of its submission.",
             _FLAG,
         ),
     }
