@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from viralsync_conform.journeys.account import account
-from viralsync_conform.journeys.api_keys import (
-    foreign_jobs,
-    keys_of_jobs,
-    keys_of_reads,
-    odd_keys,
-    revoked_key,
-    two_keys,
-)
 from viralsync_conform.journeys.boundaries import boundaries
 from viralsync_conform.journeys.cancel_delete import cancelling, deleting, ended_jobs
 from viralsync_conform.journeys.children import children
 from viralsync_conform.journeys.invalid_requests import (
     broken_bodies,
     content_type,
+    foreign_jobs,
+    keys_of_jobs,
+    keys_of_reads,
     large_bodies,
+    odd_keys,
+    revoked_key,
+    two_keys,
     unknown_jobs,
     unknown_routes,
     wrong_methods,
