@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict, deque
+from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Protocol
@@ -30,7 +31,7 @@ from viralsync_mock.snapshots.journal import EntryPart, write_entry
 from viralsync_mock.snapshots.references import InternTable, ReferenceWriter, decode
 from viralsync_mock.snapshots.schema import Count, HookPart, InboxPart, Instant, JobPart, OutboxPart, Part, Snapshot
 from viralsync_mock.snapshots.snapshot import rebuild, write_head
-from viralsync_mock.snapshots.webhooks import delivery_part, outbox_part, read_inbox, received_part
+from viralsync_mock.snapshots.webhooks import delivery_part, outbox_part, outboxes_of, read_inbox, received_part
 from viralsync_mock.webhooks.delivery import INTERRUPTED, Attempt, Delivery
 from viralsync_mock.webhooks.dispatcher import WebhookDispatcher
 
@@ -47,6 +48,9 @@ if TYPE_CHECKING:
 
 SECONDS_PER_CALL = 0.0001
 """Real seconds that each call in the window of the rate limit adds to the time until it is written again."""
+
+REASON = "the mock ended before the receiver answered: the webhook may have arrived"
+"""Why an attempt is `interrupted`."""
 
 MAX_OUTDATED = 64
 """Parts of the journal that may be outdated before they are deleted."""
@@ -115,7 +119,7 @@ class SandboxParts:
         self._references = ReferenceWriter(self._mock.files, sandbox.key)
         self._written = {"scenario": 0, "behaviour": 0, "hook": 0}
         self._jobs: dict[int, Job] = {job.number: job for job in sandbox.store.contents(sandbox.clock.now()).jobs}
-        self._outboxes: dict[int, Job] = {each.job.number: each.job for each in self._every_outbox()}
+        self._outboxes: dict[int, Job] = {each.job.number: each.job for each in outboxes_of(sandbox)}
         self._jobs |= self._outboxes  # deleted ones too
         self._deliveries = {each.number: each for each in reversed(tuple(sandbox.deliveries.newest_first()))}
         self._logged: OrderedDict[int, Delivery] = OrderedDict(self._deliveries)
@@ -198,10 +202,6 @@ class SandboxParts:
         fields.update(self._take_references())
         return fields
 
-    def _every_outbox(self) -> list[JobOutbox]:
-        dispatcher = self.sandbox.dispatcher
-        return dispatcher.outboxes() if isinstance(dispatcher, WebhookDispatcher) else []
-
     def _outbox(self, job: Job) -> JobOutbox | None:
         dispatcher = self.sandbox.dispatcher
         return dispatcher.outbox_of(job) if isinstance(dispatcher, WebhookDispatcher) else None
@@ -224,14 +224,10 @@ class SandboxParts:
             yield f"delivery:{number}", None if is_gone else self._delivery(delivery, is_logged=number > oldest)
 
     def _delivery(self, delivery: Delivery, *, is_logged: bool) -> bytes:
-        if delivery.began is None:
-            return bytes(delivery_part(delivery, self._references, is_logged, self.sandbox.key))
-        reason = "the mock ended before the receiver answered: the webhook may have arrived"
-        delivery.attempts.append(Attempt(delivery.began, delivery.began, problem=INTERRUPTED, reason=reason))
-        try:
-            return bytes(delivery_part(delivery, self._references, is_logged, self.sandbox.key))
-        finally:
-            delivery.attempts.pop()
+        if delivery.began is not None:
+            interrupted = Attempt(delivery.began, delivery.began, problem=INTERRUPTED, reason=REASON)
+            delivery = replace(delivery, attempts=[*delivery.attempts, interrupted])
+        return bytes(delivery_part(delivery, self._references, is_logged, self.sandbox.key))
 
     def _take_calls(self, entries: Mapping[int, JournalEntry]) -> Iterator[tuple[str, bytes | None]]:
         first = self.sandbox.calls - self._calls_kept

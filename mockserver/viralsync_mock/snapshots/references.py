@@ -246,7 +246,7 @@ def write_scripts(mock: MockServer, sandbox: Sandbox, references: ReferenceWrite
             matched, applied = [script.matched_counts[i] for i in places], [script.applied_counts[i] for i in places]
             first = [script.first_ages.get(i) for i in places]
             own = references.scenario(scenario)
-            parts.append(ScriptPart(scenario=own, matched=matched, applied=applied, first=first))
+            parts.append(ScriptPart(own, matched, applied, first))
     return parts
 
 
@@ -256,20 +256,8 @@ def write_armed(armed: ArmedFaults) -> ArmedPart:
     for script, own in ((armed.calls, armed.request_faults), (armed.webhooks, armed.webhook_faults)):
         for i, each in enumerate(own):
             counts[each.id] = script.matched_counts[i], script.applied_counts[i], script.first_ages.get(i)
-    faults = []
-    for each in armed.faults:
-        matched, applied, first = counts[each.id]
-        faults.append(
-            FaultPart(
-                id=each.id,
-                document=dict(each.document),
-                matched=matched,
-                applied=applied,
-                first=first,
-                armed_after=each.armed_after,
-            )
-        )
-    return ArmedPart(since=armed.since, faults=faults)
+    faults = [FaultPart(each.id, dict(each.document), *counts[each.id], each.armed_after) for each in armed.faults]
+    return ArmedPart(armed.since, faults)
 
 
 def read_scripts(parts: Sequence[ScriptPart], known: ReferenceReader) -> dict[str, RuleState]:

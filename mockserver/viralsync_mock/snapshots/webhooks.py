@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from viralsync_mock.snapshots.references import ReferenceReader, ReferenceWriter
 
 
+SHARED_FIELDS = ("number", "job_id", "kind", "made_at", "due", "lost_responses", "copy_of", "outcome")
+"""The fields that a delivery and its part have in common."""
+
+
 def outboxes_of(sandbox: Sandbox) -> list[JobOutbox]:
     """Return the outboxes of a sandbox that are not empty."""
     return sandbox.dispatcher.outboxes() if isinstance(sandbox.dispatcher, WebhookDispatcher) else []
@@ -72,17 +76,10 @@ def outbox_part(outbox: JobOutbox, references: ReferenceWriter) -> OutboxPart:
 
 def delivery_part(delivery: Delivery, references: ReferenceWriter, is_logged: bool, key: str) -> msgspec.Raw:
     part = DeliveryPart(
-        number=delivery.number,
-        job_id=delivery.job_id,
-        kind=delivery.kind,  # type: ignore[arg-type]  # one of the four
+        **{name: getattr(delivery, name) for name in SHARED_FIELDS},
         hook=references.hook(delivery.hook),
         headers=list(delivery.headers),
         body=delivery.body.decode(),
-        made_at=delivery.made_at,
-        due=delivery.due,
-        lost_responses=delivery.lost_responses,
-        copy_of=delivery.copy_of,
-        outcome=delivery.outcome,
         attempts=[_attempt_part(each, key) for each in delivery.attempts],
         is_logged=is_logged,
     )
@@ -97,15 +94,8 @@ def _attempt_part(attempt: Attempt, key: str) -> AttemptPart:
 
 def received_part(received: Received, key: str) -> msgspec.Raw:
     request = received.request
-    part = ReceivedPart(
-        number=received.number,
-        at=received.at,
-        status=received.status,
-        url=request.url,
-        headers=list(request.headers),
-        body=masked_bytes(request.body, key),
-        secret=request.secret,
-    )
+    headers, body = list(request.headers), masked_bytes(request.body, key)
+    part = ReceivedPart(received.number, received.at, received.status, request.url, headers, body, request.secret)
     return masked_part(part, key)
 
 
@@ -155,17 +145,10 @@ class WebhookReader:
         instants = [instant for each in part.attempts for instant in (each.at, each.ended_at)]
         check_ascending(instants, f"{place}.attempts", self._now)
         delivery = Delivery(
-            number=part.number,
-            job_id=part.job_id,
-            kind=part.kind,
+            **{name: getattr(part, name) for name in SHARED_FIELDS},
             hook=lookup(self._known.hooks, part.hook, f"{place}.hook"),
             headers=tuple(part.headers),
             body=_body(part, place),
-            made_at=part.made_at,
-            due=part.due,
-            lost_responses=part.lost_responses,
-            copy_of=part.copy_of,
-            outcome=part.outcome,
             attempts=[_attempt(each) for each in part.attempts],
         )
         self._deliveries[part.number] = delivery
