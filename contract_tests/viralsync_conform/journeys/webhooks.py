@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
@@ -237,40 +238,21 @@ def _body(context: JourneyContext, hook: Webhook, call: Exchange) -> None:
     schema = context.run.contract.component("ProgressEvent")
     kind = str(hook.document.get("status"))
     for place, keyword, name, message, mark, source in schema.violations(hook.document):
-        _found(context, CATEGORY_OF_MARK[mark], call, message, f"{kind}{place}", keyword, name, source)
+        found = Finding(CATEGORY_OF_MARK[mark], facts.WEBHOOK_BODY.name, message, keyword=keyword, source=source)
+        _add(context, found, call, f"{kind}{place}", name)
     media = hook.document.get("mediaData")
     if kind == "done" and isinstance(media, dict):
         wanted = context.run.contract.document["components"]["schemas"]["MediaData"]["required"]
         context.check(facts.WEBHOOK_MEDIA, set(wanted) <= set(media), call, expected=wanted, got=sorted(media))
     for place, name in schema.additions(hook.document):
-        _found(
-            context, Category.ADDITIVE, call, f"`{name}` is not documented", f"{kind}{place}", "additional", name, ""
-        )
+        text = f"`{name}` is not documented"
+        found = Finding(Category.ADDITIVE, facts.WEBHOOK_BODY.name, text, keyword="additional")
+        _add(context, found, call, f"{kind}{place}", name)
 
 
-def _found(
-    context: JourneyContext,
-    category: Category,
-    call: Exchange,
-    message: str,
-    place: str,
-    keyword: str,
-    name: str,
-    source: str,
-) -> None:
-    context.run.findings.add(
-        Finding(
-            category,
-            facts.WEBHOOK_BODY.name,
-            message,
-            place=place,
-            keyword=keyword,
-            name=name,
-            calls=(call.number,),
-            journey=context.journey,
-            source=source,
-        )
-    )
+def _add(context: JourneyContext, finding: Finding, call: Exchange, place: str, name: str) -> None:
+    shown = replace(finding, place=place, name=name, calls=(call.number,), journey=context.journey)
+    context.run.findings.add(shown)
 
 
 @journey(

@@ -13,7 +13,6 @@ from viralsync_conform.budget import worst_case
 from viralsync_conform.calls import TERMINAL, Exchange
 from viralsync_conform.contract import documented_behaviour as facts
 from viralsync_conform.contract.schemas import ACCOUNT, CREATES, ENDS, LISTS, READS, STREAMS
-from viralsync_conform.findings import Category, Finding
 from viralsync_conform.run.context import RunContext, StopRunError
 from viralsync_conform.run.job_invariants import jobs_of
 from viralsync_conform.run.request import Request, encoded
@@ -106,23 +105,11 @@ def _attribute_failure(run: RunContext, send: Send, request: Request, call: Exch
     if call.status is None or call.problem or is_gateway_error(call) or not request.is_repeatable:
         run.mark_inconclusive("outage", f"no answer of the API came: {call.problem or call.status}", call)
         return call
-    run.asserted[facts.SERVER_ERROR] += 1
-    run.findings.add(
-        Finding(
-            Category.FAILURE,
-            facts.SERVER_ERROR.name,
-            f"the server fails for this request, {TRIES} times of {TRIES}, and answers others",
-            operation=call.operation,
-            status=call.status,
-            place=call.step.removesuffix(" again"),
-            expected=call.expected,
-            got=f"{call.status} {call.code or ''}".strip(),
-            calls=(call.number,),
-            journey=call.journey,
-            mark=facts.SERVER_ERROR.mark,
-            source=facts.SERVER_ERROR.source,
-        )
-    )
+    run.check(
+        facts.SERVER_ERROR, False, call, expected=call.expected, got=f"{call.status} {call.code or ''}".strip(),
+        place=call.step.removesuffix(" again"),
+        message=f"the server fails for this request, {TRIES} times of {TRIES}, and answers others",
+    )  # fmt: skip
     return call
 
 

@@ -23,34 +23,13 @@ GATEWAY = frozenset({502, 504})
 FIRST_SERVER_ERROR = 500
 NO_CONTENT, TOO_MANY = 204, 429
 
-INFRASTRUCTURE_HEADERS = frozenset(
-    {
-        "x-cache",
-        "x-cache-hits",
-        "x-served-by",
-        "x-timer",
-        "x-request-id",
-        "x-correlation-id",
-        "x-trace-id",
-        "x-amzn-trace-id",
-        "x-amz-cf-id",
-        "x-amz-cf-pop",
-        "x-powered-by",
-        "x-frame-options",
-        "x-content-type-options",
-        "x-xss-protection",
-        "x-robots-tag",
-        "x-vercel-id",
-        "x-vercel-cache",
-        "x-runtime",
-        "x-download-options",
-        "x-dns-prefetch-control",
-        "x-permitted-cross-domain-policies",
-        "x-cloud-trace-context",
-        "x-envoy-upstream-service-time",
-        "x-accel-buffering",
-    }
-)
+INFRASTRUCTURE_HEADERS = frozenset({
+    "x-cache", "x-cache-hits", "x-served-by", "x-timer", "x-request-id", "x-correlation-id", "x-trace-id",
+    "x-amzn-trace-id", "x-amz-cf-id", "x-amz-cf-pop", "x-powered-by", "x-frame-options", "x-content-type-options",
+    "x-xss-protection", "x-robots-tag", "x-vercel-id", "x-vercel-cache", "x-runtime", "x-download-options",
+    "x-dns-prefetch-control", "x-permitted-cross-domain-policies", "x-cloud-trace-context",
+    "x-envoy-upstream-service-time", "x-accel-buffering",
+})  # fmt: skip
 """Headers that proxies and frameworks add: they say nothing of the API."""
 
 
