@@ -248,7 +248,7 @@ def life_by_polling(context: JourneyContext) -> None:
         context.check_equal(facts.JOB_ID, life.job.id, poll.document.get("jobId"), poll)
     check_transitions(context, polls, [poll.document for poll in polls])
     _echo(context, life, polls[0])
-    _workers(context, life, polls)
+    check_workers(context, life, polls)
     created = {poll.document.get("createdAt") for poll in polls}
     context.check(facts.CREATED, len(created) == 1, *polls[-2:], expected="one instant", got=sorted(map(str, created)))
     _created_now(context, life, polls[0])
@@ -301,7 +301,7 @@ def _echo(context: JourneyContext, life: ObservedJob, poll: Exchange) -> None:
     context.check(facts.ECHO, fits, poll, expected=movie, got=echoed, name="movie")
 
 
-def _workers(context: JourneyContext, life: ObservedJob, polls: Sequence[Exchange]) -> None:
+def check_workers(context: JourneyContext, life: ObservedJob, polls: Sequence[Exchange]) -> None:
     """No more scenes render at once than were asked for, and that many where there were looks enough."""
     asked = life.job.body.get("renderOptions", {}).get("requestedConcurrency")
     counts = [poll.document["children"] for poll in polls if poll.document.get("phase") == "rendering"

@@ -10,7 +10,15 @@ from tests.support.results import spec
 
 from viralsync_conform.calls import Exchange
 from viralsync_conform.journeys import webhooks
-from viralsync_conform.journeys.job_lifecycle import STILL_AGAIN, STILL_SECONDS, ObservedJob, ended_job, poll_until
+from viralsync_conform.journeys.job_lifecycle import (
+    CERTAIN_LOOKS,
+    STILL_AGAIN,
+    STILL_SECONDS,
+    ObservedJob,
+    check_workers,
+    ended_job,
+    poll_until,
+)
 from viralsync_conform.run.context import StopJourneyError
 from viralsync_conform.run.journey_context import JourneyContext
 from viralsync_conform.run.submissions import Job
@@ -84,6 +92,18 @@ def test_what_needs_the_end_of_a_job_stops_where_it_hangs() -> None:
     with pytest.raises(StopJourneyError, match="still running"):
         ended_job(context)
     assert found(context.run) == before
+
+
+@pytest.mark.parametrize(("hangs", "expected"), [(True, []), (False, ["workers_asked"])])
+def test_of_a_job_that_hangs_no_scene_need_render(hangs: bool, expected: list[str]) -> None:
+    """That it makes no progress is the one finding: its idle workers follow from it."""
+    idle = {**state("running"), "children": {**DONE["children"], "running": 0}}
+    context = hanging(*[idle] * CERTAIN_LOOKS)
+    polls = [context.call("getJob", 200, path={"jobId": JOB}) for _ in range(CERTAIN_LOOKS)]
+    body = {"renderOptions": {"requestedConcurrency": 2}}
+    life = ObservedJob(Job(JOB, body, 0.0, polls[0]), polls, is_given_up=hangs)
+    check_workers(context, life, polls)
+    assert [check for _, check in found(context.run) if check == "workers_asked"] == expected
 
 
 class Endless(WebhookReceiver):
