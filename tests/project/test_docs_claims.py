@@ -13,6 +13,7 @@ before, `#` begins a comment. "…" in a quote leaves something out. Each claim 
     LET cursor = nextCursor              keeps a part of the last answer as $cursor
     FILE odd.yaml text\\nof the file      writes a file
     CLI scenarios check odd.yaml => 2 ~regex
+    PYTEST test_a.py => 1 ~regex         runs pytest in a process of its own: slow
     PY sandbox.clock.mode == "frozen"    an expression that is true, with the Python client
 
 Bodies are YAML in one line, or a quoted text that is sent as it is; `-` as a header's value leaves the header out. What
@@ -24,6 +25,8 @@ $BASE is the address.
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -39,6 +42,7 @@ import yaml
 from click.testing import CliRunner
 from tests.conftest import LiveServer, movie
 from tests.support.paths import ROOT
+from tests.support.pytester_runs import USUAL
 
 from viralsync_mock import Sandbox
 from viralsync_mock.cli import main, serve, settings_of
@@ -80,7 +84,11 @@ def claims(path: Path) -> Iterator[Claim]:
     yield claim
 
 
-ALL = [claim for path in sorted(CLAIMS.glob("*.txt")) for claim in claims(path)]
+ALL = [
+    pytest.param(claim, marks=pytest.mark.slow if any(step.startswith("PYTEST") for step in claim.steps) else ())
+    for path in sorted(CLAIMS.glob("*.txt"))
+    for claim in claims(path)
+]
 
 
 @dataclass
@@ -202,6 +210,13 @@ class Session:
         for key in filter(None, path.split(".")):  # "." is the whole answer
             value = value[int(key) if isinstance(value, list) else key]
         self.names[name] = value
+
+    def do_pytest(self, rest: str, outcome: str, expected: str) -> None:
+        """Run pytest in the folder of the claim."""
+        command = [sys.executable, "-m", "pytest", *USUAL, *rest.split()]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert str(done.returncode) == (outcome or "0"), done.stdout
+        assert contains(done.stdout, expected), done.stdout
 
     def do_py(self, rest: str, *_: str) -> None:
         """Evaluate an expression with the Python client."""
