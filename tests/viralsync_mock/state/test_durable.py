@@ -232,6 +232,22 @@ def test_a_sandbox_that_leaves_memory_comes_back(start_mock: StartMock, tmp_path
     assert server.bugs == []
 
 
+def test_a_sandbox_that_comes_back_is_the_one_that_left(start_mock: StartMock, tmp_path: Path) -> None:
+    """Its snapshot is the same to the last byte, with its journal, and so are its coverage and its receiver."""
+    server = start_mock(Settings(clock=Mode.FROZEN, state=str(tmp_path), sandboxes=1))
+    views = ("snapshot?journal=true", "coverage", "inbox", "sandbox")
+    with Receiver() as receiver, server.client("vs_prod_" + "1" * 32) as client:
+        client.patch("/__mock/sandbox", json={"name": "Ana"}).raise_for_status()
+        client.patch("/__mock/inbox", json={"status": 503}).raise_for_status()
+        filled(client, receiver.url)
+        before = [client.get(f"/__mock/{view}").json() for view in views]
+        with server.client("vs_prod_" + "2" * 32) as other:
+            submit(other)
+        assert len(server.app.mock.sandboxes) == 1
+        assert [client.get(f"/__mock/{view}").json() for view in views] == before
+    assert server.bugs == []
+
+
 @pytest.mark.parametrize("query", ["", "?all=true"])
 def test_a_reset_sandbox_stays_reset(start_mock: StartMock, tmp_path: Path, query: str) -> None:
     """Neither the next call nor the next server finds what was there before."""

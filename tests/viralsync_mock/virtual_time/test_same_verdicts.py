@@ -27,8 +27,8 @@ Verdicts = dict[tuple[str, str], str]
 
 
 @cache
-def verdicts(form: str) -> Verdicts:
-    """Run the suite, and return the outcome of each rule in each test."""
+def verdicts(form: str, attempt: int) -> Verdicts:
+    """Run the suite (once for each `attempt`), and return the outcome of each rule in each test."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("VIRALSYNC", "PYTEST"))}
     paths = os.pathsep.join(map(str, (EXAMPLE / "src", ROOT)))
     sleeps = () if form in (INJECTED, AS_WRITTEN) else VIRTUAL
@@ -46,19 +46,35 @@ def verdicts(form: str) -> Verdicts:
     return {(test, rule): outcome for test, rules in tests.items() for rule, outcome in rules.items()}
 
 
-@pytest.mark.parametrize("form", ["time.sleep", pytest.param("asyncio.sleep", marks=pytest.mark.slow)])
+def differing(first: str, second: str, *, among: tuple[str, ...] = ()) -> set[tuple[str, str]]:
+    """Return the rules that two forms judge differently, three times over, `among` these outcomes.
+
+    On a busy machine the clock may jump while a client is still at work, so that it seems to wait longer.
+    """
+    found: set[tuple[str, str]] | None = None
+    for attempt in range(3):
+        one, other = verdicts(first, attempt), verdicts(second, attempt)
+        assert len({test for test, _ in one}) > 60
+        assert set(one.values()) >= {"passed", "failed", "not_applicable"}
+        assert one.keys() == other.keys()
+        pairs = {key: (one[key], other[key]) for key in one}
+        pairs = {key: pair for key, pair in pairs.items() if not among or set(pair) <= set(among)}
+        assert len(pairs) > 200
+        differ = {key for key, (first_outcome, outcome) in pairs.items() if first_outcome != outcome}
+        found = differ if found is None else found & differ
+        if not found:
+            break
+    return found or set()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["time.sleep", "asyncio.sleep"])
 def test_law_injected_sleeps_and_the_clients_own_give_the_same_verdicts(form: str) -> None:
     """Rule by rule and test by test, on a clock that jumps."""
-    injected, own = verdicts(INJECTED), verdicts(form)
-    assert len({test for test, _ in injected}) > 60
-    assert {"passed", "failed", "not_applicable"} <= set(injected.values())
-    assert injected == own
+    assert differing(INJECTED, form) == set()
 
 
 @pytest.mark.slow
 def test_law_a_verdict_that_decides_is_the_same_on_the_clocks_of_the_example() -> None:
     """On its frozen and automatic clocks more is inconclusive, and nothing is decided otherwise."""
-    written, own = verdicts(AS_WRITTEN), verdicts("time.sleep")
-    decided = {key for key in written if written[key] in DECIDED and own[key] in DECIDED}
-    assert len(decided) > 200
-    assert {key: written[key] for key in decided} == {key: own[key] for key in decided}
+    assert differing(AS_WRITTEN, "time.sleep", among=DECIDED) == set()
