@@ -240,6 +240,8 @@ def test_a_sandbox_that_comes_back_is_the_one_that_left(start_mock: StartMock, t
         client.patch("/__mock/sandbox", json={"name": "Ana"}).raise_for_status()
         client.patch("/__mock/inbox", json={"status": 503}).raise_for_status()
         filled(client, receiver.url)
+        submit(client, callbackUrl="http://inbox.localhost/hook")
+        client.post("/__mock/clock/advance", json={"seconds": 300}).raise_for_status()
         before = [client.get(f"/__mock/{view}").json() for view in views]
         with server.client("vs_prod_" + "2" * 32) as other:
             submit(other)

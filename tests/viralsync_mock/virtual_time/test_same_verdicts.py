@@ -27,8 +27,8 @@ Verdicts = dict[tuple[str, str], str]
 
 
 @cache
-def verdicts(form: str, attempt: int) -> Verdicts:
-    """Run the suite (once for each `attempt`), and return the outcome of each rule in each test."""
+def verdicts(form: str, _attempt: int) -> Verdicts:
+    """Run the suite (once for each attempt), and return the outcome of each rule in each test."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("VIRALSYNC", "PYTEST"))}
     paths = os.pathsep.join(map(str, (EXAMPLE / "src", ROOT)))
     sleeps = () if form in (INJECTED, AS_WRITTEN) else VIRTUAL
