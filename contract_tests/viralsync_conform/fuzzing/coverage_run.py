@@ -36,12 +36,13 @@ def select_cases(run: RunContext) -> list[GeneratedCase]:
     kinds: dict[tuple[str, str, str], list[GeneratedCase]] = {}
     for case in cases:
         kinds.setdefault(case.subject, []).append(case)
-    rounds: list[GeneratedCase] = []
+    number_of_kinds, rounds = len(kinds), list[GeneratedCase]()
     while any(kinds.values()):
         rounds += [group.pop() for group in kinds.values() if group]
     submits = run.profile.renders and run.target.has_control  # elsewhere `boundaries` tries one flaw at a time
     allowed = [case for case in rounds if submits or run.contract.effect(case.operation) != CREATES]
-    return allowed[: run.profile.generated_cases if run.target.has_control else run.profile.generated_cases // 2]
+    most = run.profile.generated_cases if run.target.has_control else run.profile.generated_cases // 2
+    return allowed[: max(most, number_of_kinds) if submits else most]
 
 
 def rate_limited_cases(run: RunContext) -> Iterator[GeneratedCase]:

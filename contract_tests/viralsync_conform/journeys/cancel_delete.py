@@ -101,6 +101,8 @@ def _is_cancelled(
     if context.run.target.has_control:  # a real job makes progress between two calls
         before, after = (each.document.get("progress") for each in (life.last, ended))
         context.check_equal(facts.FROZEN, before, after, ended, name="cancel")
+        if "progress" in cancel.document:
+            context.check_equal(facts.FROZEN, after, cancel.document["progress"], cancel, ended, name="cancel answer")
     return bool(status == "cancelled")
 
 
