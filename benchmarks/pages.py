@@ -44,7 +44,7 @@ def _row(page: str, times: dict[int, float], small: int, large: int) -> Row:
 
 def _sandbox(stack: ExitStack, size: int) -> Connection:
     """A mock that holds `size` jobs: the oldest cancelled, the rest done."""
-    port = stack.enter_context(mock("--frozen")).port
+    port = stack.enter_context(mock("--frozen", "--memory", "1GiB")).port
     connection = Connection(port)
     for job in submit(port, CANCELLED):
         connection.call("POST", f"/v1/jobs/{job}/cancel")
