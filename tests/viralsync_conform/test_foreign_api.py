@@ -22,15 +22,12 @@ def test_no_honest_server_is_called_broken(variant: str) -> None:
     ("breach", "check"),
     [
         ("width-below-minimum-accepted", "limit_enforced"),
-        ("preset-fast-refused", "within_limits"),
         ("me-without-plan", "schema"),
-        ("error-without-code", "schema"),
         ("list-oldest-first", "order"),
-        ("missing-key-403", "key_needed"),
     ],
 )
 def test_a_broken_fact_is_noticed_by_the_check_of_that_fact(breach: str, check: str) -> None:
-    """A sample; `make foreign` tries them all."""
+    """A sample, a minute each; `make foreign` tries them all, and CI six others."""
     found = measured(Trial("A", breach, journeys=QUICK))
     assert check in found.checks
 
