@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 MAX_BODY = 64 * 1024
 """Bytes of a body that are kept."""
+
+MAX_USUAL = 2048
+"""Bytes of the headers of a request beyond which they are masked each time they are read."""
 
 ENTRY_SIZE, VIOLATION_SIZE = 1536, 256
 """What a call takes beside its texts, and each of its violations beside its message."""
@@ -123,7 +127,8 @@ class JournalEntry:
     @property
     def headers(self) -> Headers:
         """The header lines of the request."""
-        return masked_headers(parse_headers(self._headers), self.key)
+        show = _usual_headers if len(self._headers) <= MAX_USUAL else _shown_headers
+        return show(self._headers, self.key)
 
     @property
     def answer_headers(self) -> Headers:
@@ -190,6 +195,13 @@ def well_formed_request_id(sent: bytes | None) -> str | None:
 def serialize_headers(headers: Headers) -> bytes:
     """Return header lines as HTTP writes them."""
     return b"".join([b"%b: %b\r\n" % line for line in headers])
+
+
+def _shown_headers(packed: bytes, key: str) -> Headers:
+    return masked_headers(parse_headers(packed), key)
+
+
+_usual_headers = lru_cache(256)(_shown_headers)  # a client sends the same with most calls
 
 
 def parse_headers(head: bytes) -> list[tuple[bytes, bytes]]:
