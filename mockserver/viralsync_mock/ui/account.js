@@ -65,7 +65,7 @@ export function sandboxesScreen(root, ctx) {
 	}
 	async function draw() {
 		const got = await act(() => store.get("sandboxes"));
-		if (!got) return;
+		if (!got || list.contains(document.activeElement) && document.activeElement.type === "text") return; // a name is typed
 		const mine = (store.valueAt("account") || {}).userId;
 		fill(list, h("p", { class: "lead" }, `${got.total} open, the last used first. Keys are not shown.`), wide("List of sandboxes", grid(["Name", "Account", "Last use", "Clock", "Scenario", "Jobs", "Calls", "Do"], got.sandboxes.slice(0, 200).map((s) => {
 			const name = h("input", { type: "text", value: s.name || "", maxlength: "100", placeholder: "no name", "aria-label": `Name of ${s.userId}`, onchange: () => act(() => call(s.userId, "PATCH", "sandbox", { name: name.value || null }), "Renamed.") });
