@@ -130,6 +130,7 @@ class MockHttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
         self._memory.release(self)
+        self._unsent = b""
         self._stop_timer()
         if self._idle_timer is not None:
             self._idle_timer.cancel()
