@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 JOB_SIZE, SCENE_SIZE = 2048, 1200
 """What a job takes in memory beside its payload, and each scene while its steps are kept."""
 
+MAX_KEPT_TEXT = 4096
+"""Bytes of a running job's JSON that are kept between polls, and counted from when the job is planned."""
+
 
 LATEST = datetime.max.replace(tzinfo=UTC)
 
@@ -241,8 +244,9 @@ class Job:
     @property
     def size(self) -> int:
         """The memory that this job takes, estimated."""
-        scenes = len(self._timeline.scenes) if self._timeline is not None else 0
-        return JOB_SIZE + len(self.payload) + SCENE_SIZE * scenes
+        if self._timeline is None:
+            return JOB_SIZE + len(self.payload)
+        return JOB_SIZE + len(self.payload) + SCENE_SIZE * len(self._timeline.scenes) + MAX_KEPT_TEXT
 
     def rewrite(self, timeline: Timeline) -> None:
         """Replace the timeline, which no longer follows from the recipe."""

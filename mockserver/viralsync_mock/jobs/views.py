@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from viralsync_mock.jobs import steps
-from viralsync_mock.jobs.models import ChildRun, Job, Phase, Status, Step, timestamp
+from viralsync_mock.jobs.models import MAX_KEPT_TEXT, ChildRun, Job, Phase, Status, Step, timestamp
 from viralsync_mock.randomness import between
 from viralsync_mock.response import json_text
 
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 BYTES_PER_PIXEL_SECOND = 0.12
 """Roughly the size of H.264, so that the file size of an output is plausible."""
-
-MAX_KEPT_TEXT = 4096
-"""Bytes of a job's JSON that are kept between polls."""
 
 MAX_STEPS, MAX_CHILDREN = 5_000, 1_000
 """What a timeline document lists: all of a huge job would take a second to write."""
