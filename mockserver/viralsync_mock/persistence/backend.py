@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Change(NamedTuple):
-    """What is to be written of one sandbox, None for a part that is gone; `replaces` all that is stored of it."""
+    """The parts of one sandbox to write, None for one that is gone; `replaces` all that is stored of it."""
 
     id: str
     fields: Mapping[str, bytes | None]

@@ -180,7 +180,7 @@ def _edit(row: Document) -> Callable[..., None]:
 
 
 def _is_time(row: Document, seen: Seen) -> bool:
-    """Say whether a job is to be changed, which was seen so before: only the first time, or later ones only."""
+    """Say whether to change a job: only the first time it is seen so, or only later."""
     seen["times"] = times = seen.get("times", 0) + 1
     return times == 1 if row.get("first") else times > 1 or not row.get("later")
 

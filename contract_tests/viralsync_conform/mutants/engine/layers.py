@@ -161,7 +161,7 @@ def refused(code: str, retry_after: int | None = None, **values: object) -> Call
 
 
 def later(instant: str, seconds: float) -> str:
-    """Return an instant of the API so many seconds later."""
+    """Return an instant of the API, later by some seconds."""
     moved = datetime.fromisoformat(instant) + timedelta(seconds=seconds)
     return moved.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moved.microsecond // 1000:03}Z"
 
